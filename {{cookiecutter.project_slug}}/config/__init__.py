@@ -1,0 +1,1 @@
+"""Process set-up: settings, URLs, Celery, WSGI. No logic."""

@@ -1,0 +1,1 @@
+"""The service between Label Studio and `model.py`; one folder, one room."""

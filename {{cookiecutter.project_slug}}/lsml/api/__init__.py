@@ -1,0 +1,1 @@
+"""The wire: what Label Studio calls, and the operators' REST API."""

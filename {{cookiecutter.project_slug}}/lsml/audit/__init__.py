@@ -1,0 +1,1 @@
+"""Append-only records: predictions, webhook events, actions, and the seals over them."""

@@ -1,0 +1,1 @@
+"""The Django admin: home, lists, detail pages, actions."""

@@ -1,0 +1,1 @@
+"""Tasks and annotations as last seen, rebuilt from events; snapshots; agreement."""

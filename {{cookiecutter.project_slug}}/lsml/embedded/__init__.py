@@ -1,0 +1,1 @@
+"""PostgreSQL and a broker from wheels, for development and tests. Plain Python."""

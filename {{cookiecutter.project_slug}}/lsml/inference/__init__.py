@@ -1,0 +1,1 @@
+"""Answers tasks: pick the version, load it once, predict, record."""

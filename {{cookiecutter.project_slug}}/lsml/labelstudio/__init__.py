@@ -1,0 +1,1 @@
+"""Label Studio's wire shapes, label configs and client. Plain Python."""

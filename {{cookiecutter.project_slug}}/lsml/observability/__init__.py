@@ -1,0 +1,1 @@
+"""Request ids, logs and metrics. Known to every room, knows none."""

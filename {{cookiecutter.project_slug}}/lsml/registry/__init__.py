@@ -1,0 +1,1 @@
+"""Projects, model versions, promotions, artifacts and a model's key-value state."""

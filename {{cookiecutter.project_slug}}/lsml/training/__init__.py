@@ -1,0 +1,1 @@
+"""The inbox of waiting events, and the runs that train on them."""
