@@ -1,1 +1,1 @@
-"""Append-only records: predictions, webhook events, actions, and the seals over them."""
+"""Append-only records: predictions, webhook events, actions, and their seals."""
