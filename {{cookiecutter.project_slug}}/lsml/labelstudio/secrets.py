@@ -1,0 +1,104 @@
+"""Keeps tokens and passwords out of the audit trail, the logs and the errors.
+
+Two ways in: `masked` for JSON that is stored, `masked_text` for a line that is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MASK = "***"
+_SECRET_KEYS = frozenset(
+    {
+        "token", "accesstoken", "refreshtoken", "authtoken", "sessiontoken", "idtoken",
+        "password", "passwd", "passphrase", "login", "authorization",
+        "proxyauthorization", "apikey", "xapikey", "secret", "secretkey",
+        "clientsecret", "accesskey", "accesskeyid", "secretaccesskey", "awsaccesskeyid",
+        "awssecretaccesskey", "awssessiontoken", "privatekey", "credentials",
+        "cookie", "setcookie", "basicauthpass", "basicauthuser",
+    }
+)  # fmt: skip
+# Columns of a data set may well be called `token` or `login`; these never are innocent.
+_SECRET_IN_TASK_DATA = _SECRET_KEYS - {
+    "token", "login", "secret", "credentials", "cookie", "accesskey",
+}  # fmt: skip
+_TASK_DATA = "data"
+
+_URL_CREDENTIALS = re.compile(r"(://)[^/\s:@\"'<>]*:[^/\s@\"'<>]*@")
+_URL_PARAMETER = re.compile(
+    r"([?&;](?:access_?token|refresh_?token|auth_?token|token|api_?key|apikey|key|"
+    r"password|passwd|pwd|secret|client_secret|sig|signature|authorization|"
+    r"awsaccesskeyid|googleaccessid|x-(?:amz|goog)-(?:signature|credential|security-token))"
+    r"=)[^&#\s\"'<>]+",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(
+    r"\b(Bearer|Basic|Token)(\s+)[A-Za-z0-9._~+/-]{12,}=*", re.IGNORECASE
+)
+_WHOLE_SCHEME = re.compile(r"\s*(Bearer|Basic|Token)\s+\S+\s*", re.IGNORECASE)
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
+_ASSIGNMENT = re.compile(
+    r"((?:access_?token|refresh_?token|api[_-]?key|password|passwd|secret|token)"
+    r"[\"']?\s*[:=]\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
+    re.IGNORECASE,
+)
+
+
+def masked(value: object) -> object:
+    """A deep copy with secrets replaced by `***`, ready to be stored as JSON.
+
+    By key (`access_token`, `Authorization`, `task_data_password`, …), in URLs (user
+    info, signatures), and strings that are an authorization header or a JWT. Under
+    `data`, where the keys are the user's own columns, only unmistakable keys count.
+    NUL characters become U+FFFD, as PostgreSQL cannot hold them.
+    """
+    return _masked(value, in_task_data=False)
+
+
+def masked_text(text: str) -> str:
+    """The same for free text: an exception, a log line, a command's output."""
+    text = _SCHEME.sub(rf"\1\2{MASK}", _masked_string(text))
+    return _ASSIGNMENT.sub(rf"\1{MASK}", text)
+
+
+def _masked(value: object, *, in_task_data: bool) -> object:
+    if isinstance(value, str):
+        return _masked_string(value)
+    if isinstance(value, dict):
+        copy: dict[str, object] = {}
+        for key, item in value.items():
+            if item and _is_secret(key, in_task_data):
+                copy[_without_nul(key)] = MASK
+            else:
+                deeper = in_task_data or (key == _TASK_DATA and isinstance(item, dict))
+                copy[_without_nul(key)] = _masked(item, in_task_data=deeper)
+        return copy
+    if isinstance(value, (list, tuple)):
+        return [_masked(item, in_task_data=in_task_data) for item in value]
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str, in_task_data: bool) -> bool:
+    plain = key.lower().replace("-", "").replace("_", "")
+    if in_task_data:
+        return plain in _SECRET_IN_TASK_DATA
+    return plain in _SECRET_KEYS or plain.removeprefix("taskdata") in _SECRET_KEYS
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\x00", "\ufffd") if "\x00" in text else text
+
+
+def _masked_string(text: str) -> str:
+    text = _without_nul(text)
+    if "://" in text and "@" in text:
+        text = _URL_CREDENTIALS.sub(rf"\1{MASK}@", text)
+    if "=" in text and ("?" in text or "&" in text):
+        text = _URL_PARAMETER.sub(rf"\1{MASK}", text)
+    if "eyJ" in text:
+        text = _JWT.sub(MASK, text)
+    if _WHOLE_SCHEME.fullmatch(text):
+        text = _SCHEME.sub(rf"\1\2{MASK}", text)
+    return text

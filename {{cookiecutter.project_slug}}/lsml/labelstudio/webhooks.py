@@ -1,0 +1,135 @@
+"""Label Studio's webhooks: one normal form for their singulars, plurals and gaps.
+
+Nothing is refused that could be a webhook: an event that makes no sense today is
+recorded all the same. Source: Label Studio 1.23.2 `webhooks/`, `tests/protocol/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.reading import JsonObject, as_id, as_object, as_text
+
+START_TRAINING = "START_TRAINING"
+PROJECT_UPDATED = "PROJECT_UPDATED"
+ANNOTATIONS_WRITTEN = frozenset(
+    {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"}
+)
+# The singular is what the reference SDK waits for; Label Studio sends the plural.
+ANNOTATIONS_DELETED = frozenset({"ANNOTATIONS_DELETED", "ANNOTATION_DELETED"})
+TASKS_CREATED = "TASKS_CREATED"
+TASKS_DELETED = "TASKS_DELETED"
+DATASET_ACTIONS = (
+    ANNOTATIONS_WRITTEN | ANNOTATIONS_DELETED | {TASKS_CREATED, TASKS_DELETED}
+)
+
+ACTION_CHARS_MAX = 128  # Label Studio's own column
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """One event, its lists normalised: always `tasks` and `annotations`, never one."""
+
+    action: str
+    project: ProjectKey | None = (
+        None  # None: organisation-wide, or sent without payload
+    )
+    project_object: JsonObject | None = None
+    tasks: list[JsonObject] = field(default_factory=list)
+    annotations: list[JsonObject] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, body: object) -> WebhookRequest:
+        """Read a `/webhook` body.
+
+        Raises:
+            WireError: no JSON object, or no `action` to tell what happened.
+        """
+        sent = as_object(body, field="body")
+        action = as_text(sent.get("action"), field="action", longest=ACTION_CHARS_MAX)
+        if not action:
+            raise WireError("action", "`action` must not be empty.")
+        tasks = _objects(sent, "task", "tasks")
+        annotations = _objects(sent, "annotation", "annotations")
+        project = sent.get("project")
+        return cls(
+            action=action,
+            project=_project_key(project, annotations, tasks),
+            project_object=(
+                cast("JsonObject", project) if isinstance(project, dict) else None
+            ),
+            tasks=tasks,
+            annotations=annotations,
+        )
+
+    @property
+    def task_ids(self) -> list[int]:
+        """Every task the event names, by itself or through an annotation; sorted."""
+        named = {as_id(task.get("id")) for task in self.tasks}
+        named |= {as_id(annotation.get("task")) for annotation in self.annotations}
+        return sorted(number for number in named if number is not None)
+
+    @property
+    def task_id(self) -> int | None:
+        """The task, where the event is about exactly one."""
+        task_ids = self.task_ids
+        return task_ids[0] if len(task_ids) == 1 else None
+
+    @property
+    def annotation_ids(self) -> list[int]:
+        """Every annotation the event names, in the order sent."""
+        ids = (as_id(annotation.get("id")) for annotation in self.annotations)
+        return [number for number in ids if number is not None]
+
+    @property
+    def affects_dataset(self) -> bool:
+        """Whether tasks or annotations are others now than before."""
+        return self.action in DATASET_ACTIONS
+
+    @property
+    def starts_training(self) -> bool:
+        """Whether a person, or Label Studio's own threshold, asked for training."""
+        return self.action == START_TRAINING
+
+    @property
+    def lacks_payload(self) -> bool:
+        """Whether what changed must be fetched: a webhook with `send_payload` off.
+
+        Such a body is `{"action": …}` alone; not even the project is named.
+        """
+        return self.affects_dataset and not self.tasks and not self.annotations
+
+    @property
+    def label_config(self) -> str | None:
+        """The project's label config, which every full project object carries."""
+        config = (self.project_object or {}).get("label_config")
+        return config if isinstance(config, str) and config else None
+
+
+def _objects(sent: JsonObject, singular: str, plural: str) -> list[JsonObject]:
+    # ANNOTATIONS_CREATED says `annotation` and `task` and holds lists.
+    found = sent.get(plural, sent.get(singular))
+    if isinstance(found, dict):
+        found = [found]
+    if not isinstance(found, list):
+        return []
+    return [cast("JsonObject", item) for item in found if isinstance(item, dict)]
+
+
+def _project_key(
+    project: object, annotations: list[JsonObject], tasks: list[JsonObject]
+) -> ProjectKey | None:
+    try:
+        if isinstance(project, dict):
+            return ProjectKey.from_project_object(cast("JsonObject", project))
+        if project is not None:
+            return ProjectKey.parse(project)
+    except WireError:
+        return None  # recorded as an event of no known project
+    for item in (*annotations[:1], *tasks[:1]):
+        if as_id(item.get("project")):
+            return ProjectKey.parse(item["project"])
+    return None
