@@ -1,1 +1,5 @@
 """Process set-up: settings, URLs, Celery, WSGI. No logic."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,252 @@
+"""All settings, read from the environment; production is the default.
+
+Grouped by who reads them. Every variable is described in `.env.example`.
+"""
+
+from pathlib import Path
+
+import environ
+
+from lsml.embedded import addresses
+from lsml.observability.logs import logging_config
+from lsml.registry.storage_url import storage_from_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+# --- The process ---
+# web, worker, beat or command: decides how long it may wait for broker and database.
+PROCESS = env.str("LSML_PROCESS", default="command")
+DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+WSGI_APPLICATION = "config.wsgi.application"
+ROOT_URLCONF = "config.urls"
+APPEND_SLASH = False  # Label Studio follows a redirect of a POST with an empty GET
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "lsml.embedded",
+    "lsml.audit",
+    "lsml.registry",
+    "lsml.dataset",
+    "lsml.inference",
+    "lsml.training",
+    "lsml.api",
+    "lsml.console",
+]
+
+MIDDLEWARE = [
+    "lsml.observability.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- PostgreSQL ---
+# Without DATABASE_URL: the embedded server of `make dev`, on a unix socket.
+DATABASE_URL = env.str("DATABASE_URL", default="")
+_database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
+# Milliseconds a statement of a web request may take; 0 sends no limit, which a
+# transaction-pooling pgbouncer needs (it refuses start-up options).
+DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=10_000)
+_options = {"connect_timeout": 2}  # psycopg raises anything smaller to 2 s
+if PROCESS == "web" and DATABASE_STATEMENT_TIMEOUT_MS:
+    _options["options"] = f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS}"
+DATABASES = {
+    "default": {
+        **_database,
+        "ENGINE": "django.db.backends.postgresql",
+        # A new connection per request is four to six times slower; the check makes
+        # the first request after a database restart succeed.
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_PGBOUNCER", default=False),
+        "OPTIONS": {**_database.get("OPTIONS", {}), **_options},
+    }
+}
+
+# --- Celery ---
+# A message is only a doorbell: PostgreSQL holds what waits, and a sweeper rings again.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.broker_url(
+    DATA_DIR
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_ROUTES = {"lsml.training.tasks.train": {"queue": "training"}}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+_amqp = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
+# On Redis an idle worker takes what a busy one would hoard; RabbitMQ ignores it.
+CELERY_WORKER_DISABLE_PREFETCH = not _amqp
+# One try: with retries a dead broker costs seconds of an annotator's request.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+if _amqp and PROCESS != "worker":
+    CELERY_BROKER_CONNECTION_TIMEOUT = 0.1
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "confirm_publish": True,
+        "read_timeout": 0.1,
+        "write_timeout": 0.1,
+    }
+elif _amqp:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+else:
+    _patience_s = 30 if PROCESS == "worker" else 0.1
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 300,
+        "socket_timeout": _patience_s,
+        "socket_connect_timeout": min(_patience_s, 5),
+    }
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "lsml.training.tasks.sweep",
+        "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
+        "options": {"expires": 5.0},
+    },
+}
+
+# --- The wire: lsml/api ---
+BASIC_AUTH_USER = env.str("BASIC_AUTH_USER", default="")
+BASIC_AUTH_PASS = env.str("BASIC_AUTH_PASS", default="")
+# More pairs `user:password`, comma-separated: the old and the new one while rotating.
+_pairs = [f"{BASIC_AUTH_USER}:{BASIC_AUTH_PASS}"] if BASIC_AUTH_USER else []
+BASIC_AUTH_CREDENTIALS = [
+    tuple(pair.split(":", 1))
+    for pair in [*_pairs, *env.list("BASIC_AUTH_EXTRA", default=[])]
+]
+# Accepted in the header X-Webhook-Token, for a webhook that shall not carry a password.
+WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
+MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=64)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024
+# Proxies whose X-Request-ID and X-Forwarded-* are believed.
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["drf_orjson_renderer.renderers.ORJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["drf_orjson_renderer.parsers.ORJSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["lsml.api.auth.LabelStudioAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "lsml.api.errors.answer_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Label Studio ML backend",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- The model: lsml/inference ---
+MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in model.py
+PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
+MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=8)
+AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full
+
+# --- Training: lsml/training ---
+TRAINING_MAX_ATTEMPTS = env.int("TRAINING_MAX_ATTEMPTS", default=3)
+TRAINING_LEASE_S = env.float("TRAINING_LEASE_S", default=12.0)
+TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT", default=0)  # 0 = none
+TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)  # 0 = none
+TRAINING_CANCEL_GRACE_S = env.float("TRAINING_CANCEL_GRACE_S", default=10.0)
+TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
+
+# --- Label Studio: what sync and webhooks without payload ask ---
+LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")
+LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")
+
+# --- Artifacts: lsml/registry ---
+ARTIFACT_STORAGE = env.str(
+    "ARTIFACT_STORAGE", default=(DATA_DIR / "artifacts").as_uri()
+)
+ARTIFACT_CACHE_DIR = Path(
+    env.str("ARTIFACT_CACHE_DIR", default=str(DATA_DIR / "artifact-cache"))
+)
+STORAGES = {
+    "artifacts": storage_from_url(ARTIFACT_STORAGE),
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT.exists()
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()  # before `collectstatic`: `make dev`
+
+# --- People: the admin ---
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
+]
+SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+# Behind TLS, as in production. `.env` of a development machine says HTTPS=false.
+HTTPS = env.bool("HTTPS", default=True)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = env.int("HSTS_S", default=3600) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+# Label Studio follows a redirect of a POST with an empty GET: only people are sent on.
+SECURE_REDIRECT_EXEMPT = [r"^(?!admin/)"]
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+X_FRAME_OPTIONS = "DENY"
+
+# --- Logs ---
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json or console
+LOGGING_CONFIG = None
+logging_config(fmt=LOG_FORMAT, level=env.str("LOG_LEVEL", default="INFO"))
+
+SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,0 +1,146 @@
+"""Append-only rows. The database refuses UPDATE, DELETE and TRUNCATE on each table.
+
+The tables are partitioned by month (see migrations/0001) and carry a column `txid`
+that Django does not know: the sealer reads it.
+"""
+
+from datetime import datetime
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from lsml.audit.fields import TimeOrderedId, first_id_at
+
+
+class AuditQuerySet(models.QuerySet["AuditRow"]):
+    """Reads that keep to the indexes and partitions."""
+
+    def since(self, moment: datetime) -> Self:
+        """Rows written at or after `moment`."""
+        return self.filter(pk__gte=first_id_at(moment))
+
+    def before(self, moment: datetime) -> Self:
+        """Rows written before `moment`."""
+        return self.filter(pk__lt=first_id_at(moment))
+
+    def for_project(self, project_id: int) -> Self:
+        """Rows of one project, by the registry's key."""
+        return self.filter(project_id=project_id)
+
+    def newest_first(self) -> Self:
+        """By id, which is by time."""
+        return self.order_by("-pk")
+
+
+class AuditRow(models.Model):
+    """What every audit row has."""
+
+    request_id = models.CharField(max_length=64)  # X-Request-ID of the HTTP request
+    client = models.CharField(max_length=200)  # credential and address, who called
+    # The registry's key, not Label Studio's id and no foreign key: partitions are
+    # dropped without asking other tables. Null = the row belongs to no project.
+    project_id = models.BigIntegerField(null=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class Prediction(AuditRow):
+    """One answer to one Label Studio task. Written before the answer is sent."""
+
+    class Kind(models.TextChoices):
+        BATCH = "batch"  # "Retrieve predictions", or a task that is opened
+        INTERACTIVE = "interactive"  # asked with a context, while someone annotates
+        BULK = "bulk"  # our own job over many tasks
+        SHADOW = "shadow"  # by a version that is tried out; never sent
+
+    class Outcome(models.TextChoices):
+        OK = "ok"  # a prediction
+        EMPTY = "empty"  # the model had nothing to say about this task
+        ERROR = "error"  # the model raised, or returned what cannot be sent
+
+    id = models.BigIntegerField(
+        primary_key=True, db_default=TimeOrderedId("audit_prediction_id_seq")
+    )
+    created_at = models.DateTimeField()  # when the request was read
+    task_id = models.BigIntegerField(null=True)  # Label Studio's id
+    model_version = models.CharField(max_length=200)  # as sent to Label Studio
+    kind = models.CharField(max_length=11, choices=Kind.choices)
+    outcome = models.CharField(max_length=5, choices=Outcome.choices)
+    score = models.FloatField(null=True)  # the model's confidence; null = not given
+    result = models.JSONField(null=True)  # list of regions; null = no prediction
+    context = models.JSONField(null=True)  # what an interactive request carried
+    input_digest = models.CharField(max_length=64)  # SHA-256 of the task's data
+    input = models.JSONField(null=True)  # the data itself where AUDIT_INPUTS=full
+    latency_ms = models.FloatField()  # predict() for the whole request
+    batch_size = models.PositiveIntegerField()  # tasks of that request
+    error = models.TextField(blank=True)  # a sentence; secrets masked
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["task_id", "-id"], name="prediction_by_task"),
+            models.Index(
+                fields=["project_id", "model_version", "-id"],
+                name="prediction_by_version",
+            ),
+            models.Index(fields=["request_id"], name="prediction_by_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Prediction {self.pk} of task {self.task_id} by {self.model_version}"
+
+
+class WebhookEvent(AuditRow):
+    """What Label Studio told us by webhook. Committed before the 2xx."""
+
+    id = models.BigIntegerField(
+        primary_key=True, db_default=TimeOrderedId("audit_webhookevent_id_seq")
+    )
+    received_at = models.DateTimeField()
+    action = models.CharField(max_length=100)  # ANNOTATION_CREATED, …
+    task_id = models.BigIntegerField(null=True)  # null = none, or several
+    annotation_ids = ArrayField(models.BigIntegerField(), default=list)
+    payload = models.JSONField()  # the body; secrets masked
+    digest = models.CharField(max_length=64)  # SHA-256 of the body as received
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project_id", "-id"], name="event_by_project"),
+            models.Index(fields=["task_id", "-id"], name="event_by_task"),
+            models.Index(fields=["request_id"], name="event_by_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Event {self.pk} {self.action}"
+
+
+class Action(AuditRow):
+    """A deed that is neither prediction nor event, and who did it.
+
+    An operator's action, a changed policy or label config, a version made by a run,
+    a refused login.
+    """
+
+    id = models.BigIntegerField(
+        primary_key=True, db_default=TimeOrderedId("audit_action_id_seq")
+    )
+    at = models.DateTimeField()
+    actor = models.CharField(
+        max_length=200
+    )  # user name, "policy", "worker", "label studio"
+    verb = models.CharField(max_length=100)  # past tense: "version promoted"
+    target = models.CharField(max_length=200)  # what it was done to: "version v3"
+    reason = models.TextField(blank=True)  # the person's words
+    detail = models.JSONField(default=dict)  # facts of this verb; secrets masked
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project_id", "-id"], name="action_by_project"),
+            models.Index(fields=["request_id"], name="action_by_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.verb} {self.target}"

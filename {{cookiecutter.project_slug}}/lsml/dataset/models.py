@@ -1,0 +1,122 @@
+"""Tasks and annotations as last seen. All of it can be rebuilt from the events."""
+
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from lsml.registry.models import Project
+
+
+class Task(models.Model):
+    """A Label Studio item to label, as last seen."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="tasks")
+    task_id = models.BigIntegerField()  # Label Studio's id
+    data = models.JSONField(default=dict)
+    meta = models.JSONField(default=dict)
+    updated_at = models.DateTimeField()  # Label Studio's clock
+    deleted_at = models.DateTimeField(null=True)  # final: a late event cannot undo it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "task_id"], name="task_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Task {self.task_id}"
+
+
+class AnnotationQuerySet(models.QuerySet["Annotation"]):
+    """Reads of annotations."""
+
+    def trainable(self) -> Self:
+        """What a model may learn from: neither deleted nor skipped."""
+        return self.filter(deleted_at__isnull=True, was_cancelled=False)
+
+
+class Annotation(models.Model):
+    """What a person made, as last seen."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="annotations")
+    annotation_id = models.BigIntegerField()  # Label Studio's id
+    task_id = models.BigIntegerField(
+        null=True
+    )  # Label Studio's; null = only its deletion is known
+    result = models.JSONField(default=list)  # list of regions
+    was_cancelled = models.BooleanField(default=False)  # skipped by the annotator
+    ground_truth = models.BooleanField(default=False)
+    completed_by = models.BigIntegerField(null=True)  # Label Studio's user id
+    lead_time = models.FloatField(null=True)  # seconds
+    parent_prediction = models.BigIntegerField(
+        null=True
+    )  # Label Studio's prediction id
+    created_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()  # Label Studio's clock; the newest wins
+    deleted_at = models.DateTimeField(null=True)  # final: a late event cannot undo it
+
+    objects = AnnotationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "annotation_id"], name="annotation_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["project", "task_id"], name="annotation_by_task")
+        ]
+
+    def __str__(self) -> str:
+        return f"Annotation {self.annotation_id}"
+
+
+class Snapshot(models.Model):
+    """Exactly which annotations a run trained on. Shared by runs that saw the same."""
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="snapshots")
+    digest = models.CharField(max_length=64)  # SHA-256 over id and last update of each
+    annotation_ids = ArrayField(models.BigIntegerField())  # ascending
+    annotation_updates = ArrayField(models.DateTimeField())  # same order
+    task_count = models.PositiveIntegerField()
+    label_counts = models.JSONField(default=dict)  # label -> annotations that use it
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "digest"], name="snapshot_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.annotation_ids)} annotations ({self.digest[:12]})"
+
+
+class Agreement(models.Model):
+    """How near a prediction came to what an annotator then said."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="agreements")
+    prediction_id = models.BigIntegerField()  # audit row
+    annotation_id = models.BigIntegerField()  # Label Studio's id
+    task_id = models.BigIntegerField()
+    model_version = models.CharField(max_length=200)
+    measure = models.CharField(max_length=50)  # choices, spans, boxes, …
+    value = models.FloatField()  # 0 to 1
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["prediction_id", "annotation_id", "measure"],
+                name="agreement_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(value__range=(0, 1)), name="agreement_0_1"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["project", "model_version"], name="agreement_by_version"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.value:.2f}"

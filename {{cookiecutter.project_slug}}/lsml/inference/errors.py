@@ -1,0 +1,19 @@
+"""What can go wrong between a request and the model's answer."""
+
+
+class ModelError(Exception):
+    """The user's model raised, or returned what cannot be sent to Label Studio.
+
+    The sentence names what was wrong; the original error, if any, is the cause.
+    """
+
+
+class ModelBusy(Exception):
+    """Every place to run `predict()` stayed taken for the whole bounded wait."""
+
+    def __init__(self, *, waited_s: float, concurrency: int) -> None:
+        self.retry_after_s = max(1, round(waited_s / 2))
+        super().__init__(
+            f"The model is busy: {concurrency} prediction(s) at a time, and none ended"
+            f" within {waited_s:g} s. Try again, or raise the model's `concurrency`."
+        )

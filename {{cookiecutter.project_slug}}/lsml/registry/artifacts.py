@@ -1,0 +1,103 @@
+"""What a run wrote, as one tar in the artifact storage, unpacked once per host."""
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+
+from lsml.registry.errors import ArtifactDamaged
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A stored tar: where, and how to know it again."""
+
+    key: str
+    sha256: str  # hex
+    size: int  # bytes
+
+
+def artifact_storage() -> Storage:
+    """The storage ARTIFACT_STORAGE names."""
+    return storages["artifacts"]
+
+
+def store_artifact(folder: Path, *, key: str) -> Artifact | None:
+    """Pack `folder` and store it under `key`; None when the folder is empty.
+
+    The key names one attempt of one run, so nothing else can be there; until a version
+    names it, it is an orphan that whoever ends the attempt removes.
+
+    Raises:
+        OSError: no space, no access; nothing of ours is left under the key.
+    """
+    if not any(folder.iterdir()):
+        return None
+    with tempfile.TemporaryFile(dir=folder.parent) as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, arcname=path.name)
+        size = packed.tell()
+        packed.seek(0)
+        sha256 = _sha256(packed)
+        packed.seek(0)
+        artifact_storage().save(key, File(packed))
+    return Artifact(key=key, sha256=sha256, size=size)
+
+
+def remove_artifact(key: str) -> None:
+    """Remove what an attempt stored; nothing there is fine."""
+    artifact_storage().delete(key)
+
+
+def fetch_artifact(artifact: Artifact) -> Path:
+    """The unpacked folder of an artifact on this host, fetched on first use.
+
+    Safe between processes: the folder appears whole, by one rename.
+
+    Raises:
+        ArtifactDamaged: the stored bytes are not those of the version.
+    """
+    folder: Path = settings.ARTIFACT_CACHE_DIR / artifact.sha256
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetching-"))
+    try:
+        with artifact_storage().open(artifact.key, "rb") as stored:
+            _unpack(stored, artifact, into=unpacked)
+        unpacked.rename(folder)
+    except OSError:
+        if not folder.exists():  # another process was quicker: fine
+            raise
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+    return folder
+
+
+def _unpack(stored: IO[bytes], artifact: Artifact, *, into: Path) -> None:
+    with tempfile.TemporaryFile(dir=into.parent) as local:
+        shutil.copyfileobj(stored, local, _CHUNK)
+        local.seek(0)
+        found = _sha256(local)
+        if found != artifact.sha256:
+            raise ArtifactDamaged(artifact.key, expected=artifact.sha256, found=found)
+        local.seek(0)
+        with tarfile.open(fileobj=local) as tar:
+            tar.extractall(into, filter="data")
+
+
+def _sha256(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

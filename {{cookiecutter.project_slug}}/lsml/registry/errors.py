@@ -1,0 +1,45 @@
+"""What the registry refuses."""
+
+
+class RegistryError(Exception):
+    """Base of the registry's refusals; the message is a sentence for a person."""
+
+
+class UnknownProject(RegistryError):
+    """No project goes by that id."""
+
+    def __init__(self, key: object) -> None:
+        super().__init__(
+            f"Project {key} is not known here. Connect Label Studio to it first"
+            " (manage.py connect)."
+        )
+
+
+class UnknownVersion(RegistryError):
+    """The project has no version of that name."""
+
+    def __init__(self, version: str, known: list[str]) -> None:
+        self.version = version
+        names = ", ".join(known[:10]) or "none yet"
+        super().__init__(f"There is no version {version!r}. Known: {names}.")
+
+
+class NotPromotable(RegistryError):
+    """The version may not be served."""
+
+
+class NothingToRollBackTo(RegistryError):
+    """No earlier promotion exists."""
+
+    def __init__(self) -> None:
+        super().__init__("This project never served another version: nothing to undo.")
+
+
+class ArtifactDamaged(RegistryError):
+    """What the storage returned is not what the run stored."""
+
+    def __init__(self, key: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"Artifact {key} is damaged: its SHA-256 is {found[:12]}…, the version"
+            f" says {expected[:12]}…. Restore the file, or roll back."
+        )

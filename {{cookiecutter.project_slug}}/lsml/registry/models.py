@@ -1,0 +1,186 @@
+"""Projects, the versions of their models, and which version is served."""
+
+from datetime import time
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from lsml.audit.fields import TimeOrderedId
+from lsml.labelstudio.identity import ProjectKey
+
+INITIAL_VERSION = "0.0.1"  # served before anything was trained; the reference's word
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    """Reads of projects."""
+
+    def with_key(self, key: ProjectKey) -> Self:
+        """The project Label Studio means; without a stamp, all that had this id."""
+        projects = self.filter(labelstudio_id=key.labelstudio_id)
+        if key.created_stamp is None:
+            return projects.order_by("-created_stamp")
+        return projects.filter(created_stamp=key.created_stamp)
+
+
+class Project(models.Model):
+    """Label Studio's project as known here, and how its model is trained."""
+
+    class TrainingMode(models.TextChoices):
+        AUTO = "auto"  # annotations start a run
+        MANUAL = "manual"  # only START_TRAINING or a person does
+
+    labelstudio_id = models.BigIntegerField()
+    # Unix seconds of creation: an id that comes back with another stamp is another
+    # project. 0 = not told yet.
+    created_stamp = models.BigIntegerField(default=0)
+    title = models.CharField(max_length=500, blank=True)
+    label_config = models.TextField(blank=True)
+    label_config_digest = models.CharField(max_length=64, blank=True)
+    extra_params = models.JSONField(null=True, blank=True)
+    hostname = models.CharField(max_length=500, blank=True)  # Label Studio's own URL
+    active_version = models.ForeignKey(
+        "registry.ModelVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    archived_at = models.DateTimeField(null=True, blank=True)  # set by POST /delete
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    # Training policy
+    training_mode = models.CharField(
+        max_length=6, choices=TrainingMode.choices, default=TrainingMode.AUTO
+    )
+    training_paused = models.BooleanField(default=False)  # nothing starts by itself
+    min_annotations = models.PositiveIntegerField(default=1)  # new ones, for a run
+    debounce_s = models.PositiveIntegerField(default=0)  # quiet time before a run
+    quiet_from = models.TimeField(null=True, blank=True)  # UTC; no run starts by itself
+    quiet_until = models.TimeField(null=True, blank=True)
+    auto_promote = models.BooleanField(default=True)  # a succeeded run's version serves
+    time_limit_s = models.PositiveIntegerField(
+        null=True, blank=True
+    )  # null = setting's
+    memory_mb = models.PositiveIntegerField(null=True, blank=True)  # null = setting's
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["labelstudio_id", "created_stamp"], name="project_identity"
+            ),
+            models.CheckConstraint(
+                condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
+                | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="project_quiet_hours_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"Project {self.labelstudio_id}"
+
+    @property
+    def key(self) -> ProjectKey:
+        """Identity as Label Studio writes it."""
+        return ProjectKey(self.labelstudio_id, self.created_stamp or None)
+
+    @property
+    def served_version(self) -> str:
+        """What `/setup` answers and every prediction carries."""
+        return self.active_version.version if self.active_version else INITIAL_VERSION
+
+    def is_quiet_at(self, moment: time) -> bool:
+        """Whether `moment` (UTC) lies in the quiet hours, which may span midnight."""
+        if self.quiet_from is None or self.quiet_until is None:
+            return False
+        if self.quiet_from <= self.quiet_until:
+            return self.quiet_from <= moment < self.quiet_until
+        return moment >= self.quiet_from or moment < self.quiet_until
+
+
+class ModelVersion(models.Model):
+    """What one run produced. Only `state` and `notes` change once it is made."""
+
+    class State(models.TextChoices):
+        READY = "ready"  # can be served
+        ARCHIVED = "archived"  # kept for the record, not offered for promotion
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()  # 1, 2, … within the project
+    version = models.CharField(max_length=200)  # "v3", or what a legacy model set
+    state = models.CharField(max_length=8, choices=State.choices, default=State.READY)
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    artifact_key = models.CharField(max_length=500, blank=True)  # "" = nothing written
+    artifact_sha256 = models.CharField(max_length=64, blank=True)
+    artifact_bytes = models.BigIntegerField(default=0)
+    metrics = models.JSONField(default=dict)  # name -> number, as the model reported
+    snapshot_digest = models.CharField(max_length=64, blank=True)
+    annotation_count = models.PositiveIntegerField(default=0)
+    label_config = models.TextField(blank=True)  # the one it was trained with
+    label_config_digest = models.CharField(max_length=64, blank=True)
+    # Labels of that config which the project's present config no longer has.
+    missing_labels = models.JSONField(default=list)
+    code_revision = models.CharField(
+        max_length=80, blank=True
+    )  # SHA-256 of model.py, git commit
+    python_version = models.CharField(max_length=20, blank=True)
+    packages = models.JSONField(default=dict)  # name -> version, installed at training
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "number"], name="version_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "version"], name="version_name_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.version}"
+
+
+class Promotion(models.Model):
+    """Which version was served from when on. Append-only."""
+
+    # Time-ordered like the audit rows, so that seals and exports treat it as one.
+    id = models.BigIntegerField(
+        primary_key=True, db_default=TimeOrderedId("registry_promotion_id_seq")
+    )
+    project = models.ForeignKey(Project, models.PROTECT, related_name="promotions")
+    from_version = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, related_name="+"
+    )
+    to_version = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, related_name="promotions"
+    )  # null = back to the untrained model
+    at = models.DateTimeField()
+    by = models.CharField(max_length=200)  # user name, or "policy"
+    reason = models.TextField()
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="promotion_by_project")]
+
+    def __str__(self) -> str:
+        return f"{self.project}: {self.from_version_id} → {self.to_version_id}"
+
+
+class StateItem(models.Model):
+    """What a model stored with `self.set(key, value)`; shared by all processes."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="state_items")
+    key = models.CharField(max_length=500)
+    value = models.TextField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "key"], name="state_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.key

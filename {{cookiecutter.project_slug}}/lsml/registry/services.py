@@ -1,0 +1,263 @@
+"""Writes of the registry: meeting projects, registering and promoting versions."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.services import Origin, record_action
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.label_config import parse_label_config
+from lsml.registry.errors import NothingToRollBackTo, NotPromotable, UnknownVersion
+from lsml.registry.models import ModelVersion, Project, Promotion
+
+NO_PROJECT = ProjectKey(0)  # a caller that names none, such as a first try with curl
+
+
+# --- Projects ---
+
+
+def meet_project(key: ProjectKey | None) -> Project:
+    """The project Label Studio means, made known on first sight.
+
+    One query for a project already known. A project that was met without its creation
+    stamp takes the first stamp it is given.
+    """
+    key = key or NO_PROJECT
+    known = Project.objects.select_related("active_version")
+    if project := known.with_key(key).first():
+        return project
+    stamp = key.created_stamp or 0
+    if stamp and (
+        Project.objects.with_key(ProjectKey(key.labelstudio_id, 0)).update(
+            created_stamp=stamp
+        )
+    ):
+        return known.with_key(key).get()
+    project, _ = Project.objects.get_or_create(
+        labelstudio_id=key.labelstudio_id, created_stamp=stamp
+    )
+    return project
+
+
+def note_project(
+    *,
+    project: Project,
+    origin: Origin,
+    label_config: str | None = None,
+    hostname: str | None = None,
+    title: str | None = None,
+) -> None:
+    """Keep what Label Studio said of a project; writes only what has changed.
+
+    Raises:
+        WireError: the label config is none; nothing was kept.
+    """
+    changed = {}
+    if hostname and hostname != project.hostname:
+        changed["hostname"] = hostname[:500]
+    if title and title != project.title:
+        changed["title"] = title[:500]
+    if label_config and label_config != project.label_config:
+        with transaction.atomic():
+            _note_label_config(project, label_config, origin)
+    if changed:
+        Project.objects.filter(pk=project.pk).update(
+            **changed, updated_at=timezone.now()
+        )
+        for name, value in changed.items():
+            setattr(project, name, value)
+
+
+def _note_label_config(project: Project, label_config: str, origin: Origin) -> None:
+    config = parse_label_config(label_config)
+    before = project.label_config_digest
+    project.label_config, project.label_config_digest = label_config, config.digest
+    project.save(update_fields=["label_config", "label_config_digest", "updated_at"])
+    if config.digest == before:
+        return  # only white space moved
+    for version in project.versions.exclude(label_config=""):
+        missing = sorted(
+            parse_label_config(version.label_config).labels() - config.labels()
+        )
+        if missing != version.missing_labels:
+            ModelVersion.objects.filter(pk=version.pk).update(missing_labels=missing)
+    record_action(
+        origin=origin,
+        at=timezone.now(),
+        actor="label studio",
+        verb="label config changed",
+        target=f"project {project.key}",
+        project_id=project.pk,
+        detail={
+            "digest": config.digest,
+            "before": before,
+            "label_config": label_config,
+        },
+    )
+
+
+def project_from_event(
+    *, key: ProjectKey | None, project_object: dict[str, Any] | None, origin: Origin
+) -> Project | None:
+    """The project a webhook is about, brought up to date with what the webhook says.
+
+    An unreadable label config must not cost the event, so it is left aside.
+    """
+    if key is None:
+        return None
+    project = meet_project(key)
+    if project_object is None:
+        return project
+    title, label_config = (
+        project_object.get("title"),
+        project_object.get("label_config"),
+    )
+    with suppress(WireError):
+        note_project(
+            project=project,
+            origin=origin,
+            title=title if isinstance(title, str) else None,
+            label_config=label_config if isinstance(label_config, str) else None,
+        )
+    return project
+
+
+# --- Versions ---
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What is known of a version when it is made; see ModelVersion for the meanings."""
+
+    version: str = ""  # "" = the next "v<number>"
+    parent: ModelVersion | None = None
+    artifact_key: str = ""
+    artifact_sha256: str = ""
+    artifact_bytes: int = 0
+    metrics: dict[str, Any] = field(default_factory=dict)
+    snapshot_digest: str = ""
+    annotation_count: int = 0
+    label_config: str = ""
+    label_config_digest: str = ""
+    code_revision: str = ""
+    python_version: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+def register_version(
+    *, project: Project, facts: VersionFacts, at: datetime, origin: Origin
+) -> ModelVersion:
+    """Add a version to the project, inside the caller's transaction.
+
+    A legacy model may name a version as it likes; a name already taken gets the
+    version's number behind it, because a version is never overwritten.
+    """
+    Project.objects.select_for_update().get(pk=project.pk)  # numbers without gaps
+    last = project.versions.order_by("-number").values_list("number", flat=True).first()
+    number = (last or 0) + 1
+    name = facts.version or f"v{number}"
+    if project.versions.filter(version=name).exists():
+        name = f"{name}-{number}"
+    version = ModelVersion.objects.create(
+        project=project,
+        number=number,
+        version=name,
+        created_at=at,
+        **{
+            key: getattr(facts, key)
+            for key in VersionFacts.__dataclass_fields__
+            if key != "version"
+        },
+    )
+    record_action(
+        origin=origin,
+        at=at,
+        actor="worker",
+        verb="version created",
+        target=f"version {name}",
+        project_id=project.pk,
+        detail={
+            "artifact_sha256": version.artifact_sha256,
+            "snapshot_digest": version.snapshot_digest,
+            "annotation_count": version.annotation_count,
+            "label_config_digest": version.label_config_digest,
+            "code_revision": version.code_revision,
+            "metrics": version.metrics,
+        },
+    )
+    return version
+
+
+def promote(
+    *,
+    project: Project,
+    version: ModelVersion | None,
+    by: str,
+    reason: str,
+    origin: Origin,
+) -> Promotion:
+    """Serve `version` from the next request on, in all processes; None = untrained.
+
+    Raises:
+        NotPromotable: of another project, or archived.
+    """
+    if version is not None:
+        if version.project_id != project.pk:
+            raise NotPromotable(f"{version.version} belongs to another project.")
+        if version.state != ModelVersion.State.READY:
+            raise NotPromotable(f"{version.version} is {version.state}.")
+    with transaction.atomic():
+        # The lock puts two promotions in an order, so that the last row of the
+        # history is what is served.
+        locked = Project.objects.select_for_update().get(pk=project.pk)
+        promotion = Promotion.objects.create(
+            project=project,
+            from_version_id=locked.active_version_id,
+            to_version=version,
+            at=timezone.now(),
+            by=by,
+            reason=reason,
+            request_id=origin.request_id,
+        )
+        locked.active_version = version
+        locked.save(update_fields=["active_version", "updated_at"])
+    project.active_version = version
+    return promotion
+
+
+def roll_back(*, project: Project, by: str, reason: str, origin: Origin) -> Promotion:
+    """Serve again what was served before the present version was promoted.
+
+    Raises:
+        NothingToRollBackTo: nothing was ever promoted.
+        NotPromotable: the earlier version was archived meanwhile.
+    """
+    last = (
+        project.promotions.filter(to_version=project.active_version)
+        .select_related("from_version")
+        .order_by("-pk")
+        .first()
+    )
+    if last is None:
+        raise NothingToRollBackTo
+    return promote(
+        project=project, version=last.from_version, by=by, reason=reason, origin=origin
+    )
+
+
+def find_version(*, project: Project, version: str) -> ModelVersion:
+    """The project's version of that name.
+
+    Raises:
+        UnknownVersion: the message lists the names there are.
+    """
+    try:
+        return project.versions.get(version=version)
+    except ModelVersion.DoesNotExist:
+        known = project.versions.order_by("-number").values_list("version", flat=True)
+        raise UnknownVersion(version, list(known[:10])) from None

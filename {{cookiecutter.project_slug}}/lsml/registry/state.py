@@ -1,0 +1,79 @@
+"""A model's key-value state in PostgreSQL, seen by every process at once.
+
+Handed to `label_studio_ml` by inference and training: `state.bound(ProjectStore(…))`.
+"""
+
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.services import Origin
+from lsml.registry.errors import UnknownVersion
+from lsml.registry.models import Project, StateItem
+from lsml.registry.services import VersionFacts, find_version, promote, register_version
+
+MODEL_VERSION = "model_version"
+
+
+class ProjectStore:
+    """What `self.get`, `self.set` and `self.has` of one project's model read and write.
+
+    `model_version` is no ordinary key: it reads the served version, and a model that
+    sets it (as those written for the reference SDK do) has made a version by that.
+    """
+
+    def __init__(self, project_id: int, origin: Origin) -> None:
+        self.project_id = project_id
+        self.origin = origin
+        # While `setup()` runs: it names the untrained model on every load, which must
+        # not take a trained version out of service.
+        self.in_setup = False
+
+    def get(self, key: str) -> str | None:
+        """The value, or None."""
+        if key == MODEL_VERSION:
+            return self._project().served_version
+        items = StateItem.objects.filter(project_id=self.project_id, key=key)
+        return items.values_list("value", flat=True).first()
+
+    def set(self, key: str, value: str) -> None:
+        """Keep `value`; visible to every process once this returns."""
+        if key == MODEL_VERSION:
+            self._adopt_version(value)
+            return
+        StateItem.objects.update_or_create(
+            project_id=self.project_id, key=key, defaults={"value": value}
+        )
+
+    def has(self, key: str) -> bool:
+        """Whether the key was ever set."""
+        if key == MODEL_VERSION:
+            return True
+        return StateItem.objects.filter(project_id=self.project_id, key=key).exists()
+
+    def _project(self) -> Project:
+        return Project.objects.select_related("active_version").get(pk=self.project_id)
+
+    def _adopt_version(self, name: str) -> None:
+        project = self._project()
+        if not name or name == project.served_version:
+            return
+        active = project.active_version
+        if self.in_setup and active is not None and active.artifact_key:
+            return
+        with transaction.atomic():
+            try:
+                version = find_version(project=project, version=name)
+            except UnknownVersion:
+                version = register_version(
+                    project=project,
+                    facts=VersionFacts(version=name, parent=active),
+                    at=timezone.now(),
+                    origin=self.origin,
+                )
+            promote(
+                project=project,
+                version=version,
+                by="model",
+                reason=f"model.py set model_version to {name!r}",
+                origin=self.origin,
+            )

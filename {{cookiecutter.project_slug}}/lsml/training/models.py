@@ -1,0 +1,169 @@
+"""The inbox of waiting events, and the runs that train on them."""
+
+from django.db import models
+from django.db.models import Q
+
+from lsml.dataset.models import Snapshot
+from lsml.registry.models import ModelVersion, Project
+
+
+class InboxEntry(models.Model):
+    """An event that waits. Written in the event's own transaction, gone once taken.
+
+    Small and unpartitioned, so that neither a missing partition nor ten million old
+    rows can stand between an event and its training.
+    """
+
+    event_id = models.BigIntegerField(primary_key=True)  # audit.WebhookEvent
+    project = models.ForeignKey(Project, models.PROTECT, related_name="inbox")
+    action = models.CharField(max_length=100)
+    received_at = models.DateTimeField()
+    annotations = models.PositiveIntegerField(default=0)  # how many it brings
+    applied_at = models.DateTimeField(null=True)  # the dataset has it
+    # Given back by a run that failed or was cancelled: starts no run by itself.
+    held = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "event_id"], name="inbox_by_project")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.event_id}"
+
+
+class TrainingRun(models.Model):
+    """One attempt, or several after a lost worker, to train a project's model."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"  # waits for a worker
+        RUNNING = "running"  # a worker holds the lease
+        LOST = "lost"  # its worker fell silent; goes back to the queue
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE = (State.QUEUED, State.RUNNING, State.LOST)
+
+    class Trigger(models.TextChoices):
+        ANNOTATIONS = "annotations"  # the policy, on new annotations
+        START_TRAINING = "start_training"  # Label Studio's button
+        PERSON = "person"  # admin, REST or command
+        RETRY = "retry"  # a person, of a run that failed
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="runs")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
+    trigger = models.CharField(max_length=14, choices=Trigger.choices)
+    asked_by = models.CharField(max_length=200)  # user name, "policy", "label studio"
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)  # of the last attempt
+    finished_at = models.DateTimeField(null=True)
+
+    # The lease. Whoever writes a result names the fence it was given; a worker that
+    # comes back after losing the lease names an old one and changes nothing.
+    lease_owner = models.CharField(max_length=200, blank=True)  # host:pid of the worker
+    lease_expires_at = models.DateTimeField(null=True)  # the database's clock
+    fence = models.PositiveIntegerField(default=0)
+    dispatched_at = models.DateTimeField(null=True)  # last doorbell
+
+    progress = models.FloatField(default=0)  # 0 to 1
+    message = models.CharField(max_length=500, blank=True)
+    metrics = models.JSONField(default=dict)  # the last value of each
+    error = models.TextField(blank=True)  # one readable reason
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=200, blank=True)
+    cancel_reason = models.TextField(blank=True)
+    snapshot = models.ForeignKey(
+        Snapshot, models.PROTECT, null=True, related_name="runs"
+    )
+    version = models.OneToOneField(
+        ModelVersion, models.PROTECT, null=True, related_name="run"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(state__in=["queued", "running", "lost"]),
+                name="one_active_run_per_project",
+            ),
+            models.CheckConstraint(
+                condition=Q(progress__range=(0, 1)), name="run_progress_0_1"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="run_by_project")]
+
+    def __str__(self) -> str:
+        return f"Run {self.pk} ({self.state})"
+
+
+class TrainingAttempt(models.Model):
+    """One go at a run by one worker."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"  # the training itself: raised, crashed, over a limit
+        LOST = "lost"  # the worker fell silent
+        HANDED_BACK = "handed_back"  # the worker was asked to stop
+        CANCELLED = "cancelled"
+
+    run = models.ForeignKey(TrainingRun, models.PROTECT, related_name="attempt_set")
+    number = models.PositiveIntegerField()  # 1, 2, …
+    fence = models.PositiveIntegerField()
+    worker = models.CharField(max_length=200)
+    outcome = models.CharField(
+        max_length=11, choices=Outcome.choices, default=Outcome.RUNNING
+    )
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    artifact_key = models.CharField(
+        max_length=500, blank=True
+    )  # removed unless it succeeds
+    log = models.TextField(blank=True)  # what the training printed; the end, bounded
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="attempt_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} of run {self.run_id}"
+
+
+class RunEvent(models.Model):
+    """Which run took which event."""
+
+    run = models.ForeignKey(TrainingRun, models.PROTECT, related_name="events")
+    event_id = models.BigIntegerField(db_index=True)  # audit.WebhookEvent
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "event_id"], name="run_event_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Event {self.event_id} in run {self.run_id}"
+
+
+class MetricPoint(models.Model):
+    """A metric as it was at one step of a run, for plots."""
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="points")
+    attempt = models.PositiveIntegerField()
+    step = models.PositiveIntegerField()  # counts the progress calls that were kept
+    at = models.DateTimeField()
+    fraction = models.FloatField()  # progress at that step
+    values = models.JSONField()  # name -> number
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "attempt", "step"], name="metric_point_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Step {self.step} of run {self.run_id}"
