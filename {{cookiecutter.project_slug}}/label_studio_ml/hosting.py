@@ -1,0 +1,113 @@
+"""What a service needs to host a model: find it, make it, know what it offers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from . import model as sdk
+from .model import LabelStudioMLBase
+from .state import Store, bound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import ModuleType
+
+ModelClass = type[LabelStudioMLBase]
+
+
+def model_classes(module: ModuleType) -> list[ModelClass]:
+    """Return the subclasses of `LabelStudioMLBase` in a module, most derived ones only.
+
+    Those it defines come before those it imports. A module with functions registered by
+    `predict_fn` or `update_fn` and no class is served by the base class itself.
+    """
+    found = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, LabelStudioMLBase) and member is not LabelStudioMLBase
+    ]
+    parents = {base for each in found for base in each.__mro__[1:]}
+    leaves = [each for each in dict.fromkeys(found) if each not in parents]
+    own = [each for each in leaves if each.__module__ == module.__name__]
+    if not leaves and (sdk._predict_fn or sdk._update_fn):
+        return [LabelStudioMLBase]
+    return own or leaves
+
+
+def make_model(
+    model_class: ModelClass, *, store: Store, project_id: str, label_config: str | None
+) -> LabelStudioMLBase:
+    """Make a model as the reference does, its state being in `store`.
+
+    An `__init__` that takes neither argument, or passes neither on, works as well.
+
+    Args:
+        model_class: The user's class.
+        store: State of the project.
+        project_id: Label Studio's id, without the creation stamp.
+        label_config: The project's labelling configuration (XML).
+    """
+    arguments = {"project_id": project_id, "label_config": label_config}
+    with bound(store, project_id=project_id, label_config=label_config):
+        return model_class(**_accepted(model_class, arguments))
+
+
+def offers_train(model_class: ModelClass) -> bool:
+    """Tell whether the class has a `train(dataset, run)` of its own.
+
+    A legacy class may have a method of that name for itself, with other parameters.
+    """
+    return _parameters(model_class, "train")[:2] == ["dataset", "run"]
+
+
+def offers_fit(model_class: ModelClass) -> bool:
+    """Tell whether there is anything to call with an event."""
+    return model_class.fit is not LabelStudioMLBase.fit or sdk._update_fn is not None
+
+
+def offers_load(model_class: ModelClass) -> bool:
+    """Tell whether the class has a `load(artifacts)` of its own."""
+    return _parameters(model_class, "load")[:1] == ["artifacts"]
+
+
+def fit_calls(
+    model_class: ModelClass, action: str, payload: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the (event, data) pairs `fit` is to be called with for one webhook.
+
+    Predictions accepted in bulk (`ANNOTATIONS_CREATED`) reach a legacy `fit` singly, as
+    the `ANNOTATION_CREATED` it knows, unless the class lists the bulk event itself.
+    Events that are not in the class' `TRAIN_EVENTS` give nothing.
+
+    Args:
+        model_class: The user's class.
+        action: The webhook's `action`.
+        payload: The webhook's body.
+    """
+    data = {key: value for key, value in payload.items() if key != "action"}
+    if action in model_class.TRAIN_EVENTS:
+        yield action, data
+    elif (
+        action == "ANNOTATIONS_CREATED"
+        and "ANNOTATION_CREATED" in model_class.TRAIN_EVENTS
+    ):
+        tasks = {task.get("id"): task for task in data.get("task") or []}
+        for annotation in data.get("annotation") or []:
+            task = tasks.get(annotation.get("task"), {})
+            yield "ANNOTATION_CREATED", {**data, "annotation": annotation, "task": task}
+
+
+def _accepted(model_class: ModelClass, arguments: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(model_class.__init__).parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        return arguments
+    names = {each.name for each in parameters}
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def _parameters(model_class: ModelClass, method: str) -> list[str]:
+    function = getattr(model_class, method)
+    if function is getattr(LabelStudioMLBase, method):
+        return []
+    return [name for name in inspect.signature(function).parameters if name != "self"]

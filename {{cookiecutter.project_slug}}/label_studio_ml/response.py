@@ -1,0 +1,185 @@
+"""What `predict` returns, and how any of its legacy shapes is read.
+
+`ModelResponse` is for models; `Answer.read` is for whoever calls them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Prediction = dict[str, Any]
+TaskResult = Prediction | list[Prediction]
+
+
+class ModelResponse(BaseModel):
+    """Predictions for the tasks of one request, in their order.
+
+    Each item is a `PredictionValue` of label-studio-sdk or a list of them (several
+    predictions for one task); dicts are turned into them.
+    """
+
+    # Excludes "model_" from pydantic's own names: the field is called so on the wire.
+    model_config = ConfigDict(protected_namespaces=("__", "_"))
+
+    model_version: str | None = None
+    predictions: list[Any]
+
+    @field_validator("model_version", mode="before")
+    @classmethod
+    def _as_text(cls, version: object) -> str | None:
+        return None if version is None else str(version)  # self.model_version is no str
+
+    @field_validator("predictions")
+    @classmethod
+    def _as_prediction_values(cls, predictions: list[Any]) -> list[Any]:
+        return _predictions_type().validate_python(predictions)
+
+    def has_model_version(self) -> bool:
+        """Tell whether a version was given for the whole response."""
+        return bool(self.model_version)
+
+    def update_predictions_version(self) -> None:
+        """Give the response's version to each prediction that has none."""
+        for item in self.predictions:
+            for prediction in item if isinstance(item, list) else [item]:
+                if not prediction.model_version:
+                    prediction.model_version = self.model_version
+
+    def set_version(self, version: str) -> None:
+        """Set the response's version, and that of each prediction that has none."""
+        self.model_version = version
+        self.update_predictions_version()
+
+
+@cache
+def _predictions_type() -> TypeAdapter[list[Any]]:
+    # label_studio_sdk's label interface takes seconds to import: only who answers pays.
+    from label_studio_sdk.label_interface.objects import PredictionValue
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[list[PredictionValue] | PredictionValue])
+
+
+class UnreadableAnswer(TypeError):  # noqa: N818 - named for what the model did
+    """`predict` returned something that is no list of predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `predict` returned, as JSON-safe data.
+
+    `results` has the shape the model chose, which Label Studio gets as it is: an item
+    per task, each a prediction or a list of predictions.
+    """
+
+    results: list[TaskResult]
+
+    @classmethod
+    def read(cls, returned: object, *, model_version: str | None) -> Answer:
+        """Read any shape the reference SDK accepts.
+
+        Args:
+            returned: A list of dicts, a list of lists of dicts, a dict with
+                `predictions`, a `ModelResponse`, or None.
+            model_version: Goes to the predictions that name no version themselves.
+
+        Raises:
+            UnreadableAnswer: It is none of these; the sentence says what it is.
+        """
+        if isinstance(returned, ModelResponse):
+            model_version = returned.model_version or model_version
+        items = _items(returned)
+        return cls(
+            [_task_result(item, at, model_version) for at, item in enumerate(items)]
+        )
+
+    def by_task(self, task_count: int) -> list[list[Prediction]]:
+        """Return the predictions of each task, aligned with the tasks asked about.
+
+        No results at all mean "nothing to say" and give an empty list per task.
+
+        Raises:
+            UnreadableAnswer: There are more or fewer items than tasks.
+        """
+        if not self.results:
+            return [[] for _ in range(task_count)]
+        if len(self.results) != task_count:
+            given = len(self.results)
+            raise UnreadableAnswer(
+                f"predict() returned {given} predictions for {task_count} tasks"
+            )
+        return [item if isinstance(item, list) else [item] for item in self.results]
+
+
+def _items(returned: object) -> Sequence[object]:
+    if returned is None:
+        return []
+    if isinstance(returned, ModelResponse):
+        return returned.predictions
+    if isinstance(returned, Mapping):
+        returned = returned.get("predictions", [returned])
+    if isinstance(returned, Sequence) and not isinstance(returned, (str, bytes)):
+        return returned
+    raise UnreadableAnswer(
+        f"predict() returned {_name(returned)}; expected a list with one item per "
+        "task, a dict with 'predictions', a ModelResponse or None"
+    )
+
+
+def _task_result(item: object, at: int, version: str | None) -> TaskResult:
+    if isinstance(item, (list, tuple)):
+        return [_prediction(each, at, version) for each in item]
+    return _prediction(item, at, version)
+
+
+def _prediction(item: object, at: int, version: str | None) -> Prediction:
+    plain = json_safe(item)
+    if not isinstance(plain, dict):
+        raise UnreadableAnswer(
+            f"predict() returned {_name(item)} for task number {at + 1}; "
+            "expected a dict with 'result'"
+        )
+    if not plain:  # the reference's examples say "nothing for this task" so
+        return plain
+    given = plain.get("model_version") or version
+    return {**plain, "model_version": None if given is None else str(given)}
+
+
+def json_safe(value: object) -> Any:
+    """Return the value as JSON can carry it.
+
+    pydantic models and Label Studio regions become dicts, NumPy's numbers and arrays
+    plain ones, numbers that are not finite None, anything unknown its string.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_safe(item) for item in value]
+    return _json_safe_object(value)
+
+
+def _json_safe_object(value: object) -> Any:
+    if hasattr(value, "_dict"):  # label_studio_sdk's Region, before pydantic's own dump
+        return json_safe(value._dict())
+    if isinstance(value, BaseModel):
+        return json_safe(value.model_dump())
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, torch's tensors
+        return json_safe(value.tolist())
+    return str(value)
+
+
+def _name(value: object) -> str:
+    return f"{type(value).__name__} {str(value)[:80]!r}"
