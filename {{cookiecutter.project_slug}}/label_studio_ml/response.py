@@ -69,7 +69,7 @@ def _predictions_type() -> TypeAdapter[list[Any]]:
     return TypeAdapter(list[list[PredictionValue] | PredictionValue])
 
 
-class UnreadableAnswer(TypeError):  # noqa: N818 - named for what the model did
+class UnreadableAnswer(TypeError):
     """`predict` returned something that is no list of predictions."""
 
 

@@ -20,7 +20,7 @@ Region = dict[str, Any]
 Annotation = dict[str, Any]
 
 
-class RunCancelled(Exception):  # noqa: N818 - a request that was heard, no error
+class RunCancelled(Exception):
     """Somebody asked to stop the run; let it pass through `train`."""
 
 
