@@ -1,0 +1,112 @@
+"""Secrets leave no trace in what is stored or shown."""
+
+import copy
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsml.labelstudio.secrets import masked, masked_text
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxLCJleHAiOjF9.c2lnbmF0dXJlc2lnbmF0dXJl"
+PROTOCOL = Path(__file__).parents[2] / "protocol"
+innocent = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc xyz", max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3)
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "access_token", "token", "password", "login", "task_data_login",
+        "task_data_password", "Authorization", "X-Api-Key", "api_key", "apiKey",
+        "client-secret", "AWS_SECRET_ACCESS_KEY",
+    ],
+)  # fmt: skip
+def test_a_secret_is_masked_by_its_key_at_any_depth(key):
+    assert masked({"project": [{key: "geheim"}]}) == {"project": [{key: "***"}]}
+
+
+@pytest.mark.parametrize("value", [None, "", 0, False, [], {}])
+def test_nothing_stays_nothing(value):
+    assert masked({"password": value}) == {"password": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://me:geheim@host/x", "http://***@host/x"),
+        ("see postgres://me:gehe%40im@db:5432/x", "see postgres://***@db:5432/x"),
+        ("https://h/x?a=1&token=geheim&b=2", "https://h/x?a=1&token=***&b=2"),
+        ("/data/x.png?X-Amz-Signature=geheim", "/data/x.png?X-Amz-Signature=***"),
+        ("https://h/c?sv=2020&sig=gehe%2Bim%3D", "https://h/c?sv=2020&sig=***"),
+        ("Bearer geheimgeheim1", "Bearer ***"),
+        ("Basic bWU6Z2VoZWltZ2VoZWlt", "Basic ***"),
+        (f"it was {JWT}", "it was ***"),
+    ],
+)
+def test_a_secret_is_masked_by_its_looks(text, expected):
+    assert masked({"x": text}) == {"x": expected}
+    assert masked_text(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The token was a bearer of Basic good manners",
+        "Basic training",
+        "password: the word every form asks for?",
+        "mail me@example.org or see http://host:80/a@b",
+        "https://host/image.png?width=3&key_size=4",
+    ],
+)
+def test_task_text_that_only_talks_about_secrets_stays(text):
+    task = {"data": {"text": text, "token": "bank", "login": "a column"}}
+    assert masked(task) == task
+
+
+def test_an_unmistakable_secret_is_masked_even_in_task_data():
+    assert masked({"data": {"password": "geheim"}}) == {"data": {"password": "***"}}
+
+
+@given(innocent)
+def test_innocent_values_come_back_equal_but_as_a_copy(value):
+    before = copy.deepcopy(value)
+    copied = masked(value)
+    assert copied == before
+    assert copied is not value or not isinstance(value, (dict, list)) or not value
+
+
+def test_a_nul_character_cannot_reach_the_database():
+    assert b"u0000" not in orjson.dumps(masked({"a\x00": ["b\x00"]}))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("login with password='geheim' failed", "login with password='***' failed"),
+        ('sent {"access_token": "geheim"}', 'sent {"access_token": "***"}'),
+        ("Authorization: Token 0123456789abcdef01234", "Authorization: Token ***"),
+        ("connect to http://me:geheim@h failed", "connect to http://***@h failed"),
+        ("API_KEY=geheim, retry", "API_KEY=***, retry"),
+    ],
+)
+def test_a_line_that_is_shown_hides_what_it_quotes(line, expected):
+    assert masked_text(line) == expected
+
+
+def test_recorded_webhooks_lose_their_project_secrets():
+    body = json.loads((PROTOCOL / "webhook/annotation_created.json").read_text())
+    sent = body["request"]
+    sent["project"] |= {"token": "geheim", "task_data_password": "geheim"}
+    kept = masked(sent)
+    assert "geheim" not in json.dumps(kept)
+    assert kept["annotation"] == sent["annotation"]
+    assert kept["task"] == sent["task"]

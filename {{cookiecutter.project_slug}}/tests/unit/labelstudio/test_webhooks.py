@@ -1,0 +1,95 @@
+"""Webhooks come in singular and plural; inside there is one form."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.webhooks import WebhookRequest
+
+WEBHOOKS = Path(__file__).parents[2] / "protocol" / "webhook"
+
+
+def recorded(name):
+    return json.loads((WEBHOOKS / f"{name}.json").read_text())["request"]
+
+
+def read(name):
+    return WebhookRequest.parse(recorded(name))
+
+
+@pytest.mark.parametrize("name", ["annotation_created", "annotation_updated"])
+def test_one_annotation_arrives_as_a_list_of_one_with_its_task(name):
+    event = read(name)
+    [annotation] = event.annotations
+    [task] = event.tasks
+    assert annotation["task"] == task["id"] == event.task_id
+    assert event.annotation_ids == [annotation["id"]]
+    assert event.affects_dataset
+    assert not event.starts_training
+
+
+def test_bulk_annotations_are_lists_under_singular_keys():
+    sent = recorded("annotations_created")
+    assert isinstance(sent["annotation"], list)
+    assert read("annotations_created").annotations == sent["annotation"]
+
+
+def test_deletions_carry_ids_only():
+    event = read("annotations_deleted")
+    assert event.annotation_ids == [event.annotations[0]["id"]]
+    assert event.task_id is None
+    assert read("tasks_deleted").task_ids
+
+
+def test_the_project_key_is_the_one_setup_sends():
+    setup = json.loads((WEBHOOKS.parent / "setup/setup.json").read_text())["request"]
+    assert str(read("annotation_created").project) == setup["project"]
+
+
+def test_start_training_carries_the_label_config_and_no_annotation():
+    event = read("start_training")
+    assert event.starts_training
+    assert not event.affects_dataset
+    assert event.label_config.startswith("<View>")
+
+
+def test_a_saved_project_carries_its_label_config():
+    assert "Neutral" in read("project_updated").label_config
+
+
+def test_a_webhook_without_payload_says_only_what_kind_of_thing_happened():
+    event = read("without_payload")
+    assert event.lacks_payload
+    assert event.project is None
+
+
+def test_a_webhook_with_payload_lacks_nothing():
+    assert not read("annotation_created").lacks_payload
+    assert not read("start_training").lacks_payload
+
+
+def test_a_deleted_project_is_known_by_its_number():
+    assert read("project_deleted").project == ProjectKey(1)
+
+
+def test_the_project_number_of_an_annotation_serves_when_no_project_is_sent():
+    event = WebhookRequest.parse(
+        {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "project": 7}}
+    )
+    assert event.project == ProjectKey(7)
+
+
+def test_an_unknown_action_with_nonsense_in_it_is_still_an_event():
+    event = WebhookRequest.parse({"action": "NEW", "project": [], "tasks": "x"})
+    assert event.action == "NEW"
+    assert event.project is None
+    assert event.tasks == []
+
+
+@pytest.mark.parametrize("body", [None, [], "x", {}, {"action": 3}, {"action": ""}])
+def test_what_names_no_action_is_no_webhook(body):
+    with pytest.raises(WireError):
+        WebhookRequest.parse(body)
