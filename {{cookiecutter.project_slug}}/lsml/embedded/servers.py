@@ -38,19 +38,19 @@ def running(
         ServerError: a server cannot be started; the message names the next step.
     """
     prepare_folders(data_dir)
-    servers: list[Postgres | Valkey] = []
-    if postgres:
-        servers.append(Postgres(data_dir, durable=durable, say=say))
-    if broker:
-        servers.append(Valkey(data_dir, say=say))
+    database = Postgres(data_dir, durable=durable, say=say)
+    queue = Valkey(data_dir, say=say)
     with ExitStack() as stack:
         try:
             users = Hold(data_dir / "users.lock")
-            stack.callback(_leave, users, servers, data_dir, say)
+            # The last one stops both: an earlier user may have started the other.
+            stack.callback(_leave, users, [queue, database], data_dir, say)
             with exclusively(data_dir / "starting.lock", say=say):
                 users.share()
-                for server in servers:
-                    server.start()
+                if postgres:
+                    database.start()
+                if broker:
+                    queue.start()
         except OSError as error:
             raise not_writable(error, data_dir) from error
         yield
@@ -62,7 +62,7 @@ def _leave(
     try:
         with exclusively(data_dir / "starting.lock", say=say):
             if users.alone():
-                for server in reversed(servers):
+                for server in servers:
                     server.stop()
     finally:
         users.release()

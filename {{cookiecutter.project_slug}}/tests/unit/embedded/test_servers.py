@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +22,32 @@ from lsml.embedded import addresses
 PROJECT = Path(__file__).parents[3]
 HOLDER = Path(__file__).with_name("holder.py")
 
+# The system's Python, where an ordinary user may not enter ours, needs the libraries.
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": os.pathsep.join([str(PROJECT), sysconfig.get_path("purelib")]),
+}
+
 pytestmark = pytest.mark.slow
+
+
+def python_for(user):
+    """Return a Python that this user can run with our libraries, if there is one."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        try:
+            tried = subprocess.run(
+                [python, "-c", "import psycopg, lsml"],
+                user=user,
+                env=ENVIRONMENT,
+                cwd="/",
+                check=False,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            continue
+        if tried.returncode == 0:
+            return python
+    pytest.skip(f"{user} can run no Python with our libraries")
 
 
 class Holder:
@@ -37,13 +63,13 @@ class Holder:
                 "extra_groups": [],
             }
         self.process = subprocess.Popen(
-            [sys.executable, HOLDER, str(folder), *arguments],
+            [python_for(user), HOLDER, str(folder), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
+            env=ENVIRONMENT,
             **identity,
         )
 
@@ -115,11 +141,7 @@ def user(request):
         return None
     if os.geteuid() != 0:
         pytest.skip("needs root to become somebody else")
-    readable = subprocess.run(
-        [sys.executable, "-c", "import psycopg"], user="nobody", check=False, cwd="/"
-    )
-    if readable.returncode != 0:
-        pytest.skip("an ordinary user cannot read this installation")
+    python_for("nobody")
     return "nobody"
 
 
@@ -389,7 +411,7 @@ def test_root_with_the_rights_of_a_plain_container_only(home, hold, user):
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
+        env=ENVIRONMENT,
     )
     assert done.stdout.endswith("left\n"), done.stderr
 
@@ -406,7 +428,7 @@ def test_root_without_any_right_is_told_what_to_do(home, user):
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)},
+        env=ENVIRONMENT,
     )
     assert done.returncode == 1
     assert "DATABASE_URL" in done.stderr.splitlines()[-1]
