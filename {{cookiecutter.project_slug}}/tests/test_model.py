@@ -1,0 +1,148 @@
+"""Does the model learn, and does it say what it knows? No database, no network."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+from label_studio_ml.training import Dataset, Run
+from model import TextClassifier
+
+EXAMPLE = Path(__file__).parents[1] / "example"
+LABEL_CONFIG = (EXAMPLE / "label_config.xml").read_text()
+TOPICS = ["Billing", "Delivery", "Technical"]
+
+
+@pytest.fixture
+def model():
+    return TextClassifier(project_id="1", label_config=LABEL_CONFIG)
+
+
+@pytest.fixture
+def texts():
+    """Return the example's (text, label) pairs."""
+    with (EXAMPLE / "texts.csv").open(newline="") as file:
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def task(at, text):
+    return {"id": at, "data": {"text": text}}
+
+
+def annotated(pairs):
+    """Return the dataset a service would make of annotated texts."""
+    region = {"from_name": "topic", "to_name": "text", "type": "choices"}
+    return Dataset(
+        [
+            task(at, text)
+            | {"annotations": [{"result": [region | {"value": {"choices": [label]}}]}]}
+            for at, (text, label) in enumerate(pairs)
+        ],
+        label_config=LABEL_CONFIG,
+    )
+
+
+def trained(model, pairs, folder):
+    run = Run(artifacts=folder)
+    model.train(annotated(pairs), run)
+    model.load(run.artifacts)
+    return run.metrics
+
+
+def choices(model, texts):
+    predictions = model.predict([task(at, text) for at, text in enumerate(texts)])
+    return [each["result"][0]["value"]["choices"][0] for each in predictions]
+
+
+def test_before_any_training_each_choice_is_equally_probable(model):
+    [prediction] = model.predict([task(1, "Where is my parcel?")])
+
+    assert prediction["result"][0]["value"]["choices"][0] in TOPICS
+    assert prediction["score"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sixty_texts_teach_it_to_sort_forty_others(model, texts, tmp_path, seed):
+    random.Random(seed).shuffle(texts)
+    taught, unseen = texts[:60], texts[60:100]
+
+    trained(model, taught, tmp_path)
+
+    answers = choices(model, [text for text, _ in unseen])
+    right = sum(
+        answer == label for answer, (_, label) in zip(answers, unseen, strict=True)
+    )
+    assert right >= 32
+
+
+def test_the_reported_accuracy_is_that_on_texts_it_has_not_seen(model, texts, tmp_path):
+    labels_by_chance = [(text, TOPICS[at % 3]) for at, (text, _) in enumerate(texts)]
+    random.Random(1).shuffle(texts)
+    shuffled = [
+        (text, label)
+        for (text, _), (_, label) in zip(texts, labels_by_chance, strict=True)
+    ]
+
+    metrics = trained(model, shuffled, tmp_path)
+
+    # Nothing can be learned from labels dealt at random; on texts it was fitted on the
+    # classifier would be right nearly always.
+    assert metrics["accuracy"] < 0.5
+
+
+def test_scores_per_label_and_the_confusion_matrix_are_reported(model, texts, tmp_path):
+    metrics = trained(model, texts[:60], tmp_path)
+
+    assert {f"f1/{topic}" for topic in TOPICS} <= set(metrics)
+    cells = [metrics[name] for name in metrics if name.startswith("confusion/")]
+    assert sum(cells) == metrics["held_out_texts"] == 60
+
+
+def test_one_label_alone_is_refused_with_a_sentence(model, texts, tmp_path):
+    only_billing = [pair for pair in texts if pair[1] == "Billing"]
+
+    with pytest.raises(ValueError, match="texts of two labels are needed"):
+        trained(model, only_billing, tmp_path)
+
+
+def test_a_label_seen_once_is_learned_though_it_cannot_be_measured(model, tmp_path):
+    pairs = [
+        ("the invoice is too high", "Billing"),
+        ("a second invoice came", "Billing"),
+        ("the parcel is late", "Delivery"),
+        ("no parcel came", "Delivery"),
+        ("the app crashes", "Technical"),
+    ]
+
+    metrics = trained(model, pairs, tmp_path)
+
+    assert metrics["held_out_texts"] == 4
+    assert choices(model, ["my app crashes"]) == ["Technical"]
+
+
+def test_a_choice_that_left_the_label_config_is_not_predicted(model, texts, tmp_path):
+    trained(model, texts[:60], tmp_path)
+
+    model.use_label_config(LABEL_CONFIG.replace('<Choice value="Billing"/>', ""))
+
+    assert "Billing" not in choices(model, [text for text, _ in texts])
+
+
+def test_a_label_config_that_shares_no_choice_gets_equal_scores(model, texts, tmp_path):
+    trained(model, texts[:60], tmp_path)
+
+    for topic in TOPICS:
+        renamed = model.label_config.replace(f'"{topic}"', f'"{topic} 2"')
+        model.use_label_config(renamed)
+
+    [prediction] = model.predict([task(1, "Where is my parcel?")])
+    assert prediction["score"] == pytest.approx(1 / 3)
+
+
+def test_a_task_without_text_is_answered_too(model, texts, tmp_path):
+    trained(model, texts[:60], tmp_path)
+
+    [prediction] = model.predict([{"id": 1, "data": {}}])
+
+    assert prediction["result"][0]["value"]["choices"][0] in TOPICS
