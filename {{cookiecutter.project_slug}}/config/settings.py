@@ -13,7 +13,7 @@ from lsml.registry.storage_url import storage_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
 # web, worker, beat or command: decides how long it may wait for broker and database.

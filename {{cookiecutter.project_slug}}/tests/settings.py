@@ -1,7 +1,28 @@
-"""Settings of the tests: the service's own, with secrets made up."""
+"""Settings of the tests: the service's own, whatever shell and .env say.
+
+DATABASE_URL and CELERY_BROKER_URL are honoured; without them embedded servers run.
+"""
 
 import os
+import re
+from pathlib import Path
 
-os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
+_PROJECT = Path(__file__).resolve().parent.parent
+_HONOURED = {"DATABASE_URL", "CELERY_BROKER_URL"}
+_read = re.findall(
+    r'env\.\w+\(\s*"([A-Z_]+)"', (_PROJECT / "config/settings.py").read_text()
+)
+for _name in set(_read) - _HONOURED:
+    os.environ.pop(_name, None)
 
-from config.settings import *  # noqa: F403 - environment first
+os.environ |= {
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "tests-only-" + "x" * 50,
+    "LSML_DATA_DIR": str(_PROJECT / ".data" / "test"),
+    "HTTPS": "false",
+    "LOG_FORMAT": "console",
+}
+
+from config.settings import *  # noqa: E402, F403 - the environment first
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast

@@ -23,16 +23,15 @@ def socket_folder(data_dir: Path) -> Path:
     if plain and len(os.fsencode(inside)) <= SOCKET_FOLDER_MAX_BYTES:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return shared_socket_parent() / digest
+    # Not $TMPDIR nor $XDG_RUNTIME_DIR: they differ between a terminal and a cron job,
+    # and then two processes would not find the same server. Owner and mode of the
+    # folder are checked before a server starts in it (lsml.embedded.folders).
+    return Path(f"/tmp/lsml-{owner_id(data_dir)}") / digest  # noqa: S108
 
 
-def shared_socket_parent() -> Path:
-    """Return this user's own folder for the sockets of awkward data folders.
-
-    Not $TMPDIR nor $XDG_RUNTIME_DIR: they differ between a terminal and a cron job,
-    and then two processes would not find the same server.
-    """
-    return Path(f"/tmp/lsml-{os.getuid()}")  # noqa: S108 - owner and mode are checked
+def owner_id(data_dir: Path) -> int:
+    """Return the user id of the data folder's owner, who is us if it is still to be."""
+    return data_dir.stat().st_uid if data_dir.exists() else os.getuid()
 
 
 def database_url(data_dir: Path) -> str:

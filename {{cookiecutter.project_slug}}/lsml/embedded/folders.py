@@ -1,0 +1,106 @@
+"""The folders and locks of the embedded servers; `lsml.embedded.servers` uses them.
+
+Locks are flock(2) locks: the kernel gives them back however their holder dies, so that
+no list of process ids can go stale.
+"""
+
+import fcntl
+import os
+import pwd
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lsml.embedded.addresses import owner_id, socket_folder
+from lsml.embedded.errors import ServerError
+
+
+def prepare_folders(data_dir: Path) -> None:
+    """Make the data folder and the folder of the sockets, for their owner alone.
+
+    Raises:
+        ServerError: one of them belongs to somebody else, or cannot be made.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sockets = socket_folder(data_dir)
+        if not sockets.is_relative_to(data_dir.resolve()):
+            _make_private(sockets.parent, owner=owner_id(data_dir))
+        _make_private(sockets, owner=owner_id(data_dir))
+    except OSError as error:
+        raise not_writable(error, data_dir) from error
+
+
+def not_writable(error: OSError, data_dir: Path) -> ServerError:
+    """Say who may write below the data folder, when we may not."""
+    where = error.filename or data_dir
+    return ServerError(
+        f"{where} cannot be used by {user_name(os.geteuid())}: {error.strerror}. Run"
+        " the command as the folder's owner, or set LSML_DATA_DIR to another folder."
+    )
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run as a user that no passwd file knows
+        return f"user {uid}"
+
+
+def _make_private(folder: Path, *, owner: int) -> None:
+    # In /tmp somebody else could have made the folder first, to receive our
+    # connections; a symbolic link is refused for the same reason.
+    try:
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(folder, owner, -1)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+            raise ServerError(
+                f"{folder} should be a folder of {user_name(owner)}, but is not:"
+                " remove it, or set LSML_DATA_DIR to another folder."
+            ) from None
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
+
+
+class Hold:
+    """A lock on a file, kept until `release()` or the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def wait(self) -> None:
+        """Wait for the lock, alone."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def share(self) -> None:
+        """Take the lock together with others who share it."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def alone(self) -> bool:
+        """Try to have the lock alone; False if somebody else has a part in it."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+@contextmanager
+def exclusively(path: Path, *, say: Callable[[str], None]) -> Iterator[None]:
+    """Run the block while nobody else runs one on the same path."""
+    hold = Hold(path)
+    try:
+        if not hold.alone():
+            say("waiting for another process that starts or stops the servers …")
+            hold.wait()
+        yield
+    finally:
+        hold.release()
