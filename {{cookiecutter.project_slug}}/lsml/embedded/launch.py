@@ -1,6 +1,7 @@
 """Replaces itself by a program: in the background, with a log, and not as root.
 
-Run as a script by `lsml.embedded.programs`: `launch.py '{"log": …}' PROGRAM ARGUMENT…`.
+Run as a script by `lsml.embedded.programs` and `lsml.embedded.supervisor`:
+`launch.py '{"log": …}' PROGRAM ARGUMENT…`.
 A script of its own because Python's subprocess module cannot keep a capability across
 a change of user, and code between fork and exec is unsafe beside threads.
 
@@ -13,9 +14,11 @@ no folder is opened to others and no system user is made.
 import ctypes
 import json
 import os
+import signal
 import struct
 import sys
 
+PR_SET_PDEATHSIG = 1
 PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -34,6 +37,13 @@ def into_background() -> None:
         os._exit(0)
     os.setsid()
     os.chdir("/")  # keeps no folder of the caller's in use
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the parent dies, even by kill -9 (the kernel sees to it)."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel knew
+        os._exit(CANNOT_START)
 
 
 def write_to(log: str) -> None:
@@ -78,7 +88,9 @@ def _keep_only(mask: int) -> bool:
 def main(order: dict[str, object], program: list[str]) -> None:
     if order.get("background"):
         into_background()
-    os.umask(0o077)
+    match order.get("parent"):
+        case int(parent):
+            die_with(parent)
     match order.get("user"):
         case [int(uid), int(gid)]:
             try:
@@ -88,6 +100,7 @@ def main(order: dict[str, object], program: list[str]) -> None:
                 os._exit(CANNOT_CHANGE_USER)
     try:
         if log := order.get("log"):
+            os.umask(0o077)
             write_to(str(log))
         os.execv(program[0], program)  # noqa: S606 - a list, no shell
     except OSError as error:

@@ -1,0 +1,19 @@
+"""How the web process serves: `gunicorn -c config/gunicorn.py config.wsgi`."""
+
+import os
+from pathlib import Path
+
+bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "8"))
+# Libraries are imported once, before the fork: quicker to start, and memory is shared.
+preload_app = True
+# A worker that stops answering its own heartbeat this long is replaced. Threads keep
+# it beating, so it does not limit how long a prediction may take.
+timeout = 60
+graceful_timeout = int(os.environ.get("WEB_GRACE_S", "20"))
+keepalive = 15  # seconds an idle client may keep its connection
+# A heartbeat on a container's layered disk can block for seconds.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+control_socket_disable = True

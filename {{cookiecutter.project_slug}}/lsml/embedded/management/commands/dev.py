@@ -1,0 +1,222 @@
+"""`manage.py dev`: the whole service in the foreground of one terminal."""
+
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from lsml.embedded import addresses
+from lsml.embedded.errors import ServerError
+from lsml.embedded.folders import Hold, prepare_folders
+from lsml.embedded.servers import running
+from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
+
+HOST = "127.0.0.1"
+# True of every development machine, so nothing to warn of at each start.
+QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
+# How long the service may take to answer before its user is told that it has not.
+SLOW_START_S = 20.0
+
+
+class Command(BaseCommand):
+    help = "Run everything: servers if none are given, web, workers and beat."
+    requires_system_checks: list[str] = []  # the processes it starts check themselves
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=int(os.environ.get("PORT", "9090")),
+            help="where to serve (default: PORT, or 9090)",
+        )
+
+    def handle(self, *_: Any, port: int, **__: Any) -> None:
+        try:
+            with ExitStack() as stack:
+                _unwind_on_signals()
+                stack.enter_context(_only_one())
+                _check_port(port)
+                stack.enter_context(self._servers())
+                self._prepare_database()
+                self._serve(port)
+        except (ServerError, ServiceDied) as error:
+            raise CommandError(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(
+                f"The database does not answer: {str(error).strip()}. Check"
+                " DATABASE_URL, or unset it to use the embedded server."
+            ) from error
+
+    @contextmanager
+    def _servers(self) -> Iterator[None]:
+        with running(
+            settings.DATA_DIR,
+            postgres=not settings.DATABASE_URL,
+            broker=addresses.broker_url(settings.DATA_DIR)
+            == settings.CELERY_BROKER_URL,
+            say=self._say,
+        ):
+            yield
+
+    def _prepare_database(self) -> None:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            self._say(f"applying {len(missing)} migrations …")
+            call_command("migrate", interactive=False, stdout=self.stdout)
+        self._create_administrator()
+        connection.close()
+
+    def _create_administrator(self) -> None:
+        people = get_user_model().objects.filter(is_superuser=True)
+        name, password = _administrator()
+        if name and password and not people.exists():
+            get_user_model().objects.create_superuser(name, password=password)
+            self._say(f"created the administrator {name}")
+
+    def _serve(self, port: int) -> None:
+        supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: supervisor.request_stop())
+        announce = _Announcement(port, self._say)
+        try:
+            for service in _services(port):
+                supervisor.start(service)
+            supervisor.run(announce)
+            self._say("stopping …")
+        finally:
+            supervisor.stop()
+
+    def _say(self, line: str) -> None:
+        self._write(f"{line}\n")
+
+    def _write(self, text: str) -> None:
+        self.stdout.write(text, ending="")
+        self.stdout.flush()
+
+
+class _Announcement:
+    """Says once that the service answers, and where."""
+
+    def __init__(self, port: int, say: Any) -> None:
+        self._port = port
+        self._say = say
+        self._made = False
+        self._begun = time.monotonic()
+
+    def __call__(self) -> None:
+        if self._made:
+            return
+        if _is_ready(self._port):
+            self._made = True
+            where = f"http://{HOST}:{self._port}"
+            self._say(f"ready: {where}")
+            self._say(f"admin: {where}/admin/")
+            if name := _administrator()[0]:
+                self._say(f"user:  {name} (its password is ADMIN_PASSWORD in .env)")
+        elif time.monotonic() - self._begun > SLOW_START_S:
+            self._begun = time.monotonic()
+            self._say("the service does not answer yet; its output is above …")
+
+
+def _services(port: int) -> list[Service]:
+    # Output is read by a person here, unless LOG_FORMAT says otherwise.
+    shared = {
+        "PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET_WARNINGS),
+        "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
+        "WEB_GRACE_S": "3",
+    }
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
+    return [
+        Service("web", [*gunicorn, "config.wsgi"], {**shared, "LSML_PROCESS": "web"}),
+        Service(
+            "worker",
+            [*celery, *worker_arguments("default", threads=4)],
+            {**shared, "LSML_PROCESS": "worker"},
+        ),
+        Service(
+            "training",
+            [*celery, *worker_arguments("training", threads=2)],
+            {**shared, "LSML_PROCESS": "worker"},
+        ),
+        Service("beat", [*celery, "beat"], {**shared, "LSML_PROCESS": "beat"}),
+    ]
+
+
+def worker_arguments(queue: str, *, threads: int) -> list[str]:
+    """Return the arguments of a Celery worker for one queue."""
+    return [
+        *("worker", "--queues", queue, "--hostname", f"{queue}@%h"),
+        *("--pool", "threads", "--concurrency", str(threads)),
+        # Workers have nothing to tell each other; it saves chatter at each start.
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def _administrator() -> tuple[str, str]:
+    return os.environ.get("ADMIN_USER", ""), os.environ.get("ADMIN_PASSWORD", "")
+
+
+def _unwind_on_signals() -> None:
+    """Let SIGTERM and a closed terminal unwind like Ctrl-C, so that servers stop."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    prepare_folders(settings.DATA_DIR)
+    hold = Hold(settings.DATA_DIR / "dev.lock")
+    try:
+        if not hold.alone():
+            raise CommandError(
+                "Another `make dev` already runs in this folder: stop it first (Ctrl-C"
+                " in its terminal), or set LSML_DATA_DIR to a folder of its own."
+            )
+        yield
+    finally:
+        hold.release()
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((os.environ.get("BIND_HOST", HOST), port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} cannot be used ({error.strerror}): choose another one,"
+                f" for example `make dev PORT={port + 1}`."
+            ) from error
+
+
+def _is_ready(port: int) -> bool:
+    asked = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        asked.request("GET", "/ready")
+        return asked.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        asked.close()
