@@ -26,7 +26,7 @@ DATASET_ACTIONS = (
     ANNOTATIONS_WRITTEN | ANNOTATIONS_DELETED | {TASKS_CREATED, TASKS_DELETED}
 )
 
-ACTION_CHARS_MAX = 128  # Label Studio's own column
+ACTION_CHARS_MAX = 100  # the longest that can be recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,230 @@
+"""A thin client of Label Studio's API, for `connect`, `sync` and fetching what changed.
+
+The SDK carries the requests: it knows both kinds of token (legacy, and the personal
+access token that must be exchanged for a short-lived one) and retries what is busy.
+Answers are handed out as the JSON they are; failures are `LabelStudioError`s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import cast
+
+import httpx
+
+from lsml.labelstudio.failures import (
+    LabelStudioError,
+    Unreachable,
+    refusal,
+)
+from lsml.labelstudio.reading import JsonObject
+
+TIMEOUT_S = 60
+# Tasks per page. Label Studio gathers all annotations and predictions of a page.
+PAGE_SIZE = 200
+_TEST_PREDICTION_TIMEOUT_S = 110  # Label Studio itself waits 100 s for the backend
+
+
+class LabelStudio:
+    """One Label Studio, spoken to with one token.
+
+    Args:
+        url: as a browser opens it; a path prefix is fine.
+        api_key: a legacy token or a personal access token.
+        http: for tests; by default a client with `TIMEOUT_S` that follows redirects.
+
+    Raises:
+        LabelStudioError: already here, when the token has expired.
+    """
+
+    def __init__(
+        self, *, url: str, api_key: str, http: httpx.Client | None = None
+    ) -> None:
+        # Here, as web processes never need it and it takes half a second.
+        from label_studio_sdk import LabelStudio as Sdk
+        from label_studio_sdk.core.api_error import ApiError
+
+        self.url = url.rstrip("/")
+        self._api_error = ApiError
+        self._http = http or httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
+        try:
+            # The slash: without it the token is refreshed at the host's root.
+            self._sdk = Sdk(
+                base_url=f"{self.url}/", api_key=api_key, httpx_client=self._http
+            )
+        except ApiError as error:
+            raise refusal(error.status_code, error.body, url=self.url) from None
+
+    def project(self, project_id: int) -> JsonObject:
+        """The project with its label config and creation time."""
+        return self._object("GET", f"api/projects/{project_id}/")
+
+    def pages(
+        self,
+        project_id: int,
+        *,
+        after: int = 0,
+        since: datetime | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[tuple[list[JsonObject], int]]:
+        """Tasks with annotations, by ascending id, and how many are still to come.
+
+        Each page asks for ids above the last one seen, so tasks that are deleted
+        meanwhile move nothing, and a sync that was interrupted goes on with `after`.
+
+        Args:
+            project_id: Label Studio's number.
+            after: only tasks with a larger id.
+            since: only tasks changed at or after it; an annotation changes its task.
+            page_size: tasks per request.
+        """
+        while True:
+            query = {"filters": _filters(after, since), "ordering": ["tasks:id"]}
+            answer = self._object(
+                "GET",
+                "api/tasks/",
+                params={
+                    "project": project_id,
+                    "page": 1,
+                    "page_size": page_size,
+                    "fields": "all",
+                    "resolve_uri": "false",  # as webhooks send it: the task's own data
+                    "query": json.dumps(query),
+                },
+            )
+            tasks = cast("list[JsonObject]", answer.get("tasks") or [])
+            total = cast("int", answer.get("total") or len(tasks))
+            if not tasks:
+                return
+            yield tasks, max(0, total - len(tasks))
+            if total <= len(tasks):
+                return
+            after = cast("int", tasks[-1]["id"])
+
+    def backends(self, project_id: int) -> list[JsonObject]:
+        """The project's ML backends; asking makes Label Studio call each of them."""
+        return self._list("GET", "api/ml/", params={"project": project_id})
+
+    def add_backend(self, fields: JsonObject) -> JsonObject:
+        """Connect a backend; Label Studio checks health and set-up first."""
+        return self._object("POST", "api/ml/", body=fields)
+
+    def change_backend(self, backend_id: int, fields: JsonObject) -> JsonObject:
+        """Change a backend. `url` and `project` must be among the fields."""
+        return self._object("PATCH", f"api/ml/{backend_id}", body=fields)
+
+    def remove_backend(self, backend_id: int) -> None:
+        """Disconnect a backend; its webhook stays behind."""
+        self._request("DELETE", f"api/ml/{backend_id}")
+
+    def test_prediction(self, backend_id: int) -> JsonObject:
+        """Let Label Studio ask the backend about a random task; nothing is kept."""
+        return self._object(
+            "POST",
+            f"api/ml/{backend_id}/predict/test",
+            params={"random": "true"},
+            timeout_s=_TEST_PREDICTION_TIMEOUT_S,
+        )
+
+    def webhooks(self, project_id: int) -> list[JsonObject]:
+        """The project's own webhooks, without the organisation's."""
+        hooks = self._list("GET", "api/webhooks/", params={"project": project_id})
+        return [hook for hook in hooks if hook.get("project") == project_id]
+
+    def add_webhook(self, fields: JsonObject) -> JsonObject:
+        """Add a webhook."""
+        return self._object("POST", "api/webhooks/", body=fields)
+
+    def change_webhook(self, webhook_id: int, fields: JsonObject) -> JsonObject:
+        """Change a webhook."""
+        return self._object("PATCH", f"api/webhooks/{webhook_id}/", body=fields)
+
+    def touch_project(self, project_id: int) -> None:
+        """Save the project as it is, which makes Label Studio send PROJECT_UPDATED."""
+        self._request("PATCH", f"api/projects/{project_id}/", body={})
+
+    def remove_webhook(self, webhook_id: int) -> None:
+        """Remove a webhook."""
+        self._request("DELETE", f"api/webhooks/{webhook_id}/")
+
+    def _object(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: JsonObject | None = None,
+        body: JsonObject | None = None,
+        timeout_s: int = TIMEOUT_S,
+    ) -> JsonObject:
+        answer = self._request(
+            method, path, params=params, body=body, timeout_s=timeout_s
+        )
+        if not isinstance(answer, dict):
+            raise _not_label_studio(self.url)
+        return cast("JsonObject", answer)
+
+    def _list(self, method: str, path: str, *, params: JsonObject) -> list[JsonObject]:
+        answer = self._request(method, path, params=params)
+        if not isinstance(answer, list):
+            raise _not_label_studio(self.url)
+        return cast("list[JsonObject]", answer)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: JsonObject | None = None,
+        body: JsonObject | None = None,
+        timeout_s: int = TIMEOUT_S,
+    ) -> object:
+        # The SDK's transport rather than its models: these drop what they do not know.
+        transport = self._sdk._client_wrapper.httpx_client
+        try:
+            response = transport.request(
+                path,
+                method=method,
+                params=params,
+                json=body,
+                request_options={"timeout_in_seconds": timeout_s},
+            )
+            answer: object = response.json() if response.content else None
+        except self._api_error as error:  # the exchange of a personal access token
+            raise refusal(error.status_code, error.body, url=self.url) from None
+        except httpx.HTTPError as error:
+            raise Unreachable(url=self.url, reason=error) from None
+        except ValueError:
+            raise _not_label_studio(self.url) from None
+        if response.is_success:
+            return answer
+        raise refusal(response.status_code, answer, url=self.url)
+
+
+def _filters(after: int, since: datetime | None) -> JsonObject:
+    items: list[JsonObject] = [
+        {
+            "filter": "filter:tasks:id",
+            "operator": "greater",
+            "type": "Number",
+            "value": after,
+        }
+    ]
+    if since is not None:
+        items.append(
+            {
+                "filter": "filter:tasks:updated_at",
+                "operator": "greater_or_equal",
+                "type": "Datetime",
+                "value": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            }
+        )
+    return {"conjunction": "and", "items": items}
+
+
+def _not_label_studio(url: str) -> LabelStudioError:
+    return LabelStudioError(
+        f"What answers at {url} is not Label Studio's API.",
+        "Give the address under which a browser opens Label Studio.",
+    )

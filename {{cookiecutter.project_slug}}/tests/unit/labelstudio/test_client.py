@@ -1,0 +1,191 @@
+"""The client of Label Studio's API, against a transport that answers like it."""
+
+import json
+from datetime import UTC, datetime
+
+import httpx
+import jwt
+import pytest
+
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.failures import (
+    BackendRefused,
+    LabelStudioError,
+    LegacyTokensDisabled,
+    LocalAddressBlocked,
+    NoSuchThing,
+    Unreachable,
+    WrongKey,
+)
+
+URL = "http://studio.example/prefix"
+FAR = 4_000_000_000  # unix seconds
+
+
+def studio(answer, *, api_key="0123456789abcdef"):
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    return LabelStudio(url=URL, api_key=api_key, http=http)
+
+
+def answering(status, body):
+    return studio(lambda request: httpx.Response(status, json=body))
+
+
+def token(**claims):
+    return jwt.encode(claims, "k" * 32, algorithm="HS256")
+
+
+def test_a_legacy_token_is_sent_as_it_is():
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        return httpx.Response(200, json={"id": 1})
+
+    assert studio(answer).project(1) == {"id": 1}
+    assert str(seen[0].url) == f"{URL}/api/projects/1/"
+    assert seen[0].headers["Authorization"] == "Token 0123456789abcdef"
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj`")  # the SDK's own
+def test_a_personal_access_token_is_exchanged_once_for_a_short_lived_one():
+    personal, short = token(exp=FAR, token_type="refresh"), token(exp=FAR)
+    seen = []
+
+    def answer(request):
+        seen.append(request.url.path)
+        if request.url.path.endswith("/api/token/refresh/"):
+            assert json.loads(request.content) == {"refresh": personal}
+            return httpx.Response(200, json={"access": short})
+        assert request.headers["Authorization"] == f"Bearer {short}"
+        return httpx.Response(200, json={})
+
+    client = studio(answer, api_key=personal)
+    client.project(1)
+    client.project(2)
+    assert seen == [
+        "/prefix/api/token/refresh/",
+        "/prefix/api/projects/1/",
+        "/prefix/api/projects/2/",
+    ]
+
+
+def test_a_revoked_personal_access_token_is_a_wrong_key():
+    client = studio(
+        lambda request: httpx.Response(401, json={"detail": "Token is blacklisted"}),
+        api_key=token(exp=FAR, token_type="refresh"),
+    )
+    with pytest.raises(WrongKey):
+        client.project(1)
+
+
+def test_an_expired_personal_access_token_is_a_wrong_key():
+    with pytest.raises(WrongKey):
+        studio(lambda request: None, api_key=token(exp=1, token_type="refresh"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, {"detail": "Invalid token."}, WrongKey),
+        (
+            401,
+            {"detail": "legacy token authentication has been disabled"},
+            LegacyTokensDisabled,
+        ),
+        (404, {"detail": "Not found."}, NoSuchThing),
+        (
+            403,
+            {"detail": "URL resolves to a reserved network address"},
+            LocalAddressBlocked,
+        ),
+        (
+            400,
+            {
+                "validation_errors": {
+                    "non_field_errors": ["… authentication parameters …"]
+                }
+            },
+            BackendRefused,
+        ),
+        (
+            400,
+            {"validation_errors": {"non_field_errors": ["<b>health check failed</b>"]}},
+            BackendRefused,
+        ),
+        (500, {"detail": "boom"}, LabelStudioError),
+        (400, [], LabelStudioError),
+        (400, "x", LabelStudioError),
+    ],
+)
+def test_each_refusal_has_its_own_sentence_and_next_step(status, body, kind):
+    client = studio(lambda request: httpx.Response(status, json=body))
+    client._sdk._client_wrapper.httpx_client.base_max_retries = 0
+    with pytest.raises(LabelStudioError) as refusal:
+        client.project(1)
+    assert type(refusal.value) is kind
+    assert refusal.value.next_step.endswith((".", "/."))
+    assert "<b>" not in str(refusal.value)
+
+
+def test_nothing_there_is_said_so():
+    def refuse(request):
+        raise httpx.ConnectError("Connection refused")
+
+    client = studio(refuse)
+    client._sdk._client_wrapper.httpx_client.base_max_retries = 0
+    with pytest.raises(Unreachable, match="Connection refused"):
+        client.project(1)
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]"])
+def test_a_web_page_is_not_taken_for_label_studio(body):
+    client = studio(lambda request: httpx.Response(200, content=body))
+    with pytest.raises(LabelStudioError, match="not Label Studio"):
+        client.project(1)
+
+
+def paged(ids, seen):
+    def answer(request):
+        query = json.loads(request.url.params["query"])
+        items = query["filters"]["items"]
+        seen.append({item["filter"]: item["value"] for item in items})
+        left = [number for number in ids if number > items[0]["value"]]
+        size = int(request.url.params["page_size"])
+        page = [{"id": number} for number in left[:size]]
+        return httpx.Response(200, json={"tasks": page, "total": len(left)})
+
+    return answer
+
+
+def test_pages_go_on_after_the_last_task_seen_and_say_how_many_are_left():
+    seen = []
+    pages = list(studio(paged(range(1, 8), seen)).pages(1, page_size=3))
+    assert [[task["id"] for task in page] for page, _ in pages] == [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7],
+    ]
+    assert [left for _, left in pages] == [4, 1, 0]
+    assert [query["filter:tasks:id"] for query in seen] == [0, 3, 6]
+
+
+def test_an_interrupted_sync_goes_on_where_it_was():
+    pages = list(studio(paged(range(1, 8), [])).pages(1, after=5))
+    assert [[task["id"] for task in page] for page, _ in pages] == [[6, 7]]
+
+
+def test_since_is_sent_in_the_only_form_label_studio_reads():
+    seen = []
+    since = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    list(studio(paged([1], seen)).pages(1, since=since))
+    assert seen[0]["filter:tasks:updated_at"] == "2026-11-23T12:00:00.000000Z"
+
+
+def test_a_project_without_tasks_has_no_pages():
+    assert list(studio(paged([], [])).pages(1)) == []
+
+
+def test_webhooks_of_the_whole_organisation_are_left_out():
+    hooks = [{"id": 1, "project": 1}, {"id": 2, "project": None}]
+    assert answering(200, hooks).webhooks(1) == hooks[:1]

@@ -1,0 +1,263 @@
+"""Connecting repairs what Label Studio gets quietly wrong."""
+
+import base64
+
+import pytest
+
+from lsml.labelstudio.connection import (
+    PROJECT_HEADER,
+    Backend,
+    check_address,
+    connect,
+    try_prediction,
+)
+from lsml.labelstudio.failures import (
+    BackendRefused,
+    LabelStudioError,
+    LocalAddressBlocked,
+)
+
+CONFIG = "<View><Text name='t' value='$t'/><Choices name='c' toName='t'/></View>"
+URL = "http://10.0.0.5:9090"
+BASIC = "Basic " + base64.b64encode("me:gehäim".encode()).decode()
+
+
+class FakeStudio:
+    """What `connect` needs of Label Studio, with its habits."""
+
+    url = "http://studio"
+
+    def __init__(self, *, blocks_webhooks=False, tasks=3, label_config=CONFIG):
+        self.blocks_webhooks = blocks_webhooks
+        self.about = {
+            "id": 1, "title": "P", "created_at": "2026-11-23T11:39:00Z",
+            "label_config": label_config, "task_number": tasks,
+        }  # fmt: skip
+        self.by_id, self.hooks, self.calls = {}, {}, []
+        self.answer = {"response": [{"result": []}]}
+        self.ids = iter(range(1, 100))
+
+    def project(self, project_id):
+        return self.about
+
+    def backends(self, project_id):
+        return list(self.by_id.values())
+
+    def add_backend(self, fields):
+        self.calls.append("add_backend")
+        backend = {
+            "id": next(self.ids),
+            "state": "CO",
+            "is_interactive": False,
+        } | fields
+        self.by_id[backend["id"]] = backend
+        if self.blocks_webhooks:  # stored all the same
+            raise LocalAddressBlocked(detail="reserved network")
+        url = fields["url"] + "/webhook"
+        if not any(hook["url"] == url for hook in self.hooks.values()):
+            self._hook(url=url)
+        return backend
+
+    def change_backend(self, backend_id, fields):
+        self.calls.append("change_backend")
+        self.by_id[backend_id] |= fields
+        return self.by_id[backend_id]
+
+    def remove_backend(self, backend_id):
+        del self.by_id[backend_id]
+
+    def webhooks(self, project_id):
+        return list(self.hooks.values())
+
+    def add_webhook(self, fields):
+        self.calls.append("add_webhook")
+        self._hook(**fields)
+
+    def change_webhook(self, webhook_id, fields):
+        self.calls.append("change_webhook")
+        self.hooks[webhook_id] |= fields
+
+    def remove_webhook(self, webhook_id):
+        self.calls.append("remove_webhook")
+        del self.hooks[webhook_id]
+
+    def test_prediction(self, backend_id):
+        return {"data": self.answer}
+
+    def _hook(self, **fields):
+        hook = {
+            "id": next(self.ids), "project": 1, "headers": {}, "is_active": True,
+            "send_payload": True, "send_for_all_actions": True,
+        }  # fmt: skip
+        self.hooks[hook["id"]] = hook | fields
+
+
+def ours(**changes):
+    fields = {"url": URL, "title": "ours", "user": "me", "password": "gehäim"}
+    return Backend(**fields | changes)
+
+
+def run(studio, backend=None):
+    lines = []
+    connection = connect(
+        studio=studio, project_id=1, backend=backend or ours(), say=lines.append
+    )
+    return connection, "\n".join(lines)
+
+
+def test_the_backend_is_registered_and_its_webhook_gets_the_credentials():
+    studio = FakeStudio()
+    connection, _ = run(studio)
+    assert connection.changed
+    assert str(connection.key) == "1.1795433940"
+    [backend] = studio.by_id.values()
+    assert backend["basic_auth_user"] == "me"
+    [hook] = studio.hooks.values()
+    assert hook["headers"] == {"Authorization": BASIC, PROJECT_HEADER: "1.1795433940"}
+
+
+def test_a_second_time_changes_nothing():
+    studio = FakeStudio()
+    run(studio)
+    studio.calls.clear()
+    connection, said = run(studio)
+    assert studio.calls == []
+    assert not connection.changed
+    assert "connected already" in said
+
+
+def test_a_backend_that_lost_its_connection_gets_the_password_again():
+    studio = FakeStudio()
+    run(studio)
+    next(iter(studio.by_id.values()))["state"] = "DI"
+    studio.calls.clear()
+    run(studio)
+    assert studio.calls == ["change_backend"]
+
+
+def test_interactive_is_changed_only_when_asked():
+    studio = FakeStudio()
+    run(studio, ours(interactive=True))
+    run(studio)
+    assert next(iter(studio.by_id.values()))["is_interactive"]
+
+
+def test_a_new_address_takes_the_old_connection_over_and_its_webhook_away():
+    studio = FakeStudio()
+    run(studio)
+    run(studio, ours(url="http://10.0.0.6:9090"))
+    assert [each["url"] for each in studio.by_id.values()] == ["http://10.0.0.6:9090"]
+    assert [each["url"] for each in studio.hooks.values()] == [
+        "http://10.0.0.6:9090/webhook"
+    ]
+
+
+def test_an_unmarked_webhook_of_a_connection_made_by_hand_goes_with_its_address():
+    studio = FakeStudio()
+    studio.add_backend({"url": "http://10.0.0.4:9090", "title": "ours", "project": 1})
+    run(studio)
+    assert [each["url"] for each in studio.hooks.values()] == [f"{URL}/webhook"]
+
+
+def test_webhooks_of_others_stay_and_orphans_are_named():
+    studio = FakeStudio()
+    studio.add_backend({"url": "http://other.example", "title": "theirs", "project": 1})
+    studio._hook(url="http://gone.example/webhook")
+    studio._hook(url="https://chat.example/notify")
+    _, said = run(studio)
+    assert len(studio.hooks) == 4
+    assert "http://gone.example/webhook" in said
+    assert "theirs" in said
+    assert "chat.example" not in said
+
+
+def test_a_webhook_that_was_switched_off_is_switched_on():
+    studio = FakeStudio()
+    run(studio)
+    hook = next(iter(studio.hooks.values()))
+    hook |= {"is_active": False, "send_payload": False, "headers": {"X-Mine": "1"}}
+    run(studio)
+    hook = studio.hooks[hook["id"]]
+    assert hook["is_active"]
+    assert hook["send_payload"]
+    assert hook["headers"]["X-Mine"] == "1"
+    assert hook["headers"]["Authorization"] == BASIC
+
+
+def test_doubled_webhooks_are_reduced_to_one():
+    studio = FakeStudio()
+    run(studio)
+    studio._hook(url=f"{URL}/webhook")
+    run(studio)
+    assert len(studio.hooks) == 1
+
+
+def test_a_backend_without_basic_auth_gets_the_token_on_its_webhook():
+    studio = FakeStudio()
+    run(studio, ours(user="", password="", webhook_token="t0ken"))
+    [hook] = studio.hooks.values()
+    assert hook["headers"]["X-Webhook-Token"] == "t0ken"
+    assert next(iter(studio.by_id.values()))["auth_method"] == "NONE"
+
+
+def test_a_connection_that_could_get_no_webhook_is_not_left_half_made():
+    studio = FakeStudio(blocks_webhooks=True)
+    with pytest.raises(LocalAddressBlocked) as refusal:
+        run(studio)
+    assert studio.by_id == {}
+    assert "SSRF_PROTECTION_ENABLED" in refusal.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://ml-backend:9090", "dot"),
+        ("http://ml_backend.internal:9090", "underscore"),
+        ("http://me:geheim@10.0.0.5", "credentials"),
+        ("10.0.0.5:9090", "no address"),
+        ("ftp://10.0.0.5", "no address"),
+    ],
+)
+def test_an_address_that_would_get_no_webhook_is_refused_beforehand(url, why):
+    studio = FakeStudio()
+    with pytest.raises(LabelStudioError, match=why) as refusal:
+        run(studio, ours(url=url))
+    assert studio.calls == []
+    assert "geheim" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9090",
+        "https://ml.example.org/prefix",
+        "http://[::1]:9090",
+        URL,
+    ],
+)
+def test_addresses_that_work_pass(url):
+    check_address(url)
+
+
+def test_a_project_without_controls_is_refused_with_the_reason():
+    studio = FakeStudio(label_config="<View></View>")
+    with pytest.raises(LabelStudioError, match="no control tag"):
+        run(studio)
+    assert studio.calls == []
+
+
+def test_the_test_prediction_is_judged():
+    studio, lines = FakeStudio(), []
+    connection, _ = run(studio)
+    try_prediction(studio, connection, lines.append)
+    assert "came back" in lines[0]
+    studio.answer = {"response": None, "error_message": "500 Server Error"}
+    with pytest.raises(BackendRefused, match="500 Server Error"):
+        try_prediction(studio, connection, lines.append)
+
+
+def test_without_tasks_there_is_no_test_prediction():
+    studio, lines = FakeStudio(tasks=0), []
+    connection, _ = run(studio)
+    try_prediction(studio, connection, lines.append)
+    assert "no tasks" in lines[0]
