@@ -2,20 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, quote, urlsplit
+
+import requests
+from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
+
+from .addresses import ForbiddenAddress, Gate, guarded_session, origin_of
+from .file_cache import FileCache, FileTooLarge
+
+__all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
+
+TIMEOUT_S = (5, 60)  # to connect, and between two pieces of the body
+TIME_LIMIT_S = 600  # for one whole file: a server that trickles must not hold a thread
+_CHUNK_BYTES = 1024 * 1024
+_FILE_PATHS = ("/data/", "/storage-data/", "/tasks/", "/projects/")
+_RESOLVED_URI = re.compile(r"/(tasks|projects)/\d+/(presign|resolve)/?\?fileuri=")
+
+Token = str | Callable[[], str | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStudio:
+    """How Label Studio is reached; the token is asked for only when it is sent."""
+
+    url: str  # "" where it is not configured
+    token: Token
+
+    @classmethod
+    def from_environment(cls, url: str | None, token: Token) -> LabelStudio:
+        variables = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
+        url = url or next(filter(None, map(os.environ.get, variables)), "")
+        if url and not origin_of(url):
+            raise ValueError(
+                f"LABEL_STUDIO_URL is {url!r}; it has to begin with http:// or https://"
+            )
+        return cls(url.rstrip("/"), token)
+
+    def address(self, path: str, wanted: str) -> str:
+        """Return the URL of a path on Label Studio, which has the `wanted` file."""
+        if not self.url:
+            raise FileNotFoundError(
+                f"{wanted} is kept by Label Studio: set LABEL_STUDIO_URL to its address "
+                "(as seen from here) and LABEL_STUDIO_API_KEY to a token"
+            )
+        return f"{self.url}/{path.lstrip('/')}"
+
+    def headers(self, url: str) -> dict[str, str]:
+        """Return the credentials for a URL: none unless Label Studio's file.
+
+        A task that names Label Studio's API must not be answered with our rights.
+        """
+        path = url.removeprefix(self.url) if self.url else ""
+        if not path.startswith(_FILE_PATHS):
+            return {}
+        token = self.token() if callable(self.token) else self.token
+        token = token or os.environ.get("LABEL_STUDIO_API_KEY")
+        token = token or os.environ.get("LABEL_STUDIO_ACCESS_TOKEN")
+        if not token:
+            raise FileNotFoundError(
+                f"{url} needs credentials: set LABEL_STUDIO_API_KEY to a token from "
+                "Label Studio's account page"
+            )
+        kind = "Bearer" if tools.is_jwt_well_formed(token) else "Token"
+        return {"Authorization": f"{kind} {token}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file can be fetched from, in the order to try."""
+
+    key: str  # the same for the same file, so that it is fetched once
+    name: str
+    urls: tuple[str, ...]
 
 
 def get_local_path(
     url: str,
-    *,
-    access_token: str | Callable[[], str | None] | None = None,
-    **kwargs: Any,
+    cache_dir: str | None = None,
+    project_dir: str | None = None,
+    hostname: str | None = None,
+    image_dir: str | None = None,
+    access_token: Token = None,
+    download_resources: bool = True,
+    task_id: int | None = None,
 ) -> str:
-    """Return the path of a file on this machine, fetching it first if need be."""
-    from label_studio_sdk._extensions.label_studio_tools.core.utils.io import (
-        get_local_path as resolve,
-    )
+    """Return the path of a file on this machine, fetching it first if need be.
 
-    token = access_token() if callable(access_token) else access_token
-    return str(resolve(url, access_token=token, **kwargs))
+    Args:
+        url: "/data/upload/…", "/data/local-files/?d=…", "s3://…", "gs://…",
+            "azure-blob://…", "/storage-data/uploaded/?filepath=…", or http(s).
+        cache_dir: Folder for fetched files; LSML_CACHE_DIR if None.
+        project_dir: Folder whose `upload` folder holds Label Studio's uploads.
+        hostname: Label Studio's address; LABEL_STUDIO_URL if None.
+        image_dir: Folder that holds Label Studio's uploads, by project id.
+        access_token: Label Studio's token, or what returns it; LABEL_STUDIO_API_KEY
+            if None.
+        download_resources: If false, only say where the file would be.
+        task_id: Label Studio's task, needed for storage URIs.
+
+    Raises:
+        FileNotFoundError: Label Studio's address or token is needed and not set.
+        ForbiddenAddress: The URL leads to the backend's own network.
+        FileTooLarge: The file is larger than the cache may be.
+        requests.RequestException: It cannot be fetched.
+        ValueError: It is nothing that names a file.
+    """
+    server = LabelStudio.from_environment(hostname, access_token)
+    if url.startswith(("upload", "/upload")):
+        url = "/data/" + url.lstrip("/")
+    on_disk = _on_this_disk(url, project_dir=project_dir, image_dir=image_dir)
+    if on_disk:
+        return on_disk
+    source = _source(url, server=server, task_id=task_id)
+    cache = FileCache.from_environment(cache_dir)
+    path = cache.path(source.key, source.name)
+    if download_resources and not cache.find(path):
+        cache.add(path, _fetch(source, server))
+    return str(path)
+
+
+def _on_this_disk(
+    url: str, *, project_dir: str | None, image_dir: str | None
+) -> str | None:
+    """Find files where Label Studio keeps them, if that is on this machine."""
+    found: str | None = None
+    if _is_local_files(url):
+        # Only below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT: the URL is a stranger's.
+        found = tools.resolve_local_storage_file(url)
+    elif url.startswith("/data/upload"):
+        folder = image_dir or (project_dir and str(Path(project_dir, "upload")))
+        folder = folder or str(Path(tools.get_data_dir(), "media", "upload"))
+        project_id, name = PurePosixPath(urlsplit(url).path).parts[-2:]
+        found = str(Path(folder, project_id, name)) if project_id.isdigit() else None
+    return found if found and Path(found).is_file() else None
+
+
+def _source(url: str, *, server: LabelStudio, task_id: int | None) -> Source:
+    parts = urlsplit(url)
+    if _is_local_files(url):
+        name = parse_qs(parts.query)["d"][-1]
+        return _kept_by(server, name, server.address(url, url))
+    if url.startswith("/data/upload"):
+        return _upload(parts.path.removeprefix("/data/"), server)
+    if parts.path.lstrip("/").startswith("storage-data/uploaded") and not parts.scheme:
+        return _upload(parse_qs(parts.query).get("filepath", [parts.path])[-1], server)
+    if tools.is_cloud_storage_uri(url):
+        if task_id is None:
+            raise ValueError(f"{url} can be resolved for a task only: pass its task_id")
+        encoded = tools.encode_presign_fileuri(url)
+        presign = f"/tasks/{task_id}/presign/?fileuri={encoded}"
+        name = PurePosixPath(parts.path).name
+        return Source(f"{server.url} {url}", name, (server.address(presign, url),))
+    if _RESOLVED_URI.match(url):
+        return _kept_by(server, url, server.address(url, url))
+    if not origin_of(url):
+        raise ValueError(f"{url[:200]!r} names no file that may be read for a task")
+    return Source(url, PurePosixPath(parts.path).name, (url,))
+
+
+def _upload(path: str, server: LabelStudio) -> Source:
+    # The proxy also knows uploads kept in cloud storage; older servers, and those that
+    # serve uploads by nginx, only know the second address.
+    path = path.removeprefix("data/")
+    proxied = server.address(f"/storage-data/uploaded/?filepath={quote(path)}", path)
+    return _kept_by(server, path, proxied, server.address(f"/data/{path}", path))
+
+
+def _kept_by(server: LabelStudio, path: str, *urls: str) -> Source:
+    return Source(f"{server.url} {path}", PurePosixPath(path).name, urls)
+
+
+def _is_local_files(url: str) -> bool:
+    return url.startswith("/data/") and "?d=" in url
+
+
+def _fetch(source: Source, server: LabelStudio) -> Iterator[bytes]:
+    started_at = time.monotonic()
+    with guarded_session(Gate.from_environment(server.url)) as session:
+        response = _first_answer(session, source, server)
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            yield chunk
+            if time.monotonic() - started_at > TIME_LIMIT_S:
+                raise TimeoutError(f"{source.name} took more than {TIME_LIMIT_S} s")
+
+
+def _first_answer(
+    session: requests.Session, source: Source, server: LabelStudio
+) -> requests.Response:
+    *earlier, last = source.urls
+    for url in earlier:
+        response = _get(session, url, server)
+        if response.ok:
+            return response
+        response.close()
+    response = _get(session, last, server)
+    response.raise_for_status()
+    return response
+
+
+def _get(session: requests.Session, url: str, server: LabelStudio) -> requests.Response:
+    return session.get(
+        url,
+        headers=server.headers(url),
+        stream=True,
+        timeout=TIMEOUT_S,
+        verify=tools.VERIFY_SSL,
+    )

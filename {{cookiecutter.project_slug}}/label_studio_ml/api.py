@@ -1,0 +1,39 @@
+"""`init_app`, where the reference's `_wsgi.py` starts; here it explains itself."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from .model import LabelStudioMLBase
+
+TRAIN_EVENTS = LabelStudioMLBase.TRAIN_EVENTS
+
+
+class ServedByTheProject(RuntimeError):
+    """A model was asked to start a server of its own."""
+
+    def __init__(self, model_class: type[LabelStudioMLBase]) -> None:
+        self.model_class = model_class
+        super().__init__(
+            f"{model_class.__name__} needs no _wsgi.py here: the project serves it. "
+            "Put the class into model.py at the project's top (or name it in "
+            "MODEL_CLASS), then run `make dev`, or `gunicorn config.wsgi` in "
+            "production. BASIC_AUTH_USER, BASIC_AUTH_PASS and PORT work as before."
+        )
+
+
+def init_app(
+    model_class: type[LabelStudioMLBase],
+    basic_auth_user: str | None = None,
+    basic_auth_pass: str | None = None,
+    **_: Any,
+) -> NoReturn:
+    """Explain how the model is served here; the arguments are the reference's.
+
+    Raises:
+        ServedByTheProject: Always, for a model class.
+        ValueError: It is no model class.
+    """
+    if not issubclass(model_class, LabelStudioMLBase):
+        raise ValueError("Inference class should be a subclass of LabelStudioMLBase")  # noqa: TRY004 - as the reference
+    raise ServedByTheProject(model_class)

@@ -1,0 +1,22 @@
+"""Reading a project from Label Studio's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def download_ls_dataset(
+    api_url: str, api_token: str, project_id: int
+) -> list[dict[str, Any]]:
+    """Return all annotated tasks of a project, annotations included.
+
+    Args:
+        api_url: Label Studio's address.
+        api_token: A legacy token or a personal access token.
+        project_id: Label Studio's project id.
+    """
+    from label_studio_sdk import LabelStudio  # seconds to import
+
+    client = LabelStudio(base_url=api_url, api_key=api_token)
+    tasks = client.tasks.list(project=project_id, fields="all", only_annotated=True)
+    return [task.model_dump(mode="json") for task in tasks]
