@@ -45,11 +45,11 @@ class LabelStudio:
         return cls(url.rstrip("/"), token)
 
     def address(self, path: str, wanted: str) -> str:
-        """Return the URL of a path on Label Studio, which has the `wanted` file."""
+        """Return the URL of a path on Label Studio, where the wanted file is."""
         if not self.url:
             raise FileNotFoundError(
-                f"{wanted} is kept by Label Studio: set LABEL_STUDIO_URL to its address "
-                "(as seen from here) and LABEL_STUDIO_API_KEY to a token"
+                f"{wanted} is kept by Label Studio: set LABEL_STUDIO_URL to its "
+                "address (as seen from here) and LABEL_STUDIO_API_KEY to a token"
             )
         return f"{self.url}/{path.lstrip('/')}"
 

@@ -1,0 +1,27 @@
+import os
+
+import pytest
+
+from label_studio_ml.state import forget_process_stores
+from tests.http_stub import http_stub
+
+OURS = ("LABEL_STUDIO_", "LSML_CACHE", "LSML_ALLOW")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch):
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    forget_process_stores()
+
+
+@pytest.fixture
+def server():
+    with http_stub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def cache_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSML_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"

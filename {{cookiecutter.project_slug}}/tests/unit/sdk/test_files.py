@@ -1,0 +1,221 @@
+"""get_local_path: everything a task may name, fetched from a server on loopback."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import requests
+from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
+
+from label_studio_ml.addresses import ForbiddenAddress
+from label_studio_ml.files import get_local_path
+from label_studio_ml.model import LabelStudioMLBase
+from label_studio_ml.utils import get_image_local_path
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+
+
+@pytest.fixture
+def label_studio(server, cache_dir, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
+    monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", None)
+    return server
+
+
+def read(url, **options):
+    return Path(get_local_path(url, **options)).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "url", ["/data/upload/1/a b.txt", "upload/1/a b.txt", "/upload/1/a b.txt"]
+)
+def test_an_upload_is_fetched_through_label_studios_proxy(label_studio, url):
+    proxied = "/storage-data/uploaded/?filepath=upload/1/a%20b.txt"
+    label_studio.answers[proxied] = b"body"
+    assert read(url) == b"body"
+    assert label_studio.requests[0][1]["Authorization"] == "Token secret"
+
+
+def test_an_upload_the_proxy_does_not_have_is_fetched_directly(label_studio):
+    label_studio.answers["/data/upload/1/a.txt"] = b"body"
+    assert read("/data/upload/1/a.txt") == b"body"
+    assert len(label_studio.requests) == 2
+
+
+def test_a_proxied_upload_is_fetched_by_its_path(label_studio):
+    url = "/storage-data/uploaded/?filepath=upload/1/a.txt"
+    label_studio.answers[url] = b"body"
+    assert read(url) == b"body"
+
+
+def test_a_local_file_is_fetched_from_label_studio(label_studio):
+    url = "/data/local-files/?d=dir/a.txt"
+    label_studio.answers[url] = b"body"
+    path = Path(get_local_path(url))
+    assert (path.read_bytes(), path.suffix) == (b"body", ".txt")
+
+
+def test_a_storage_uri_is_resolved_by_label_studio_for_the_task(label_studio):
+    uri = "s3://bucket/dir/a.jpg"
+    encoded = base64.urlsafe_b64encode(uri.encode()).decode()
+    resolved = {"Location": f"{label_studio.url}/elsewhere"}
+    presign = f"/tasks/7/presign/?fileuri={encoded}"
+    label_studio.answers[presign] = (303, resolved, b"")
+    label_studio.answers["/elsewhere"] = b"body"
+    path = Path(get_local_path(uri, task_id=7))
+    assert (path.read_bytes(), path.suffix) == (b"body", ".jpg")
+
+
+def test_a_resolved_storage_uri_is_fetched_as_it_is(label_studio):
+    label_studio.answers["/tasks/7/resolve/?fileuri=abc"] = b"body"
+    assert read("/tasks/7/resolve/?fileuri=abc") == b"body"
+
+
+def test_a_storage_uri_without_task_is_refused_with_a_sentence(label_studio):
+    with pytest.raises(ValueError, match="pass its task_id"):
+        get_local_path("gs://bucket/a.jpg")
+
+
+def test_a_file_is_fetched_once(label_studio):
+    label_studio.answers["/data/local-files/?d=a.txt"] = b"body"
+    paths = {get_local_path("/data/local-files/?d=a.txt") for _ in range(3)}
+    assert (len(paths), len(label_studio.requests)) == (1, 1)
+
+
+def test_a_personal_access_token_goes_as_bearer(label_studio):
+    label_studio.answers["/data/local-files/?d=a"] = b"body"
+    read("/data/local-files/?d=a", access_token=JWT)
+    assert label_studio.requests[0][1]["Authorization"] == f"Bearer {JWT}"
+
+
+def test_no_token_goes_to_another_host_nor_is_one_asked_for(
+    server, cache_dir, monkeypatch
+):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://ls.example")
+    monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "127.0.0.1")
+    server.answers["/data/a.txt"] = b"body"
+
+    def token():
+        raise AssertionError("not needed")
+
+    assert read(f"{server.url}/data/a.txt", access_token=token) == b"body"
+    assert "Authorization" not in server.requests[0][1]
+
+
+def test_no_token_goes_to_label_studios_api_for_a_task_that_names_it(label_studio):
+    label_studio.answers["/api/users"] = b"public"
+    read(f"{label_studio.url}/api/users")
+    assert "Authorization" not in label_studio.requests[0][1]
+
+
+def test_the_token_does_not_follow_a_redirect_to_another_host(
+    label_studio, monkeypatch
+):
+    monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "localhost")
+    elsewhere = {"Location": f"http://localhost:{label_studio.port}/bucket"}
+    label_studio.answers["/data/local-files/?d=a"] = (302, elsewhere, b"")
+    label_studio.answers["/bucket"] = b"body"
+    assert read("/data/local-files/?d=a") == b"body"
+    assert "Authorization" not in label_studio.requests[1][1]
+
+
+def test_a_redirect_from_label_studio_into_the_own_network_is_refused(label_studio):
+    inside = {"Location": f"http://localhost:{label_studio.port}/metadata"}
+    label_studio.answers["/data/local-files/?d=a"] = (302, inside, b"")
+    with pytest.raises(ForbiddenAddress):
+        get_local_path("/data/local-files/?d=a")
+
+
+def test_an_address_on_the_own_network_is_refused(server, cache_dir):
+    with pytest.raises(ForbiddenAddress):
+        get_local_path(f"{server.url}/a.txt")
+    assert server.requests == []
+
+
+def test_the_missing_address_of_label_studio_is_said(cache_dir, monkeypatch):
+    monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", None)
+    with pytest.raises(FileNotFoundError, match="set LABEL_STUDIO_URL"):
+        get_local_path("/data/local-files/?d=a")
+
+
+def test_the_missing_token_is_said(label_studio, monkeypatch):
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY")
+    with pytest.raises(FileNotFoundError, match="set LABEL_STUDIO_API_KEY"):
+        get_local_path("/data/upload/1/a.txt")
+
+
+def test_an_address_of_label_studio_without_scheme_is_said(monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "labelstudio:8080")
+    with pytest.raises(ValueError, match="begin with http"):
+        get_local_path("/data/upload/1/a.txt")
+
+
+@pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "ftp://h/a", ""])
+def test_what_names_no_file_for_a_task_is_refused(cache_dir, url):
+    with pytest.raises(ValueError, match="names no file"):
+        get_local_path(url)
+
+
+def test_local_files_are_read_from_the_document_root_if_it_is_here(
+    tmp_path, cache_dir, monkeypatch
+):
+    monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", str(tmp_path))
+    (tmp_path / "a.txt").write_text("body")
+    url = "/data/local-files/?d=a.txt"
+    assert get_local_path(url) == str(tmp_path / "a.txt")
+
+
+def test_no_local_file_leads_out_of_the_document_root(
+    tmp_path, label_studio, monkeypatch
+):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", str(tmp_path / "root"))
+    with pytest.raises((requests.HTTPError, ValueError)):
+        get_local_path("/data/local-files/?d=../secret")
+
+
+@pytest.mark.parametrize("option", ["project_dir", "image_dir"])
+def test_uploads_are_read_from_label_studios_folder_if_it_is_here(
+    tmp_path, cache_dir, option
+):
+    folder = tmp_path / "upload" if option == "project_dir" else tmp_path
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "a.txt").write_text("body")
+    found = get_local_path("/data/upload/1/a.txt", **{option: str(tmp_path)})
+    assert found == str(folder / "1" / "a.txt")
+
+
+def test_no_upload_leads_out_of_the_folder(tmp_path, label_studio):
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "upload").mkdir()
+    with pytest.raises(requests.HTTPError):
+        get_local_path("/data/upload/../secret", image_dir=str(tmp_path / "upload"))
+
+
+def test_a_file_that_is_not_there_is_an_http_error(label_studio):
+    with pytest.raises(requests.HTTPError, match="404"):
+        get_local_path("/data/upload/1/a.txt")
+
+
+def test_without_download_only_the_path_is_told(label_studio):
+    path = get_local_path("/data/local-files/?d=a.txt", download_resources=False)
+    assert not Path(path).exists()
+    assert label_studio.requests == []
+
+
+def test_a_server_that_trickles_is_given_up(label_studio, monkeypatch):
+    monkeypatch.setattr("label_studio_ml.files.TIME_LIMIT_S", -1)
+    label_studio.answers["/data/local-files/?d=a"] = b"body"
+    with pytest.raises(TimeoutError, match="took more than"):
+        get_local_path("/data/local-files/?d=a")
+
+
+def test_a_model_and_the_older_helper_fetch_alike(label_studio, monkeypatch):
+    label_studio.answers["/data/local-files/?d=a.jpg"] = b"body"
+    url = "/data/local-files/?d=a.jpg"
+    model = LabelStudioMLBase()
+    path = model.get_local_path(url, ls_access_token="mine")
+    assert label_studio.requests[0][1]["Authorization"] == "Token mine"
+    assert get_image_local_path(url) == path

@@ -1,0 +1,165 @@
+"""What train(dataset, run) gets, made by hand as in a notebook."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from label_studio_ml.training import (
+    AnnotatedTask,
+    Dataset,
+    Progress,
+    Run,
+    RunCancelled,
+    numbers,
+)
+
+
+def annotation(*choices, name="sentiment", **more):
+    result = [{"from_name": name, "type": "choices", "value": {"choices": [*choices]}}]
+    return {"result": result, **more}
+
+
+def task(*annotations, task_id=1, **data):
+    data = {"text": "fine"} | data
+    return {"id": task_id, "data": data, "annotations": [*annotations]}
+
+
+def test_a_run_without_folder_has_an_empty_one():
+    run = Run()
+    assert list(run.artifacts.iterdir()) == []
+
+
+def test_the_folder_of_a_run_is_made(tmp_path):
+    assert Run(artifacts=tmp_path / "a" / "b").artifacts.is_dir()
+
+
+def test_progress_is_reported_with_the_metrics_of_the_step(tmp_path):
+    reports = []
+    run = Run(artifacts=tmp_path, on_progress=reports.append)
+    run.progress(0.5, "fitting", loss=np.float32(0.25))
+    assert reports == [Progress(0.5, "fitting", {"loss": 0.25})]
+
+
+def test_the_last_value_of_a_metric_counts(tmp_path):
+    run = Run(artifacts=tmp_path)
+    run.progress(0.1, loss=3)
+    run.progress(0.2, loss=2)
+    assert run.metrics == {"loss": 2.0}
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.01, math.nan, math.inf])
+def test_a_fraction_outside_0_to_1_is_refused(tmp_path, fraction):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        Run(artifacts=tmp_path).progress(fraction)
+
+
+@given(st.floats(0, 1))
+def test_every_fraction_from_0_to_1_is_taken(fraction):
+    reports = []
+    Run(artifacts="/tmp", on_progress=reports.append).progress(fraction)
+    assert reports[0].fraction == fraction
+
+
+def test_a_cancelled_run_stops_at_the_next_report_which_is_still_made(tmp_path):
+    reports = []
+    wish = iter([False, True])
+    run = Run(
+        artifacts=tmp_path,
+        on_progress=reports.append,
+        is_cancelled=lambda: next(wish),
+    )
+    run.progress(0.1)
+    with pytest.raises(RunCancelled):
+        run.progress(0.2)
+    assert [report.fraction for report in reports] == [0.1, 0.2]
+
+
+def test_a_loop_can_look_whether_the_run_is_cancelled(tmp_path):
+    assert Run(artifacts=tmp_path, is_cancelled=lambda: True).cancelled
+    assert not Run(artifacts=tmp_path).cancelled
+
+
+def test_progress_is_logged_where_nobody_listens(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    Run(artifacts=tmp_path).progress(0.5, "half way")
+    assert "50% half way" in caplog.text
+
+
+@pytest.mark.parametrize("word", ["was_cancelled", "skipped"])
+def test_cancelled_annotations_are_left_out(word):
+    found = Dataset([task(annotation("A"), annotation("B", **{word: True}))])
+    assert [each.choices() for each in found] == [["A"]]
+
+
+def test_a_task_of_which_all_annotations_were_cancelled_is_left_out():
+    found = Dataset([task(annotation("A", was_cancelled=True)), task(task_id=2)])
+    assert len(found) == 0
+
+
+def test_a_dataset_can_be_iterated_over_again_and_knows_its_config():
+    found = Dataset(
+        (task(annotation("A"), task_id=n) for n in range(3)), label_config="<View/>"
+    )
+    assert [each.id for each in found] == [each.id for each in found] == [0, 1, 2]
+    assert (len(found), found.label_config) == (3, "<View/>")
+
+
+def test_a_task_keeps_what_label_studio_sends_oldest_annotation_first():
+    old, new = (annotation(c, updated_at=c) for c in "12")
+    made = AnnotatedTask.from_label_studio(task(new, old) | {"meta": {"a": 1}})
+    assert made == AnnotatedTask(1, {"text": "fine"}, [old, new], {"a": 1})
+
+
+def test_regions_of_one_tag_only():
+    made = AnnotatedTask(1, {}, [annotation("A"), annotation("B", name="topic")])
+    assert [each["value"]["choices"] for each in made.regions("topic")] == [["B"]]
+    assert len(made.regions()) == 2
+
+
+@pytest.mark.parametrize(
+    ("annotations", "choice"),
+    [
+        ([annotation("A"), annotation("B"), annotation("A")], "A"),
+        ([annotation("A"), annotation("B")], "B"),
+        ([annotation("A", ground_truth=True), annotation("B"), annotation("B")], "A"),
+        ([annotation("A", name="topic")], None),
+        ([{"result": None}], None),
+    ],
+    ids=["majority", "newest of equals", "ground truth", "another tag", "empty"],
+)
+def test_the_choice_to_learn_from(annotations, choice):
+    assert AnnotatedTask(1, {}, annotations).choice("sentiment") == choice
+
+
+def test_chosen_gives_what_a_classifier_fits_on():
+    found = Dataset(
+        [
+            task(annotation("A"), text="one"),
+            task(annotation("B", name="topic"), text="two"),
+            {"id": 3, "data": {"image": "x"}, "annotations": [annotation("A")]},
+        ]
+    )
+    assert found.chosen("text", "sentiment") == (["one"], ["A"])
+    assert found.chosen("text") == (["one", "two"], ["A", "B"])
+
+
+def test_only_finite_numbers_are_metrics():
+    returned = {
+        "f1": 0.5,
+        "n": 3,
+        "np": np.float64(1),
+        "tensor": np.array([2]),
+        "many": np.array([1, 2]),
+        "nan": math.nan,
+        "path": "x",
+    }
+    assert numbers(returned) == {"f1": 0.5, "n": 3.0, "np": 1.0, "tensor": 2.0}
+
+
+@pytest.mark.parametrize("returned", [None, "ok", [1], 3], ids=repr)
+def test_what_is_no_mapping_holds_no_metrics(returned):
+    assert numbers(returned) == {}
