@@ -1,0 +1,81 @@
+"""After the project is made: puts the chosen parts in place and writes `.env`."""
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+# Question: (folder of the alternatives, what only the alternative in place needs).
+# A choice without a folder is the one that stands in the project already, or "none".
+OPTIONS = {
+    "starter": ("starters", {"text-classification": ["example"]}),
+    "license": ("licenses", {}),
+    "ci": ("ci", {}),
+}
+
+
+def settle(project: Path, folder: str, choice: str, only: dict[str, list[str]]) -> None:
+    """Lay `<folder>/<choice>` over the project's root, then remove the folder.
+
+    Args:
+        project: Root of the project.
+        folder: Holds a folder for each choice.
+        choice: The answer.
+        only: Paths that go when another than this choice was made.
+    """
+    for owner, paths in only.items():
+        for path in paths if owner != choice else []:
+            shutil.rmtree(project / path)
+    chosen = project / folder / choice
+    if chosen.is_dir():
+        shutil.copytree(chosen, project, dirs_exist_ok=True)
+    shutil.rmtree(project / folder)
+
+
+def environment(answers: dict[str, str]) -> str:
+    """Return a `.env` for a development machine, with secrets nobody else has."""
+    return f"""\
+# Settings of this machine, with its secrets: never commit it. See .env.example.
+SECRET_KEY={secrets.token_urlsafe(48)}
+
+# What Label Studio sends with every request (basic auth).
+BASIC_AUTH_USER=label-studio
+BASIC_AUTH_PASS={secrets.token_urlsafe(18)}
+
+# The administrator that `make dev` creates.
+ADMIN_USER=admin
+ADMIN_EMAIL={answers["author_email"]}
+ADMIN_PASSWORD={secrets.token_urlsafe(12)}
+
+# The database of `make up`; `make dev` brings its own.
+POSTGRES_PASSWORD={secrets.token_urlsafe(24)}
+
+# Plain http and readable logs, for `make dev`. Take both out in production.
+HTTPS=false
+LOG_FORMAT=console
+"""
+
+
+def write_secretly(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read; one that exists is kept."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # cookiecutter was told to write over an older project
+        return
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main(project: Path, answers: dict[str, str]) -> None:
+    """Make the files in `project` those that the answers ask for."""
+    for question, (folder, only) in OPTIONS.items():
+        settle(project, folder, answers[question], only)
+    write_secretly(project / ".env", environment(answers))
+    print(f"{answers['project_name']} is ready. Next:\n")
+    print(f"    cd {project.name}")
+    print("    make install dev")
+
+
+if __name__ == "__main__":
+    main(Path.cwd(), json.loads(r"""{{ cookiecutter | jsonify }}"""))
