@@ -6,6 +6,7 @@ them, and are found again if a session was killed.
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from lsml.embedded.servers import running
 
@@ -35,3 +36,38 @@ def django_db_modify_db_settings(
     postgres, django_db_modify_db_settings_parallel_suffix
 ):
     """Pytest-django asks for this before it makes the test database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup):
+    """Let tests that commit (`transaction=True`) clean up behind themselves.
+
+    The append-only tables refuse TRUNCATE; only here, and only while Django empties
+    the tables, their triggers are off.
+    """
+    operations = type(connection.ops)
+    empty = operations.execute_sql_flush
+
+    def empty_append_only_tables_too(self, sql_list):
+        with self.connection.cursor() as cursor:
+            cursor.execute(_SWITCH_TRIGGERS, ["DISABLE"])
+            try:
+                empty(self, sql_list)
+            finally:
+                cursor.execute(_SWITCH_TRIGGERS, ["ENABLE ALWAYS"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "execute_sql_flush", empty_append_only_tables_too)
+        yield
+
+
+_SWITCH_TRIGGERS = """
+    DO $do$ DECLARE each record; BEGIN
+      FOR each IN
+        SELECT tgrelid::regclass AS owner, tgname FROM pg_trigger
+        WHERE tgfoid = 'audit_forbid_change'::regproc AND tgparentid = 0
+      LOOP
+        EXECUTE format('ALTER TABLE %%s %%s TRIGGER %%I', each.owner, %s, each.tgname);
+      END LOOP;
+    END $do$
+"""

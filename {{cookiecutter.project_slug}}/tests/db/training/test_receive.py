@@ -1,0 +1,151 @@
+"""A webhook is kept in one transaction, and the doorbell never gets in its way."""
+
+import time
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from lsml.audit.models import WebhookEvent
+from lsml.audit.services import Origin
+from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.registry.models import Project
+from lsml.training import doorbell, inbox
+from lsml.training.models import InboxEntry
+from lsml.training.services import receive
+
+ORIGIN = Origin(request_id="test-request", client="tests")
+PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
+
+
+@pytest.fixture(autouse=True)
+def rings(monkeypatch):
+    """Collect what would be sent."""
+    sent = []
+    monkeypatch.setattr(
+        doorbell.current_app,
+        "send_task",
+        lambda name, args, **_: sent.append((name, *args)),
+    )
+    doorbell.mend()
+    return sent
+
+
+def annotation_created(number=1, **changes):
+    annotation = {
+        "id": number,
+        "task": 13,
+        "project": 7,
+        "result": [],
+        "was_cancelled": False,
+    }
+    return {
+        "action": "ANNOTATION_CREATED",
+        "annotation": annotation | changes,
+        "task": {"id": 13, "data": {"text": "hm"}},
+        "project": PROJECT,
+    }
+
+
+def send(body):
+    return receive(
+        request=WebhookRequest.parse(body), body=body, digest="0" * 64, origin=ORIGIN
+    )
+
+
+def test_an_annotation_is_recorded_and_waits_in_the_inbox(db):
+    event = send(annotation_created())
+    entry = InboxEntry.objects.get()
+    assert (entry.event_id, entry.action, entry.annotations) == (
+        event.pk,
+        "ANNOTATION_CREATED",
+        1,
+    )
+    assert WebhookEvent.objects.get().payload["task"]["data"] == {"text": "hm"}
+
+
+def test_a_skipped_annotation_waits_but_counts_for_nothing(db):
+    send(annotation_created(was_cancelled=True))
+    assert InboxEntry.objects.get().annotations == 0
+
+
+@pytest.mark.parametrize(
+    "action", ["PROJECT_UPDATED", "LABEL_LINK_CREATED", "SOMETHING_NEW"]
+)
+def test_what_does_not_concern_training_is_recorded_only(db, action, rings):
+    send({"action": action, "project": PROJECT})
+    assert WebhookEvent.objects.get().action == action
+    assert not InboxEntry.objects.exists()
+    assert not rings
+
+
+def test_an_archived_project_keeps_the_record_and_trains_nothing(db):
+    send(annotation_created())
+    Project.objects.update(archived_at="2026-11-23T12:00:00Z")
+    send(annotation_created(2))
+    assert WebhookEvent.objects.count() == 2
+    assert InboxEntry.objects.count() == 1
+
+
+def test_a_known_project_costs_three_queries(db):
+    send(annotation_created())
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        send(annotation_created(2))
+    sent = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
+    assert len(sent) == 3, sent
+
+
+def test_the_doorbell_rings_after_the_commit(
+    db, rings, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        event = send(annotation_created())
+        assert not rings
+    assert rings == [(doorbell.ATTEND, event.project_id)]
+
+
+def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
+    asked = []
+
+    def refuse(*_, **__):
+        asked.append(1)
+        raise doorbell.OperationalError("connection refused")
+
+    monkeypatch.setattr(doorbell.current_app, "send_task", refuse)
+    started = time.perf_counter()
+    assert not any(doorbell.ring(doorbell.ATTEND, 1) for _ in range(1000))
+    assert len(asked) == 1
+    assert time.perf_counter() - started < 0.1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_broke_before_commit_costs_one_more_try(monkeypatch):
+    real, broken = inbox.record_event, []
+
+    def break_once(**facts):
+        if not broken:
+            broken.append(1)
+            raise OperationalError("server closed the connection unexpectedly")
+        return real(**facts)
+
+    monkeypatch.setattr(inbox, "record_event", break_once)
+    send(annotation_created())
+    assert WebhookEvent.objects.count() == 1
+    assert InboxEntry.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
+    tries = []
+
+    def break_at_commit():
+        tries.append(1)
+        raise OperationalError("connection lost while committing")
+
+    send(annotation_created())
+    monkeypatch.setattr(connection, "commit", break_at_commit, raising=False)
+    with pytest.raises(OperationalError):
+        send(annotation_created(2))
+    assert len(tries) == 1
