@@ -14,6 +14,7 @@ from label_studio_sdk._extensions.label_studio_tools.core.label_config import (
     parse_config,
 )
 
+from .label_config import NameFilter, TagTypes, first_tag_pair
 from .state import Store, current_binding, process_store
 from .utils import is_preload_needed
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from .training import Dataset, Run
 
-    NameFilter = Callable[[str], bool]
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class LabelStudioMLBase(ABC):
 
     project_id: str
     _store: Store
+    _own_label_config: str | None  # the one it was made for, whatever others set
     _label_interface: Any
     _label_studio_client: Any
 
@@ -95,6 +96,7 @@ class LabelStudioMLBase(ABC):
         binding = current_binding()
         model.project_id = (binding.project_id if binding else None) or ""
         model._store = binding.store if binding else process_store("")
+        model._own_label_config = None
         model._label_interface = None
         model._label_studio_client = None
         return model
@@ -254,7 +256,7 @@ class LabelStudioMLBase(ABC):
             parsed = json.dumps(parse_config(label_config))
             self.set("label_config", label_config)
             self.set("parsed_label_config", parsed)
-        self._label_config = label_config
+        self._own_label_config = label_config
         self._label_interface = None
 
     @property
@@ -272,12 +274,13 @@ class LabelStudioMLBase(ABC):
     def label_interface(self) -> Any:
         """The label config as label-studio-sdk's `LabelInterface`."""
         if self._label_interface is None:
-            config = self.__dict__.get("_label_config")
-            if config is None:
+            if self._own_label_config is None:
                 raise AttributeError(
                     "label_interface needs a label config, none was given"
                 )
-            self._label_interface = _this().LabelInterface(config=config)
+            self._label_interface = _this().LabelInterface(
+                config=self._own_label_config
+            )
         return self._label_interface
 
     @label_interface.setter
@@ -286,8 +289,8 @@ class LabelStudioMLBase(ABC):
 
     def get_first_tag_occurence(
         self,
-        control_type: str | tuple[str, ...],
-        object_type: str | tuple[str, ...],
+        control_type: TagTypes,
+        object_type: TagTypes,
         name_filter: NameFilter | None = None,
         to_name_filter: NameFilter | None = None,
     ) -> tuple[str, str, str]:
@@ -299,11 +302,18 @@ class LabelStudioMLBase(ABC):
             name_filter: Which control tag names count.
             to_name_filter: Which object tag names count.
         """
+        wanted: dict[str, Any] = {
+            "control_type": control_type,
+            "object_type": object_type,
+            "name_filter": name_filter,
+            "to_name_filter": to_name_filter,
+        }
+        if self._label_interface is None and self._own_label_config:
+            quick = first_tag_pair(self._own_label_config, **wanted)
+            if quick:
+                return quick
         found: tuple[str, str, str] = self.label_interface.get_first_tag_occurence(
-            control_type=control_type,
-            object_type=object_type,
-            name_filter=name_filter,
-            to_name_filter=to_name_filter,
+            **wanted
         )
         return found
 
