@@ -13,11 +13,9 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import OperationalError
 
 from lsml.embedded import addresses
 from lsml.embedded.errors import ServerError
@@ -51,7 +49,7 @@ class Command(BaseCommand):
                 stack.enter_context(_only_one())
                 _check_port(port)
                 stack.enter_context(self._servers())
-                self._prepare_database()
+                call_command("prepare", stdout=self.stdout)
                 self._serve(port)
         except (ServerError, ServiceDied) as error:
             raise CommandError(str(error)) from error
@@ -71,22 +69,6 @@ class Command(BaseCommand):
             say=self._say,
         ):
             yield
-
-    def _prepare_database(self) -> None:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if missing:
-            self._say(f"applying {len(missing)} migrations …")
-            call_command("migrate", interactive=False, stdout=self.stdout)
-        self._create_administrator()
-        connection.close()
-
-    def _create_administrator(self) -> None:
-        people = get_user_model().objects.filter(is_superuser=True)
-        name, password = _administrator()
-        if name and password and not people.exists():
-            get_user_model().objects.create_superuser(name, password=password)
-            self._say(f"created the administrator {name}")
 
     def _serve(self, port: int) -> None:
         supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
@@ -126,7 +108,7 @@ class _Announcement:
             where = f"http://{HOST}:{self._port}"
             self._say(f"ready: {where}")
             self._say(f"admin: {where}/admin/")
-            if name := _administrator()[0]:
+            if name := os.environ.get("ADMIN_USER"):
                 self._say(f"user:  {name} (its password is ADMIN_PASSWORD in .env)")
         elif time.monotonic() - self._begun > SLOW_START_S:
             self._begun = time.monotonic()
@@ -168,10 +150,6 @@ def worker_arguments(queue: str, *, threads: int) -> list[str]:
         # Workers have nothing to tell each other; it saves chatter at each start.
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
-
-
-def _administrator() -> tuple[str, str]:
-    return os.environ.get("ADMIN_USER", ""), os.environ.get("ADMIN_PASSWORD", "")
 
 
 def _unwind_on_signals() -> None:
