@@ -92,7 +92,9 @@ _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 # Milliseconds a statement of a web request may take; 0 sends no limit, which a
 # transaction-pooling pgbouncer needs (it refuses start-up options).
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=10_000)
-_options = {"connect_timeout": 2}  # psycopg raises anything smaller to 2 s
+_options: dict[str, object] = {
+    "connect_timeout": 2
+}  # psycopg raises anything smaller to 2 s
 if PROCESS == "web" and DATABASE_STATEMENT_TIMEOUT_MS:
     _options["options"] = f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS}"
 DATABASES = {

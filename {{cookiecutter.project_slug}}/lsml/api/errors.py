@@ -19,6 +19,8 @@ from rest_framework.views import set_rollback
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.labelstudio.errors import WireError
 from lsml.observability.requests import request_id_of
+from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
+from lsml.registry.model_class import ModelClassError
 
 log = structlog.get_logger(__name__)
 
@@ -42,25 +44,33 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     return Response(body, status=status, headers=headers)
 
 
+# Errors whose own message is the answer; the first kind that fits counts.
+_OURS: dict[type[Exception], tuple[int, str]] = {
+    RequestDataTooBig: (413, "too_large"),
+    ModelError: (500, "model_error"),
+    ModelClassError: (500, "model_error"),
+    UnknownProject: (404, "unknown"),
+    UnknownVersion: (404, "unknown"),
+    RegistryError: (409, "refused"),
+}
 _Description = tuple[int, str, str, str | None, dict[str, str]]
 
 
-def _describe(error: Exception) -> _Description:  # noqa: PLR0911 - one line a kind
+def _describe(error: Exception) -> _Description:
     """Status, code, sentence, field and headers for one error."""
     match error:
         case WireError():
             return 400, "invalid", str(error), error.field, {}
-        case RequestDataTooBig():
-            return 413, "too_large", str(error), None, {}
         case ModelBusy():
             wait = {"Retry-After": str(error.retry_after_s)}
             return 503, "model_busy", str(error), None, wait
-        case ModelError():
-            return 500, "model_error", str(error), None, {}
         case OperationalError() | InterfaceError():
             return 503, "database_away", _DATABASE_AWAY, None, {"Retry-After": "2"}
         case exceptions.APIException():
             return _describe_drf(error)
+    for kind, (status, code) in _OURS.items():
+        if isinstance(error, kind):
+            return status, code, str(error), None, {}
     return 500, "unexpected", _UNEXPECTED, None, {}
 
 

@@ -26,14 +26,14 @@ class TimeOrderedId(Func):
         self.sequence = sequence
         super().__init__()
 
-    def as_sql(
+    def as_sql(  # type: ignore[override] - no template is asked for
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         mask = (1 << SEQUENCE_BITS) - 1
         return (
             "(((extract(epoch FROM clock_timestamp()) * 1000)::bigint"
             f" << {SEQUENCE_BITS}) | (nextval('{self.sequence}') & {mask}))"
-        ), []
+        ), ()
 
 
 def first_id_at(moment: datetime) -> int:

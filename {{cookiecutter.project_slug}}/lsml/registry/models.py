@@ -142,6 +142,11 @@ class ModelVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.project} {self.version}"
 
+    @property
+    def trained(self) -> bool:
+        """Made by a run, rather than named by the model itself."""
+        return bool(self.snapshot_digest)
+
 
 class Promotion(models.Model):
     """Which version was served from when on. Append-only."""

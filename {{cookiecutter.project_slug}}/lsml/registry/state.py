@@ -3,6 +3,9 @@
 Handed to `label_studio_ml` by inference and training: `state.bound(ProjectStore(…))`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,9 +27,26 @@ class ProjectStore:
     def __init__(self, project_id: int, origin: Origin) -> None:
         self.project_id = project_id
         self.origin = origin
-        # While `setup()` runs: it names the untrained model on every load, which must
-        # not take a trained version out of service.
-        self.in_setup = False
+        self.adopted: str | None = None  # the version the model last named itself
+        self._in_setup = False
+
+    @contextmanager
+    def during_setup(self) -> Iterator[None]:
+        """While `setup()` runs.
+
+        It names the untrained model on every load, which must not take a trained
+        version out of service.
+        """
+        self._in_setup = True
+        try:
+            yield
+        finally:
+            self._in_setup = False
+
+    def take_adopted(self) -> str | None:
+        """The version named since last asked, once."""
+        adopted, self.adopted = self.adopted, None
+        return adopted
 
     def get(self, key: str) -> str | None:
         """The value, or None."""
@@ -58,7 +78,7 @@ class ProjectStore:
         if not name or name == project.served_version:
             return
         active = project.active_version
-        if self.in_setup and active is not None and active.artifact_key:
+        if self._in_setup and active is not None and active.trained:
             return
         with transaction.atomic():
             try:
@@ -77,3 +97,4 @@ class ProjectStore:
                 reason=f"model.py set model_version to {name!r}",
                 origin=self.origin,
             )
+        self.adopted = name

@@ -1,0 +1,28 @@
+"""For orchestrators: open, cheap, and silent about details."""
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """This process answers; it asks nobody else, so that an outage restarts nothing."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """Requests can be served: the database answers and has our tables.
+
+    The broker is not asked: without it nothing is lost, training only starts later.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('training_inboxentry') IS NOT NULL")
+            migrated = cursor.fetchone()[0]
+    except DatabaseError:
+        migrated = False
+    if not migrated:
+        return HttpResponse("not ready\n", status=503, content_type="text/plain")
+    return HttpResponse("ready\n", content_type="text/plain")

@@ -1,0 +1,166 @@
+"""Label Studio's endpoints. Each: parse, call one service, reply."""
+
+import hashlib
+from typing import Any, cast
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from lsml.api import schemas
+from lsml.api.auth import Caller
+from lsml.audit.services import Origin
+from lsml.inference.services import predict
+from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.requests import (
+    DeleteRequest,
+    DuplicateRequest,
+    JobStatusRequest,
+    PredictRequest,
+    SetupRequest,
+    TrainRequest,
+    ValidateRequest,
+    VersionsRequest,
+    WebhookRequest,
+)
+from lsml.observability import metrics
+from lsml.observability.requests import address_of, request_id_of
+from lsml.registry.model_class import model_class
+from lsml.registry.projects import duplicate_project, set_up_project
+from lsml.registry.versions import version_names
+from lsml.training.projects import job_status, receive_train, retire_project
+from lsml.training.services import receive
+
+
+def origin_of(request: Request) -> Origin:
+    """Who called, and under which request id."""
+    caller = cast("Caller", request.user)  # LabelStudioAuthentication's
+    return Origin(
+        request_id=request_id_of(request),
+        client=f"{caller.name} {address_of(request)}"[:200],
+    )
+
+
+class HealthView(APIView):
+    """Is the backend there? Asked before everything else, 1 s; loads no model."""
+
+    @extend_schema(responses=schemas.HEALTH)
+    def get(self, request: Request) -> Response:
+        return Response({"status": "UP", "model_class": model_class().__name__})
+
+
+class SetupView(APIView):
+    """Label Studio introduces a project, many times a day, 3 s; loads no model."""
+
+    @extend_schema(request=schemas.SETUP_REQUEST, responses=schemas.SETUP)
+    def post(self, request: Request) -> Response:
+        order = SetupRequest.parse(request.data)
+        project = set_up_project(order, origin=origin_of(request))
+        return Response({"model_version": project.served_version})
+
+
+class PredictView(APIView):
+    """Predictions for tasks, 100 s; each is recorded before it is sent."""
+
+    @extend_schema(request=schemas.PREDICT_REQUEST, responses=schemas.PREDICT)
+    def post(self, request: Request) -> Response:
+        order = PredictRequest.parse(request.data)
+        predicted = predict(order, origin=origin_of(request))
+        return Response({"results": predicted.as_wire()})
+
+
+class WebhookView(APIView):
+    """Something happened in Label Studio, which hangs up after 1 s."""
+
+    @extend_schema(request=schemas.WEBHOOK_REQUEST, responses=schemas.WEBHOOK)
+    def post(self, request: Request) -> Response:
+        digest = hashlib.sha256(request.body).hexdigest()
+        order = WebhookRequest.parse(request.data)
+        event = receive(
+            request=order,
+            body=request.data,
+            digest=digest,
+            origin=origin_of(request),
+        )
+        return Response({"status": "accepted", "job": str(event.pk)})
+
+
+class VersionsView(APIView):
+    """Which versions are there? Label Studio's GET names no project."""
+
+    @extend_schema(responses=schemas.VERSIONS)
+    def get(self, request: Request) -> Response:
+        return Response({"versions": version_names(None)})
+
+    @extend_schema(request=schemas.VERSIONS_REQUEST, responses=schemas.VERSIONS)
+    def post(self, request: Request) -> Response:
+        order = VersionsRequest.parse(request.data or None)
+        return Response({"versions": version_names(order.project)})
+
+
+class ValidateView(APIView):
+    """Is this label config one a model can serve? A 400 says why not."""
+
+    @extend_schema(request=schemas.VALIDATE_REQUEST, responses=schemas.VALIDATE)
+    def post(self, request: Request) -> Response:
+        parse_label_config(ValidateRequest.parse(request.data).label_config)
+        return Response({"status": "ok"})
+
+
+class TrainView(APIView):
+    """An older client asks for training and brings the annotated tasks along."""
+
+    @extend_schema(request=schemas.TRAIN_REQUEST, responses=schemas.WEBHOOK)
+    def post(self, request: Request) -> Response:
+        digest = hashlib.sha256(request.body).hexdigest()
+        event = receive_train(
+            request=TrainRequest.parse(request.data),
+            body=request.data,
+            digest=digest,
+            origin=origin_of(request),
+        )
+        return Response({"status": "accepted", "job": str(event.pk)})
+
+
+class JobStatusView(APIView):
+    """How is the training doing that an event asked for? 410 when it is unknown."""
+
+    @extend_schema(request=schemas.JOB_STATUS_REQUEST, responses=schemas.JOB_STATUS)
+    def post(self, request: Request) -> Response:
+        job = JobStatusRequest.parse(request.data).job
+        status = job_status(job)
+        if status is None:
+            return Response({"job": job, "job_status": "removed"}, status=410)
+        return Response({"job": job, "job_status": status})
+
+
+class DuplicateView(APIView):
+    """A project was duplicated: its state, versions and policy come along."""
+
+    @extend_schema(request=schemas.DUPLICATE_REQUEST, responses=schemas.SETUP)
+    def post(self, request: Request) -> Response:
+        order = DuplicateRequest.parse(request.data)
+        project = duplicate_project(
+            source=order.source, target=order.target, origin=origin_of(request)
+        )
+        return Response({"model_version": project.served_version})
+
+
+class DeleteView(APIView):
+    """A project lets go of its model: archived; the audit trail stays."""
+
+    @extend_schema(request=schemas.DELETE_REQUEST, responses=schemas.DELETE)
+    def post(self, request: Request) -> Response:
+        order = DeleteRequest.parse(request.data)
+        retire_project(key=order.project, origin=origin_of(request))
+        return Response({"deleted": str(order.project)})
+
+
+class MetricsView(APIView):
+    """Counts for Prometheus."""
+
+    @extend_schema(responses={(200, "text/plain"): str})
+    def get(self, request: Request, **_: Any) -> HttpResponse:
+        return HttpResponse(metrics.exposition(), content_type=metrics.CONTENT_TYPE)

@@ -1,0 +1,88 @@
+"""The border to the user's model: what `predict()` returned is checked here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from label_studio_ml.response import Answer, Prediction, UnreadableAnswer
+from lsml.inference.errors import ModelError
+
+_NUL = b"\\u0000"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPrediction:
+    """One prediction for one task, ready for the wire and for its audit row."""
+
+    result: list[Any]  # regions
+    score: float | None
+
+    def as_wire(self, model_version: str) -> dict[str, Any]:
+        """As Label Studio reads it."""
+        return {
+            "model_version": model_version,
+            "score": self.score,
+            "result": self.result,
+        }
+
+
+def read_answer(
+    returned: object, *, tasks: Sequence[dict[str, Any]]
+) -> list[list[TaskPrediction]]:
+    """The predictions of each task, in the tasks' order; none is an empty list.
+
+    Raises:
+        ModelError: the sentence names what is wrong, and for which task.
+    """
+    try:
+        by_task = Answer.read(returned, model_version=None).by_task(len(tasks))
+    except UnreadableAnswer as error:
+        raise ModelError(f"{error}.") from error
+    return [
+        [
+            _checked(prediction, place=f"task {task.get('id')} (number {number})")
+            for prediction in predictions
+            if prediction.get("result") is not None
+        ]
+        for number, (task, predictions) in enumerate(
+            zip(tasks, by_task, strict=True), start=1
+        )
+    ]
+
+
+def _checked(prediction: Prediction, *, place: str) -> TaskPrediction:
+    result, score = prediction["result"], prediction.get("score")
+    if not isinstance(result, list):
+        raise ModelError(
+            f"predict() returned a `result` of type {type(result).__name__} for"
+            f" {place}; expected a list of regions."
+        )
+    if not all(isinstance(region, dict) for region in result):
+        raise ModelError(
+            f"predict() returned a `result` for {place} with a region that is no"
+            " JSON object."
+        )
+    if isinstance(score, bool) or not isinstance(score, float | int | None):
+        raise ModelError(
+            f"predict() returned the score {score!r:.100} for {place}; expected a"
+            " number or null."
+        )
+    return TaskPrediction(
+        result=_storable(result), score=None if score is None else float(score)
+    )
+
+
+def _storable(result: list[Any]) -> list[Any]:
+    """PostgreSQL cannot hold NUL characters, which OCR output may well contain."""
+    try:
+        encoded = orjson.dumps(result)
+    except TypeError as error:
+        raise ModelError(
+            f"predict() returned what JSON cannot hold: {error}."
+        ) from error
+    if _NUL not in encoded:
+        return result
+    replaced: list[Any] = orjson.loads(encoded.replace(_NUL, b"\\ufffd"))
+    return replaced

@@ -1,0 +1,153 @@
+"""Models in memory: one instance per process and version, loaded once."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from label_studio_ml.hosting import make_model, offers_load
+from label_studio_ml.model import LabelStudioMLBase
+from lsml.audit.services import Origin
+from lsml.inference.errors import ModelBusy, ModelError
+from lsml.labelstudio.secrets import masked_text
+from lsml.registry.artifacts import Artifact, fetch_artifact
+from lsml.registry.errors import ArtifactDamaged
+from lsml.registry.model_class import ModelClassError, model_class
+from lsml.registry.models import ModelVersion, Project
+from lsml.registry.state import ProjectStore
+
+log = structlog.get_logger(__name__)
+
+_Key = tuple[int, str, str]  # project, version, label config
+
+
+class HostedModel:
+    """A model in memory with the places there are to call its `predict()`."""
+
+    def __init__(self, model: LabelStudioMLBase, store: ProjectStore) -> None:
+        self.model = model
+        self.store = store
+        self.concurrency = max(1, model.concurrency)
+        self.places = threading.BoundedSemaphore(self.concurrency)
+
+
+class _Slot:
+    """Room for one model, so that one thread loads it and the others wait."""
+
+    def __init__(self) -> None:
+        self.loading = threading.Lock()
+        self.hosted: HostedModel | None = None
+
+
+class ModelHost:
+    """The models this process holds; the one used longest ago makes room first."""
+
+    def __init__(self) -> None:
+        self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, project: Project, origin: Origin) -> Iterator[HostedModel]:
+        """Hold one place to run the served version's `predict()`.
+
+        Raises:
+            ModelBusy: no place became free within PREDICT_WAIT_S.
+            ModelError: the model cannot be loaded.
+        """
+        started = time.monotonic()
+        hosted = self._hosted(project, origin)
+        patience = settings.PREDICT_WAIT_S - (time.monotonic() - started)
+        if not hosted.places.acquire(timeout=max(0.0, patience)):
+            raise ModelBusy(
+                waited_s=settings.PREDICT_WAIT_S, concurrency=hosted.concurrency
+            )
+        try:
+            yield hosted
+        finally:
+            hosted.places.release()
+
+    def _hosted(self, project: Project, origin: Origin) -> HostedModel:
+        key = (project.pk, project.served_version, project.label_config)
+        slot = self._slot(key)
+        if slot.hosted is not None:
+            return slot.hosted
+        if not slot.loading.acquire(timeout=settings.PREDICT_WAIT_S):
+            raise ModelBusy(waited_s=settings.PREDICT_WAIT_S, concurrency=1)
+        try:
+            if slot.hosted is None:
+                slot.hosted = _load(project, origin)
+                # `setup()` may have named the version: the next request asks for it
+                # by that name, and must not load it again.
+                if renamed := slot.hosted.store.adopted:
+                    self._keep((project.pk, renamed, project.label_config), slot)
+            return slot.hosted
+        finally:
+            slot.loading.release()
+
+    def _slot(self, key: _Key) -> _Slot:
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is not None:
+                self._slots.move_to_end(key)
+                return slot
+        return self._keep(key, _Slot())
+
+    def _keep(self, key: _Key, slot: _Slot) -> _Slot:
+        with self._lock:
+            kept = self._slots.setdefault(key, slot)
+            while len(self._slots) > settings.MODELS_IN_MEMORY_MAX:
+                self._slots.popitem(last=False)  # whoever uses it now keeps it alive
+            return kept
+
+
+def _load(project: Project, origin: Origin) -> HostedModel:
+    """Make the model of the served version; the only place where user code loads."""
+    started = time.monotonic()
+    version = project.active_version
+    store = ProjectStore(project.pk, origin)
+    try:
+        kind = model_class()
+        with store.during_setup():
+            model = make_model(
+                kind,
+                store=store,
+                project_id=str(project.labelstudio_id),
+                label_config=project.label_config or None,
+            )
+        if version is not None and version.artifact_key and offers_load(kind):
+            model.load(_artifacts(version))
+    except (ModelClassError, ArtifactDamaged) as error:
+        raise ModelError(str(error)) from error
+    except DatabaseError:
+        raise  # no fault of the model: a 503, and the next request tries again
+    except Exception as error:  # the user's code: anything can come out of it
+        raise ModelError(
+            f"The model of version {project.served_version} cannot be loaded:"
+            f" {type(error).__name__}: {masked_text(str(error))[:500]}"
+        ) from error
+    log.info(
+        "model loaded",
+        project=str(project.key),
+        version=project.served_version,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return HostedModel(model, store)
+
+
+def _artifacts(version: ModelVersion) -> Path:
+    return fetch_artifact(
+        Artifact(
+            key=version.artifact_key,
+            sha256=version.artifact_sha256,
+            size=version.artifact_bytes,
+        )
+    )
+
+
+host = ModelHost()

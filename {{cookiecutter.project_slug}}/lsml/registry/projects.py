@@ -1,0 +1,156 @@
+"""What Label Studio asks for a whole project: set up, duplicate, delete."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.services import Origin, record_action
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.requests import SetupRequest
+from lsml.registry.errors import UnknownProject
+from lsml.registry.models import ModelVersion, Project, StateItem
+from lsml.registry.services import meet_project, note_project, promote
+
+
+def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
+    """Keep what Label Studio says of a project when it introduces it.
+
+    Called many times a day: writes only what has changed, loads no model.
+
+    Raises:
+        WireError: the label config is none.
+
+    Source: Label Studio's POST /setup.
+    """
+    project = meet_project(order.project)
+    note_project(
+        project=project,
+        origin=origin,
+        label_config=order.label_config,
+        hostname=order.hostname,
+    )
+    if order.extra_params != project.extra_params:
+        _keep_extra_params(project, order.extra_params)
+    if project.archived_at is not None:
+        _revive(project, origin)
+    return project
+
+
+def _keep_extra_params(project: Project, extra_params: dict[str, Any] | None) -> None:
+    # Both in one transaction: `model.extra_params` reads the state item.
+    with transaction.atomic():
+        project.extra_params = extra_params
+        project.save(update_fields=["extra_params", "updated_at"])
+        StateItem.objects.update_or_create(
+            project=project,
+            key="extra_params",
+            defaults={"value": json.dumps(extra_params or {})},
+        )
+
+
+def _revive(project: Project, origin: Origin) -> None:
+    """A project that was let go is connected again; its versions stay archived."""
+    with transaction.atomic():
+        project.archived_at = None
+        project.save(update_fields=["archived_at", "updated_at"])
+        record_action(
+            origin=origin,
+            at=timezone.now(),
+            actor="label studio",
+            verb="project connected again",
+            target=f"project {project.key}",
+            project_id=project.pk,
+        )
+
+
+def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
+    """Take a project's versions out of service, inside the caller's transaction."""
+    if project.active_version is not None:
+        promote(
+            project=project,
+            version=None,
+            by="label studio",
+            reason="the project was deleted",
+            origin=origin,
+        )
+    project.versions.update(state=ModelVersion.State.ARCHIVED)
+    project.archived_at = at
+    project.save(update_fields=["archived_at", "updated_at"])
+    record_action(
+        origin=origin,
+        at=at,
+        actor="label studio",
+        verb="project archived",
+        target=f"project {project.key}",
+        project_id=project.pk,
+    )
+
+
+_CARRIED_POLICY = (
+    "label_config",
+    "label_config_digest",
+    "extra_params",
+    "hostname",
+    "training_mode",
+    "training_paused",
+    "min_annotations",
+    "debounce_s",
+    "quiet_from",
+    "quiet_until",
+    "auto_promote",
+    "time_limit_s",
+    "memory_mb",
+)
+
+
+def duplicate_project(
+    *, source: ProjectKey, target: ProjectKey, origin: Origin
+) -> Project:
+    """Carry state, versions and policy of one project to another, new one.
+
+    Twice is as once: a target that has versions already is left as it is.
+
+    Raises:
+        UnknownProject: nothing is known of `source`.
+
+    Source: Label Studio's POST /duplicate_model.
+    """
+    original = Project.objects.with_key(source).first()
+    if original is None:
+        raise UnknownProject(source)
+    with transaction.atomic():
+        copy = meet_project(target)
+        if copy.pk == original.pk or copy.versions.exists():
+            return copy
+        for name in _CARRIED_POLICY:
+            setattr(copy, name, getattr(original, name))
+        copy.save()
+        StateItem.objects.bulk_create(
+            [
+                StateItem(project=copy, key=item.key, value=item.value)
+                for item in original.state_items.all()
+            ],
+            ignore_conflicts=True,
+        )
+        _copy_versions(original, copy, origin)
+    return copy
+
+
+def _copy_versions(original: Project, copy: Project, origin: Origin) -> None:
+    served = original.active_version_id
+    for version in original.versions.order_by("number"):
+        was = version.pk
+        version.pk, version.project, version.parent_id = None, copy, was
+        version._state.adding = True
+        version.save()
+        if was == served:
+            promote(
+                project=copy,
+                version=version,
+                by="label studio",
+                reason=f"duplicated from project {original.key}",
+                origin=origin,
+            )

@@ -1,0 +1,104 @@
+"""What Label Studio asks of a project's training: jobs, old-style train, deletion."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.models import WebhookEvent
+from lsml.audit.services import Origin
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.requests import TrainRequest, WebhookRequest
+from lsml.registry.errors import UnknownProject
+from lsml.registry.models import Project
+from lsml.registry.projects import archive_project
+from lsml.training.models import InboxEntry, RunEvent, TrainingRun
+from lsml.training.runs import request_cancel
+from lsml.training.services import receive
+
+_STATUS = {
+    TrainingRun.State.QUEUED: "queued",
+    TrainingRun.State.LOST: "queued",
+    TrainingRun.State.RUNNING: "started",
+    TrainingRun.State.SUCCEEDED: "finished",
+    TrainingRun.State.FAILED: "failed",
+    TrainingRun.State.CANCELLED: "failed",
+}
+
+
+def job_status(job: str) -> str | None:
+    """How the training goes that an event asked for; None = no such job.
+
+    A job is the id of the event, which is there before any run is.
+
+    Source: Label Studio's POST /job_status.
+    """
+    if not job.isdecimal() or int(job) >= 2**63:
+        return None
+    taken = (
+        RunEvent.objects.filter(event_id=int(job))
+        .select_related("run")
+        .order_by("-run_id")
+        .first()
+    )
+    if taken is not None:
+        return _STATUS[TrainingRun.State(taken.run.state)]
+    waits = InboxEntry.objects.filter(event_id=int(job)).exists()
+    return "queued" if waits else None
+
+
+def receive_train(
+    *, request: TrainRequest, body: dict[str, Any], digest: str, origin: Origin
+) -> WebhookEvent:
+    """Accept an older client's /train: its annotated tasks, then the wish to train.
+
+    Two events, because that is what newer clients send; both carry the body's digest.
+
+    Source: Label Studio's POST /train.
+    """
+    project = None if request.project is None else {"project": str(request.project)}
+    if request.tasks:
+        annotations = [
+            {"task": task.get("id"), **annotation}
+            for task in request.tasks
+            for annotation in task.get("annotations") or []
+            if isinstance(annotation, dict)
+        ]
+        brought = {
+            **(project or {}),
+            "action": "ANNOTATIONS_CREATED",
+            "task": request.tasks,
+            "annotation": annotations,
+        }
+        receive(
+            request=WebhookRequest.parse(brought),
+            body=brought,
+            digest=digest,
+            origin=origin,
+        )
+    wish = {**body, "action": "START_TRAINING", "annotations": None}
+    return receive(
+        request=WebhookRequest.parse(wish), body=wish, digest=digest, origin=origin
+    )
+
+
+def retire_project(*, key: ProjectKey, origin: Origin) -> None:
+    """Stop a project's training and archive its versions; the audit trail stays.
+
+    Raises:
+        UnknownProject: nothing is known of it.
+
+    Source: Label Studio's POST /delete.
+    """
+    project = Project.objects.with_key(key).first()
+    if project is None:
+        raise UnknownProject(key)
+    with transaction.atomic():
+        archive_project(project=project, origin=origin, at=timezone.now())
+        InboxEntry.objects.filter(project=project).update(held=True)
+    for run in TrainingRun.objects.filter(
+        project=project, state__in=TrainingRun.ACTIVE
+    ):
+        request_cancel(
+            run=run, by="label studio", reason="the project was deleted", origin=origin
+        )
