@@ -225,7 +225,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()  # before `collectstatic`: `make dev`
+# Before `collectstatic`, as in development and tests, files come from the packages.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_ROOT.exists()
 
 # --- People: the admin ---
 LOGIN_URL = "admin:login"

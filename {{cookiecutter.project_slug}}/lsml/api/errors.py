@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -24,8 +25,13 @@ from lsml.registry.model_class import ModelClassError
 
 log = structlog.get_logger(__name__)
 
+_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 _DATABASE_AWAY = (
     "The database does not answer, so nothing was done. Try again in a moment."
+)
+_TOO_LARGE = (
+    f"The body is larger than {settings.MAX_REQUEST_MB} MB. Send fewer tasks at a"
+    " time, or raise MAX_REQUEST_MB."
 )
 _UNEXPECTED = (
     "Something went wrong here, not in your request."
@@ -44,33 +50,35 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     return Response(body, status=status, headers=headers)
 
 
-# Errors whose own message is the answer; the first kind that fits counts.
-_OURS: dict[type[Exception], tuple[int, str]] = {
-    RequestDataTooBig: (413, "too_large"),
-    ModelError: (500, "model_error"),
-    ModelClassError: (500, "model_error"),
-    UnknownProject: (404, "unknown"),
-    UnknownVersion: (404, "unknown"),
-    RegistryError: (409, "refused"),
-}
 _Description = tuple[int, str, str, str | None, dict[str, str]]
+
+# Status, code and sentence by kind of error; the first that fits counts, and without
+# a sentence the error's own message is the answer.
+_KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
+    WireError: (400, "invalid", None),
+    RecursionError: (400, "invalid", "The JSON is nested too deeply."),
+    RequestDataTooBig: (413, "too_large", _TOO_LARGE),
+    ModelBusy: (503, "model_busy", None),
+    ModelError: (500, "model_error", None),
+    ModelClassError: (500, "model_error", None),
+    UnknownProject: (404, "unknown", None),
+    UnknownVersion: (404, "unknown", None),
+    RegistryError: (409, "refused", None),
+    OperationalError: (503, "database_away", _DATABASE_AWAY),
+    InterfaceError: (503, "database_away", _DATABASE_AWAY),
+}
 
 
 def _describe(error: Exception) -> _Description:
     """Status, code, sentence, field and headers for one error."""
-    match error:
-        case WireError():
-            return 400, "invalid", str(error), error.field, {}
-        case ModelBusy():
-            wait = {"Retry-After": str(error.retry_after_s)}
-            return 503, "model_busy", str(error), None, wait
-        case OperationalError() | InterfaceError():
-            return 503, "database_away", _DATABASE_AWAY, None, {"Retry-After": "2"}
-        case exceptions.APIException():
-            return _describe_drf(error)
-    for kind, (status, code) in _OURS.items():
+    if isinstance(error, exceptions.APIException):
+        return _describe_drf(error)
+    for kind, (status, code, sentence) in _KNOWN.items():
         if isinstance(error, kind):
-            return status, code, str(error), None, {}
+            wait = str(getattr(error, "retry_after_s", 2))
+            headers = {"Retry-After": wait} if status == _UNAVAILABLE else {}
+            field = getattr(error, "field", None)
+            return status, code, sentence or str(error), field, headers
     return 500, "unexpected", _UNEXPECTED, None, {}
 
 

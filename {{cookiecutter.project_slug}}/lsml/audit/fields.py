@@ -26,7 +26,7 @@ class TimeOrderedId(Func):
         self.sequence = sequence
         super().__init__()
 
-    def as_sql(  # type: ignore[override] - no template is asked for
+    def as_sql(  # type: ignore[override]
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> tuple[str, tuple[Any, ...]]:
         mask = (1 << SEQUENCE_BITS) - 1

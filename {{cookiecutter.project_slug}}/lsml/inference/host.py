@@ -72,6 +72,11 @@ class ModelHost:
         finally:
             hosted.places.release()
 
+    def clear(self) -> None:
+        """Let go of all models; the next request loads afresh."""
+        with self._lock:
+            self._slots.clear()
+
     def _hosted(self, project: Project, origin: Origin) -> HostedModel:
         key = (project.pk, project.served_version, project.label_config)
         slot = self._slot(key)

@@ -13,7 +13,6 @@ from lsml.registry.errors import UnknownProject
 from lsml.registry.models import Project
 from lsml.registry.projects import archive_project
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
-from lsml.training.runs import request_cancel
 from lsml.training.services import receive
 
 _STATUS = {
@@ -61,7 +60,7 @@ def receive_train(
         annotations = [
             {"task": task.get("id"), **annotation}
             for task in request.tasks
-            for annotation in task.get("annotations") or []
+            for annotation in _listed(task.get("annotations"))
             if isinstance(annotation, dict)
         ]
         brought = {
@@ -93,12 +92,18 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
     project = Project.objects.with_key(key).first()
     if project is None:
         raise UnknownProject(key)
+    now = timezone.now()
     with transaction.atomic():
-        archive_project(project=project, origin=origin, at=timezone.now())
+        archive_project(project=project, origin=origin, at=now)
         InboxEntry.objects.filter(project=project).update(held=True)
-    for run in TrainingRun.objects.filter(
-        project=project, state__in=TrainingRun.ACTIVE
-    ):
-        request_cancel(
-            run=run, by="label studio", reason="the project was deleted", origin=origin
+        TrainingRun.objects.filter(
+            project=project, state__in=TrainingRun.ACTIVE
+        ).update(
+            cancel_requested_at=now,
+            cancel_requested_by="label studio",
+            cancel_reason="the project was deleted",
         )
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

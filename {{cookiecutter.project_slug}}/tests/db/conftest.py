@@ -1,0 +1,80 @@
+"""What tests with a database share: a client, a served model, recorded requests."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from lsml.audit.services import Origin
+from lsml.inference.host import host
+from lsml.registry.model_class import model_class
+
+PROTOCOL = Path(__file__).resolve().parent.parent / "protocol"
+CONFIG = (
+    '<View><Text name="text" value="$text"/>'
+    '<Choices name="sentiment" toName="text">'
+    '<Choice value="Positive"/><Choice value="Negative"/></Choices></View>'
+)
+
+
+@pytest.fixture
+def api():
+    return APIClient(raise_request_exception=False)
+
+
+@pytest.fixture
+def post(api):
+    """Call an endpoint as Label Studio does; gives the response."""
+
+    def call(path, body, **headers):
+        return api.post(path, body, format="json", **headers)
+
+    return call
+
+
+@pytest.fixture
+def serve(settings):
+    """Serve another model than model.py's for one test."""
+
+    def use(path):
+        settings.MODEL_CLASS = path
+        model_class.cache_clear()
+        host.clear()
+
+    yield use
+    model_class.cache_clear()
+    host.clear()
+
+
+@pytest.fixture
+def constant(serve):
+    serve("tests.models.constant.ConstantModel")
+
+
+@pytest.fixture
+def scripted(serve):
+    from tests.models.scripted import ScriptedModel
+
+    serve("tests.models.scripted.ScriptedModel")
+    ScriptedModel.answer, ScriptedModel.calls, ScriptedModel.made = None, [], 0
+    return ScriptedModel
+
+
+@pytest.fixture
+def origin():
+    return Origin(request_id="test-request", client="test")
+
+
+def recorded(name):
+    """The body of a request that the real Label Studio sent."""
+    return json.loads((PROTOCOL / f"{name}.json").read_text())["request"]
+
+
+def tasks(count):
+    """Tasks as Label Studio sends them, shortened."""
+    return [{"id": i, "data": {"text": f"text {i}"}} for i in range(1, count + 1)]
+
+
+def order(count=1, **more):
+    return {"tasks": tasks(count), "project": "1.1795433940", **more}

@@ -1,0 +1,1 @@
+"""Small models the tests serve; each does one thing, selected by MODEL_CLASS."""

@@ -1,0 +1,43 @@
+import threading
+
+from label_studio_ml.model import LabelStudioMLBase
+
+
+class ScriptedModel(LabelStudioMLBase):
+    """Returns, or raises, what a test put on `answer`; remembers what it was given."""
+
+    answer = None
+    calls = []
+    made = 0
+
+    def setup(self):
+        type(self).made += 1
+
+    def predict(self, tasks, context=None, **kwargs):
+        self.calls.append({"tasks": tasks, "context": context, **kwargs})
+        answer = type(self).answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(self, tasks) if callable(answer) else answer
+
+
+class SlowModel(LabelStudioMLBase):
+    """Predicts only once the test lets it."""
+
+    go_on = threading.Event()
+    inside = threading.Semaphore(0)
+
+    def predict(self, tasks, context=None, **kwargs):
+        self.inside.release()
+        self.go_on.wait(10)
+        return [{"result": []} for _ in tasks]
+
+
+class NamedModel(ScriptedModel):
+    """Names its version itself, as the reference's examples do."""
+
+    answer = [{"result": []}]
+
+    def setup(self):
+        type(self).made += 1
+        self.set("model_version", "my-model-1")
