@@ -6,6 +6,7 @@ Grouped by who reads them. Every variable is described in `.env.example`.
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 
 from lsml.embedded import addresses
 from lsml.observability.logs import logging_config
@@ -157,6 +158,15 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
         "options": {"expires": 5.0},
     },
+    "seal": {
+        "task": "lsml.audit.tasks.seal",
+        "schedule": env.float("AUDIT_SEAL_S", default=10.0),
+        "options": {"expires": 10.0},
+    },
+    "partitions": {
+        "task": "lsml.audit.tasks.look_after_partitions",
+        "schedule": crontab(hour="3", minute="17"),
+    },
 }
 
 # --- The wire: lsml/api ---
@@ -196,7 +206,24 @@ SPECTACULAR_SETTINGS = {
 MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in model.py
 PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
 MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=8)
+
+# --- The audit trail: lsml/audit ---
 AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full
+AUDIT_SEAL_ROWS_MAX = env.int("AUDIT_SEAL_ROWS_MAX", default=10_000)  # rows of a seal
+# Where the last seal is told outside: file:///…, s3://bucket/prefix or https://…
+AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default="")
+AUDIT_EXPORT_DIR = Path(env.str("AUDIT_EXPORT_DIR", default=str(DATA_DIR / "exports")))
+# Days that rows are kept, per table; 0 = for ever. `manage.py audit prune` obeys.
+_retention_days = env.int("AUDIT_RETENTION_DAYS", default=0)
+AUDIT_RETENTION_DAYS = {
+    "audit_prediction": env.int(
+        "AUDIT_RETENTION_DAYS_PREDICTION", default=_retention_days
+    ),
+    "audit_webhookevent": env.int(
+        "AUDIT_RETENTION_DAYS_EVENT", default=_retention_days
+    ),
+    "audit_action": env.int("AUDIT_RETENTION_DAYS_ACTION", default=_retention_days),
+}
 
 # --- Training: lsml/training ---
 TRAINING_MAX_ATTEMPTS = env.int("TRAINING_MAX_ATTEMPTS", default=3)
@@ -209,10 +236,6 @@ TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
 # --- Label Studio: what sync and webhooks without payload ask ---
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")
 LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")
-# How Label Studio's own machine reaches this service; `manage.py connect` tells it.
-SERVICE_URL = env.str(
-    "SERVICE_URL", default=f"http://localhost:{env.int('PORT', default=9090)}"
-)
 
 # --- Artifacts: lsml/registry ---
 ARTIFACT_STORAGE = env.str(
@@ -229,6 +252,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
+if AUDIT_ANCHOR.startswith("s3://"):
+    STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
 # Before `collectstatic`, as in development and tests, files come from the packages.
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_ROOT.exists()
 

@@ -1,7 +1,8 @@
 """Append-only rows. The database refuses UPDATE, DELETE and TRUNCATE on each table.
 
-The tables are partitioned by month (see migrations/0001) and carry a column `txid`
-that Django does not know: the sealer reads it.
+The large tables are partitioned by month (see migrations/0001) and carry a column
+`txid` that Django does not know: the sealer reads it. Counts per hour, at the end of
+this file, are the exception: they are kept up to date.
 """
 
 from datetime import datetime
@@ -144,3 +145,110 @@ class Action(AuditRow):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.verb} {self.target}"
+
+
+class Seal(models.Model):
+    """A link of the chain over finished rows: docs/audit.md says how to recompute it.
+
+    Rows are taken in the order (txid, id), from `from_*` up to but without `until_*`.
+    """
+
+    number = models.BigIntegerField(primary_key=True)  # 1, 2, … without a gap
+    table = models.CharField(max_length=63, db_column="sealed_table")
+    format = models.PositiveSmallIntegerField()  # how a row is written as text
+    # A dump restored into a new cluster begins again with small transaction numbers;
+    # the rows written there have ids above `above_id`.
+    generation = models.PositiveIntegerField()
+    system_identifier = models.BigIntegerField()  # of the cluster
+    above_id = models.BigIntegerField()
+    from_txid = models.BigIntegerField()
+    from_id = models.BigIntegerField()
+    until_txid = models.BigIntegerField()
+    until_id = models.BigIntegerField()
+    row_count = models.PositiveIntegerField()
+    first_id = models.BigIntegerField()  # smallest and largest id of its rows
+    last_id = models.BigIntegerField()
+    rows_digest = models.CharField(max_length=64)  # SHA-256 over the rows' SHA-256s
+    # Per row its id and the first 8 bytes of its SHA-256: tells which row was changed.
+    locator = models.BinaryField()
+    previous_digest = models.CharField(max_length=64)  # 64 zeros for the first
+    digest = models.CharField(max_length=64, unique=True)
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["table", "-number"], name="seal_by_table")]
+
+    def __str__(self) -> str:
+        return f"Seal {self.number}: {self.row_count} rows of {self.table}"
+
+
+class DroppedPartition(models.Model):
+    """A partition that retention removed, and what was sealed of it. Append-only."""
+
+    id = models.BigIntegerField(
+        primary_key=True, db_default=TimeOrderedId("audit_droppedpartition_id_seq")
+    )
+    at = models.DateTimeField()
+    by = models.CharField(max_length=200)
+    table = models.CharField(max_length=63, db_column="sealed_table")
+    partition = models.CharField(max_length=63)
+    from_id = models.BigIntegerField()  # bounds of the ids it held
+    until_id = models.BigIntegerField()
+    row_count = models.BigIntegerField()
+    export = models.CharField(max_length=500)  # where its rows were exported to
+    export_digest = models.CharField(max_length=64)  # SHA-256 of that file
+
+    def __str__(self) -> str:
+        return self.partition
+
+
+class PredictionHour(models.Model):
+    """Sealed predictions counted by hour. Written with the seal, so never twice."""
+
+    hour = models.DateTimeField()  # of created_at, UTC
+    project_id = models.BigIntegerField(null=True)
+    model_version = models.CharField(max_length=200)
+    kind = models.CharField(max_length=11, choices=Prediction.Kind.choices)
+    outcome = models.CharField(max_length=5, choices=Prediction.Outcome.choices)
+    latency_bucket = models.PositiveSmallIntegerField()  # into LATENCY_BOUNDS_MS
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "hour",
+                    "project_id",
+                    "model_version",
+                    "kind",
+                    "outcome",
+                    "latency_bucket",
+                ],
+                nulls_distinct=False,
+                name="prediction_hour_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%F %H}: {self.count} by {self.model_version}"
+
+
+class EventHour(models.Model):
+    """Sealed webhook events counted by hour. Written with the seal, so never twice."""
+
+    hour = models.DateTimeField()  # of received_at, UTC
+    project_id = models.BigIntegerField(null=True)
+    action = models.CharField(max_length=100)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "project_id", "action"],
+                nulls_distinct=False,
+                name="event_hour_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%F %H}: {self.count} {self.action}"

@@ -8,8 +8,8 @@ import lsml.audit.fields
 # A promotion is history like the audit rows are, and sealed with them.
 APPEND_ONLY = """
 ALTER SEQUENCE registry_promotion_id_seq OWNED BY registry_promotion.id;
-ALTER TABLE registry_promotion ADD COLUMN txid xid8 NOT NULL DEFAULT pg_current_xact_id();
-CREATE INDEX registry_promotion_txid ON registry_promotion (txid, id);
+ALTER TABLE registry_promotion ADD COLUMN txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint;
+CREATE INDEX registry_promotion_txid ON registry_promotion USING brin (txid) WITH (autosummarize = on);
 CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON registry_promotion
   FOR EACH ROW EXECUTE FUNCTION audit_forbid_change();
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON registry_promotion

@@ -1,0 +1,106 @@
+"""The arithmetic of seals, in plain Python: docs/audit.md is the same in prose.
+
+Used where rows are sealed, where the database is verified and where an export is.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+START: Final = "0" * 64  # what the first seal has before it
+END_OF_TRANSACTION_NUMBERS: Final = (1 << 63) - 1  # closes a generation
+_LOCATOR_ENTRY: Final = 16
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What a seal's digest is made of, in this order.
+SEALED_FIELDS: Final = (
+    "format",
+    "number",
+    "table",
+    "generation",
+    "system_identifier",
+    "above_id",
+    "from_txid",
+    "from_id",
+    "until_txid",
+    "until_id",
+    "row_count",
+    "first_id",
+    "last_id",
+    "sealed_at",
+    "rows_digest",
+    "locator_digest",
+    "previous_digest",
+)
+
+
+def leaf(line: str) -> bytes:
+    """SHA-256 of a row's text."""
+    return hashlib.sha256(line.encode()).digest()
+
+
+@dataclass(slots=True)
+class RowDigest:
+    """Digest of rows that are fed in the order (txid, id)."""
+
+    count: int = 0
+    first_id: int = 0
+    last_id: int = 0
+    _rows: Any = field(default_factory=hashlib.sha256)
+    _locator: bytearray = field(default_factory=bytearray)
+
+    def feed(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Add rows, each its id and its leaf."""
+        rows = list(rows)
+        if not rows:
+            return
+        ids = [row[0] for row in rows]
+        self.first_id = min(ids) if not self.count else min(self.first_id, *ids)
+        self.last_id = max(self.last_id, *ids)
+        self.count += len(rows)
+        self._rows.update(b"".join([row[1] for row in rows]))
+        self._locator += b"".join(
+            [row[0].to_bytes(8, "big") + row[1][:8] for row in rows]
+        )
+
+    @property
+    def rows_digest(self) -> str:
+        """SHA-256 (hex) over the leaves."""
+        digest: str = self._rows.hexdigest()
+        return digest
+
+    @property
+    def locator(self) -> bytes:
+        """Id and first 8 bytes of the leaf of each row."""
+        return bytes(self._locator)
+
+
+def locator_entries(locator: bytes) -> Iterator[tuple[int, bytes]]:
+    """Id and first 8 bytes of the leaf of each sealed row."""
+    for at in range(0, len(locator), _LOCATOR_ENTRY):
+        yield (
+            int.from_bytes(locator[at : at + 8], "big"),
+            bytes(locator[at + 8 : at + _LOCATOR_ENTRY]),
+        )
+
+
+def seal_digest(facts: dict[str, Any]) -> str:
+    """SHA-256 (hex) of a seal's facts, each as decimal or hex, joined by `|`.
+
+    Args:
+        facts: SEALED_FIELDS, with `locator` in place of `locator_digest` and
+            `sealed_at` as an aware datetime.
+    """
+    values = facts | {
+        "locator_digest": hashlib.sha256(facts["locator"]).hexdigest(),
+        "sealed_at": microseconds(facts["sealed_at"]),
+    }
+    text = "|".join(str(values[name]) for name in SEALED_FIELDS)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,220 @@
+"""Seals finished rows, without making a writer wait: docs/adr/0004-seals.md.
+
+A row belongs to a seal by the number of the transaction that wrote it. All
+transactions below `pg_snapshot_xmin` have ended, so nothing can appear among their
+rows later; rows with higher numbers wait for the next seal.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from lsml.audit import anchors, chain, rollups
+from lsml.audit.models import Seal
+from lsml.audit.tables import FORMAT, TABLES, SealedTable
+
+log = structlog.get_logger(__name__)
+
+_LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, whoever it is
+_FETCH: Final = 2_000
+_Batch = list[tuple[int, int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows of a seal: `start` ≤ (txid, id) < `end`, and ids above a floor.
+
+    `closing` rows are what a restored dump held unsealed: see `_close_generation`.
+    """
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    above_id: int = 0
+    up_to_id: int | None = None
+    closing_from_id: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """SQL for the rows of the window. All parts are numbers."""
+        (from_txid, from_id), (until_txid, until_id) = self.start, self.end
+        # The plain bounds on txid are for the BRIN index, which knows no row values.
+        span = (
+            f"txid >= {from_txid} AND txid <= {until_txid}"
+            f" AND (txid, id) >= ({from_txid}, {from_id})"
+            f" AND (txid, id) < ({until_txid}, {until_id})"
+        )
+        if self.closing_from_id is not None:
+            span = f"({span} OR id > {self.closing_from_id})"
+        if self.above_id:
+            span += f" AND id > {self.above_id}"
+        if self.up_to_id is not None:
+            span += f" AND id <= {self.up_to_id}"
+        return span
+
+
+def seal() -> list[Seal]:
+    """Seal what has finished since the last time; count it for the dashboard, too.
+
+    Returns:
+        The seals made, in the order of the chain; none when another sealer is at work.
+    """
+    sealed_at = timezone.now()
+    with transaction.atomic():
+        if not _alone():
+            return []
+        write_as_documented()
+        made = [seal for table in TABLES.values() for seal in _seal(table, sealed_at)]
+    if made:
+        anchors.publish(made[-1])
+    return made
+
+
+def write_as_documented() -> None:
+    """Pin the settings that change how PostgreSQL writes a value as text."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL extra_float_digits = 1")
+
+
+def finished_up_to() -> int:
+    """Every transaction with a smaller number has ended."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        return int(cursor.fetchone()[0])
+
+
+def leaves(table: SealedTable, condition: str) -> Iterator[_Batch]:
+    """(id, txid, leaf) in sealing order, in batches; needs an open transaction.
+
+    The cursor lives on the server, so that memory stays bounded; being declared in a
+    transaction, it also works behind a transaction-pooling pgbouncer.
+    """
+    connection.ensure_connection()
+    with connection.connection.cursor(name="lsml_leaves", binary=True) as cursor:
+        cursor.execute(
+            "SELECT id, txid, sha256(convert_to(line, 'UTF8'))"
+            f" FROM ({table.lines(condition)}) l ORDER BY txid, id"
+        )
+        while rows := cursor.fetchmany(_FETCH):
+            yield rows
+
+
+def _alone() -> bool:
+    with connection.cursor() as cursor:
+        # Ends with the transaction: a session's lock outlives its client in pgbouncer.
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
+    last = Seal.objects.filter(table=table.name).order_by("-number").first()
+    cluster = _system_identifier()
+    if last and last.system_identifier != cluster and not _closes(last):
+        last = _close_generation(table, last, sealed_at)
+        yield last
+    generation, floor, start = 1, 0, (0, 0)
+    if last and _closes(last):
+        generation, floor = last.generation + 1, last.until_id - 1
+    elif last:
+        generation, floor = last.generation, last.above_id
+        start = (last.until_txid, last.until_id)
+    window = Window(start, (finished_up_to(), 0), above_id=floor)
+    identity = {"generation": generation, "system_identifier": cluster}
+    yield from _seal_window(table, window, sealed_at, identity)
+
+
+def _closes(seal: Seal) -> bool:
+    return seal.until_txid == chain.END_OF_TRANSACTION_NUMBERS
+
+
+def _close_generation(table: SealedTable, last: Seal, sealed_at: datetime) -> Seal:
+    """Seal what a restored dump brought along unsealed; returns the closing seal.
+
+    The one moment at which writers wait: the new cluster's transaction numbers began
+    again, so the rows of the old one are told from new ones by their ids.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table.name} IN SHARE MODE")
+        cursor.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}")
+        ceiling = cursor.fetchone()[0]
+    sealed = Seal.objects.filter(table=table.name, generation=last.generation)
+    highest = sealed.aggregate(highest=Max("last_id"))["highest"]
+    window = Window(
+        (last.until_txid, last.until_id),
+        (chain.END_OF_TRANSACTION_NUMBERS, ceiling + 1),
+        above_id=last.above_id,
+        up_to_id=ceiling,
+        closing_from_id=highest,
+    )
+    rows = chain.RowDigest()
+    for batch in leaves(table, window.condition):
+        rows.feed([(row[0], row[2]) for row in batch])
+    identity = {
+        "generation": last.generation,
+        "system_identifier": last.system_identifier,
+    }
+    closing = _add_seal(table, window, rows, sealed_at, identity)
+    rollups.count(table.name, window.condition)
+    log.warning("seal generation closed", table=table.name, seal=closing.number)
+    return closing
+
+
+def _seal_window(
+    table: SealedTable, window: Window, sealed_at: datetime, identity: dict[str, int]
+) -> Iterator[Seal]:
+    """Seal a window, in pieces of at most AUDIT_SEAL_ROWS_MAX rows."""
+    start, rows, found = window.start, chain.RowDigest(), False
+    for batch in leaves(table, window.condition):
+        found = True
+        rows.feed([(row[0], row[2]) for row in batch])
+        if rows.count >= settings.AUDIT_SEAL_ROWS_MAX:
+            end = (batch[-1][1], batch[-1][0] + 1)
+            piece = replace(window, start=start, end=end)
+            yield _add_seal(table, piece, rows, sealed_at, identity)
+            start, rows = end, chain.RowDigest()
+    if rows.count:
+        rest = replace(window, start=start)
+        yield _add_seal(table, rest, rows, sealed_at, identity)
+    if found:
+        rollups.count(table.name, window.condition)
+
+
+def _add_seal(
+    table: SealedTable,
+    window: Window,
+    rows: chain.RowDigest,
+    sealed_at: datetime,
+    identity: dict[str, int],
+) -> Seal:
+    last = Seal.objects.order_by("-number").values_list("number", "digest").first()
+    number, previous = last or (0, chain.START)
+    facts = identity | {
+        "format": FORMAT,
+        "number": number + 1,
+        "table": table.name,
+        "above_id": window.above_id,
+        "from_txid": window.start[0],
+        "from_id": window.start[1],
+        "until_txid": window.end[0],
+        "until_id": window.end[1],
+        "row_count": rows.count,
+        "first_id": rows.first_id,
+        "last_id": rows.last_id,
+        "rows_digest": rows.rows_digest,
+        "locator": rows.locator,
+        "previous_digest": previous,
+        "sealed_at": sealed_at,
+    }
+    return Seal.objects.create(**facts, digest=chain.seal_digest(facts))
+
+
+def _system_identifier() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        return int(cursor.fetchone()[0])
