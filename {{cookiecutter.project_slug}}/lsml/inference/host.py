@@ -20,6 +20,7 @@ from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.errors import ArtifactDamaged
 from lsml.registry.model_class import ModelClassError, model_class
 from lsml.registry.models import ModelVersion, Project
+from lsml.registry.served import Served
 from lsml.registry.state import ProjectStore
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class ModelHost:
         self._lock = threading.Lock()
 
     @contextmanager
-    def place(self, project: Project, origin: Origin) -> Iterator[HostedModel]:
+    def place(self, serving: Served, origin: Origin) -> Iterator[HostedModel]:
         """Hold one place to run the served version's `predict()`.
 
         Raises:
@@ -61,7 +62,7 @@ class ModelHost:
             ModelError: the model cannot be loaded.
         """
         started = time.monotonic()
-        hosted = self._hosted(project, origin)
+        hosted = self._hosted(serving, origin)
         patience = settings.PREDICT_WAIT_S - (time.monotonic() - started)
         if not hosted.places.acquire(timeout=max(0.0, patience)):
             raise ModelBusy(
@@ -77,8 +78,8 @@ class ModelHost:
         with self._lock:
             self._slots.clear()
 
-    def _hosted(self, project: Project, origin: Origin) -> HostedModel:
-        key = (project.pk, project.served_version, project.label_config)
+    def _hosted(self, serving: Served, origin: Origin) -> HostedModel:
+        key = (serving.project_id, serving.version, serving.label_config)
         slot = self._slot(key)
         if slot.hosted is not None:
             return slot.hosted
@@ -86,11 +87,11 @@ class ModelHost:
             raise ModelBusy(waited_s=settings.PREDICT_WAIT_S, concurrency=1)
         try:
             if slot.hosted is None:
-                slot.hosted = _load(project, origin)
+                slot.hosted = _load(serving, origin)
                 # `setup()` may have named the version: the next request asks for it
                 # by that name, and must not load it again.
                 if renamed := slot.hosted.store.adopted:
-                    self._keep((project.pk, renamed, project.label_config), slot)
+                    self._keep((key[0], renamed, key[2]), slot)
             return slot.hosted
         finally:
             slot.loading.release()
@@ -111,10 +112,13 @@ class ModelHost:
             return kept
 
 
-def _load(project: Project, origin: Origin) -> HostedModel:
+def _load(serving: Served, origin: Origin) -> HostedModel:
     """Make the model of the served version; the only place where user code loads."""
     started = time.monotonic()
-    version = project.active_version
+    project = Project.objects.get(pk=serving.project_id)
+    # By name and not by `active_version`: another version may be promoted meanwhile,
+    # and this request has already promised this one.
+    version = project.versions.filter(version=serving.version).first()
     store = ProjectStore(project.pk, origin)
     try:
         kind = model_class()
@@ -123,7 +127,7 @@ def _load(project: Project, origin: Origin) -> HostedModel:
                 kind,
                 store=store,
                 project_id=str(project.labelstudio_id),
-                label_config=project.label_config or None,
+                label_config=serving.label_config or None,
             )
         if version is not None and version.artifact_key and offers_load(kind):
             model.load(_artifacts(version))
@@ -133,13 +137,13 @@ def _load(project: Project, origin: Origin) -> HostedModel:
         raise  # no fault of the model: a 503, and the next request tries again
     except Exception as error:  # the user's code: anything can come out of it
         raise ModelError(
-            f"The model of version {project.served_version} cannot be loaded:"
+            f"The model of version {serving.version} cannot be loaded:"
             f" {type(error).__name__}: {masked_text(str(error))[:500]}"
         ) from error
     log.info(
         "model loaded",
         project=str(project.key),
-        version=project.served_version,
+        version=serving.version,
         seconds=round(time.monotonic() - started, 3),
     )
     return HostedModel(model, store)

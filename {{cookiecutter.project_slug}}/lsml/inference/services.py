@@ -10,14 +10,19 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
-from lsml.audit.services import Origin, digest_of, record_predictions
+from lsml.audit.services import (
+    Origin,
+    PredictionBatch,
+    digest_of,
+    record_predictions,
+)
 from lsml.inference.answers import TaskPrediction, read_answer
 from lsml.inference.errors import ModelError
 from lsml.inference.host import HostedModel, host
 from lsml.labelstudio.requests import PredictRequest
-from lsml.labelstudio.secrets import masked, masked_text
-from lsml.registry.models import Project
-from lsml.registry.services import meet_project, note_project
+from lsml.labelstudio.secrets import masked_text
+from lsml.registry.served import Served, served
+from lsml.registry.services import NO_PROJECT, meet_project, note_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +64,41 @@ def predict(
         ModelError: the model raised or returned nonsense; recorded for each task.
         ModelBusy: no place to run it within PREDICT_WAIT_S; nothing was tried.
 
-    Source: Label Studio's POST /predict, tests/protocol/predict.json.
+    Source: Label Studio's POST /predict, tests/protocol/predict.
     """
     received_at = timezone.now()
-    project = meet_project(order.project)
-    note_project(project=project, origin=origin, label_config=order.label_config)
+    serving = _serving(order, origin)
+    if not order.tasks:
+        return Predicted(serving.version, [])
     kind = kind or (
         Prediction.Kind.INTERACTIVE if order.interactive else Prediction.Kind.BATCH
     )
-    rows = _Rows(order, project, origin, kind, received_at)
-    if not order.tasks:
-        return Predicted(project.served_version, [])
+    started = time.perf_counter()
     try:
-        with host.place(project, origin) as hosted:
-            rows.started = time.perf_counter()
+        with host.place(serving, origin) as hosted:
+            started = time.perf_counter()
             by_task = read_answer(_call(hosted, order), tasks=order.tasks)
             # A model that renames itself while it predicts (the reference allows it)
             # serves this very answer under the new name.
-            version = hosted.store.take_adopted() or project.served_version
+            version = hosted.store.take_adopted() or serving.version
     except ModelError as error:
-        record_predictions(rows.failed(str(error)))
+        batch = _batch(order, origin, kind, received_at, serving, started)
+        record_predictions(batch, _failed(order, str(error)))
         raise
-    record_predictions(rows.answered(by_task, version))
+    batch = _batch(order, origin, kind, received_at, serving, started, version)
+    record_predictions(batch, _answered(order, by_task))
     return Predicted(version, by_task)
+
+
+def _serving(order: PredictRequest, origin: Origin) -> Served:
+    """One read for a project that is known and unchanged; else it is met first."""
+    key = order.project or NO_PROJECT
+    serving = served(key)
+    if serving and order.label_config in {None, "", serving.label_config}:
+        return serving
+    project = meet_project(key)
+    note_project(project=project, origin=origin, label_config=order.label_config)
+    return Served(project.pk, project.served_version, project.label_config)
 
 
 def _call(hosted: HostedModel, order: PredictRequest) -> object:
@@ -95,68 +112,54 @@ def _call(hosted: HostedModel, order: PredictRequest) -> object:
         ) from error
 
 
-class _Rows:
-    """The audit rows of one request."""
+# --- The rows ---
 
-    def __init__(
-        self,
-        order: PredictRequest,
-        project: Project,
-        origin: Origin,
-        kind: Prediction.Kind,
-        received_at: datetime,
-    ) -> None:
-        self.order = order
-        self.project = project
-        self.started = time.perf_counter()
-        self.shared = {
-            "created_at": received_at,
-            "request_id": origin.request_id,
-            "client": origin.client,
-            "project_id": project.pk,
-            "kind": kind,
-            "context": masked(order.context),
-            "batch_size": len(order.tasks),
-        }
 
-    def answered(
-        self, by_task: list[list[TaskPrediction]], version: str
-    ) -> list[Prediction]:
-        """A row per prediction, and one for each task without any."""
-        shared = self._timed(version)
-        rows = []
-        for task, predictions in zip(self.order.tasks, by_task, strict=True):
-            about = _about(task)
-            rows += [
-                Prediction(
-                    **shared,
-                    **about,
-                    outcome=Prediction.Outcome.OK,
-                    score=each.score,
-                    result=each.result,
-                )
-                for each in predictions
-            ] or [Prediction(**shared, **about, outcome=Prediction.Outcome.EMPTY)]
-        return rows
+def _batch(
+    order: PredictRequest,
+    origin: Origin,
+    kind: Prediction.Kind,
+    received_at: datetime,
+    serving: Served,
+    started: float,
+    version: str = "",
+) -> PredictionBatch:
+    return PredictionBatch(
+        origin=origin,
+        created_at=received_at,
+        project_id=serving.project_id,
+        model_version=version or serving.version,
+        kind=kind,
+        context=order.context,
+        latency_ms=(time.perf_counter() - started) * 1000,
+        batch_size=len(order.tasks),
+    )
 
-    def failed(self, error: str) -> list[Prediction]:
-        """A row per task that nobody could answer."""
-        shared = self._timed(self.project.served_version)
-        return [
-            Prediction(
-                **shared, **_about(task), outcome=Prediction.Outcome.ERROR, error=error
-            )
-            for task in self.order.tasks
-        ]
 
-    def _timed(self, version: str) -> dict[str, Any]:
-        milliseconds = (time.perf_counter() - self.started) * 1000
-        return {**self.shared, "model_version": version, "latency_ms": milliseconds}
+def _answered(
+    order: PredictRequest, by_task: list[list[TaskPrediction]]
+) -> list[dict[str, Any]]:
+    """A row per prediction, and one for each task without any."""
+    rows: list[dict[str, Any]] = []
+    for task, predictions in zip(order.tasks, by_task, strict=True):
+        about = _about(task)
+        rows += [
+            {**about, "outcome": "ok", "score": each.score, "result": each.result}
+            for each in predictions
+        ] or [{**about, "outcome": "empty"}]
+    return rows
+
+
+def _failed(order: PredictRequest, error: str) -> list[dict[str, Any]]:
+    """A row per task that nobody could answer."""
+    return [
+        {**_about(task), "outcome": "error", "error": error} for task in order.tasks
+    ]
 
 
 def _about(task: dict[str, Any]) -> dict[str, Any]:
     """What a row says of the task itself."""
     about = {"task_id": task.get("id"), "input_digest": digest_of(task["data"])}
     if settings.AUDIT_INPUTS == "full":
-        about["input"] = masked({"data": task["data"]})["data"]  # type: ignore[index]
+        about["input"] = task["data"]
     return about

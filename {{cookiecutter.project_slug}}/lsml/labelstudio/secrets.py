@@ -56,6 +56,11 @@ def masked(value: object) -> object:
     return _masked(value, in_task_data=False)
 
 
+def masked_task_data(data: object) -> object:
+    """The same for a task's `data` by itself, whose keys are the user's own columns."""
+    return _masked(data, in_task_data=True)
+
+
 def masked_text(text: str) -> str:
     """The same for free text: an exception, a log line, a command's output."""
     text = _SCHEME.sub(rf"\1\2{MASK}", _masked_string(text))

@@ -1,0 +1,1 @@
+"""Figures, each taken against something else in the same run."""
