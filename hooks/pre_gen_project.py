@@ -41,7 +41,7 @@ def prose_complaint(text: str, breaking: str) -> str | None:
     """Say what is wrong with a line of prose, None if it will do."""
     if not text.strip():
         return "is empty: a few words are needed."
-    # Control characters (newlines among them), half characters, line and paragraph ends.
+    # Control characters (newlines among them), half characters, line ends.
     if any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text):
         return "has a line break or another control character: use a single line."
     if found := [each for each in breaking if each in text]:

@@ -24,7 +24,7 @@ class TextClassifier(LabelStudioMLBase):
     """One choice for each text, for a label config with `<Choices>` on a `<Text>`."""
 
     concurrency = 4  # scikit-learn predicts safely in several threads at once
-    classifier: Pipeline | None = None  # stays None until a first training
+    classifier: Pipeline | None = None  # until it has seen texts of two labels
 
     def load(self, artifacts: Path) -> None:
         """Read what `train` wrote; called once per process and version."""
@@ -57,15 +57,12 @@ class TextClassifier(LabelStudioMLBase):
         """Fit on all annotated texts; what was right is counted on held-out ones."""
         from_name, _, value = self.get_first_tag_occurence("Choices", "Text")
         texts, labels = dataset.chosen(value, from_name)
-        if len(set(labels)) < 2:
-            raise ValueError(
-                "To learn a difference, texts of two labels are needed; "
-                f"so far there are {dict(Counter(labels)) or 'none'}."
-            )
-        run.progress(0.1, f"measuring on {len(texts)} texts, each held out once")
-        run.metrics.update(held_out_metrics(texts, labels))
-        run.progress(0.8, "fitting on all of them")
-        classifier = new_classifier().fit(texts, labels)
+        classifier = None  # one label alone leaves nothing to tell apart
+        if len(set(labels)) > 1:
+            run.progress(0.1, f"measuring on {len(texts)} texts, each held out once")
+            run.metrics.update(held_out_metrics(texts, labels))
+            run.progress(0.8, f"fitting on all {len(texts)}")
+            classifier = new_classifier().fit(texts, labels)
         joblib.dump(classifier, run.artifacts / "classifier.joblib")
 
 
@@ -82,7 +79,7 @@ def best_guesses(
 ) -> list[tuple[str, float]]:
     """Return the best of `labels` and its probability (0..1) for each text.
 
-    Before any training all labels are equally probable, and the score says so.
+    Without a classifier all labels are equally probable, and the score says so.
     """
     known = classifier.classes_.tolist() if classifier else []
     allowed = [known.index(label) for label in labels if label in known]

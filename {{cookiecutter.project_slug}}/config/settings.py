@@ -236,6 +236,10 @@ TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
 # --- Label Studio: what sync and webhooks without payload ask ---
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")
 LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")
+# How Label Studio's own machine reaches this service; `manage.py connect` tells it.
+SERVICE_URL = env.str(
+    "SERVICE_URL", default=f"http://localhost:{env.int('PORT', default=9090)}"
+)
 
 # --- Artifacts: lsml/registry ---
 ARTIFACT_STORAGE = env.str(

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class HttpStub:
-    """Answers GET by path (query included) and keeps what was asked."""
+    """Answers GET by path, with its query or without, and keeps what was asked."""
 
     url: str = ""
     answers: dict = field(
@@ -19,7 +19,8 @@ class HttpStub:
 
     def answer(self, path, headers):
         self.requests.append((path, headers))
-        found = self.answers.get(path, (404, {}, b"no such file"))
+        found = self.answers.get(path, self.answers.get(path.partition("?")[0]))
+        found = (404, {}, b"no such file") if found is None else found
         if callable(found):
             found = found(headers)
         return found if isinstance(found, tuple) else (200, {}, found)

@@ -99,11 +99,12 @@ def test_scores_per_label_and_the_confusion_matrix_are_reported(model, texts, tm
     assert sum(cells) == metrics["held_out_texts"] == 60
 
 
-def test_one_label_alone_is_refused_with_a_sentence(model, texts, tmp_path):
-    only_billing = [pair for pair in texts if pair[1] == "Billing"]
+def test_one_label_alone_teaches_nothing_and_the_score_says_so(model, tmp_path):
+    metrics = trained(model, [("the invoice is too high", "Billing")], tmp_path)
 
-    with pytest.raises(ValueError, match="texts of two labels are needed"):
-        trained(model, only_billing, tmp_path)
+    assert metrics == {}
+    [prediction] = model.predict([task(1, "Where is my parcel?")])
+    assert prediction["score"] == pytest.approx(1 / 3)
 
 
 def test_a_label_seen_once_is_learned_though_it_cannot_be_measured(model, tmp_path):

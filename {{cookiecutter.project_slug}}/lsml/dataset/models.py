@@ -71,6 +71,23 @@ class Annotation(models.Model):
         return f"Annotation {self.annotation_id}"
 
 
+class Sync(models.Model):
+    """One comparison of the dataset with Label Studio; goes on where it was cut off."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="syncs")
+    since = models.DateTimeField(null=True)  # only tasks changed since; null = all
+    after_task = models.BigIntegerField(default=0)  # every task up to it is done
+    differences = models.JSONField(default=dict)  # "tasks added" -> how many
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)  # null = running, or cut off
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="sync_by_project")]
+
+    def __str__(self) -> str:
+        return f"Sync {self.pk} of {self.project}"
+
+
 class Snapshot(models.Model):
     """Exactly which annotations a run trained on. Shared by runs that saw the same."""
 

@@ -123,7 +123,8 @@ def _backend_refusal(detail: str) -> BackendRefused | None:
         return BackendRefused(
             f"Label Studio cannot reach the backend: {detail}",
             "Give with --backend-url the address under which Label Studio's own "
-            "machine or container sees this service, and check that it is up.",
+            "machine or container sees this service, and check that it is up and has "
+            "this host name in ALLOWED_HOSTS.",
         )
     if "look like a valid ML backend" in detail:
         return BackendRefused(

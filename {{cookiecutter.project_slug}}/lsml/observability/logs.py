@@ -54,6 +54,8 @@ def logging_config(*, fmt: str, level: str) -> None:
                 # would say the same again, with a traceback.
                 "django.request": {"level": "CRITICAL"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
+                # It would tell every request to Label Studio's API, query and all.
+                "httpx": {"level": "WARNING"},
             },
         }
     )

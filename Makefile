@@ -1,0 +1,50 @@
+# The template's own chores. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PORT ?= 9090
+VENV := build/.venv
+READY := $(VENV)/ready
+
+.PHONY: help demo test lint format requirements clean
+
+help:  ## List what can be done here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
+
+demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090, EXIT=1)
+	@$(VENV)/bin/python -m demo --port $(PORT) $(if $(filter-out 0,$(EXIT)),--exit)
+
+test: $(READY)  ## Bake every option and check it; run the default project's own tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(READY)  ## Check format, style and types of hooks, demo and tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: $(READY)  ## Put hooks, demo and tests into shape
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+requirements:  ## Compile requirements.in (needs uv)
+	uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
+
+clean:  ## Remove what was built
+	rm -rf build
+
+# uv is used for speed where it is there; pip does the same.
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Say which: make PYTHON=python3.12 …"; exit 1; }
+	@echo "making the template's own environment in $(VENV) …"
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --clear --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(VENV)/bin/python -r requirements.txt; \
+	else \
+	  $(PYTHON) -m venv --clear $(VENV) && \
+	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	fi
+	@touch $@

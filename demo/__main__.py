@@ -1,0 +1,106 @@
+"""`python -m demo [--port 9090] [--exit]`, run by `make demo`."""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from demo.baking import TEMPLATE, refresh
+from demo.label_studio import LabelStudio
+from demo.screen import StepFailed, step
+from demo.service import (
+    Records,
+    Service,
+    check_port,
+    install,
+    read_env,
+    remove_data,
+    running,
+)
+from demo.story import Story
+
+PROJECT = TEMPLATE / "build/demo"
+
+
+def main() -> int:
+    """Return 0 if every step held."""
+    parser = argparse.ArgumentParser(prog="demo")
+    parser.add_argument("--port", type=int, default=9090)
+    parser.add_argument("--exit", action="store_true", help="end after the story")
+    asked = parser.parse_args()
+    # A plain `kill` unwinds like Ctrl-C, so that the service is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        _make(asked.port)
+        _run(asked.port, serve_on=not asked.exit)
+    except StepFailed as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped")
+        return 130
+    return 0
+
+
+def _make(port: int) -> None:
+    print("lsml-django: from a template to a model that learned, in one go\n")
+    check_port(port)
+    with step("bake the default project") as shown:
+        remove_data(PROJECT)
+        refresh(PROJECT, keep={".venv"})
+        shown.outcome = f"{PROJECT.relative_to(TEMPLATE)}/"
+    with step("install it (make install)") as shown:
+        install(PROJECT, shown)
+
+
+def _run(port: int, *, serve_on: bool) -> None:
+    env = read_env(PROJECT)
+    with running(Service(PROJECT, port)) as service:
+        with step("start it (make dev)") as shown:
+            service.wait_until_ready(shown)
+            shown.outcome = f"http://127.0.0.1:{port}"
+        records = Records(PROJECT)
+        try:
+            _play(PROJECT, port, env, service, records)
+        except OSError as error:  # Label Studio's own time limit, or no connection
+            raise StepFailed(f"no answer ({error}):\n{service.tail()}") from error
+        finally:
+            records.close()
+        _show_where_to_look(port, env)
+        if serve_on:
+            _serve(service)
+
+
+def _play(
+    project: Path, port: int, env: dict[str, str], service: Service, records: Records
+) -> None:
+    label_config = (project / "example/label_config.xml").read_text()
+    credentials = f"{env['BASIC_AUTH_USER']}:{env['BASIC_AUTH_PASS']}"
+    studio = LabelStudio(port, label_config, credentials)
+    stranger = LabelStudio(port, label_config, None)
+    Story(project, studio, stranger, records).play(service.check)
+
+
+def _show_where_to_look(port: int, env: dict[str, str]) -> None:
+    print(f"""
+Every step held. Where to look:
+
+  admin      http://127.0.0.1:{port}/admin/
+             user {env["ADMIN_USER"]}, password {env["ADMIN_PASSWORD"]}
+  project    {PROJECT.relative_to(TEMPLATE)}/ (the model is model.py)
+  its log    build/demo.log
+  again      cd build/demo && make dev    keeps what was recorded;
+             make demo starts afresh
+""")
+
+
+def _serve(service: Service) -> None:
+    print("Serving until Ctrl-C.", flush=True)
+    while True:
+        service.check()
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

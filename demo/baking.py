@@ -1,0 +1,76 @@
+"""Bakes the template; used by the demo and by the tests."""
+
+import filecmp
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).parents[1]
+# What a working copy holds besides the template; a clone has none of it.
+LEFTOVERS = shutil.ignore_patterns(
+    ".venv", ".data", ".env", "__pycache__", ".*_cache", ".hypothesis", "build",
+    "staticfiles", "*.log",
+)  # fmt: skip
+
+
+def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
+    """Make a project in `folder` from the working copy.
+
+    Args:
+        folder: Where the project's own folder will be made.
+        answers: Those that differ from the defaults.
+
+    Returns:
+        The project's folder.
+
+    Raises:
+        cookiecutter.exceptions.FailedHookException: An answer was refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="lsml-bake-") as scratch:
+        template = Path(scratch) / "template"
+        for name in ("hooks", "{{cookiecutter.project_slug}}"):
+            shutil.copytree(TEMPLATE / name, template / name, ignore=LEFTOVERS)
+        shutil.copy(TEMPLATE / "cookiecutter.json", template)
+        # Keeps cookiecutter out of the home folder, which may be missing or read-only.
+        config = Path(scratch) / "config.yaml"
+        folders = ("replay_dir", "cookiecutters_dir")
+        config.write_text(json.dumps({each: f"{scratch}/{each}" for each in folders}))
+        project = cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(folder),
+            config_file=str(config),
+        )
+    return Path(project)
+
+
+def refresh(project: Path, *, keep: set[str]) -> None:
+    """Make `project` what the template bakes now.
+
+    Files that are the same keep their times, so that `make` sees what is new.
+
+    Args:
+        project: An older bake, or a folder that does not exist yet.
+        keep: Names in the project's root that stay, though they are not baked.
+    """
+    with tempfile.TemporaryDirectory(prefix="lsml-bake-") as scratch:
+        baked = bake(Path(scratch), {"project_slug": project.name})
+        _make_equal(baked, project, keep=keep)
+
+
+def _make_equal(source: Path, target: Path, *, keep: set[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.iterdir():
+        if old.name in keep or (source / old.name).exists():
+            continue
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for new in source.iterdir():
+        path = target / new.name
+        if new.is_dir():
+            _make_equal(new, path, keep=set())
+        elif not path.exists() or not filecmp.cmp(new, path, shallow=False):
+            shutil.copy2(new, path)

@@ -1,0 +1,168 @@
+"""Label Studio's part: the requests it sends, with its shapes, headers and time limits.
+
+The shapes are those of Label Studio 1.23.2, from recorded traffic. Like it, every
+request opens a connection of its own.
+"""
+
+import base64
+import http.client
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+# How long Label Studio waits for an answer, in seconds.
+HEALTH_S, SETUP_S, PREDICT_S, WEBHOOK_S = 1.0, 3.0, 100.0, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, and after how many seconds."""
+
+    status: int
+    body: Any
+    seconds: float
+
+
+class LabelStudio:
+    """One Label Studio project that talks to a backend."""
+
+    def __init__(self, port: int, label_config: str, credentials: str | None) -> None:
+        """Create the project.
+
+        Args:
+            port: Of the backend, on this machine.
+            label_config: The project's labelling configuration (XML).
+            credentials: `user:password` for basic auth; None sends none.
+        """
+        self._port = port
+        self._label_config = label_config
+        self._created = int(time.time())
+        self._headers = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+        if credentials:
+            token = base64.b64encode(credentials.encode()).decode()
+            self._headers["Authorization"] = f"Basic {token}"
+
+    def health(self) -> Reply:
+        """Ask whether the backend is alive."""
+        return self._send("GET", "/health", None, HEALTH_S)
+
+    def setup(self) -> Reply:
+        """Tell the project's label config, and learn the model version."""
+        body = {
+            "project": self._project,
+            "schema": self._label_config,
+            "hostname": "http://127.0.0.1:8080",
+            "access_token": "demo-token-of-nobody",
+            "extra_params": None,
+        }
+        return self._send("POST", "/setup", body, SETUP_S)
+
+    def predict(self, texts: list[str]) -> Reply:
+        """Ask for predictions, as "Retrieve predictions" does."""
+        body = {
+            "tasks": [self._task(at, text) for at, text in enumerate(texts, 1001)],
+            "project": self._project,
+            "label_config": self._label_config,
+            "params": {"login": None, "password": None, "context": None},
+        }
+        return self._send("POST", "/predict", body, PREDICT_S)
+
+    def annotate(self, number: int, text: str, choice: str) -> Reply:
+        """Tell that an annotator submitted a choice for a text."""
+        region = {
+            "id": uuid.uuid4().hex[:10],
+            "from_name": "topic",
+            "to_name": "text",
+            "type": "choices",
+            "origin": "manual",
+            "value": {"choices": [choice]},
+        }
+        body = {
+            "action": "ANNOTATION_CREATED",
+            "annotation": self._annotation(number, region),
+            "task": self._task(number, text) | {"is_labeled": True},
+            "project": {
+                "id": 1,
+                "title": "Customer messages",
+                "label_config": self._label_config,
+                "created_at": datetime.fromtimestamp(self._created, UTC).isoformat(),
+            },
+        }
+        return self._send("POST", "/webhook", body, WEBHOOK_S, "python-requests/2.32.5")
+
+    @property
+    def _project(self) -> str:
+        return f"1.{self._created}"
+
+    def _task(self, number: int, text: str) -> dict[str, Any]:
+        moment = datetime.now(UTC).isoformat()
+        return {
+            "id": number,
+            "data": {"text": text},
+            "meta": {},
+            "created_at": moment,
+            "updated_at": moment,
+            "is_labeled": False,
+            "overlap": 1,
+            "inner_id": number,
+            "total_annotations": 0,
+            "cancelled_annotations": 0,
+            "total_predictions": 0,
+            "project": 1,
+            "annotations": [],
+            "predictions": [],
+        }
+
+    def _annotation(self, number: int, region: dict[str, Any]) -> dict[str, Any]:
+        moment = datetime.now(UTC).isoformat()
+        return {
+            "id": number,
+            "result": [region],
+            "was_cancelled": False,
+            "ground_truth": False,
+            "created_at": moment,
+            "updated_at": moment,
+            "lead_time": 2.5,
+            "prediction": {},
+            "result_count": 1,
+            "unique_id": str(uuid.uuid4()),
+            "task": number,
+            "project": 1,
+            "completed_by": 1,
+            "updated_by": 1,
+            "parent_prediction": None,
+            "parent_annotation": None,
+        }
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        timeout_s: float,
+        agent: str = "heartex/1.23.2",
+    ) -> Reply:
+        content = None if body is None else json.dumps(body)
+        headers = self._headers | {"User-Agent": agent}
+        if content:
+            headers["Content-Type"] = "application/json"
+        begun = time.monotonic()
+        backend = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
+        try:
+            backend.request(method, path, content, headers)
+            answer = backend.getresponse()
+            text = answer.read()
+        finally:
+            backend.close()
+        seconds = time.monotonic() - begun
+        return Reply(answer.status, _json_or_text(text), seconds)
+
+
+def _json_or_text(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode(errors="replace")

@@ -1,0 +1,212 @@
+"""The baked project as processes: installed, started, watched, stopped."""
+
+import ctypes
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.screen import Step, StepFailed
+
+START_S = 120.0
+STOP_S = 30.0
+TAIL_LINES = 25
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that something else listens on.
+
+    Raises:
+        StepFailed: It is in use, or not ours to use.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StepFailed(
+                f"Port {port} cannot be used ({error.strerror}):"
+                f" choose another one, for example make demo PORT={port + 1}"
+            ) from error
+
+
+def remove_data(project: Path) -> None:
+    """Remove what an earlier demo recorded, if none is running.
+
+    Raises:
+        StepFailed: A demo (or `make dev`) runs in that folder.
+    """
+    data = project / ".data"
+    if not data.exists():
+        return
+    lock = data / "dev.lock"
+    if lock.exists():
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StepFailed(
+                    f"A service already runs in {project}: stop it first (Ctrl-C)"
+                ) from None
+    if any(data.rglob("postmaster.pid")):  # killed, so its servers may still be there
+        using = "from lsml.embedded.servers import running; from pathlib import Path"
+        code = f"{using}\nwith running(Path('.data')): pass"
+        subprocess.run([python(project), "-c", code], cwd=project, check=False)
+    subprocess.run(["rm", "-rf", str(data)], check=True)
+
+
+def python(project: Path) -> str:
+    """Return the project's own interpreter."""
+    return str(project / ".venv/bin/python")
+
+
+def install(project: Path, step: Step) -> None:
+    """Run the project's `make install`.
+
+    Raises:
+        StepFailed: It failed; the end of its output is in the sentence.
+    """
+    log = project.with_name("demo-install.log")
+    with log.open("w") as file:
+        make = subprocess.Popen(
+            ["make", "-C", str(project), "install"],
+            stdout=file, stderr=subprocess.STDOUT, env=_environment(),
+        )  # fmt: skip
+    while make.poll() is None:
+        step.waiting(_tail(log, 1) or "make install")
+        time.sleep(0.2)
+    if make.returncode:
+        raise StepFailed(f"make install failed:\n{_tail(log, TAIL_LINES)}")
+
+
+class Service:
+    """A running `manage.py dev`."""
+
+    def __init__(self, project: Path, port: int) -> None:
+        """Start it; `wait_until_ready` waits."""
+        self._port = port
+        self._log = project.with_name("demo.log")
+        with self._log.open("w") as file:
+            self._process = subprocess.Popen(
+                [python(project), "manage.py", "dev", "--port", str(port)],
+                cwd=project, stdout=file, stderr=subprocess.STDOUT,
+                env=_environment(), stdin=subprocess.DEVNULL,
+                # Ctrl-C is for the demo, which then stops the service in order.
+                start_new_session=True,
+                preexec_fn=_stop_with_parent,  # noqa: PLW1509 - no threads here
+            )  # fmt: skip
+
+    def wait_until_ready(self, step: Step) -> None:
+        """Wait until it answers.
+
+        Raises:
+            StepFailed: It ended, or is not ready in time; with the end of its output.
+        """
+        while not _answers(self._port):
+            self.check()
+            if step.seconds > START_S:
+                raise StepFailed(f"it did not answer in time:\n{self.tail()}")
+            step.waiting(_tail(self._log, 1))
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """Raise StepFailed if it has ended."""
+        if self._process.poll() is not None:
+            raise StepFailed(f"the service ended:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """Return the last lines it printed."""
+        return _tail(self._log, TAIL_LINES)
+
+    def stop(self) -> None:
+        """Stop it in order; by force if that takes too long."""
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class Records:
+    """What is recorded in the project, as often as asked."""
+
+    def __init__(self, project: Path) -> None:
+        """Start the program that looks."""
+        self._process = subprocess.Popen(
+            [python(project), str(Path(__file__).with_name("records.py"))],
+            cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True, env=_environment(),
+        )  # fmt: skip
+
+    def look(self) -> dict[str, Any]:
+        """Return what `demo.records.recorded` finds now."""
+        ask, answer = self._process.stdin, self._process.stdout
+        line = ""
+        if ask and answer:
+            ask.write("\n")
+            ask.flush()
+            line = answer.readline()
+        if not line:
+            raise StepFailed("the records cannot be read")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate()
+
+
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    """Stop the service at the end, however that comes."""
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def read_env(project: Path) -> dict[str, str]:
+    """Return the baked `.env`."""
+    lines = (project / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and line[0] != "#")
+
+
+def _environment() -> dict[str, str]:
+    # The project's own settings count, not what this shell or this make has set.
+    foreign = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PORT", "VIRTUAL_ENV", "PYTHONPATH"}
+    ours = set(os.environ) - foreign
+    return {each: os.environ[each] for each in ours}
+
+
+def _stop_with_parent() -> None:
+    """Have the kernel send SIGTERM when the demo is killed (Linux only)."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tail(log: Path, lines: int) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,184 @@
+"""The story: a team connects a project, annotates sixty texts, and the model learns."""
+
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.label_studio import LabelStudio, Reply
+from demo.screen import Step, StepFailed, expect, step
+from demo.service import Records
+
+TAUGHT, ASKED = 60, 40  # texts that are annotated; texts that are predicted
+SHARE_RIGHT = 0.8  # of the predictions by the trained version
+TRAINING_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text and what an annotator says about it."""
+
+    text: str
+    label: str
+
+
+class Story:
+    """Plays the steps; one that does not hold raises StepFailed."""
+
+    def __init__(
+        self,
+        project: Path,
+        studio: LabelStudio,
+        stranger: LabelStudio,
+        records: Records,
+    ) -> None:
+        """Read the texts.
+
+        Args:
+            project: The baked project, whose example is used.
+            studio: Label Studio as connected, with credentials.
+            stranger: The same without credentials.
+            records: What the service recorded.
+        """
+        with (project / "example/texts.csv").open(newline="") as file:
+            texts = [Text(row["text"], row["label"]) for row in csv.DictReader(file)]
+        self._taught, self._asked = texts[:TAUGHT], texts[TAUGHT : TAUGHT + ASKED]
+        self._studio, self._stranger, self._records = studio, stranger, records
+        self._version = ""
+
+    def play(self, check_service: Callable[[], None]) -> None:
+        """Play it.
+
+        Args:
+            check_service: Raises StepFailed when the service has ended.
+        """
+        self._connect()
+        before = self._predict("predict 40 texts, untrained")
+        self._annotate()
+        self._train(check_service)
+        after = self._predict("predict the same 40 texts")
+        expect(
+            after >= SHARE_RIGHT,
+            f"{after:.0%} right after training, {SHARE_RIGHT:.0%} were expected",
+        )
+        expect(after > before, "training made nothing better")
+        self._look_back()
+
+    def _connect(self) -> None:
+        with step("health, with and without password") as shown:
+            refused = self._stranger.health()
+            expect(refused.status == 401, f"without password: {_brief(refused)}")
+            reply = self._studio.health()
+            expect(reply.status == 200, f"GET /health: {_brief(reply)}")
+            shown.outcome = f"UP in {reply.seconds * 1000:.0f} ms; a stranger gets 401"
+        with step("setup of the project") as shown:
+            self._version = self._served_version()
+            shown.outcome = f"model version {self._version}"
+
+    def _served_version(self) -> str:
+        reply = self._studio.setup()
+        expect(reply.status == 200, f"POST /setup: {_brief(reply)}")
+        return str(reply.body["model_version"])
+
+    def _predict(self, title: str) -> float:
+        """Return the share that was right."""
+        with step(title) as shown:
+            reply = self._studio.predict([each.text for each in self._asked])
+            expect(reply.status == 200, f"POST /predict: {_brief(reply)}")
+            predictions = [_one(each) for each in reply.body["results"]]
+            expect(len(predictions) == ASKED, f"{len(predictions)} results came back")
+            versions = {each["model_version"] for each in predictions}
+            expect(versions == {self._version}, f"predicted by {versions}")
+            choices = [_choice(each) for each in predictions]
+            right = [
+                choice == each.label
+                for choice, each in zip(choices, self._asked, strict=True)
+            ]
+            mean_score = statistics.mean(each["score"] for each in predictions)
+            shown.outcome = (
+                f"{sum(right)} of {ASKED} right by {self._version},"
+                f" mean score {mean_score:.2f}"
+            )
+        return sum(right) / len(right)
+
+    def _annotate(self) -> None:
+        with step(f"{TAUGHT} annotations, by webhook") as shown:
+            times = []
+            for number, each in enumerate(self._taught, 1):
+                reply = self._studio.annotate(number, each.text, each.label)
+                expect(reply.status // 100 == 2, f"POST /webhook: {_brief(reply)}")
+                times.append(reply.seconds * 1000)
+                shown.waiting(f"{number} of {TAUGHT}")
+            shown.outcome = (
+                f"each acknowledged: median {statistics.median(times):.0f} ms,"
+                f" slowest {max(times):.0f} ms"
+            )
+
+    def _train(self, check_service: Callable[[], None]) -> None:
+        with step("training in a Celery worker") as shown:
+            version = self._wait_for_training(shown, check_service)
+            accuracy = version["metrics"].get("accuracy")
+            expect(accuracy is not None, f"no accuracy in {version['metrics']}")
+            shown.outcome = (
+                f"version {version['version']}: {accuracy:.0%} right"
+                f" on held-out texts ({version['annotations']} annotations)"
+            )
+        with step("the new version is served") as shown:
+            self._version = self._served_version()
+            expect(
+                self._version == version["version"], f"/setup answers {self._version}"
+            )
+            shown.outcome = f"model version {self._version}"
+
+    def _wait_for_training(
+        self, shown: Step, check_service: Callable[[], None]
+    ) -> dict[str, Any]:
+        while shown.seconds < TRAINING_S:
+            seen = self._records.look()
+            whole = [each for each in seen["versions"] if each["annotations"] == TAUGHT]
+            if whole:
+                return dict(whole[-1])
+            check_service()
+            shown.waiting(_training_now(seen))
+            time.sleep(0.3)
+        raise StepFailed(f"no version of all {TAUGHT} annotations came: {seen}")
+
+    def _look_back(self) -> None:
+        with step("what was recorded") as shown:
+            seen = self._records.look()
+            expect(
+                seen["predictions"] == 2 * ASKED, f"{seen['predictions']} predictions"
+            )
+            expect(seen["events"] == TAUGHT, f"{seen['events']} webhook events")
+            shown.outcome = (
+                f"{seen['predictions']} predictions, {seen['events']} events,"
+                f" {len(seen['runs'])} runs, {seen['promotions']} promotions"
+            )
+
+
+def _training_now(seen: dict[str, Any]) -> str:
+    run = seen["run"]
+    if run is None:
+        return "waiting for a worker"
+    versions = len(seen["versions"])
+    so_far = f"{versions} version{'s' if versions != 1 else ''} so far; "
+    doing = run["error"] or run["message"] or "starting"
+    return f"{so_far if versions else ''}{run['progress']:.0%} {doing}"
+
+
+def _one(result: Any) -> dict[str, Any]:
+    """Return a task's only prediction; both wire shapes are Label Studio's."""
+    found = result if isinstance(result, list) else [result]
+    expect(len(found) == 1, f"{len(found)} predictions for one task")
+    return dict(found[0])
+
+
+def _choice(prediction: dict[str, Any]) -> str:
+    return str(prediction["result"][0]["value"]["choices"][0])
+
+
+def _brief(reply: Reply) -> str:
+    return f"status {reply.status}, {str(reply.body)[:300]}"

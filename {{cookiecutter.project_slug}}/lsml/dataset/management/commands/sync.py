@@ -1,0 +1,92 @@
+"""`manage.py sync`: brings the dataset level with Label Studio, says what differed."""
+
+import getpass
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from lsml.dataset.sync import Progress, Report, sync_project
+from lsml.labelstudio.client import PAGE_SIZE, LabelStudio
+from lsml.labelstudio.failures import LabelStudioError
+
+
+class Command(BaseCommand):
+    help = "Fetch tasks and annotations from Label Studio and say what differed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--project", type=int, required=True, help="its number")
+        parser.add_argument(
+            "--url",
+            default=settings.LABEL_STUDIO_URL,
+            help="Label Studio's address (default: LABEL_STUDIO_URL)",
+        )
+        parser.add_argument(
+            "--api-key",
+            default=settings.LABEL_STUDIO_API_KEY,
+            help="personal access or legacy token (default: LABEL_STUDIO_API_KEY)",
+        )
+        parser.add_argument(
+            "--since",
+            type=_moment,
+            help="only tasks changed since, e.g. 2026-11-23 or 2026-11-23T12:00:00Z;"
+            " deleted tasks are not noticed then",
+        )
+        parser.add_argument(
+            "--restart",
+            action="store_true",
+            help="begin anew instead of going on where a sync was cut off",
+        )
+        parser.add_argument(
+            "--page-size", type=int, default=PAGE_SIZE, help="tasks per request"
+        )
+
+    def handle(self, *_: Any, project: int, url: str, api_key: str, **o: Any) -> None:
+        if not url or not api_key:
+            raise CommandError(
+                "Give --url and --api-key, or set LABEL_STUDIO_URL and"
+                " LABEL_STUDIO_API_KEY."
+            )
+        # Where nobody watches, tqdm shows nothing: a log full of bars helps no one.
+        with tqdm(unit=" tasks", disable=None, file=self.stderr) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.total = progress.done + progress.left
+                bar.update(progress.done - bar.n)
+
+            try:
+                report = sync_project(
+                    studio=LabelStudio(url=url, api_key=api_key),
+                    labelstudio_id=project,
+                    actor=f"command ({getpass.getuser()})",
+                    since=o["since"],
+                    restart=o["restart"],
+                    page_size=o["page_size"],
+                    on_page=show,
+                )
+            except LabelStudioError as error:
+                raise CommandError(
+                    f"{error}\nNext step: {error.next_step}\n"
+                    "The same command goes on after the last page."
+                ) from error
+        self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        if report.resumed_after:
+            self.stdout.write(f"Went on after task {report.resumed_after}.")
+        self.stdout.write(f"Compared {report.tasks} tasks of {report.project}.")
+        for what, how_many in sorted(report.differences.items()):
+            self.stdout.write(f"  {how_many:>6} {what}")
+        if not report.differences:
+            self.stdout.write("Nothing differed.")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no ISO date or time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

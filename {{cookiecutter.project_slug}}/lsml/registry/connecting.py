@@ -1,0 +1,108 @@
+"""`manage.py connect`: makes Label Studio and this service know each other.
+
+Lives here because its outcome is a project of the registry, known and described.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from uuid import uuid4
+
+from django.utils import timezone
+
+from lsml.audit.fields import first_id_at
+from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit.services import Origin, record_action
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
+from lsml.labelstudio.failures import BackendRefused
+from lsml.labelstudio.webhooks import PROJECT_UPDATED
+from lsml.registry.models import Project
+from lsml.registry.services import meet_project, note_project
+
+# Label Studio waits 1 s for the webhook, and sends it before it answers us.
+WEBHOOK_PATIENCE_S = 3.0
+
+
+def connect_project(
+    *,
+    studio: LabelStudio,
+    labelstudio_id: int,
+    backend: Backend,
+    actor: str,
+    say: Callable[[str], None],
+) -> Project:
+    """Connect this service to a project of Label Studio, and try both directions.
+
+    Raises:
+        LabelStudioError: what is in the way, with the next step.
+    """
+    began = timezone.now()
+    connection = connect(
+        studio=studio, project_id=labelstudio_id, backend=backend, say=say
+    )
+    project = _note(connection, studio, backend, actor, began)
+    try_prediction(studio, connection, say)
+    if connection.changed:  # a second run leaves even the project's date alone
+        _try_webhook(studio, project, backend, began, say)
+    return project
+
+
+def _note(
+    connection: Connection,
+    studio: LabelStudio,
+    backend: Backend,
+    actor: str,
+    began: datetime,
+) -> Project:
+    origin = Origin(request_id=f"connect-{uuid4().hex}", client="manage.py connect")
+    project = meet_project(connection.key)
+    note_project(
+        project=project,
+        origin=origin,
+        label_config=str(connection.project.get("label_config") or ""),
+        hostname=studio.url,
+        title=str(connection.project.get("title") or ""),
+    )
+    if connection.changed:
+        record_action(
+            origin=origin,
+            at=began,
+            actor=actor,
+            verb="connected to label studio",
+            target=f"project {project.key}",
+            project_id=project.pk,
+            detail={"label_studio": studio.url, "backend": backend.url},
+        )
+    return project
+
+
+def _try_webhook(
+    studio: LabelStudio,
+    project: Project,
+    backend: Backend,
+    began: datetime,
+    say: Callable[[str], None],
+) -> None:
+    """Have a harmless webhook sent, and see whether it came in.
+
+    Only where the test prediction has left its row in this database: else the service
+    that was connected keeps its books elsewhere, and nothing can be seen from here.
+    """
+    if not Prediction.objects.since(began).for_project(project.pk).exists():
+        say("The way of the webhooks was not tried: nothing can be seen from here.")
+        return
+    studio.touch_project(project.labelstudio_id)
+    saved = WebhookEvent.objects.filter(project_id=project.pk, action=PROJECT_UPDATED)
+    arrived = saved.filter(pk__gte=first_id_at(began))
+    deadline = time.monotonic() + WEBHOOK_PATIENCE_S
+    while not arrived.exists():
+        if time.monotonic() > deadline:
+            raise BackendRefused(
+                f"Predictions work, but no webhook arrives at {backend.webhook_url}: "
+                "annotations would be lost.",
+                "Look at the project's webhook in Label Studio's settings and its log; "
+                "SSRF_PROTECTION_ENABLED=false is needed for private addresses.",
+            )
+        time.sleep(0.1)
+    say("A webhook came in.")

@@ -1,0 +1,72 @@
+"""`manage.py connect`: this service becomes the backend of a project."""
+
+import getpass
+from argparse import ArgumentParser, BooleanOptionalAction
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.connection import Backend
+from lsml.labelstudio.failures import LabelStudioError
+from lsml.registry.connecting import connect_project
+
+
+class Command(BaseCommand):
+    help = "Register this service in a Label Studio project, with its webhook."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--project", type=int, required=True, help="its number")
+        parser.add_argument(
+            "--url",
+            default=settings.LABEL_STUDIO_URL,
+            help="Label Studio's address (default: LABEL_STUDIO_URL)",
+        )
+        parser.add_argument(
+            "--api-key",
+            default=settings.LABEL_STUDIO_API_KEY,
+            help="personal access or legacy token (default: LABEL_STUDIO_API_KEY)",
+        )
+        parser.add_argument(
+            "--backend-url",
+            default=settings.SERVICE_URL,
+            help="this service, as Label Studio reaches it (default: SERVICE_URL)",
+        )
+        parser.add_argument("--title", default="lsml", help="name in Label Studio")
+        parser.add_argument(
+            "--interactive",
+            action=BooleanOptionalAction,
+            default=None,
+            help="predict while people annotate (default: leave as it is)",
+        )
+
+    def handle(self, *_: Any, project: int, url: str, api_key: str, **o: Any) -> None:
+        if not url or not api_key:
+            raise CommandError(
+                "Give --url and --api-key, or set LABEL_STUDIO_URL and"
+                " LABEL_STUDIO_API_KEY."
+            )
+        try:
+            connect_project(
+                studio=LabelStudio(url=url, api_key=api_key),
+                labelstudio_id=project,
+                backend=_backend(o["backend_url"], o["title"], o["interactive"]),
+                actor=f"command ({getpass.getuser()})",
+                say=self.stdout.write,
+            )
+        except LabelStudioError as error:
+            raise CommandError(f"{error}\nNext step: {error.next_step}") from error
+
+
+def _backend(url: str, title: str, interactive: bool | None) -> Backend:
+    """The first credentials are the newest: older ones are only still accepted."""
+    user, password = next(iter(settings.BASIC_AUTH_CREDENTIALS), ("", ""))
+    return Backend(
+        url=url.rstrip("/"),
+        title=title,
+        user=user,
+        password=password,
+        webhook_token=next(iter(settings.WEBHOOK_TOKENS), ""),
+        interactive=interactive,
+    )

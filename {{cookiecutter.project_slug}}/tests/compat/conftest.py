@@ -1,0 +1,54 @@
+"""Models as users of the reference SDK write them, each dropped in as `model.py`."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from label_studio_ml.hosting import model_classes
+from label_studio_ml.state import forget_process_stores
+from tests.http_stub import http_stub
+
+MODELS = Path(__file__).parent / "models"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith(("LABEL_STUDIO_", "LSML_CACHE", "LSML_ALLOW")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LSML_CACHE_DIR", str(tmp_path / "cache"))
+    forget_process_stores()
+
+
+@pytest.fixture
+def server():
+    with http_stub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def label_studio(server, monkeypatch):
+    """A stand-in for Label Studio, configured as its users configure it."""
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_HOST", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
+    server.answers["/api/version"] = {"release": "1.23.2"}
+    return server
+
+
+@pytest.fixture
+def drop_in(monkeypatch):
+    """Import one of the models as the module `model`; gives its class."""
+
+    def import_model(name):
+        spec = importlib.util.spec_from_file_location("model", MODELS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "model", module)
+        spec.loader.exec_module(module)
+        (model_class,) = model_classes(module)
+        return model_class
+
+    return import_model
