@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -20,10 +20,10 @@ from django.db import OperationalError
 from lsml.embedded import addresses
 from lsml.embedded.errors import ServerError
 from lsml.embedded.folders import Hold, prepare_folders
+from lsml.embedded.programs import Say
 from lsml.embedded.servers import running
 from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
 
-HOST = "127.0.0.1"
 # True of every development machine, so nothing to warn of at each start.
 QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
 # How long the service may take to answer before its user is told that it has not.
@@ -74,14 +74,28 @@ class Command(BaseCommand):
         supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.request_stop())
-        announce = _Announcement(port, self._say)
-        try:
-            for service in _services(port):
+        web, *others = _services(port)
+
+        def go_on() -> None:
+            # Only now: starting beside the others would take web twice as long, and
+            # what arrives meanwhile waits in the database.
+            for service in others:
                 supervisor.start(service)
-            supervisor.run(announce)
+            self._say_where(port)
+
+        try:
+            supervisor.start(web)
+            supervisor.run(_AtFirstAnswer(port, go_on, self._say))
             self._say("stopping …")
         finally:
             supervisor.stop()
+
+    def _say_where(self, port: int) -> None:
+        where = f"http://{_host()}:{port}"
+        self._say(f"ready: {where}")
+        self._say(f"admin: {where}/admin/")
+        if name := os.environ.get("ADMIN_USER"):
+            self._say(f"user:  {name} (its password is ADMIN_PASSWORD in .env)")
 
     def _say(self, line: str) -> None:
         self._write(f"{line}\n")
@@ -91,25 +105,22 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-class _Announcement:
-    """Says once that the service answers, and where."""
+class _AtFirstAnswer:
+    """Asks /ready at each call, and does one thing when it first says yes."""
 
-    def __init__(self, port: int, say: Any) -> None:
+    def __init__(self, port: int, then: Callable[[], None], say: Say) -> None:
         self._port = port
+        self._then = then
         self._say = say
-        self._made = False
+        self._answered = False
         self._begun = time.monotonic()
 
     def __call__(self) -> None:
-        if self._made:
+        if self._answered:
             return
         if _is_ready(self._port):
-            self._made = True
-            where = f"http://{HOST}:{self._port}"
-            self._say(f"ready: {where}")
-            self._say(f"admin: {where}/admin/")
-            if name := os.environ.get("ADMIN_USER"):
-                self._say(f"user:  {name} (its password is ADMIN_PASSWORD in .env)")
+            self._answered = True
+            self._then()
         elif time.monotonic() - self._begun > SLOW_START_S:
             self._begun = time.monotonic()
             self._say("the service does not answer yet; its output is above …")
@@ -181,7 +192,7 @@ def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((os.environ.get("BIND_HOST", HOST), port))
+            probe.bind((os.environ.get("BIND_HOST", "127.0.0.1"), port))
         except OSError as error:
             raise CommandError(
                 f"Port {port} cannot be used ({error.strerror}): choose another one,"
@@ -189,12 +200,17 @@ def _check_port(port: int) -> None:
             ) from error
 
 
+def _host() -> str:
+    bound = os.environ.get("BIND_HOST", "")
+    return "127.0.0.1" if bound in {"", "0.0.0.0"} else bound  # noqa: S104
+
+
 def _is_ready(port: int) -> bool:
-    asked = http.client.HTTPConnection(HOST, port, timeout=2)
+    asked = http.client.HTTPConnection(_host(), port, timeout=2)
     try:
         asked.request("GET", "/ready")
         return asked.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         asked.close()

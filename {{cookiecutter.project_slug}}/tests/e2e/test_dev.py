@@ -1,0 +1,257 @@
+"""`manage.py dev` as a person meets it: one terminal, real processes."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lsml.embedded import addresses
+from lsml.embedded.servers import running
+
+PROJECT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+class Dev:
+    """One `manage.py dev`, its output and the processes below it."""
+
+    def __init__(self, folder, port, **environment):
+        self.folder = folder
+        self.port = port
+        self.lines = []
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "dev", "--port", str(port)],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+                "ENV_FILE": os.devnull,
+                "SECRET_KEY": "x" * 60,
+                "HTTPS": "false",
+                "LSML_DATA_DIR": str(folder),
+                "ADMIN_USER": "boss",
+                "ADMIN_PASSWORD": "not-a-real-one",
+                **environment,
+            },
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def output(self):
+        return "\n".join(self.lines)
+
+    def until(self, text, within=90):
+        """Wait until a line contains the text; gives the seconds it took."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < within:
+            if any(text in line for line in self.lines):
+                return time.monotonic() - begun
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"{text!r} did not appear:\n{self.output}")
+
+    def ended(self, within=30):
+        """Wait for the end; gives the exit status."""
+        status = self.process.wait(within)
+        self._reader.join()
+        self.process.stdout.close()
+        return status
+
+    def below(self):
+        """Return the process ids of everything it started, servers not included."""
+        children = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(stat.parent.name))
+        found, look = [], [self.process.pid]
+        while look:
+            look += (below := children.get(look.pop(), []))
+            found += below
+        return found
+
+    def child(self, word):
+        """Wait for the child whose command contains the word; gives its id."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for pid in self.below():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+                if word.encode() in command:
+                    return pid
+            time.sleep(0.05)
+        raise AssertionError(f"no process with {word!r}")
+
+
+def living(pids):
+    """Return those of the processes that still run."""
+    alive = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            alive.append(pid)
+    return alive
+
+
+def wait_gone(pids, within=5):
+    deadline = time.monotonic() + within
+    while living(pids):
+        assert time.monotonic() < deadline, f"still there: {living(pids)}"
+        time.sleep(0.05)
+
+
+def postmaster(folder):
+    return int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def dev(tmp_path, port):
+    """Start `manage.py dev` on one data folder; whatever is left over is ended."""
+    started = []
+
+    def start(**environment):
+        started.append(Dev(tmp_path / "data", port, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.ended()
+    if (tmp_path / "data" / "postgres" / "postmaster.pid").exists():
+        with running(tmp_path / "data", say=lambda _: None):
+            """The last user of servers that a killed one left behind stops them."""
+
+
+def test_it_says_where_it_serves_and_ctrl_c_ends_everything(dev):
+    one = dev()
+    one.until("user:")
+    assert one.lines.count(f"ready: http://127.0.0.1:{one.port}") == 1
+    assert f"admin: http://127.0.0.1:{one.port}/admin/" in one.lines
+    with urllib.request.urlopen(f"http://127.0.0.1:{one.port}/ready") as answer:
+        assert answer.status == 200
+    with psycopg.connect(addresses.database_url(one.folder)) as connection:
+        found = connection.execute("SELECT username FROM auth_user").fetchall()
+    assert found == [("boss",)]
+    one.child("celery --quiet --app config beat")
+    everything = [*one.below(), postmaster(one.folder)]
+    begun = time.monotonic()
+    one.process.send_signal(signal.SIGINT)
+    assert one.ended(within=15) == 0
+    assert time.monotonic() - begun < 12
+    wait_gone(everything)
+
+
+def test_the_second_start_is_quick_and_keeps_data_and_administrator(dev):
+    first = dev()
+    first.until("ready:")
+    first.process.terminate()
+    assert first.ended() == 0
+    second = dev()
+    second.until("ready:", within=30)
+    assert "migrations" not in second.output
+    assert "created the administrator" not in second.output
+
+
+def test_a_second_dev_in_the_same_folder_is_refused(dev):
+    first = dev()
+    first.until("web ")
+    second = dev()
+    assert second.ended() == 1
+    assert "already runs in this folder" in second.lines[-1]
+    assert first.process.poll() is None
+
+
+def test_a_busy_port_is_named_before_anything_starts(dev, port, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        one = dev()
+        assert one.ended() == 1
+    assert f"Port {port} cannot be used" in one.lines[-1]
+    assert f"make dev PORT={port + 1}" in one.lines[-1]
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_process_that_dies_brings_all_down_and_is_named(dev):
+    one = dev()
+    one.until("ready:")
+    everything = [*one.below(), postmaster(one.folder)]
+    os.kill(one.child("--queues training"), signal.SIGKILL)
+    assert one.ended() == 1
+    assert "training was killed by SIGKILL" in one.lines[-1]
+    wait_gone(everything)
+
+
+def test_a_process_that_cannot_start_is_named_with_its_status(dev):
+    one = dev(WEB_WORKERS="none")
+    assert one.ended(within=60) == 1
+    assert re.search(r"web ended with exit status \d+", one.lines[-1])
+
+
+def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
+    killed = dev()
+    killed.until("ready:")
+    killed.child("celery --quiet --app config beat")
+    children, server = killed.below(), postmaster(killed.folder)
+    killed.process.kill()
+    killed.ended()
+    wait_gone(children)
+    assert living([server])
+    after = dev()
+    after.until("ready:")
+    assert postmaster(after.folder) == server
+    after.process.terminate()
+    assert after.ended() == 0
+    wait_gone([server])
+
+
+def test_given_servers_are_used_and_none_is_started(dev, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    with running(elsewhere, durable=False):
+        one = dev(
+            DATABASE_URL=addresses.database_url(elsewhere),
+            CELERY_BROKER_URL=addresses.broker_url(elsewhere),
+        )
+        one.until("ready:")
+        assert not (one.folder / "postgres").exists()
+        assert not addresses.broker_socket(one.folder).exists()
+        one.process.terminate()
+        assert one.ended() == 0
+
+
+def test_a_database_that_does_not_answer_is_named(dev):
+    one = dev(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert one.ended() == 1
+    assert "The database does not answer" in one.output
+    assert "DATABASE_URL" in one.output
