@@ -1,7 +1,9 @@
 """How the web process serves: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 worker_class = "gthread"
@@ -17,3 +19,15 @@ keepalive = 15  # seconds an idle client may keep its connection
 # A heartbeat on a container's layered disk can block for seconds.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Import model.py before the first request, not in it: Label Studio waits 1 s.
+
+    After the fork, as a library that holds a GPU would not survive it. Whatever the
+    user's module raises is raised again, and answered, by each request.
+    """
+    from lsml.registry.model_class import model_class
+
+    with suppress(Exception):
+        model_class()

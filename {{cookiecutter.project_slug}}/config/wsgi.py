@@ -6,5 +6,21 @@ os.environ.setdefault("LSML_PROCESS", "web")  # short broker time-outs: see sett
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
+
+from config.celery import app as celery_app
 
 application = get_wsgi_application()
+
+
+def _import_what_requests_need() -> None:
+    """Load, before the workers fork, what else the first requests would import.
+
+    Label Studio hangs up after 1 s, and each of these costs half a second of it: the
+    views in the first health check, the broker's client in the first webhook.
+    """
+    _ = get_resolver().url_patterns
+    _ = celery_app.connection_for_write().transport
+
+
+_import_what_requests_need()

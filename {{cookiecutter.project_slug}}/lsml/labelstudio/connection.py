@@ -7,12 +7,11 @@ made for some addresses, stays behind when one changes. See `docs/label-studio.m
 from __future__ import annotations
 
 import base64
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
+from lsml.labelstudio.addresses import check_address
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.failures import (
     BackendRefused,
@@ -109,51 +108,17 @@ def try_prediction(studio: LabelStudio, connection: Connection, say: Say) -> Non
             f"The test prediction failed: {error}",
             "The service's log says why, under the request id of /predict.",
         ) from None
-    data = cast("JsonObject", answer.get("data") or {})
-    if not data.get("response"):
+    predictions = answer.get("response")
+    if not isinstance(predictions, list) or not predictions:
         raise BackendRefused(
-            f"The test prediction brought nothing: {data.get('error_message')}",
+            f"The test prediction brought nothing: {answer.get('error_message')}",
             "The service's log says why, under the request id of /predict.",
         )
-    say("A test prediction came back through Label Studio.")
-
-
-def check_address(url: str) -> None:
-    """Refuse an address for which Label Studio makes no webhook, without saying so.
-
-    Raises:
-        LabelStudioError: with the reason.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        raise LabelStudioError(
-            f"{url!r} is no address of a backend.",
-            "Give it as http://host:port, the way Label Studio reaches this service.",
-        )
-    if parts.username or parts.password:
-        raise LabelStudioError(
-            "The backend's address must not contain credentials: everybody who sees "
-            "the connection in Label Studio could read them.",
-            "Leave them out; BASIC_AUTH_USER and BASIC_AUTH_PASS are stored for you.",
-        )
-    if host == "localhost" or _is_ip(host):
-        return
-    if "." not in host or "_" in host:
-        raise LabelStudioError(
-            f"Label Studio makes no webhook for the host name {host!r}: it wants a dot "
-            "in it and no underscore. Annotations would never arrive.",
-            f"Give the service a name such as {host.replace('_', '-')}.internal (in "
-            "compose: a network alias), or use its IP address.",
-        )
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    silent = predictions[0] in ([], None)
+    say(
+        "The test prediction came back through Label Studio"
+        + (": the model has none for that task yet." if silent else ".")
+    )
 
 
 def _check_label_config(project: JsonObject) -> None:
@@ -218,8 +183,9 @@ def _backend_fields(project_id: int, backend: Backend) -> JsonObject:
 
 
 def _add_backend(studio: LabelStudio, project_id: int, backend: Backend) -> JsonObject:
+    fields = _backend_fields(project_id, backend)
     try:
-        return studio.add_backend(_backend_fields(project_id, backend))
+        return _add_patiently(studio, fields)
     except LocalAddressBlocked:
         # With only SSRF_PROTECTION_ENABLED in the way Label Studio answers 403 and
         # still keeps the backend, without a webhook: it would never learn.
@@ -227,6 +193,16 @@ def _add_backend(studio: LabelStudio, project_id: int, backend: Backend) -> Json
             if half_made["url"] == backend.url:
                 studio.remove_backend(cast("int", half_made["id"]))
         raise
+
+
+def _add_patiently(studio: LabelStudio, fields: JsonObject) -> JsonObject:
+    """Label Studio waits 1 s for the first answer of a service that slept."""
+    try:
+        return studio.add_backend(fields)
+    except BackendRefused as refusal:
+        if "timed out" not in str(refusal):
+            raise
+        return studio.add_backend(fields)
 
 
 def _connect_webhook(

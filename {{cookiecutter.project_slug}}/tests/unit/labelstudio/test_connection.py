@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
+from lsml.labelstudio.addresses import check_address
 from lsml.labelstudio.connection import (
     PROJECT_HEADER,
     Backend,
-    check_address,
     connect,
     try_prediction,
 )
@@ -82,7 +82,7 @@ class FakeStudio:
         del self.hooks[webhook_id]
 
     def test_prediction(self, backend_id):
-        return {"data": self.answer}
+        return self.answer
 
     def _hook(self, **fields):
         hook = {
@@ -250,10 +250,27 @@ def test_the_test_prediction_is_judged():
     studio, lines = FakeStudio(), []
     connection, _ = run(studio)
     try_prediction(studio, connection, lines.append)
-    assert "came back" in lines[0]
+    assert lines == ["The test prediction came back through Label Studio."]
+    studio.answer = {"response": [[]]}
+    try_prediction(studio, connection, lines.append)
+    assert "none for that task yet" in lines[1]
     studio.answer = {"response": None, "error_message": "500 Server Error"}
     with pytest.raises(BackendRefused, match="500 Server Error"):
         try_prediction(studio, connection, lines.append)
+
+
+def test_a_service_that_was_asleep_gets_a_second_chance():
+    studio = FakeStudio()
+    add, refusals = studio.add_backend, [BackendRefused("Read timed out.", "Wait.")]
+
+    def slow_once(fields):
+        if refusals:
+            raise refusals.pop()
+        return add(fields)
+
+    studio.add_backend = slow_once
+    connection, _ = run(studio)
+    assert connection.changed
 
 
 def test_without_tasks_there_is_no_test_prediction():

@@ -1,0 +1,31 @@
+"""Bodies that are no usable JSON: a sentence, never a failure further inside."""
+
+import pytest
+
+from lsml.audit.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+ENDPOINTS = ["setup", "predict", "webhook", "train", "validate", "versions", "delete"]
+NESTED = b'{"a":' * 300 + b"1" + b"}" * 300
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(b"{", "not JSON"), (b"\xff", "not JSON"), (NESTED, "nested too deeply")],
+    ids=["cut off", "binary", "nested"],
+)
+def test_an_unusable_body_is_refused_with_a_sentence(api, endpoint, body, why):
+    reply = api.post(f"/{endpoint}", body, content_type="application/json")
+    assert reply.status_code == 400
+    assert reply.json()["field"] == "body"
+    assert why in reply.json()["detail"]
+
+
+def test_a_webhook_with_a_nul_character_is_kept(api):
+    body = (
+        rb'{"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "x": "a\u0000b"}}'
+    )
+    reply = api.post("/webhook", body, content_type="application/json")
+    assert reply.status_code == 200
+    assert WebhookEvent.objects.get().payload["annotation"]["x"] == "a\ufffdb"
