@@ -9,6 +9,7 @@ import pytest
 
 from label_studio_ml.hosting import model_classes
 from label_studio_ml.state import forget_process_stores
+from tests.db.conftest import api, post, serve  # noqa: F401 - fixtures
 from tests.http_stub import http_stub
 
 MODELS = Path(__file__).parent / "models"
@@ -52,3 +53,14 @@ def drop_in(monkeypatch):
         return model_class
 
     return import_model
+
+
+@pytest.fixture
+def installed(drop_in, serve):  # noqa: F811 - the fixture imported above
+    """Put one of the models in the place of the project's model.py."""
+
+    def install(name):
+        drop_in(name)
+        serve("")
+
+    return install
