@@ -1,4 +1,4 @@
-"""The same models in the place of the project's model.py, called as Label Studio calls."""
+"""The same models in the place of model.py, called as Label Studio calls."""
 
 import pytest
 
@@ -41,17 +41,18 @@ def set_up(post):
     return setup
 
 
-def test_the_version_a_model_gives_itself_is_told_and_stands_in_each_prediction(
+def test_the_version_a_model_gives_itself_stands_in_each_prediction_and_is_told(
     installed, set_up, ask
 ):
     installed("substring_matcher")
-    told = set_up(cases.SPANS)
+    set_up(cases.SPANS)
     marked = {"start": 0, "end": 3, "text": "Ann", "labels": ["Person"]}
     context = {"result": [{"from_name": "label", "value": marked}]}
     (prediction,) = ask(cases.SPANS, {"text": "Ann met ann"}, context=context)
-    assert told == prediction["model_version"] == "SubstringMatcher-v0.0.1"
+    assert prediction["model_version"] == "SubstringMatcher-v0.0.1"
+    assert set_up(cases.SPANS) == "SubstringMatcher-v0.0.1"
     row = Prediction.objects.get()
-    assert (row.kind, row.model_version) == ("interactive", told)
+    assert (row.kind, row.model_version) == ("interactive", "SubstringMatcher-v0.0.1")
     assert row.result == prediction["result"]
 
 
