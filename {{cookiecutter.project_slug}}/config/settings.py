@@ -3,11 +3,13 @@
 Grouped by who reads them. Every variable is described in `.env.example`.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
 from celery.schedules import crontab
 
+from lsml.console import look
 from lsml.embedded import addresses
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
@@ -28,14 +30,15 @@ ROOT_URLCONF = "config.urls"
 APPEND_SLASH = False  # Label Studio follows a redirect of a POST with an empty GET
 
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
-    "django.contrib.admin",
+    "lsml.console",  # before unfold: it replaces some of its templates
+    "unfold.apps.BasicAppConfig",
+    "lsml.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.humanize",
+    "axes",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -47,7 +50,6 @@ INSTALLED_APPS = [
     "lsml.inference",
     "lsml.training",
     "lsml.api",
-    "lsml.console",
 ]
 
 MIDDLEWARE = [
@@ -61,6 +63,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers in the place of a view
 ]
 
 TEMPLATES = [
@@ -262,6 +266,34 @@ if AUDIT_ANCHOR.startswith("s3://"):
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_ROOT.exists()
 
 # --- People: the admin ---
+UNFOLD = look.UNFOLD
+# Five wrong passwords from one address for one name: that pair waits.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_MAX", default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_WAIT_MIN", default=15))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "lsml.console.origin.login_address"
+AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
+AXES_ENABLE_ADMIN = False  # refused logins are deeds in the audit trail
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# Nothing inline, nothing from elsewhere. The page of a prediction adds the one host
+# its task's image comes from: lsml/console/pages/images.py.
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ("/predict", "/webhook", "/setup", "/health", "/api/"),
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
 LOGIN_URL = "admin:login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

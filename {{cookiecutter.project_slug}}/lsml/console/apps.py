@@ -1,6 +1,26 @@
+"""The Django admin: home, lists, detail pages, actions."""
+
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
+from django.db.models.signals import post_migrate
 
 
 class ConsoleConfig(AppConfig):
+    default = True
     name = "lsml.console"
     label = "console"
+
+    def ready(self) -> None:
+        from lsml.console import roles, watch
+
+        post_migrate.connect(
+            roles.make_roles, sender=self, dispatch_uid="console-roles"
+        )
+        watch.connect()
+
+
+class ConsoleAdminConfig(admin_apps.AdminConfig):
+    """Django's admin with our site in the place of its own."""
+
+    default = False
+    default_site = "lsml.console.site.ConsoleSite"

@@ -1,0 +1,191 @@
+"""Predictions, webhook events and deeds."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from lsml.audit.models import Action, Prediction, WebhookEvent
+from lsml.console.admin.base import Fact, ReadOnlyAdmin, TaskSearch
+from lsml.console.links import link_to
+from lsml.console.lists.filters import (
+    ProjectFilter,
+    TimeFilter,
+    VersionFilter,
+    choice_filter,
+)
+from lsml.console.pages.prediction import prediction_context
+from lsml.console.templatetags.console import badge, moment
+from lsml.labelstudio.webhooks import (
+    DATASET_ACTIONS,
+    PROJECT_UPDATED,
+    START_TRAINING,
+)
+from lsml.registry.models import Project
+from lsml.training.models import RunEvent, TrainingRun
+
+_ACTIONS = sorted({*DATASET_ACTIONS, START_TRAINING, PROJECT_UPDATED})
+_HINT = _(
+    "Nothing here yet. Connect a Label Studio project to this backend, with its"
+    " address and your access token:"
+)
+
+
+class AuditAdmin(ReadOnlyAdmin):
+    """Rows that carry plain ids; projects' titles are fetched once per page."""
+
+    empty_hint = _HINT
+    list_filter: tuple[Any, ...] = (TimeFilter, ProjectFilter)
+
+    @admin.display(description=_("Project"))
+    def project(self, row: Any) -> str:
+        return f"#{row.project_id}" if row.project_id else "–"
+
+    def common_facts(self, row: Any) -> list[Fact]:
+        """What every audit row says of where it came from."""
+        project = Project.objects.filter(pk=row.project_id).first()
+        return [
+            Fact(_("Project"), link_to(project)),
+            Fact(_("Asked by"), row.client),
+            Fact(_("Request"), format_html("<code>{}</code>", row.request_id)),
+        ]
+
+
+@admin.register(Prediction)
+class PredictionAdmin(TaskSearch, AuditAdmin):
+    """What was answered, by which version, and how long it took."""
+
+    detail_template = "console/prediction.html"
+    list_display = ("time", "task", "model_version", "what", "score_", "took", "asked")
+    search_help_text = _("Task id")
+    list_filter = (
+        TimeFilter,
+        ProjectFilter,
+        VersionFilter,
+        choice_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
+        choice_filter("kind", _("Kind"), Prediction.Kind.choices),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
+        rows: QuerySet[Prediction] = super().get_queryset(request)
+        resolved = request.resolver_match
+        if resolved and str(resolved.url_name).endswith("_changelist"):
+            return rows.defer("input", "context")  # large, and no list shows them
+        return rows
+
+    @admin.display(description=_("Time"))
+    def time(self, row: Prediction) -> str:
+        return moment(row.created_at)
+
+    @admin.display(description=_("Task"))
+    def task(self, row: Prediction) -> str:
+        return str(row.task_id) if row.task_id is not None else "–"
+
+    @admin.display(description=_("Answer"))
+    def what(self, row: Prediction) -> Any:
+        if row.outcome != Prediction.Outcome.OK:
+            return badge(row.outcome)
+        return in_short(row.result)
+
+    @admin.display(description=_("Score"))
+    def score_(self, row: Prediction) -> str:
+        return "–" if row.score is None else f"{row.score:.2f}"
+
+    @admin.display(description=_("Model took"))
+    def took(self, row: Prediction) -> str:
+        return f"{row.latency_ms:.0f} ms"
+
+    @admin.display(description=_("Kind"))
+    def asked(self, row: Prediction) -> str:
+        return row.kind
+
+    def detail(self, request: HttpRequest, found: Prediction) -> dict[str, Any]:
+        return prediction_context(request, found)
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(TaskSearch, AuditAdmin):
+    """What Label Studio told us, and which run trained on it."""
+
+    detail_template = "console/event.html"
+    list_display = ("time", "action", "task", "annotations", "project")
+    search_help_text = _("Task id")
+    list_filter = (
+        TimeFilter,
+        ProjectFilter,
+        choice_filter("action", _("Action"), [(name, name) for name in _ACTIONS]),
+    )
+
+    @admin.display(description=_("Time"))
+    def time(self, row: WebhookEvent) -> str:
+        return moment(row.received_at)
+
+    @admin.display(description=_("Task"))
+    def task(self, row: WebhookEvent) -> str:
+        return str(row.task_id) if row.task_id is not None else "–"
+
+    @admin.display(description=_("Annotations"))
+    def annotations(self, row: WebhookEvent) -> str:
+        return ", ".join(map(str, row.annotation_ids[:5])) or "–"
+
+    def facts(self, found: WebhookEvent) -> list[Fact]:
+        return [
+            Fact(_("Received"), moment(found.received_at)),
+            Fact(_("Action"), found.action),
+            Fact(_("Task"), self.task(found)),
+            Fact(_("Annotations"), self.annotations(found)),
+            *self.common_facts(found),
+            Fact(
+                _("SHA-256 of the body"), format_html("<code>{}</code>", found.digest)
+            ),
+        ]
+
+    def detail(self, request: HttpRequest, found: WebhookEvent) -> dict[str, Any]:
+        run_ids = RunEvent.objects.filter(event_id=found.pk).values("run_id")
+        return {
+            "runs": TrainingRun.objects.filter(pk__in=run_ids).order_by("pk"),
+            "payload": found.payload,
+        }
+
+
+@admin.register(Action)
+class ActionAdmin(AuditAdmin):
+    """What people, policies and workers did."""
+
+    list_display = ("time", "actor", "verb", "target", "reason_", "project")
+
+    @admin.display(description=_("Time"))
+    def time(self, row: Action) -> str:
+        return moment(row.at)
+
+    @admin.display(description=_("Reason"))
+    def reason_(self, row: Action) -> str:
+        return row.reason[:80]
+
+    def facts(self, found: Action) -> list[Fact]:
+        return [
+            Fact(_("When"), moment(found.at)),
+            Fact(_("Who"), found.actor),
+            Fact(_("Did"), found.verb),
+            Fact(_("To"), found.target),
+            Fact(_("Reason"), found.reason or "–"),
+            *self.common_facts(found),
+        ]
+
+    def detail(self, request: HttpRequest, found: Action) -> dict[str, Any]:
+        return {"json_title": _("Detail"), "json": found.detail}
+
+
+def in_short(result: Any) -> str:
+    """The first labels of a result, for one cell of a list."""
+    words: list[str] = []
+    for region in result if isinstance(result, list) else []:
+        value = region.get("value") if isinstance(region, dict) else None
+        for part in value.values() if isinstance(value, dict) else []:
+            items = part if isinstance(part, list) else []
+            words += [item for item in items if isinstance(item, str)]
+    text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
+    return text[:80] or str(_("(drawn on its page)"))

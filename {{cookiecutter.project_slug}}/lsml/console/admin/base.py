@@ -1,0 +1,115 @@
+"""What every list and every detail page has: read-only, paged by key."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+
+from lsml.console.lists.paging import KeyChangeList
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of a detail page; `value` is escaped unless it is marked safe."""
+
+    label: Any
+    value: Any
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Nobody adds, changes or deletes here, the superuser included."""
+
+    change_list_template = "console/list.html"
+    detail_template = "console/detail.html"
+    ordering = ("-pk",)
+    sortable_by = ()
+    actions = None
+    list_filter: tuple[Any, ...] = ()
+    list_per_page = 50
+    show_full_result_count = False
+    # Shown where a list is empty: what to do so that it fills.
+    empty_hint: Any = ""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.read")
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return request.user.has_perm("console.read")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[KeyChangeList]:
+        return KeyChangeList
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The detail page: facts and panels, no form."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            gone: HttpResponse = self._get_obj_does_not_exist_redirect(
+                request, self.opts, object_id
+            )
+            return gone
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(found),
+            "opts": self.opts,
+            "object": found,
+            "show_back_button": True,
+            "facts": self.facts(found),
+            **self.detail(request, found),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, self.detail_template, context)
+
+    def facts(self, found: Any) -> list[Fact]:
+        """The lines at the top of a detail page."""
+        return []
+
+    def detail(self, request: HttpRequest, found: Any) -> dict[str, Any]:
+        """What the detail page's template shows besides."""
+        return {}
+
+
+class TaskSearch:
+    """Search by Label Studio's task id, which is an index; nothing else is searched.
+
+    Django's own search would compare as text, which reads every row.
+    """
+
+    search_fields = ("task_id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if not term.isdecimal() or int(term) >= 1 << 63:
+            return queryset.none(), False
+        return queryset.filter(task_id=int(term)), False

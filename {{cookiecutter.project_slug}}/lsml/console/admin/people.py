@@ -1,0 +1,99 @@
+"""Users and their roles; each change is a deed in the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from lsml.audit.services import record_action
+from lsml.console.origin import origin_of
+
+admin.site.unregister(User)
+admin.site.unregister(Group)  # roles are made by `manage.py migrate`
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    """Who may log in. Nobody is deleted: audit rows name them; take `active` away."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "username",
+        "first_name",
+        "last_name",
+        "email",
+        "is_active",
+        "roles",
+    )
+    list_filter = ()
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (_("Access"), {"fields": ("is_active", "is_staff", "groups")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.prefetch_related("groups")
+
+    @admin.display(description=_("Roles"))
+    def roles(self, row: User) -> str:
+        names = [_("everything")] if row.is_superuser else []
+        return ", ".join(map(str, [*names, *(g.name for g in row.groups.all())])) or "–"
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.people")
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return request.user.has_perm("console.people")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.people")
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        # Else an admin could take over the account that may do everything.
+        if isinstance(obj, User) and obj.is_superuser and obj != request.user:
+            return bool(request.user.is_superuser)
+        return request.user.has_perm("console.people")
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def save_related(
+        self, request: HttpRequest, form: ModelForm[User], formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        user = form.instance
+        record_action(
+            origin=origin_of(request),
+            at=timezone.now(),
+            actor=request.user.get_username(),
+            verb="user changed" if change else "user created",
+            target=f"user {user.get_username()}",
+            detail={
+                "fields": [
+                    name for name in form.changed_data if "password" not in name
+                ],
+                "active": user.is_active,
+                "roles": sorted(user.groups.values_list("name", flat=True)),
+            },
+        )

@@ -1,0 +1,1 @@
+"""Lists that stay fast at ten million rows."""

@@ -1,0 +1,117 @@
+"""Filters of the lists; each keeps to an index or to the order of the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from lsml.audit.fields import first_id_at
+from lsml.registry.models import ModelVersion, Project
+
+_PROJECTS_MAX = 200  # more do not fit a list to choose from; the address still works
+_SPANS = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+
+
+class TimeFilter(SimpleListFilter):
+    """Rows of the last hours or days, through the bounds of their time-ordered id."""
+
+    title = _("Time")
+    parameter_name = "last"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> Iterable[tuple[str, Any]]:
+        return [
+            ("1h", _("Last hour")),
+            ("24h", _("Last 24 hours")),
+            ("7d", _("Last 7 days")),
+            ("30d", _("Last 30 days")),
+        ]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Model]
+    ) -> QuerySet[Model]:
+        span = _SPANS.get(self.value() or "")
+        if span is None:
+            return queryset
+        return queryset.filter(pk__gte=first_id_at(timezone.now() - span))
+
+
+class ProjectFilter(SimpleListFilter):
+    """Rows of one project; the same for a foreign key and an audit row's plain id."""
+
+    title = _("Project")
+    parameter_name = "project"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> Iterable[tuple[str, Any]]:
+        projects = Project.objects.order_by("-pk")[:_PROJECTS_MAX]
+        return [(str(project.pk), str(project)) for project in projects]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Model]
+    ) -> QuerySet[Model]:
+        value = self.value() or ""
+        return queryset.filter(project_id=int(value)) if value.isdecimal() else queryset
+
+
+class VersionFilter(SimpleListFilter):
+    """Predictions of one version, once the project is chosen: their common index."""
+
+    title = _("Version")
+    parameter_name = "version"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> Iterable[tuple[str, Any]]:
+        project = request.GET.get(ProjectFilter.parameter_name, "")
+        if not project.isdecimal():
+            return []
+        names = ModelVersion.objects.filter(project_id=int(project)).order_by("-pk")
+        return [(name, name) for name in names.values_list("version", flat=True)[:50]]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Model]
+    ) -> QuerySet[Model]:
+        version = self.value()
+        return queryset.filter(model_version=version) if version else queryset
+
+
+def choice_filter(
+    field: str, title: Any, choices: Iterable[tuple[str, Any]]
+) -> type[SimpleListFilter]:
+    """A filter by one of the values `field` can have."""
+    offered = list(choices)
+
+    class ChoiceFilter(SimpleListFilter):
+        parameter_name = field
+
+        def lookups(
+            self, request: HttpRequest, model_admin: ModelAdmin[Any]
+        ) -> Iterable[tuple[str, Any]]:
+            return offered
+
+        def queryset(
+            self, request: HttpRequest, queryset: QuerySet[Model]
+        ) -> QuerySet[Model]:
+            value = self.value()
+            return queryset.filter(**{field: value}) if value else queryset
+
+    ChoiceFilter.title = title
+    return ChoiceFilter

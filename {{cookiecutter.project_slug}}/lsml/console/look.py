@@ -1,0 +1,89 @@
+"""How the admin looks and what its sidebar offers; `UNFOLD` in the settings."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def _item(title: Any, icon: str, view: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{view}")}
+
+
+def _may_manage_people(request: HttpRequest) -> bool:
+    return request.user.has_perm("console.people")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": _("ML backend"),
+    "SITE_HEADER": _("ML backend"),
+    "SITE_SYMBOL": "network_intelligence",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("console/console.css")],
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {"items": [_item(_("Home"), "home", "index")]},
+            {
+                "title": _("Models"),
+                "separator": True,
+                "items": [
+                    _item(_("Projects"), "folder", "registry_project_changelist"),
+                    _item(
+                        _("Versions"),
+                        "deployed_code",
+                        "registry_modelversion_changelist",
+                    ),
+                    _item(
+                        _("Training runs"),
+                        "model_training",
+                        "training_trainingrun_changelist",
+                    ),
+                    _item(
+                        _("Promotions"),
+                        "rocket_launch",
+                        "registry_promotion_changelist",
+                    ),
+                    _item(
+                        _("Bulk predictions"),
+                        "dynamic_feed",
+                        "inference_predictionjob_changelist",
+                    ),
+                ],
+            },
+            {
+                "title": _("Audit trail"),
+                "separator": True,
+                "items": [
+                    _item(
+                        _("Predictions"), "auto_awesome", "audit_prediction_changelist"
+                    ),
+                    _item(_("Events"), "webhook", "audit_webhookevent_changelist"),
+                    _item(_("Deeds"), "history_edu", "audit_action_changelist"),
+                ],
+            },
+            {
+                "title": _("Data"),
+                "separator": True,
+                "items": [
+                    _item(_("Tasks"), "task", "dataset_task_changelist"),
+                    _item(_("Annotations"), "draw", "dataset_annotation_changelist"),
+                    _item(_("Agreement"), "handshake", "dataset_agreement_changelist"),
+                    _item(_("Model state"), "key", "registry_stateitem_changelist"),
+                ],
+            },
+            {
+                "title": _("People"),
+                "separator": True,
+                "items": [
+                    _item(_("Users"), "group", "auth_user_changelist")
+                    | {"permission": _may_manage_people},
+                ],
+            },
+        ],
+    },
+}

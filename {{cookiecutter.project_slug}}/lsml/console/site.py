@@ -1,0 +1,38 @@
+"""The admin site: Django's, with unfold's look, our home and our own pages."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
+from unfold.sites import UnfoldAdminSite
+
+
+class ConsoleSite(UnfoldAdminSite):
+    """What `/admin/` serves."""
+
+    index_template = "console/home.html"
+    enable_nav_sidebar = True
+
+    def extra_urls(self) -> list[URLPattern]:
+        """Pages that are no list and no detail of one table."""
+        from lsml.console.pages.urls import page_urls
+
+        return page_urls(self)
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[Any]:
+        """Nothing: the sidebar is written by hand in look.py."""
+        return []
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Home."""
+        from lsml.console.pages.home import home_context
+
+        answer: TemplateResponse = super().index(
+            request, home_context(request) | (extra_context or {})
+        )
+        return answer

@@ -1,0 +1,104 @@
+"""`{% load console %}`: times, badges, JSON and charts."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is told, not shown
+
+_TONES: Final = {
+    "good": {"ok", "succeeded", "serving", "ready", "valid", "alive"},
+    "busy": {"running", "queued", "waiting", "handed_back"},
+    "bad": {"error", "failed", "lost", "broken", "refused", "deleted"},
+    "calm": {"empty", "cancelled", "archived", "paused", "skipped", "held", "0.0.1"},
+}
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """A time: UTC as sent, put into the reader's zone by console.js, UTC on hover."""
+    if at is None:
+        return "–"
+    utc = at.astimezone(timezone.get_default_timezone())
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(timespec="milliseconds"),
+        f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03}",
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+@register.simple_tag
+def duration(start: datetime | None, end: datetime | None) -> str:
+    """How long something took, or takes so far."""
+    if start is None:
+        return "–"
+    return span((end or timezone.now()) - start)
+
+
+@register.filter
+def span(length: timedelta | None) -> str:
+    """A length of time in its two largest units."""
+    if length is None:
+        return "–"
+    seconds = max(length.total_seconds(), 0)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next((i for i, (n, _unit) in enumerate(parts) if n), 3)
+    return " ".join(f"{n} {unit}" for n, unit in parts[first : first + 2] if n)
+
+
+@register.filter
+def age(at: datetime | None) -> str:
+    """How long ago."""
+    return span(timezone.now() - at) if at else "–"
+
+
+@register.filter
+def badge(word: str) -> SafeString:
+    """A state as a coloured word; the colour says nothing that the word does not."""
+    tone = next((tone for tone, words in _TONES.items() if word in words), "plain")
+    return format_html('<span class="c-badge c-{}">{}</span>', tone, word)
+
+
+@register.filter
+def pretty_json(value: Any) -> SafeString:
+    """JSON for reading: indented, cut, and never HTML whatever it contains."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    cut = len(text) - JSON_CHARS_MAX
+    note = _("… %d more characters") % cut if cut > 0 else ""
+    return format_html(
+        '<pre class="c-json" tabindex="0">{}{}</pre>', text[:JSON_CHARS_MAX], note
+    )
+
+
+@register.filter
+def number(value: Any) -> str:
+    """A metric's value, short."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+@register.filter
+def percent(value: float) -> str:
+    """0.25 as 25 %."""
+    return f"{value:.0%}"
+
+
+@register.inclusion_tag("console/connect.html")
+def connect_command() -> dict[str, Any]:
+    """The command that connects a Label Studio project."""
+    return {}

@@ -1,0 +1,1 @@
+"""The admin: pages, roles, drawings, charts."""

@@ -1,0 +1,198 @@
+"""Every page opens, says what it must, and asks few questions of the database."""
+
+import pytest
+from django.urls import reverse
+
+from lsml.audit.models import Action, Prediction, WebhookEvent
+from lsml.dataset.models import Annotation, Task
+from lsml.registry.models import ModelVersion, Project, Promotion
+from lsml.training.models import TrainingRun
+from tests.console import factory
+
+pytestmark = pytest.mark.django_db
+QUERIES_MAX = 15
+LISTS = [
+    "registry_project",
+    "registry_modelversion",
+    "registry_promotion",
+    "registry_stateitem",
+    "training_trainingrun",
+    "inference_predictionjob",
+    "audit_prediction",
+    "audit_webhookevent",
+    "audit_action",
+    "dataset_task",
+    "dataset_annotation",
+    "dataset_agreement",
+]
+DETAILS = [
+    Project,
+    ModelVersion,
+    Promotion,
+    TrainingRun,
+    Prediction,
+    WebhookEvent,
+    Action,
+    Task,
+    Annotation,
+]
+
+
+@pytest.fixture
+def viewer(client):
+    client.force_login(factory.person("vera", "viewer"))
+    return client
+
+
+@pytest.fixture
+def operator(client):
+    client.force_login(factory.person("olga", "operator"))
+    return client
+
+
+def list_page(name):
+    return reverse(f"admin:{name}_changelist")
+
+
+def detail_page(row):
+    meta = row._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_opens_in_few_queries_however_many_rows_it_shows(
+    viewer, name, django_assert_max_num_queries
+):
+    factory.story(predictions=120)
+    with django_assert_max_num_queries(QUERIES_MAX):
+        assert viewer.get(list_page(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_empty_list_opens(viewer, name):
+    assert viewer.get(list_page(name)).status_code == 200
+
+
+@pytest.mark.parametrize("model", DETAILS, ids=lambda model: model.__name__)
+def test_a_detail_page_opens_in_few_queries(
+    viewer, model, django_assert_max_num_queries
+):
+    factory.story(predictions=120)
+    row = model.objects.order_by("-pk").first()
+    with django_assert_max_num_queries(QUERIES_MAX):
+        assert viewer.get(detail_page(row)).status_code == 200
+
+
+def test_home_names_the_served_version_and_asks_few_questions(
+    viewer, django_assert_max_num_queries
+):
+    factory.story(predictions=50)
+    with django_assert_max_num_queries(QUERIES_MAX):
+        page = viewer.get(reverse("admin:index"))
+    assert "Support mail" in page.text
+    assert ">v3<" in page.text
+
+
+def test_home_without_a_project_tells_the_command_that_connects_one(viewer):
+    assert "manage.py connect --url" in viewer.get(reverse("admin:index")).text
+
+
+def test_no_page_offers_to_add_change_or_delete_an_audit_row(client):
+    client.force_login(factory.person("root"))
+    factory.story(predictions=5)
+    row = Prediction.objects.first()
+    assert client.get(reverse("admin:audit_prediction_add")).status_code == 403
+    gone = client.post(reverse("admin:audit_prediction_delete", args=[row.pk]))
+    assert gone.status_code == 403
+    client.post(detail_page(row), {"score": "1"})
+    assert Prediction.objects.get(pk=row.pk).score == row.score
+
+
+def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
+    of = factory.story(predictions=1)["project"]
+    first = of.versions.get(version="v1")
+    page = reverse("admin:console_serve", args=[of.pk]) + "?version=v1"
+    assert "Will serve" in operator.get(page).text
+    assert operator.post(page, {"reason": ""}).status_code == 200
+    of.refresh_from_db()
+    assert of.active_version != first
+    operator.post(page, {"reason": "v3 forgot a label"})
+    of.refresh_from_db()
+    assert of.active_version == first
+    last = of.promotions.order_by("-pk").first()
+    assert (last.by, last.reason) == ("olga", "v3 forgot a label")
+
+
+def test_rolling_back_serves_what_was_served_before(operator):
+    of = factory.story(predictions=1)["project"]
+    page = reverse("admin:console_roll_back", args=[of.pk])
+    operator.post(page, {"reason": "worse"})
+    of.refresh_from_db()
+    assert of.active_version.version == "v2"
+
+
+def test_a_viewer_sees_no_button_and_is_refused_by_the_server(viewer):
+    of = factory.story(predictions=1)["project"]
+    page = reverse("admin:console_serve", args=[of.pk]) + "?version=v1"
+    assert "Promote" not in viewer.get(detail_page(of)).text.replace("Promotions", "")
+    assert viewer.get(page).status_code == 403
+    assert viewer.post(page, {"reason": "please"}).status_code == 403
+    of.refresh_from_db()
+    assert of.active_version.version == "v3"
+
+
+def test_searching_predictions_by_task_reads_the_index(
+    viewer, django_assert_max_num_queries
+):
+    factory.story(predictions=130)
+    page = viewer.get(list_page("audit_prediction"), {"q": "7"})
+    rows = page.context["cl"].result_list
+    assert {row.task_id for row in rows} == {7}
+    assert "::text" not in str(page.context["cl"].queryset.query).lower()
+
+
+def test_paging_by_key_walks_to_the_end_and_back(viewer):
+    factory.story(predictions=120)
+    first = viewer.get(list_page("audit_prediction")).context["cl"]
+    second = viewer.get(list_page("audit_prediction") + first.older_link).context["cl"]
+    third = viewer.get(list_page("audit_prediction") + second.older_link).context["cl"]
+    walked = [row.pk for cl in (first, second, third) for row in cl.result_list]
+    assert walked == list(
+        Prediction.objects.order_by("-pk").values_list("pk", flat=True)
+    )
+    assert third.older is None
+    back = viewer.get(list_page("audit_prediction") + third.newer_link).context["cl"]
+    assert [r.pk for r in back.result_list] == [r.pk for r in second.result_list]
+
+
+def test_a_list_of_an_audit_table_counts_no_rows(viewer, django_assert_max_num_queries):
+    factory.story(predictions=60)
+    with django_assert_max_num_queries(QUERIES_MAX) as asked:
+        viewer.get(list_page("audit_prediction"), {"outcome": "error"})
+    assert not any("COUNT(" in query["sql"] for query in asked.captured_queries)
+
+
+def test_a_login_refused_and_a_login_are_deeds(client):
+    factory.person("vera", "viewer")
+    for password in ("wrong", "test-password"):
+        client.post(reverse("admin:login"), {"username": "vera", "password": password})
+    assert list(Action.objects.order_by("pk").values_list("verb", flat=True)) == [
+        "login refused",
+        "logged in",
+    ]
+
+
+def test_five_wrong_passwords_make_the_name_wait_even_for_the_right_one(client):
+    factory.person("vera", "viewer")
+    login = reverse("admin:login")
+    wrong = {"username": "vera", "password": "wrong"}
+    assert [client.post(login, wrong).status_code for _ in range(5)][-1] == 429
+    right = client.post(login, wrong | {"password": "test-password"})
+    assert right.status_code == 429
+    assert "_auth_user_id" not in client.session
+
+
+def test_every_page_of_the_admin_forbids_inline_code(viewer):
+    policy = viewer.get(reverse("admin:index"))["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
