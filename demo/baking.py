@@ -3,10 +3,10 @@
 import filecmp
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
-
-from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).parents[1]
 # What a working copy holds besides the template; a clone has none of it.
@@ -16,8 +16,12 @@ LEFTOVERS = shutil.ignore_patterns(
 )  # fmt: skip
 
 
+class BakeRefused(Exception):  # noqa: N818 - what happened
+    """The template refused an answer; the text is what it printed."""
+
+
 def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
-    """Make a project in `folder` from the working copy.
+    """Make a project in `folder` from the working copy, as the command line does.
 
     Args:
         folder: Where the project's own folder will be made.
@@ -27,8 +31,9 @@ def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
         The project's folder.
 
     Raises:
-        cookiecutter.exceptions.FailedHookException: An answer was refused.
+        BakeRefused: An answer was refused.
     """
+    before = set(folder.iterdir())
     with tempfile.TemporaryDirectory(prefix="lsml-bake-") as scratch:
         template = Path(scratch) / "template"
         for name in ("hooks", "{{cookiecutter.project_slug}}"):
@@ -38,14 +43,21 @@ def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
         config = Path(scratch) / "config.yaml"
         folders = ("replay_dir", "cookiecutters_dir")
         config.write_text(json.dumps({each: f"{scratch}/{each}" for each in folders}))
-        project = cookiecutter(
-            str(template),
-            no_input=True,
-            extra_context=answers,
-            output_dir=str(folder),
-            config_file=str(config),
+        given = [f"{question}={answer}" for question, answer in (answers or {}).items()]
+        told = subprocess.run(
+            [
+                *(sys.executable, "-m", "cookiecutter", str(template), "--no-input"),
+                *("--config-file", str(config), "--output-dir", str(folder)),
+                *given,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    return Path(project)
+    if told.returncode:
+        raise BakeRefused(told.stderr)
+    [made] = set(folder.iterdir()) - before
+    return made
 
 
 def refresh(project: Path, *, keep: set[str]) -> None:
