@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import os
+import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import model as sdk
@@ -11,9 +16,13 @@ from .state import Store, bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from types import ModuleType
 
 ModelClass = type[LabelStudioMLBase]
+
+_MODEL_DIR = "MODEL_DIR"  # where models for the reference SDK keep what they learned
+_one_at_a_time = threading.RLock()  # the environment is the process'
 
 
 def model_classes(module: ModuleType) -> list[ModelClass]:
@@ -51,6 +60,55 @@ def make_model(
     arguments = {"project_id": project_id, "label_config": label_config}
     with bound(store, project_id=project_id, label_config=label_config):
         return model_class(**_accepted(model_class, arguments))
+
+
+@contextmanager
+def run_anew(
+    model_class: ModelClass, *, model_dir: Path | None
+) -> Iterator[ModelClass]:
+    """Run the module of a legacy model anew, for a version of its own.
+
+    Such models load once into a module's global and read MODEL_DIR as they are
+    imported, or in `setup()`. In one process with several versions each needs a module
+    to itself, and what `fit` left in MODEL_DIR to be its own version's.
+
+    Args:
+        model_class: The class as first imported.
+        model_dir: Is MODEL_DIR inside the block; the operator's own setting wins.
+
+    Yields:
+        The class of the same name in the new module; make the model inside the block.
+    """
+    with _one_at_a_time:
+        ours = model_dir is not None and _MODEL_DIR not in os.environ
+        if ours:
+            os.environ[_MODEL_DIR] = str(model_dir)
+        try:
+            yield _anew(model_class)
+        finally:
+            if ours:
+                del os.environ[_MODEL_DIR]
+
+
+def _anew(model_class: ModelClass) -> ModelClass:
+    name = model_class.__module__
+    spec = getattr(sys.modules[name], "__spec__", None)
+    if model_class is LabelStudioMLBase or spec is None or spec.loader is None:
+        return model_class
+    module = importlib.util.module_from_spec(spec)
+    before, sys.modules[name] = sys.modules[name], module  # pickle looks there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules[name] = before
+        raise
+    found: ModelClass = getattr(module, model_class.__qualname__)
+    return found
+
+
+def learns_by_fit(model_class: ModelClass) -> bool:
+    """Tell whether the class learns event by event, as for the reference SDK."""
+    return offers_fit(model_class) and not offers_train(model_class)
 
 
 def offers_train(model_class: ModelClass) -> bool:

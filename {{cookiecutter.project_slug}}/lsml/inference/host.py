@@ -11,7 +11,13 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from label_studio_ml.hosting import make_model, offers_load
+from label_studio_ml.hosting import (
+    ModelClass,
+    learns_by_fit,
+    make_model,
+    offers_load,
+    run_anew,
+)
 from label_studio_ml.model import LabelStudioMLBase
 from lsml.audit.services import Origin
 from lsml.inference.errors import ModelBusy, ModelError
@@ -121,8 +127,7 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
     version = project.versions.filter(version=serving.version).first()
     store = ProjectStore(project.pk, origin)
     try:
-        kind = model_class()
-        with store.during_setup():
+        with _class_for(version) as kind, store.during_setup():
             model = make_model(
                 kind,
                 store=store,
@@ -147,6 +152,18 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
         seconds=round(time.monotonic() - started, 3),
     )
     return HostedModel(model, store)
+
+
+@contextmanager
+def _class_for(version: ModelVersion | None) -> Iterator[ModelClass]:
+    """A legacy model keeps what it learned in globals: each version has its own."""
+    kind = model_class()
+    if version is None or not version.trained or not learns_by_fit(kind):
+        yield kind
+        return
+    model_dir = _artifacts(version) if version.artifact_key else None
+    with run_anew(kind, model_dir=model_dir) as anew:
+        yield anew
 
 
 def _artifacts(version: ModelVersion) -> Path:

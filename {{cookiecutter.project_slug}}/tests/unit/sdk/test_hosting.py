@@ -1,5 +1,9 @@
 """What a service learns about a user's class, and how it makes a model of it."""
 
+import importlib
+import os
+import pickle
+import sys
 from types import ModuleType
 
 import pytest
@@ -159,3 +163,78 @@ def test_a_class_that_lists_the_bulk_event_gets_it_whole():
 )
 def test_events_that_are_none_to_train_on_give_no_call(action):
     assert calls(Legacy, {"action": action, "annotations": [{"id": 1}]}) == []
+
+
+LEARNS_BY_FIT = """
+import os
+from label_studio_ml.model import LabelStudioMLBase
+
+loaded = []
+
+class Mine(LabelStudioMLBase):
+    MODEL_DIR = os.getenv("MODEL_DIR", ".")
+
+    def setup(self):
+        self.seen = os.getenv("MODEL_DIR", ".")
+        loaded.append(self.MODEL_DIR)
+
+    def fit(self, event, data, **kwargs):
+        pass
+"""
+
+
+@pytest.fixture
+def legacy(tmp_path, monkeypatch):
+    """A model class in a module file of its own."""
+    monkeypatch.delenv("MODEL_DIR", raising=False)
+    (tmp_path / "legacy_model.py").write_text(LEARNS_BY_FIT)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("legacy_model").Mine
+    del sys.modules["legacy_model"]
+
+
+def test_a_legacy_module_run_anew_has_globals_and_a_model_dir_of_its_own(
+    legacy, tmp_path
+):
+    made = []
+    for version in ("v1", "v2"):
+        with hosting.run_anew(legacy, model_dir=tmp_path / version) as kind:
+            made.append(kind())
+    first, second = made
+    folders = [str(tmp_path / "v1"), str(tmp_path / "v2")]
+    assert folders == [first.MODEL_DIR, second.MODEL_DIR]
+    assert [first.seen, second.seen] == folders
+    assert sys.modules["legacy_model"].loaded == [folders[1]]
+    assert type(first) is not type(second)
+    assert "MODEL_DIR" not in os.environ
+
+
+def test_a_model_dir_the_operator_set_is_kept(legacy, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_DIR", "/data/models")
+    with hosting.run_anew(legacy, model_dir=tmp_path) as kind:
+        assert kind.MODEL_DIR == "/data/models"
+    assert os.environ["MODEL_DIR"] == "/data/models"
+
+
+def test_what_the_new_module_pickles_can_be_read_again(legacy, tmp_path):
+    with hosting.run_anew(legacy, model_dir=tmp_path) as kind:
+        assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+def test_a_module_that_fails_leaves_the_one_before_in_place(legacy, tmp_path):
+    before = sys.modules["legacy_model"]
+    (tmp_path / "legacy_model.py").write_text("raise RuntimeError('broken')")
+    with (
+        pytest.raises(RuntimeError, match="broken"),
+        hosting.run_anew(legacy, model_dir=None),
+    ):
+        """Never entered."""
+    assert sys.modules["legacy_model"] is before
+
+
+@pytest.mark.parametrize(
+    ("model_class", "by_fit"),
+    [(Legacy, True), (Modern, False), (LabelStudioMLBase, False)],
+)
+def test_which_classes_learn_event_by_event(model_class, by_fit):
+    assert hosting.learns_by_fit(model_class) is by_fit
