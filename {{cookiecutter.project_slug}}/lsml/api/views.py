@@ -25,6 +25,7 @@ from lsml.labelstudio.requests import (
     VersionsRequest,
     WebhookRequest,
 )
+from lsml.labelstudio.webhooks import PROJECT_HEADER
 from lsml.observability import metrics
 from lsml.observability.requests import address_of, request_id_of
 from lsml.registry.model_class import model_class
@@ -86,7 +87,9 @@ class WebhookView(LabelStudioView):
     @extend_schema(request=schemas.WEBHOOK_REQUEST, responses=schemas.WEBHOOK)
     def post(self, request: Request) -> Response:
         digest = hashlib.sha256(request.body).hexdigest()
-        order = WebhookRequest.parse(request.data)
+        order = WebhookRequest.parse(
+            request.data, named_project=request.headers.get(PROJECT_HEADER, "")
+        )
         event = receive(
             request=order,
             body=cast("dict[str, Any]", request.data),  # else parse() had refused it

@@ -20,6 +20,7 @@ from lsml.labelstudio.failures import (
 )
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.webhooks import PROJECT_HEADER
 
 if TYPE_CHECKING:
     from lsml.labelstudio.client import LabelStudio
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-# On our webhooks: names the project where the payload does not (`send_payload` off),
-# and lets a later `connect` recognise what an earlier one left behind.
-PROJECT_HEADER = "X-Label-Studio-Project"
 TOKEN_HEADER = "X-Webhook-Token"  # noqa: S105 - a header's name
 
 

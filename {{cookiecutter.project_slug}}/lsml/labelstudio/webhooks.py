@@ -13,6 +13,10 @@ from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.reading import JsonObject, as_id, as_object, as_text
 
+# `connect` puts it on webhooks: names the project where the payload does not, and lets
+# a later `connect` recognise what an earlier one left behind.
+PROJECT_HEADER = "X-Label-Studio-Project"
+
 START_TRAINING = "START_TRAINING"
 PROJECT_UPDATED = "PROJECT_UPDATED"
 ANNOTATIONS_WRITTEN = frozenset(
@@ -42,8 +46,13 @@ class WebhookRequest:
     annotations: list[JsonObject] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, body: object) -> WebhookRequest:
+    def parse(cls, body: object, *, named_project: str = "") -> WebhookRequest:
         """Read a `/webhook` body.
+
+        Args:
+            body: decoded JSON.
+            named_project: from the header that `connect` puts on webhooks; counts
+                where the body names none.
 
         Raises:
             WireError: no JSON object, or no `action` to tell what happened.
@@ -57,7 +66,7 @@ class WebhookRequest:
         project = sent.get("project")
         return cls(
             action=action,
-            project=_project_key(project, annotations, tasks),
+            project=_project_key(project or named_project, annotations, tasks),
             project_object=(
                 cast("JsonObject", project) if isinstance(project, dict) else None
             ),
@@ -125,7 +134,7 @@ def _project_key(
     try:
         if isinstance(project, dict):
             return ProjectKey.from_project_object(cast("JsonObject", project))
-        if project is not None:
+        if project:
             return ProjectKey.parse(project)
     except WireError:
         return None  # recorded as an event of no known project

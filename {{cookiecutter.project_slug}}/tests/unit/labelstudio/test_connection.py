@@ -6,7 +6,6 @@ import pytest
 
 from lsml.labelstudio.addresses import check_address
 from lsml.labelstudio.connection import (
-    PROJECT_HEADER,
     Backend,
     connect,
     try_prediction,
@@ -16,6 +15,7 @@ from lsml.labelstudio.failures import (
     LabelStudioError,
     LocalAddressBlocked,
 )
+from lsml.labelstudio.webhooks import PROJECT_HEADER
 
 CONFIG = "<View><Text name='t' value='$t'/><Choices name='c' toName='t'/></View>"
 URL = "http://10.0.0.5:9090"

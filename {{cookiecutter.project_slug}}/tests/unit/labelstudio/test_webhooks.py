@@ -66,6 +66,18 @@ def test_a_webhook_without_payload_says_only_what_kind_of_thing_happened():
     assert event.project is None
 
 
+def test_the_header_that_connect_sets_names_the_project_of_an_empty_payload():
+    sent = recorded("without_payload")
+    event = WebhookRequest.parse(sent, named_project="3.1795433940")
+    assert event.project == ProjectKey(3, 1795433940)
+    assert WebhookRequest.parse(sent, named_project="nonsense").project is None
+
+
+def test_the_header_does_not_overrule_the_payload():
+    event = WebhookRequest.parse(recorded("annotation_created"), named_project="9.9")
+    assert event.project.labelstudio_id == 1
+
+
 def test_a_webhook_with_payload_lacks_nothing():
     assert not read("annotation_created").lacks_payload
     assert not read("start_training").lacks_payload
