@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 START: Final = "0" * 64  # what the first seal has before it
 END_OF_TRANSACTION_NUMBERS: Final = (1 << 63) - 1  # closes a generation
@@ -72,9 +72,35 @@ class RowDigest:
         return digest
 
     @property
+    def locator_digest(self) -> str:
+        """SHA-256 (hex) of the locator."""
+        return hashlib.sha256(self._locator).hexdigest()
+
+    @property
     def locator(self) -> bytes:
         """Id and first 8 bytes of the leaf of each row."""
         return bytes(self._locator)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not as it was sealed."""
+
+    row_id: int
+    how: Literal["changed", "missing", "added"]
+
+
+def differences(locator: bytes, rows: Iterable[tuple[int, bytes]]) -> list[Difference]:
+    """Compare a seal's locator with the rows found; by id."""
+    found = {row_id: row_leaf[:8] for row_id, row_leaf in rows}
+    sealed = dict(locator_entries(locator))
+    different = [
+        Difference(row_id, "changed" if row_id in found else "missing")
+        for row_id, prefix in sealed.items()
+        if found.get(row_id) != prefix
+    ]
+    different += [Difference(row_id, "added") for row_id in found.keys() - sealed]
+    return sorted(different, key=lambda difference: difference.row_id)
 
 
 def locator_entries(locator: bytes) -> Iterator[tuple[int, bytes]]:
@@ -90,14 +116,9 @@ def seal_digest(facts: dict[str, Any]) -> str:
     """SHA-256 (hex) of a seal's facts, each as decimal or hex, joined by `|`.
 
     Args:
-        facts: SEALED_FIELDS, with `locator` in place of `locator_digest` and
-            `sealed_at` as an aware datetime.
+        facts: SEALED_FIELDS; `sealed_at` in microseconds since 1970.
     """
-    values = facts | {
-        "locator_digest": hashlib.sha256(facts["locator"]).hexdigest(),
-        "sealed_at": microseconds(facts["sealed_at"]),
-    }
-    text = "|".join(str(values[name]) for name in SEALED_FIELDS)
+    text = "|".join(str(facts[name]) for name in SEALED_FIELDS)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

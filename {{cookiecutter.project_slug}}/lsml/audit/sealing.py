@@ -72,6 +72,8 @@ def seal() -> list[Seal]:
         write_as_documented()
         made = [seal for table in TABLES.values() for seal in _seal(table, sealed_at)]
     if made:
+        # A sequence takes no part in transactions: it follows only what is committed.
+        _remember(made[-1].number)
         anchors.publish(made[-1])
     return made
 
@@ -196,7 +198,8 @@ def _add_seal(
     number, previous = last or (0, chain.START)
     facts = identity | {
         "format": FORMAT,
-        "number": number + 1,
+        # Above what was ever used: a seal cut off the end leaves a gap in the numbers.
+        "number": max(number, seals_ever_made()) + 1,
         "table": table.name,
         "above_id": window.above_id,
         "from_txid": window.start[0],
@@ -207,11 +210,31 @@ def _add_seal(
         "first_id": rows.first_id,
         "last_id": rows.last_id,
         "rows_digest": rows.rows_digest,
-        "locator": rows.locator,
         "previous_digest": previous,
-        "sealed_at": sealed_at,
     }
-    return Seal.objects.create(**facts, digest=chain.seal_digest(facts))
+    digest = chain.seal_digest(
+        facts
+        | {
+            "locator_digest": rows.locator_digest,
+            "sealed_at": chain.microseconds(sealed_at),
+        }
+    )
+    return Seal.objects.create(
+        **facts, locator=rows.locator, sealed_at=sealed_at, digest=digest
+    )
+
+
+def seals_ever_made() -> int:
+    """The highest number a seal was given, even if the seal is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT last_value, is_called FROM audit_seal_number_seq")
+        number, used = cursor.fetchone()
+        return int(number) if used else 0
+
+
+def _remember(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('audit_seal_number_seq', %s)", [number])
 
 
 def _system_identifier() -> int:

@@ -15,6 +15,7 @@ ALTER TABLE {table} ENABLE ALWAYS TRIGGER no_truncate;
 """
 DROPPED = "audit_droppedpartition"
 SEALED = f"""
+CREATE SEQUENCE audit_seal_number_seq OWNED BY audit_seal.number;
 ALTER SEQUENCE {DROPPED}_id_seq OWNED BY {DROPPED}.id;
 ALTER TABLE {DROPPED} ADD COLUMN txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint;
 CREATE INDEX {DROPPED}_txid ON {DROPPED} USING brin (txid) WITH (autosummarize = on);

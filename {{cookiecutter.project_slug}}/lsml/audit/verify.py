@@ -1,0 +1,329 @@
+"""Checks rows against seals and the chain against itself: `manage.py audit verify`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.models import BinaryField, F, Func, Sum
+from django.utils import timezone
+
+from lsml.audit import anchors, chain
+from lsml.audit.fields import first_id_at
+from lsml.audit.models import DroppedPartition, Seal
+from lsml.audit.sealing import (
+    Window,
+    finished_up_to,
+    leaves,
+    seals_ever_made,
+    write_as_documented,
+)
+from lsml.audit.tables import FORMAT, TABLES
+
+UNSEALED_TOO_LONG: Final = timedelta(minutes=10)
+_BATCH_ROWS: Final = 50_000  # rows of one query
+_NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was sealed."""
+
+    sentence: str
+    table: str = ""
+    row_id: int | None = None
+    seal: int | None = None
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(slots=True)
+class Report:
+    """What a verification found; filled while it runs."""
+
+    rows: int = 0
+    seals: int = 0
+    dropped_rows: int = 0  # of partitions that retention removed
+    unsealed_rows: int = 0  # still to be sealed
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+def rows_to_verify(since: datetime | None = None) -> int:
+    """How many sealed rows there are to check, for a progress bar."""
+    seals = (
+        Seal.objects.all()
+        if since is None
+        else Seal.objects.filter(sealed_at__gte=since)
+    )
+    return seals.aggregate(rows=Sum("row_count"))["rows"] or 0
+
+
+def verify(
+    *,
+    since: datetime | None = None,
+    anchored: Iterable[tuple[int, str]] | None = None,
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Report:
+    """Check everything sealed since a moment; memory stays bounded.
+
+    Args:
+        since: check seals made from then on; None = all.
+        anchored: number and digest of seals as told outside; None = what AUDIT_ANCHOR
+            can be asked for.
+        progress: is told how many rows were checked since it was last told.
+    """
+    report = Report()
+    ever = seals_ever_made()  # before the seals are read: more may come meanwhile
+    with transaction.atomic():
+        write_as_documented()
+        _Verification(report, progress).run(since)
+    highest = Seal.objects.order_by("-number").values_list("number", flat=True).first()
+    if ever > (highest or 0):
+        report.findings.append(_seal_missing((highest or 0) + 1))
+    _check_anchors(report, anchors.told() if anchored is None else anchored)
+    return report
+
+
+class _Verification:
+    def __init__(self, report: Report, progress: Callable[[int], object]) -> None:
+        self.report = report
+        self.progress = progress
+        self.waiting: dict[str, list[Seal]] = defaultdict(list)
+        self.last: dict[str, Seal] = {}  # of each table, in the order of the chain
+        self.dropped = {
+            table: list(
+                DroppedPartition.objects.filter(table=table).values_list(
+                    "from_id", "until_id"
+                )
+            )
+            for table in TABLES
+        }
+
+    def run(self, since: datetime | None) -> None:
+        """Go through the chain; rows are read when enough seals came together."""
+        self.from_the_start = since is None
+        previous: Seal | None = None
+        for seal in _seals(since):
+            self._check_seal(seal, previous)
+            self._check_rows_soon(seal)
+            previous = seal
+        for table in TABLES:
+            self._check_waiting(table)
+            self._check_unsealed(table)
+
+    def _check_seal(self, seal: Seal, previous: Seal | None) -> None:
+        number = seal.number
+        self.report.seals += 1
+        if (
+            seal.table not in TABLES
+            or seal.format != FORMAT
+            or (chain.seal_digest(_facts(seal)) != seal.digest)
+        ):
+            self._find(f"Seal {number} was changed.", seal)
+        if previous and number != previous.number + 1:
+            self.report.findings.append(_seal_missing(previous.number + 1))
+        elif previous and seal.previous_digest != previous.digest:
+            self._find(f"Seal {number} does not follow seal {previous.number}.", seal)
+        elif previous is None and (number == 1) != (
+            seal.previous_digest == chain.START
+        ):
+            self._find(f"Seal {number} is not the first of its chain.", seal)
+
+    def _check_rows_soon(self, seal: Seal) -> None:
+        """Neighbours share a query; another generation or a closing seal does not."""
+        if seal.table not in TABLES:
+            return
+        before = self.last.get(seal.table)
+        if (before or self.from_the_start) and not _follows(before, seal):
+            self._find(
+                f"Before seal {seal.number}, rows of {seal.table} are in no seal.", seal
+            )
+        self.last[seal.table] = seal
+        waiting = self.waiting[seal.table]
+        if waiting and (
+            not _shares_query(waiting[-1], seal)
+            or sum(one.row_count for one in waiting) + seal.row_count > _BATCH_ROWS
+        ):
+            self._check_waiting(seal.table)
+        self.waiting[seal.table].append(seal)
+
+    def _check_waiting(self, table: str) -> None:
+        seals = self.waiting.pop(table, [])
+        if not seals:
+            return
+        window = replace(_window(seals[0]), end=_window(seals[-1]).end)
+        rows = _by_seal(leaves(TABLES[table], window.condition), seals)
+        for seal, its_rows in zip(seals, rows, strict=True):
+            self._check_rows(seal, its_rows)
+
+    def _check_rows(self, seal: Seal, rows: list[tuple[int, bytes]]) -> None:
+        found = chain.RowDigest()
+        found.feed(rows)
+        self.report.rows += found.count
+        self.progress(seal.row_count)
+        if found.rows_digest == seal.rows_digest and found.count == seal.row_count:
+            return
+        locator = Seal.objects.values_list("locator", flat=True).get(pk=seal.number)
+        different = chain.differences(bytes(locator), rows)
+        gone = [
+            one
+            for one in different
+            if one.how == "missing" and self._was_dropped(seal.table, one.row_id)
+        ]
+        self.report.dropped_rows += len(gone)
+        named = [one for one in different if one not in gone] if gone else different
+        for one in named[:_NAMED_ROWS_MAX]:
+            self._find(
+                f"Row {one.row_id} of {seal.table} was {_HOW[one.how]}"
+                f" (seal {seal.number}).",
+                seal,
+                one.row_id,
+            )
+        if len(named) > _NAMED_ROWS_MAX:
+            more = len(named) - _NAMED_ROWS_MAX
+            self._find(f"… and {more} more rows of seal {seal.number}.", seal)
+        if not different:
+            self._find(
+                f"Rows {seal.first_id} to {seal.last_id} of {seal.table} do not match"
+                f" seal {seal.number}.",
+                seal,
+            )
+
+    def _check_unsealed(self, table: str) -> None:
+        """Rows no seal covers though their transactions ended long ago."""
+        last = Seal.objects.filter(table=table).order_by("-number").first()
+        start = (0, 0) if last is None else (last.until_txid, last.until_id)
+        floor = 0 if last is None else last.above_id
+        if last and last.until_txid == chain.END_OF_TRANSACTION_NUMBERS:
+            start, floor = (0, 0), last.until_id - 1
+        window = Window(start, (finished_up_to(), 0), above_id=floor)
+        old = first_id_at(timezone.now() - UNSEALED_TOO_LONG)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*), count(*) FILTER (WHERE id < {old}), min(id)"
+                f" FROM {table} WHERE {window.condition}"
+            )
+            number, overdue, first = cursor.fetchone()
+        self.report.unsealed_rows += number
+        if overdue:
+            self.report.findings.append(
+                Finding(
+                    f"{overdue} rows of {table}, from {first} on, are in no seal though"
+                    " they are older than ten minutes: the sealer stands still, or the"
+                    " last seals were removed.",
+                    table,
+                    first,
+                )
+            )
+
+    def _was_dropped(self, table: str, row_id: int) -> bool:
+        return any(low <= row_id < high for low, high in self.dropped[table])
+
+    def _find(self, sentence: str, seal: Seal, row_id: int | None = None) -> None:
+        self.report.findings.append(Finding(sentence, seal.table, row_id, seal.number))
+
+
+_HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
+
+
+def _seals(since: datetime | None) -> Iterator[Seal]:
+    """In the order of the chain, without their locators."""
+    seals = Seal.objects.defer("locator").annotate(
+        locator_digest=Func(F("locator"), function="sha256", output_field=BinaryField())
+    )
+    number = 0
+    if since is not None:
+        first = Seal.objects.filter(sealed_at__gte=since).order_by("number").first()
+        if first is None:
+            return
+        number = first.number - 1
+    while batch := list(seals.filter(number__gt=number).order_by("number")[:1000]):
+        yield from batch
+        number = batch[-1].number
+
+
+def _facts(seal: Any) -> dict[str, Any]:
+    facts = {name: getattr(seal, name, None) for name in chain.SEALED_FIELDS}
+    return facts | {
+        "locator_digest": bytes(seal.locator_digest).hex(),
+        "sealed_at": chain.microseconds(seal.sealed_at),
+    }
+
+
+def _window(seal: Seal) -> Window:
+    window = Window(
+        (seal.from_txid, seal.from_id),
+        (seal.until_txid, seal.until_id),
+        above_id=seal.above_id,
+    )
+    generation = Seal.objects.filter(table=seal.table, generation=seal.generation)
+    closing = generation.filter(until_txid=chain.END_OF_TRANSACTION_NUMBERS).first()
+    if closing is None:
+        return window
+    highest = (
+        generation.exclude(pk=closing.pk)
+        .order_by("-last_id")
+        .values_list("last_id", flat=True)
+        .first()
+    ) or 0
+    if seal.pk == closing.pk:
+        up_to = seal.until_id - 1
+        return replace(window, up_to_id=up_to, closing_from_id=highest)
+    return replace(window, up_to_id=highest)
+
+
+def _follows(before: Seal | None, seal: Seal) -> bool:
+    """Whether no row can lie between two seals of a table."""
+    start = (seal.from_txid, seal.from_id)
+    if before is None:
+        return start == (0, 0) and seal.above_id == 0
+    if before.until_txid == chain.END_OF_TRANSACTION_NUMBERS:
+        return start == (0, 0) and seal.above_id == before.until_id - 1
+    same = (before.generation, before.above_id) == (seal.generation, seal.above_id)
+    return same and start == (before.until_txid, before.until_id)
+
+
+def _shares_query(before: Seal, seal: Seal) -> bool:
+    return _follows(before, seal) and chain.END_OF_TRANSACTION_NUMBERS not in (
+        before.until_txid,
+        seal.until_txid,
+    )
+
+
+def _by_seal(
+    batches: Iterator[list[tuple[int, int, bytes]]], seals: list[Seal]
+) -> Iterator[list[tuple[int, bytes]]]:
+    """Deal the rows, which come in order, to the seals they belong to."""
+    rows = [row for batch in batches for row in batch]
+    start = 0
+    for seal in seals[:-1]:
+        end, until = start, (seal.until_txid, seal.until_id)
+        while end < len(rows) and (rows[end][1], rows[end][0]) < until:
+            end += 1
+        yield [(row[0], row[2]) for row in rows[start:end]]
+        start = end
+    yield [(row[0], row[2]) for row in rows[start:]]
+
+
+def _seal_missing(number: int) -> Finding:
+    return Finding(f"Seal {number} is missing.", seal=number)
+
+
+def _check_anchors(report: Report, anchored: Iterable[tuple[int, str]]) -> None:
+    digests = Seal.objects.values_list("digest", flat=True)
+    for number, digest in anchored:
+        if digests.filter(pk=number).first() != digest:
+            report.findings.append(
+                Finding(
+                    f"Seal {number} is not the one that was anchored outside.",
+                    seal=number,
+                )
+            )
