@@ -5,13 +5,15 @@ The large tables are partitioned by month (see migrations/0001) and carry a colu
 this file, are the exception: they are kept up to date.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Max, Q
+from django.utils import timezone
 
-from lsml.audit.fields import TimeOrderedId, first_id_at
+from lsml.audit.fields import SEQUENCE_BITS, TimeOrderedId, first_id_at
 
 
 class AuditQuerySet(models.QuerySet["AuditRow"]):
@@ -29,9 +31,63 @@ class AuditQuerySet(models.QuerySet["AuditRow"]):
         """Rows of one project, by the registry's key."""
         return self.filter(project_id=project_id)
 
+    def for_task(self, task_id: int) -> Self:
+        """Rows about one task, by Label Studio's id."""
+        return self.filter(task_id=task_id)
+
+    def of_request(self, request_id: str) -> Self:
+        """Rows that one HTTP request, or one run, left behind."""
+        return self.filter(request_id=request_id)
+
     def newest_first(self) -> Self:
         """By id, which is by time."""
         return self.order_by("-pk")
+
+    def older_than(self, row_id: int) -> Self:
+        """What a page that ends with `row_id`, newest first, goes on with."""
+        return self.filter(pk__lt=row_id)
+
+
+class PredictionQuerySet(AuditQuerySet):
+    """Reads of predictions."""
+
+    def with_facts(
+        self,
+        *,
+        project_id: int | None = None,
+        model_version: str | None = None,
+        outcome: str | None = None,
+        kind: str | None = None,
+    ) -> Self:
+        """Rows that agree in all facts given.
+
+        The hourly counts know between which hours such rows lie; without that, a
+        version that fell out of use would be sought through all that came after it.
+        """
+        facts = {
+            name: value
+            for name, value in (
+                ("project_id", project_id),
+                ("model_version", model_version),
+                ("outcome", outcome),
+                ("kind", kind),
+            )
+            if value is not None
+        }
+        rows = self.filter(**facts)
+        latest = PredictionHour.objects.filter(**facts).aggregate(at=Max("hour"))["at"]
+        long_ago = timezone.now() - timedelta(hours=3)
+        if facts and latest and latest < long_ago and _counts_are_current():
+            rows = rows.before(latest + timedelta(hours=2))
+        return rows
+
+
+def _counts_are_current() -> bool:
+    """Whether all but the last minute's predictions are sealed, hence counted."""
+    seals = Seal.objects.filter(table="audit_prediction").order_by("-number")
+    sealed = seals.values_list("last_id", flat=True).first() or 0
+    newest = Prediction.objects.newest_first().values_list("pk", flat=True).first() or 0
+    return newest - sealed <= 60_000 << SEQUENCE_BITS
 
 
 class AuditRow(models.Model):
@@ -42,8 +98,6 @@ class AuditRow(models.Model):
     # The registry's key, not Label Studio's id and no foreign key: partitions are
     # dropped without asking other tables. Null = the row belongs to no project.
     project_id = models.BigIntegerField(null=True)
-
-    objects = AuditQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -80,8 +134,14 @@ class Prediction(AuditRow):
     batch_size = models.PositiveIntegerField()  # tasks of that request
     error = models.TextField(blank=True)  # a sentence; secrets masked
 
+    objects = PredictionQuerySet.as_manager()
+
     class Meta:
         indexes = [
+            # Few rows, so it costs nothing; the admin asks for them by themselves.
+            models.Index(
+                fields=["-id"], condition=Q(outcome="error"), name="prediction_errors"
+            ),
             models.Index(fields=["task_id", "-id"], name="prediction_by_task"),
             models.Index(
                 fields=["project_id", "model_version", "-id"],
@@ -106,6 +166,8 @@ class WebhookEvent(AuditRow):
     annotation_ids = ArrayField(models.BigIntegerField(), default=list)
     payload = models.JSONField()  # the body; secrets masked
     digest = models.CharField(max_length=64)  # SHA-256 of the body as received
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -136,6 +198,8 @@ class Action(AuditRow):
     target = models.CharField(max_length=200)  # what it was done to: "version v3"
     reason = models.TextField(blank=True)  # the person's words
     detail = models.JSONField(default=dict)  # facts of this verb; secrets masked
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         indexes = [

@@ -161,6 +161,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             "prediction",
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(outcome="error"),
+                name="prediction_errors",
+            ),
+        ),
+        migrations.AddIndex(
+            "prediction",
             models.Index(fields=["task_id", "-id"], name="prediction_by_task"),
         ),
         migrations.AddIndex(

@@ -1,0 +1,60 @@
+"""Searches keep to the indexes, and find what they should."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from lsml.audit import partitions, sealing
+from lsml.audit.models import Prediction
+from tests.db.audit.rows import as_superuser, generate, predict
+
+DAY_MS = 24 * 3_600_000
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def versions(rows):
+    return [row.model_version for row in rows]
+
+
+def test_facts_are_combined():
+    predict(model_version="v1", project_id=1, outcome="error")
+    predict(model_version="v1", project_id=2)
+    predict(model_version="v2", project_id=1)
+    rows = Prediction.objects
+    assert versions(rows.with_facts(project_id=1).newest_first()) == ["v2", "v1"]
+    assert rows.with_facts(model_version="v1", outcome="error").count() == 1
+    assert rows.with_facts(model_version="v1", project_id=3).count() == 0
+
+
+def test_a_version_long_out_of_use_is_sought_where_it_was_used():
+    long_ago = timezone.now() - timedelta(days=1)
+    predict(model_version="v0", created_at=long_ago)
+    as_superuser(f"UPDATE audit_prediction SET id = id - ({DAY_MS}::bigint << 12)")
+    sealing.seal()
+    predict(3)
+    sealing.seal()
+    rows = Prediction.objects.with_facts(model_version="v0")
+    assert "<" in str(rows.query)  # bounded by id
+    assert versions(rows) == ["v0"]
+
+
+def test_a_sealer_that_stands_still_hides_no_row():
+    long_ago = timezone.now() - timedelta(days=1)
+    predict(model_version="v0", created_at=long_ago)
+    as_superuser(f"UPDATE audit_prediction SET id = id - ({DAY_MS}::bigint << 12)")
+    sealing.seal()
+    predict(model_version="v0")  # served again, and not counted yet
+    assert Prediction.objects.with_facts(model_version="v0").count() == 2
+
+
+def test_pages_follow_by_id():
+    first, second, third = predict(3)
+    page = Prediction.objects.older_than(third.pk).newest_first()
+    assert [row.pk for row in page] == [second.pk, first.pk]
+
+
+def test_the_number_of_rows_is_estimated():
+    generate(500)
+    partitions.analyze()
+    assert partitions.estimated_count("audit_prediction") == 500
