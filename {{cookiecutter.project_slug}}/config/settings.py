@@ -3,6 +3,7 @@
 Grouped by who reads them. Every variable is described in `.env.example`.
 """
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -252,11 +253,14 @@ ARTIFACT_STORAGE = env.str(
 ARTIFACT_CACHE_DIR = Path(
     env.str("ARTIFACT_CACHE_DIR", default=str(DATA_DIR / "artifact-cache"))
 )
+# Before `collectstatic`, as in `make dev`, files are served from where they lie.
+_collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
+WHITENOISE_USE_FINDERS = not _collected
 STORAGES = {
     "artifacts": storage_from_url(ARTIFACT_STORAGE),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if STATIC_ROOT.exists()
+        if _collected
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
