@@ -233,10 +233,16 @@ AUDIT_RETENTION_DAYS = {
 # --- Training: lsml/training ---
 TRAINING_MAX_ATTEMPTS = env.int("TRAINING_MAX_ATTEMPTS", default=3)
 TRAINING_LEASE_S = env.float("TRAINING_LEASE_S", default=12.0)
-TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT", default=0)  # 0 = none
+# A day, so that a training that hangs does not hang for ever; 0 = none.
+TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT", default=86_400)
 TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)  # 0 = none
 TRAINING_CANCEL_GRACE_S = env.float("TRAINING_CANCEL_GRACE_S", default=10.0)
 TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
+# How long a worker trains on, or waits, while the database does not answer.
+TRAINING_OUTAGE_S = env.float("TRAINING_OUTAGE_S", default=300.0)
+# One process with the model's code loaded waits for the next run: it starts at once,
+# at the price of that process's memory.
+TRAINING_SPARE = env.bool("TRAINING_SPARE", default=True)
 
 # --- Label Studio: what sync and webhooks without payload ask ---
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")

@@ -16,7 +16,7 @@ class InboxEntry(models.Model):
 
     event_id = models.BigIntegerField(primary_key=True)  # audit.WebhookEvent
     project = models.ForeignKey(Project, models.PROTECT, related_name="inbox")
-    action = models.CharField(max_length=100)
+    action = models.CharField(max_length=128)
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)  # how many it brings
     applied_at = models.DateTimeField(null=True)  # the dataset has it
@@ -118,15 +118,21 @@ class TrainingAttempt(models.Model):
     )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
-    artifact_key = models.CharField(
-        max_length=500, blank=True
-    )  # removed unless it succeeds
+    # Where its artifact goes; emptied once nothing can be there any more.
+    artifact_key = models.CharField(max_length=500, blank=True)
     log = models.TextField(blank=True)  # what the training printed; the end, bounded
     error = models.TextField(blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "number"], name="attempt_once")
+        ]
+        indexes = [
+            models.Index(  # the sweeper: artifacts of dead attempts
+                fields=["finished_at"],
+                condition=~Q(artifact_key="") & ~Q(outcome="succeeded"),
+                name="attempt_to_tidy",
+            )
         ]
 
     def __str__(self) -> str:
@@ -138,6 +144,10 @@ class RunEvent(models.Model):
 
     run = models.ForeignKey(TrainingRun, models.PROTECT, related_name="events")
     event_id = models.BigIntegerField(db_index=True)  # audit.WebhookEvent
+    # As the inbox entry had them, so that a failed run can give it back.
+    action = models.CharField(max_length=128)
+    received_at = models.DateTimeField()
+    annotations = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

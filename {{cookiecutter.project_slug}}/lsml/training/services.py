@@ -10,6 +10,9 @@ from lsml.audit.services import Origin
 from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.training.doorbell import ATTEND, ring
 from lsml.training.inbox import accept
+from lsml.training.runs import request_cancel, retry_run, start_run
+
+__all__ = ["receive", "request_cancel", "retry_run", "start_run"]
 
 
 def receive(

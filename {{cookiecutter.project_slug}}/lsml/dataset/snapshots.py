@@ -1,0 +1,104 @@
+"""Reads the dataset for one training, and writes down exactly what was read."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from label_studio_ml.training import AnnotatedTask
+from lsml.dataset.models import Annotation, Snapshot
+from lsml.registry.models import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a run trains on, and the record of it."""
+
+    tasks: list[AnnotatedTask]
+    snapshot: Snapshot
+
+
+def take_snapshot(project: Project) -> Material:
+    """Read what may be trained on now; call inside `writing`, so that nothing moves.
+
+    Runs that see the same annotations in the same state share one snapshot.
+    """
+    rows = list(
+        Annotation.objects.filter(project=project).trainable().order_by("annotation_id")
+    )
+    tasks = _annotated_tasks(project, rows)
+    snapshot, _ = Snapshot.objects.get_or_create(
+        project=project,
+        digest=_digest(rows),
+        defaults={
+            "annotation_ids": [row.annotation_id for row in rows],
+            "annotation_updates": [row.updated_at for row in rows],
+            "task_count": len(tasks),
+            "label_counts": _label_counts(rows),
+            "created_at": timezone.now(),
+        },
+    )
+    return Material(tasks=tasks, snapshot=snapshot)
+
+
+def _annotated_tasks(
+    project: Project, rows: Iterable[Annotation]
+) -> list[AnnotatedTask]:
+    by_task: dict[int, list[Annotation]] = defaultdict(list)
+    for row in sorted(rows, key=lambda each: each.updated_at):  # oldest first
+        if row.task_id is not None:
+            by_task[row.task_id].append(row)
+    return [
+        AnnotatedTask(
+            id=task.task_id,
+            data=task.data,
+            meta=task.meta,
+            annotations=[_as_sent(row) for row in by_task[task.task_id]],
+        )
+        for task in project.tasks.filter(
+            task_id__in=list(by_task), deleted_at__isnull=True
+        ).order_by("task_id")
+    ]
+
+
+def _as_sent(row: Annotation) -> dict[str, Any]:
+    return {
+        "id": row.annotation_id,
+        "task": row.task_id,
+        "result": row.result,
+        "was_cancelled": row.was_cancelled,
+        "ground_truth": row.ground_truth,
+        "completed_by": row.completed_by,
+        "lead_time": row.lead_time,
+        "parent_prediction": row.parent_prediction,
+        "created_at": row.created_at and row.created_at.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+    }
+
+
+def _digest(rows: Iterable[Annotation]) -> str:
+    lines = (f"{row.annotation_id} {row.updated_at.timestamp():.6f}\n" for row in rows)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _label_counts(rows: Iterable[Annotation]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(set(_labels(row.result)))  # annotations that use it, not regions
+    return dict(counts.most_common())
+
+
+def _labels(regions: list[Any]) -> Iterator[str]:
+    """Label Studio keeps a region's labels under its type: `choices`, `labels`, …."""
+    for region in regions:
+        if not isinstance(region, dict) or not isinstance(region.get("value"), dict):
+            continue
+        named = region["value"].get(region.get("type"))
+        for label in named if isinstance(named, list) else []:
+            if isinstance(label, str):
+                yield label
+            elif isinstance(label, list):  # taxonomy: a path
+                yield " / ".join(map(str, label))

@@ -1,0 +1,61 @@
+"""`manage.py train`: start a run by hand, and see how it ends."""
+
+import getpass
+import time
+from argparse import ArgumentParser
+from typing import Any
+from uuid import uuid4
+
+from django.core.management.base import BaseCommand, CommandError
+
+from lsml.audit.services import Origin
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.models import Project
+from lsml.training.errors import TrainingError
+from lsml.training.models import TrainingRun
+from lsml.training.services import start_run
+
+_LOOK_EVERY_S = 0.5
+
+
+class Command(BaseCommand):
+    help = "Start a training run, whatever the project's policy says."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--project", type=int, required=True, help="Label Studio's number"
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="until it ends; fails if the run does"
+        )
+
+    def handle(self, *_: Any, project: int, wait: bool, **__: Any) -> None:
+        found = Project.objects.with_key(ProjectKey(project)).first()
+        if found is None:
+            raise CommandError(
+                f"Project {project} is not known here; connect it first."
+            )
+        try:
+            run = start_run(
+                project=found,
+                by=f"command ({getpass.getuser()})",
+                origin=Origin(f"train-{uuid4().hex}", "manage.py train"),
+            )
+        except TrainingError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"run {run.pk} waits for a worker")
+        if wait:
+            self._wait(run)
+
+    def _wait(self, run: TrainingRun) -> None:
+        seen = ""
+        while run.state in TrainingRun.ACTIVE:
+            time.sleep(_LOOK_EVERY_S)
+            run.refresh_from_db()
+            if run.message != seen:
+                seen = run.message
+                self.stdout.write(f"{run.state} {run.progress:4.0%} {seen}")
+        if run.state != TrainingRun.State.SUCCEEDED:
+            raise CommandError(f"run {run.pk} {run.state}: {run.error or 'no reason'}")
+        made = run.version.version if run.version else "no version"
+        self.stdout.write(f"run {run.pk} succeeded: {made}")

@@ -1,0 +1,50 @@
+"""When a project's waiting events become a run. Pure decisions: no query, no clock."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lsml.registry.models import Project
+from lsml.training.models import TrainingRun
+
+# Where annotations never pause, `debounce_s` alone would wait for ever.
+DEBOUNCE_TIMES_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in a project's inbox. Held: given back by a run, starts none."""
+
+    fresh: int = 0  # entries that are not held
+    annotations: int = 0  # that all entries bring, held ones too
+    asked: bool = False  # a fresh START_TRAINING is among them
+    oldest_at: datetime | None = None  # of the fresh ones
+    newest_at: datetime | None = None
+
+
+def due(project: Project, waiting: Waiting, *, now: datetime) -> str | None:
+    """What a run should be opened for now, or None: not yet.
+
+    START_TRAINING, from Label Studio's button or its own threshold, goes over the
+    minimum, the debounce, the quiet hours and the manual mode, but not over a pause.
+    """
+    if project.archived_at or project.training_paused or not waiting.fresh:
+        return None
+    if waiting.asked:
+        return TrainingRun.Trigger.START_TRAINING
+    if (
+        project.training_mode == Project.TrainingMode.MANUAL
+        or waiting.annotations < max(1, project.min_annotations)
+        or project.is_quiet_at(now.time())
+        or _still_moving(project, waiting, now)
+    ):
+        return None
+    return TrainingRun.Trigger.ANNOTATIONS
+
+
+def _still_moving(project: Project, waiting: Waiting, now: datetime) -> bool:
+    if not project.debounce_s or not waiting.newest_at or not waiting.oldest_at:
+        return False
+    quiet = timedelta(seconds=project.debounce_s)
+    if now - waiting.oldest_at >= DEBOUNCE_TIMES_MAX * quiet:
+        return False
+    return now - waiting.newest_at < quiet

@@ -1,0 +1,43 @@
+"""What a version was made with: whose code, which packages."""
+
+import hashlib
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+from django.conf import settings
+
+from label_studio_ml.hosting import ModelClass
+
+
+def code_revision(model_class: ModelClass) -> str:
+    """The git commit the model's file is unchanged from, else the file's SHA-256."""
+    source = sys.modules[model_class.__module__].__file__
+    if source is None:
+        return ""
+    commit = _git("rev-parse", "HEAD")
+    if commit and _git("status", "--porcelain", "--", source) == "":
+        return f"git:{commit}"
+    return f"sha256:{hashlib.sha256(Path(source).read_bytes()).hexdigest()}"
+
+
+def installed_packages() -> dict[str, str]:
+    """Name and version of every installed distribution, by name."""
+    found = {each.metadata["Name"]: each.version for each in distributions()}
+    return {name: found[name] for name in sorted(found, key=str.lower) if name}
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says, None where it is missing or this is no work tree."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed words and the model's own path
+            ["git", "-C", str(settings.BASE_DIR), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,78 @@
+"""The child's side of the pipe: JSON lines to the supervisor, few and small.
+
+A training loop may report a hundred thousand times; what is written is the newest
+state five times a second, and enough points for a plot.
+"""
+
+import os
+import threading
+import time
+from typing import Any
+
+import orjson
+
+from label_studio_ml.training import Progress
+
+_SEND_EVERY_S = 0.2
+# Of each further 500 points only every other step is kept: an early dense stretch, a
+# whole curve, and a number of rows that grows with the logarithm of the steps.
+_POINTS_PER_STRIDE = 500
+
+
+class Reporter:
+    """Sends what happens in this process to the one that supervises it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._newest: Progress | None = None
+        self._points: list[tuple[int, float, float, dict[str, float]]] = []
+        self._step = 0
+        self._stride = 1
+        self._kept = 0
+        self._sent_at = 0.0
+
+    def start(self) -> None:
+        """Send what is left over, even while the training reports nothing more."""
+        threading.Thread(target=self._send_leftovers, daemon=True).start()
+
+    def send(self, kind: str, **facts: Any) -> None:
+        """Write one message, whole."""
+        line = orjson.dumps({"kind": kind, **facts}, option=orjson.OPT_SERIALIZE_NUMPY)
+        view = memoryview(line + b"\n")
+        with self._lock:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def progress(self, progress: Progress) -> None:
+        """Take one report; at most five a second are sent."""
+        now = time.time()
+        self._newest = progress
+        self._step += 1
+        if progress.metrics and self._step % self._stride == 0:
+            self._points.append((self._step, now, progress.fraction, progress.metrics))
+            self._kept += 1
+            if self._kept % _POINTS_PER_STRIDE == 0:
+                self._stride *= 2
+        if now - self._sent_at >= _SEND_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was taken and not sent."""
+        progress, self._newest = self._newest, None
+        if progress is None:
+            return
+        self._sent_at = time.time()
+        points, self._points = self._points, []
+        self.send(
+            "progress",
+            fraction=progress.fraction,
+            message=progress.message,
+            metrics=progress.metrics,
+            points=points,
+        )
+
+    def _send_leftovers(self) -> None:
+        while True:
+            time.sleep(_SEND_EVERY_S)
+            self.flush()

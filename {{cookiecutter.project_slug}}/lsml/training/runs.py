@@ -1,0 +1,137 @@
+"""Runs from the outside: opened, asked to stop, tried again. Each deed is recorded."""
+
+from functools import partial
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from lsml.audit.services import Origin, record_action
+from lsml.dataset.services import writing
+from lsml.registry.models import Project
+from lsml.training.doorbell import TRAIN, ring
+from lsml.training.errors import AlreadyTraining, IllegalMove, NotTrainable
+from lsml.training.intake import give_back
+from lsml.training.models import TrainingRun
+from lsml.training.states import State, move
+
+# A doorbell of a queued run is dropped unread after so long, and rung again: workers
+# that were all busy find one message per run, not hundreds.
+RING_AGAIN_S = 15.0
+
+
+def open_run(*, project: Project, trigger: str, asked_by: str) -> TrainingRun:
+    """Queue a run; the worker is told after the commit.
+
+    Raises:
+        AlreadyTraining: The project has an active one.
+    """
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            run = TrainingRun.objects.create(
+                project=project,
+                trigger=trigger,
+                asked_by=asked_by[:200],
+                created_at=now,
+                dispatched_at=now,
+            )
+    except IntegrityError:
+        active = TrainingRun.objects.filter(
+            project=project, state__in=TrainingRun.ACTIVE
+        ).first()
+        raise AlreadyTraining(active or "The project's run") from None
+    transaction.on_commit(partial(ring, TRAIN, run.pk, expires=RING_AGAIN_S))
+    return run
+
+
+def start_run(*, project: Project, by: str, origin: Origin) -> TrainingRun:
+    """Open a run because a person wants one, whatever the policy says.
+
+    Raises:
+        NotTrainable: The project is archived.
+        AlreadyTraining: It has an active run.
+    """
+    return _start(project, TrainingRun.Trigger.PERSON, by, origin, "training started")
+
+
+def retry_run(*, run: TrainingRun, by: str, origin: Origin) -> TrainingRun:
+    """Open a new run for the events a failed or cancelled one gave back.
+
+    Raises:
+        IllegalMove: The run is active, or succeeded.
+        NotTrainable: The project is archived.
+        AlreadyTraining: Another run is active.
+    """
+    if run.state not in {State.FAILED, State.CANCELLED}:
+        raise IllegalMove(run, "a new attempt")
+    return _start(
+        run.project,
+        TrainingRun.Trigger.RETRY,
+        by,
+        origin,
+        "training retried",
+        retried_run=run.pk,
+    )
+
+
+def _start(
+    project: Project,
+    trigger: str,
+    by: str,
+    origin: Origin,
+    verb: str,
+    **detail: int,
+) -> TrainingRun:
+    if project.archived_at is not None:
+        raise NotTrainable(f"{project} is archived; nothing trains it any more.")
+    with transaction.atomic():
+        run = open_run(project=project, trigger=trigger, asked_by=by)
+        record_action(
+            origin=origin,
+            at=run.created_at,
+            actor=by,
+            verb=verb,
+            target=f"run {run.pk}",
+            project_id=project.pk,
+            detail={"run": run.pk, **detail},
+        )
+    return run
+
+
+def request_cancel(*, run: TrainingRun, by: str, reason: str, origin: Origin) -> None:
+    """Stop a run: at once while it waits, soon while it trains.
+
+    The training code sees it at its next `run.progress`; after
+    TRAINING_CANCEL_GRACE_S it is ended by force. Asking again changes nothing.
+
+    Raises:
+        IllegalMove: The run is finished.
+    """
+    with writing(run.project_id):
+        fresh = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
+        if fresh.state not in TrainingRun.ACTIVE:
+            raise IllegalMove(fresh, State.CANCELLED)
+        if fresh.cancel_requested_at is not None:
+            return
+        now = timezone.now()
+        asked = {
+            "cancel_requested_at": now,
+            "cancel_requested_by": by[:200],
+            "cancel_reason": reason,
+        }
+        if fresh.state == State.RUNNING:
+            TrainingRun.objects.filter(pk=run.pk).update(**asked)
+        else:
+            move(fresh, State.CANCELLED, finished_at=now, **asked)
+            give_back(fresh)
+        record_action(
+            origin=origin,
+            at=now,
+            actor=by,
+            verb="training cancelled",
+            target=f"run {run.pk}",
+            project_id=run.project_id,
+            reason=reason,
+            detail={"run": run.pk, "was": fresh.state},
+        )
+    run.refresh_from_db()

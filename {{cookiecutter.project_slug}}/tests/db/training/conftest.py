@@ -1,0 +1,148 @@
+"""Trainings in their real processes, on the test database, without a broker."""
+
+import itertools
+
+import pytest
+from django.db import connection
+
+from lsml.audit.services import Origin, digest_of
+from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.registry.models import Project
+from lsml.registry.storage_url import storage_from_url
+from lsml.training import attending, doorbell
+from lsml.training.childprocess import nursery
+from lsml.training.lease import claim
+from lsml.training.models import TrainingRun
+from lsml.training.services import receive
+from lsml.training.supervisor import Supervisor, stopping
+
+ORIGIN = Origin(request_id="test-request", client="tests")
+PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
+
+
+@pytest.fixture(autouse=True)
+def rings(monkeypatch):
+    """Collect what would be sent to the broker."""
+    sent = []
+
+    def send_task(name, args, **_):
+        sent.append((name, *args))
+
+    monkeypatch.setattr(doorbell.current_app, "send_task", send_task)
+    doorbell.mend()
+    return sent
+
+
+class LabelStudio:
+    """Sends events as Label Studio does."""
+
+    def __init__(self):
+        self.seconds = itertools.count()
+
+    def send(self, action, **body):
+        body = {"action": action, "project": PROJECT, **body}
+        return receive(
+            request=WebhookRequest.parse(body),
+            body=body,
+            digest=digest_of(body),
+            origin=ORIGIN,
+        )
+
+    def now(self):
+        second = next(self.seconds)
+        return f"2026-11-23T12:{second // 60:02}:{second % 60:02}Z"
+
+    def annotation(self, number, *, task=None, choice="Positive", **changes):
+        return {
+            "id": number,
+            "task": task or 1000 + number,
+            "result": [
+                {
+                    "from_name": "sentiment",
+                    "to_name": "text",
+                    "type": "choices",
+                    "value": {"choices": [choice]},
+                }
+            ],
+            "was_cancelled": False,
+            "updated_at": self.now(),
+            **changes,
+        }
+
+    def annotate(self, number, action="ANNOTATION_CREATED", **changes):
+        annotation = self.annotation(number, **changes)
+        return self.send(
+            action,
+            annotation=annotation,
+            task={
+                "id": annotation["task"],
+                "data": {"text": f"text {number}"},
+                "updated_at": self.now(),
+            },
+        )
+
+    @property
+    def project(self):
+        return Project.objects.get(labelstudio_id=7)
+
+
+@pytest.fixture
+def studio():
+    return LabelStudio()
+
+
+class Worker:
+    """Does in this process what the two Celery tasks do."""
+
+    def __init__(self, monkeypatch):
+        self._monkeypatch = monkeypatch
+
+    def serve(self, model, **environment):
+        name = f"tests.models.learning.{model}"
+        self._monkeypatch.setenv("MODEL_CLASS", name)
+        for key, value in environment.items():
+            self._monkeypatch.setenv(key, value)
+        self._monkeypatch.setattr(attending, "_model_learns", lambda: True)
+
+    def attend(self):
+        return [
+            run
+            for project in Project.objects.all()
+            if (run := attending.attend_to(project.pk))
+        ]
+
+    def begin(self):
+        """Claim the queued run; None where there is none."""
+        queued = TrainingRun.objects.filter(state="queued").first()
+        return Supervisor(*claim(queued.pk)) if queued else None
+
+    def train(self):
+        """Attend, and carry what was opened to its end."""
+        self.attend()
+        supervisor = self.begin()
+        supervisor.carry()
+        return TrainingRun.objects.select_related("version").get(pk=supervisor.run.pk)
+
+
+@pytest.fixture
+def worker(transactional_db, monkeypatch, settings, tmp_path):
+    settings.TRAINING_SPARE = False
+    settings.DATA_DIR = tmp_path
+    settings.ARTIFACT_CACHE_DIR = tmp_path / "cache"
+    kept = (tmp_path / "kept").as_uri()
+    settings.STORAGES = settings.STORAGES | {"artifacts": storage_from_url(kept)}
+    database = connection.settings_dict
+    monkeypatch.setenv(
+        "DATABASE_URL",
+        f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}"
+        f"?host={database['HOST'] or database['OPTIONS'].get('host')}"
+        f"&port={database['PORT'] or 5432}",
+    )
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "config.settings")
+    monkeypatch.setenv("ARTIFACT_STORAGE", kept)
+    monkeypatch.setenv("LSML_DATA_DIR", str(tmp_path))
+    stopping.clear()
+    yield Worker(monkeypatch)
+    nursery.dismiss_spare()
+    stopping.clear()
+    assert not list(tmp_path.glob("runs/*"))

@@ -1,0 +1,92 @@
+"""A run from its events to its version, in its own process."""
+
+import json
+
+import pytest
+
+from lsml.dataset.models import Snapshot
+from lsml.registry.artifacts import Artifact, fetch_artifact
+from lsml.registry.models import StateItem
+from lsml.training.models import InboxEntry, RunEvent
+
+
+def test_an_annotation_becomes_a_promoted_version(worker, studio):
+    worker.serve("Remembering")
+    first, second = studio.annotate(1), studio.annotate(2)
+    run = worker.train()
+    assert (run.state, run.progress, run.error) == ("succeeded", 1, "")
+    version = studio.project.active_version
+    assert version == run.version
+    assert (version.version, version.annotation_count) == ("v1", 2)
+    assert version.metrics == {"tasks": 2, "loss": 0.5}
+    artifact = Artifact(
+        version.artifact_key, version.artifact_sha256, version.artifact_bytes
+    )
+    seen = json.loads((fetch_artifact(artifact) / "seen.json").read_text())
+    assert seen == {"1001": [1], "1002": [2]}
+    assert not InboxEntry.objects.exists()
+    assert set(RunEvent.objects.values_list("event_id", flat=True)) == {
+        first.pk,
+        second.pk,
+    }
+    attempt = run.attempt_set.get()
+    assert "remembered 2" in attempt.log
+    assert Snapshot.objects.get().label_counts == {"Positive": 2}
+
+
+def test_a_legacy_fit_gets_each_event_in_order_and_names_the_version(worker, studio):
+    worker.serve("Legacy")
+    studio.annotate(1)
+    studio.annotate(2)
+    studio.send("START_TRAINING")
+    studio.annotate(3)
+    run = worker.train()
+    assert run.error == ""
+    assert studio.project.served_version == "fitted-4"
+    assert json.loads(StateItem.objects.get(key="seen").value) == [
+        ["ANNOTATION_CREATED", 1],
+        ["ANNOTATION_CREATED", 2],
+        ["START_TRAINING", None],
+        ["ANNOTATION_CREATED", 3],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("Raising", "ValueError: the labels make no sense"),
+        ("Quitting", "called sys.exit('nothing to do')"),
+    ],
+)
+def test_what_the_training_raises_is_the_reason(worker, studio, model, words):
+    worker.serve(model)
+    studio.annotate(1)
+    run = worker.train()
+    assert run.state == "failed"
+    assert words in run.error
+    assert "abcdef123456" not in run.error + run.attempt_set.get().log
+    assert InboxEntry.objects.get().held
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("Crashing", "segmentation fault"),
+        ("Exiting", "ended itself with status 7"),
+    ],
+)
+def test_a_crash_is_tried_again_and_then_a_reason_in_words(
+    worker, studio, model, words, settings
+):
+    settings.TRAINING_MAX_ATTEMPTS = 2
+    worker.serve(model)
+    studio.annotate(1)
+    run = worker.train()
+    assert run.state == "queued"
+    worker.begin().carry()
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "Gave up after 2 attempts" in run.error
+    assert words in run.error
+    assert [each.number for each in run.attempt_set.order_by("number")] == [1, 2]
+    assert InboxEntry.objects.get().held

@@ -1,0 +1,138 @@
+"""Models whose training does one thing each: learn, linger, crash, fill memory, …."""
+
+import ctypes
+import json
+import os
+import sys
+import time
+
+from label_studio_ml.model import LabelStudioMLBase
+
+
+class Remembering(LabelStudioMLBase):
+    """Keeps the ids of what it was shown."""
+
+    def train(self, dataset, run):
+        seen = {task.id: [each["id"] for each in task.annotations] for task in dataset}
+        (run.artifacts / "seen.json").write_text(json.dumps(seen))
+        run.progress(0.5, "half way", loss=0.5)
+        print("remembered", len(seen))
+        return {"tasks": len(seen)}
+
+
+class Legacy(LabelStudioMLBase):
+    """As written for the reference SDK: one `fit` per event, state in strings."""
+
+    def setup(self):
+        self.set("model_version", "untrained-1")
+
+    def fit(self, event, data, **kwargs):
+        seen = json.loads(self.get("seen") or "[]")
+        seen.append([event, data.get("annotation", {}).get("id")])
+        self.set("seen", json.dumps(seen))
+        self.set("model_version", f"fitted-{len(seen)}")
+
+
+class Slow(LabelStudioMLBase):
+    """Reports progress for half a minute, and stops when asked to."""
+
+    def train(self, dataset, run):
+        for step in range(600):
+            run.progress(step / 600, f"step {step}", loss=1 / (step + 1))
+            time.sleep(0.05)
+
+
+class Brief(LabelStudioMLBase):
+    """Takes about a second."""
+
+    def train(self, dataset, run):
+        (run.artifacts / "weights").write_bytes(os.urandom(2000))
+        for step in range(10):
+            run.progress(step / 10, f"step {step}")
+            time.sleep(float(os.environ.get("BRIEF_STEP_S", "0.1")))
+        return {"tasks": len(dataset)}
+
+
+class Stubborn(LabelStudioMLBase):
+    """Never asks whether it was cancelled, and has a child that does not either."""
+
+    def train(self, dataset, run):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        (run.artifacts / "half").write_text("written")
+        time.sleep(60)
+
+
+class HoldingTheLock(LabelStudioMLBase):
+    """Sleeps in C without letting go of the interpreter's lock."""
+
+    def train(self, dataset, run):
+        ctypes.PyDLL(None).sleep(int(os.environ.get("HOLD_S", "6")))
+
+
+class Raising(LabelStudioMLBase):
+    """Fails as training code does."""
+
+    def train(self, dataset, run):
+        raise ValueError("the labels make no sense, token=abcdef123456")
+
+
+class Exiting(LabelStudioMLBase):
+    """Leaves without a word."""
+
+    def train(self, dataset, run):
+        os._exit(7)
+
+
+class Quitting(LabelStudioMLBase):
+    """Calls sys.exit, as scripts do."""
+
+    def train(self, dataset, run):
+        sys.exit("nothing to do")
+
+
+class Crashing(LabelStudioMLBase):
+    """Reads where it must not."""
+
+    def train(self, dataset, run):
+        ctypes.string_at(0)
+
+
+class Hungry(LabelStudioMLBase):
+    """Allocates without end."""
+
+    def train(self, dataset, run):
+        hoard = []
+        while True:
+            hoard.append(bytearray(16 << 20))
+            time.sleep(0.01)
+
+
+class Chatty(LabelStudioMLBase):
+    """Prints from Python and from C, a lot."""
+
+    def train(self, dataset, run):
+        for number in range(20_000):
+            print("line", number)
+        os.write(1, b"from a file descriptor\n")
+        os.write(2, b"and standard error\x00\xff\n")
+
+
+class Eager(LabelStudioMLBase):
+    """Reports a hundred thousand times."""
+
+    def train(self, dataset, run):
+        started = time.perf_counter()
+        for step in range(100_000):
+            run.progress(step / 100_000, f"step {step}", loss=1 / (step + 1))
+        return {"progress_seconds": time.perf_counter() - started}
+
+
+class Filling(LabelStudioMLBase):
+    """Fills its disk."""
+
+    def train(self, dataset, run):
+        with (run.artifacts / "weights").open("wb") as weights:
+            while True:
+                weights.write(bytes(1 << 20))
