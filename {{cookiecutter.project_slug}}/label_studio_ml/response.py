@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Prediction = dict[str, Any]
 TaskResult = Prediction | list[Prediction]
 
+_JSON_AS_IS = {int, str, bool, type(None)}
+
 
 class ModelResponse(BaseModel):
     """Predictions for the tasks of one request, in their order.
@@ -83,6 +85,15 @@ class Answer:
 
     results: list[TaskResult]
 
+    @staticmethod
+    def is_for_one_task_of(returned: object, task_count: int) -> bool:
+        """Tell whether `predict` answered one of several tasks.
+
+        Thereby a model says that it takes no batches: Label Studio then sends each task
+        on its own.
+        """
+        return task_count > 1 and len(_items(returned)) == 1
+
     @classmethod
     def read(cls, returned: object, *, model_version: str | None) -> Answer:
         """Read any shape the reference SDK accepts.
@@ -97,10 +108,15 @@ class Answer:
         """
         if isinstance(returned, ModelResponse):
             model_version = returned.model_version or model_version
-        items = _items(returned)
-        return cls(
-            [_task_result(item, at, model_version) for at, item in enumerate(items)]
-        )
+        try:
+            return cls(
+                [
+                    _task_result(item, at, model_version)
+                    for at, item in enumerate(_items(returned))
+                ]
+            )
+        except RecursionError as error:
+            raise UnreadableAnswer("predict() returned something endless") from error
 
     def by_task(self, task_count: int) -> list[list[Prediction]]:
         """Return the predictions of each task, aligned with the tasks asked about.
@@ -167,6 +183,8 @@ def json_safe(value: object) -> Any:
     if isinstance(value, Mapping):
         return {str(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
+        if set(map(type, value)) <= _JSON_AS_IS:  # masks have a million numbers
+            return list(value)
         return [json_safe(item) for item in value]
     return _json_safe_object(value)
 

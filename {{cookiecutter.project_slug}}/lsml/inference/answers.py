@@ -28,6 +28,14 @@ class TaskPrediction:
         }
 
 
+def answers_one_only(returned: object, *, tasks: Sequence[dict[str, Any]]) -> bool:
+    """Whether the model says, the reference's way, that it takes no batches."""
+    try:
+        return Answer.is_for_one_task_of(returned, len(tasks))
+    except UnreadableAnswer as error:
+        raise ModelError(f"{error}.") from error
+
+
 def read_answer(
     returned: object, *, tasks: Sequence[dict[str, Any]]
 ) -> list[list[TaskPrediction]]:

@@ -16,7 +16,7 @@ from lsml.audit.services import (
     digest_of,
     record_predictions,
 )
-from lsml.inference.answers import TaskPrediction, read_answer
+from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
 from lsml.inference.errors import ModelError
 from lsml.inference.host import HostedModel, host
 from lsml.labelstudio.requests import PredictRequest
@@ -77,7 +77,7 @@ def predict(
     try:
         with host.place(serving, origin) as hosted:
             started = time.perf_counter()
-            by_task = read_answer(_call(hosted, order), tasks=order.tasks)
+            by_task = _by_task(hosted, order)
             # A model that renames itself while it predicts (the reference allows it)
             # serves this very answer under the new name.
             version = hosted.store.take_adopted() or serving.version
@@ -101,9 +101,20 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
     return Served(project.pk, project.served_version, project.label_config)
 
 
-def _call(hosted: HostedModel, order: PredictRequest) -> object:
+def _by_task(hosted: HostedModel, order: PredictRequest) -> list[list[TaskPrediction]]:
+    returned = _call(hosted, order, order.tasks)
+    if answers_one_only(returned, tasks=order.tasks):
+        # Label Studio would now send each task on its own; this saves it the trouble.
+        singly = ([task] for task in order.tasks)
+        return [read_answer(_call(hosted, order, one), tasks=one)[0] for one in singly]
+    return read_answer(returned, tasks=order.tasks)
+
+
+def _call(
+    hosted: HostedModel, order: PredictRequest, tasks: list[dict[str, Any]]
+) -> object:
     try:
-        return hosted.model.predict(order.tasks, context=order.context, **order.params)
+        return hosted.model.predict(tasks, context=order.context, **order.params)
     except DatabaseError:
         raise  # the model's `self.get` found the database away: that is a 503
     except Exception as error:  # the user's code: anything can come out of it

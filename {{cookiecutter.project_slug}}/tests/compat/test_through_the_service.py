@@ -1,5 +1,7 @@
 """The same models in the place of model.py, called as Label Studio calls."""
 
+import sys
+
 import pytest
 
 from lsml.audit.models import Prediction
@@ -95,6 +97,23 @@ def test_the_brush_segmenter_answers_key_points(installed, ask, label_studio):
     assert prediction["result"][0]["value"]["format"] == "rle"
     assert Prediction.objects.get().context == context
     assert ask(cases.BRUSH, data) == [[]]
+
+
+def test_a_model_that_answers_one_task_only_is_asked_for_each(
+    installed, ask, label_studio, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    installed("text_classifier")
+    whole = sys.modules["model"].NewsClassifier.predict
+
+    def first_only(self, tasks, context=None, **kwargs):
+        return whole(self, tasks[:1], context, **kwargs)
+
+    monkeypatch.setattr(sys.modules["model"].NewsClassifier, "predict", first_only)
+    results = ask(cases.TEXT, {"text": "sport"}, {"text": "money"})
+    choices = [each["result"][0]["value"]["choices"] for each in results]
+    assert choices == [["Sport"], ["Money"]]
+    assert Prediction.objects.count() == 2
 
 
 def test_the_prompt_model_reads_the_connections_extra_params(installed, set_up, ask):

@@ -65,7 +65,7 @@ def test_several_predictions_for_one_task_are_all_sent_and_recorded(post, script
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ([{"result": []}], "predict() returned 1 predictions for 2 tasks"),
+        ([{"result": []}] * 3, "predict() returned 3 predictions for 2 tasks"),
         (
             [{"result": []}, {"result": [], "score": "high"}],
             "score 'high' for task 2 (number 2)",

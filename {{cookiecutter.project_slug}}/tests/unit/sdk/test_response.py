@@ -162,6 +162,27 @@ def test_too_few_predictions_are_named():
         read([prediction()]).by_task(2)
 
 
+@pytest.mark.parametrize(
+    ("returned", "tasks", "for_one"),
+    [
+        ([prediction()], 2, True),
+        ([[prediction(), prediction()]], 2, True),
+        ([prediction()], 1, False),
+        ([], 2, False),
+        ([prediction(), prediction()], 3, False),
+    ],
+)
+def test_one_answer_for_several_tasks_is_told_from_too_few(returned, tasks, for_one):
+    assert Answer.is_for_one_task_of(returned, tasks) is for_one
+
+
+def test_an_answer_that_holds_itself_is_refused():
+    endless = prediction()
+    endless["result"] = [endless]
+    with pytest.raises(UnreadableAnswer, match="endless"):
+        read([endless])
+
+
 def test_numpy_and_what_is_not_finite_become_plain_json():
     score = {"score": np.float32(0.5), "other": math.nan, "mask": np.array([[1, 2]])}
     assert json_safe(score) == {"score": 0.5, "other": None, "mask": [[1, 2]]}
