@@ -17,8 +17,17 @@ help:  ## List what can be done here
 demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090, EXIT=1)
 	@$(VENV)/bin/python -m demo --port $(PORT) $(if $(filter-out 0,$(EXIT)),--exit)
 
-test: $(READY)  ## Bake every option and check it; run the default project's own tests
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(READY) build/demo  ## Bake every option and check it; run the default project's own tests
+	$(MAKE) --no-print-directory lint
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(MAKE) -C build/demo lint
+	$(MAKE) -C build/demo test
+
+# The default project, baked anew and installed; what a demo recorded in it stays.
+.PHONY: build/demo
+build/demo: $(READY)
+	$(VENV)/bin/python -m demo.baking $@
+	$(MAKE) -C $@ install
 
 lint: $(READY)  ## Check format, style and types of hooks, demo and tests
 	$(VENV)/bin/ruff format --check .

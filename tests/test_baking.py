@@ -1,0 +1,190 @@
+"""Every option, baked: is each file whole, and the code the code of this repository?"""
+
+import compileall
+import filecmp
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import DEFAULTS, OPTIONS, ROOT
+
+SOURCE = ROOT / "{{cookiecutter.project_slug}}"
+RENDERED = {"README.md", "LICENSE"}  # the only files that answers are written into
+OPTION_FOLDERS = {"starters", "licenses", "ci"}
+EACH_OPTION_ONCE = [
+    {question: answer} for question, answers in OPTIONS.items() for answer in answers
+]
+PAIRS = [
+    {"starter": "blank", "license": "Proprietary", "ci": "none"},
+    {"starter": "blank", "license": "Apache-2.0", "ci": "gitlab-ci"},
+    {"license": "BSD-3-Clause", "ci": "none"},
+]
+EVERY_BAKE = pytest.mark.parametrize("answers", EACH_OPTION_ONCE + PAIRS, ids=str)
+PROSE = {
+    "project_name": "Größe & Söhne",
+    "project_slug": "groesse",
+    "description": "Sorts 'texts': <b>90 %</b> # right, yes!",
+    "author_name": "Zoë O'Brien, Ltd.",
+}
+
+
+def tracked(folder):
+    """Return what is in git below a folder, as paths relative to it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return {
+        Path(name) for name in listed.split("\0") if name and (folder / name).exists()
+    }
+
+
+def baked_files(project):
+    return {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
+
+
+@EVERY_BAKE
+def test_the_project_holds_the_sources_files_and_no_alternatives(bake, answers):
+    project = bake(**answers)
+
+    chosen = DEFAULTS | answers
+    expected = {path for path in tracked(SOURCE) if path.parts[0] not in OPTION_FOLDERS}
+    if chosen["starter"] != "text-classification":
+        expected = {path for path in expected if path.parts[0] != "example"}
+    for folder, question in [
+        ("starters", "starter"),
+        ("licenses", "license"),
+        ("ci", "ci"),
+    ]:
+        option = SOURCE / folder / chosen[question]
+        expected |= tracked(option) if option.is_dir() else set()
+    assert baked_files(project) == expected | {Path(".env")}
+
+
+@EVERY_BAKE
+def test_no_template_mark_is_left(bake, answers):
+    project = bake(**answers)
+
+    for name in RENDERED:
+        assert not re.search(r"{{|{%|{#|cookiecutter\.", (project / name).read_text())
+
+
+@EVERY_BAKE
+def test_all_but_the_rendered_files_are_the_sources(bake, answers):
+    project = bake(**answers)
+    chosen = DEFAULTS | answers
+    layers = [
+        SOURCE,
+        SOURCE / "starters" / chosen["starter"],
+        SOURCE / "licenses" / chosen["license"],
+        SOURCE / "ci" / chosen["ci"],
+    ]
+
+    for path in baked_files(project) - {Path(name) for name in [*RENDERED, ".env"]}:
+        source = [layer / path for layer in layers if (layer / path).exists()][-1]
+        assert filecmp.cmp(project / path, source, shallow=False), path
+        assert (project / path).stat().st_mode == source.stat().st_mode, path
+
+
+@EVERY_BAKE
+def test_all_python_compiles(bake, answers, tmp_path):
+    sys.pycache_prefix, before = str(tmp_path), sys.pycache_prefix
+    try:
+        assert compileall.compile_dir(str(bake(**answers)), quiet=1)
+    finally:
+        sys.pycache_prefix = before
+
+
+@EVERY_BAKE
+def test_the_secrets_are_fresh_and_for_their_owner_alone(bake, answers):
+    env = bake(**answers) / ".env"
+
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert re.search(r"^SECRET_KEY=.{50,}$", env.read_text(), re.MULTILINE)
+
+
+def test_git_ignores_the_secrets(bake, tmp_path):
+    project = bake()
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    ignored = subprocess.run(
+        ["git", f"--git-dir={tmp_path}/.git", f"--work-tree={project}",
+         "check-ignore", ".env"],
+        cwd=project, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ignored.stdout.strip() == ".env"
+
+
+def test_any_prose_is_rendered_whole(bake):
+    project = bake(**PROSE)
+
+    readme = (project / "README.md").read_text()
+    assert PROSE["project_name"] in readme
+    assert PROSE["description"] in readme
+    assert PROSE["author_name"] in (project / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("license_", OPTIONS["license"])
+def test_the_license_is_the_chosen_one(bake, license_):
+    first_words = {
+        "MIT": "MIT License",
+        "Apache-2.0": "Apache License",
+        "BSD-3-Clause": "BSD 3-Clause License",
+        "Proprietary": "All rights reserved",
+    }
+    text = (bake(license=license_) / "LICENSE").read_text()
+    assert first_words[license_] in text[:200]
+
+
+def test_the_folder_is_named_after_the_project(bake):
+    assert bake(project_name="Größe & Söhne").name == "grosse-sohne"
+
+
+@pytest.mark.parametrize(
+    ("ci", "path", "schema"),
+    [
+        ("github-actions", ".github/workflows/ci.yml", "vendor.github-workflows"),
+        ("gitlab-ci", ".gitlab-ci.yml", "vendor.gitlab-ci"),
+    ],
+)
+def test_the_ci_file_is_valid_and_runs_words_of_the_makefile(bake, ci, path, schema):
+    project = bake(ci=ci)
+
+    subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path],
+        cwd=project, check=True,
+    )  # fmt: skip
+
+    makefile = (project / "Makefile").read_text()
+    words = re.findall(r"make ([a-z]+)$", (project / path).read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    assert words == ["install", "lint", "test"]
+    assert set(words) <= set(targets)
+
+
+def test_every_yaml_and_json_file_parses(bake):
+    for path in bake().rglob("*"):
+        if path.suffix in {".yaml", ".yml"}:
+            list(yaml.safe_load_all(path.read_text()))
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+
+
+def test_the_options_asked_for_are_the_folders_there_are():
+    folders = {
+        "starter": {*os_names(SOURCE / "starters"), "text-classification"},
+        "license": os_names(SOURCE / "licenses"),
+        "ci": {*os_names(SOURCE / "ci"), "none"},
+    }
+
+    assert {question: set(answers) for question, answers in OPTIONS.items()} == folders
+
+
+def os_names(folder):
+    return {path.name for path in folder.iterdir()}

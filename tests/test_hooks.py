@@ -1,0 +1,79 @@
+"""What the post-generation hook does, function by function."""
+
+import re
+import stat
+
+import pytest
+
+ANSWERS = {"project_name": "A", "author_email": "ada@example.com", "starter": "plain",
+           "license": "MIT", "ci": "none"}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path):
+    for path in ("model.py", "example/texts.csv", "options/other/model.py",
+                 "options/other/sub/new.txt", "options/third/no.txt"):  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    return tmp_path
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_chosen_folder_is_laid_over_the_project(post_gen, project):
+    post_gen.settle(project, "options", "other", {})
+
+    assert files(project) == {
+        "model.py": "options/other/model.py",
+        "sub/new.txt": "options/other/sub/new.txt",
+        "example/texts.csv": "example/texts.csv",
+    }
+
+
+def test_what_stands_in_place_stays_when_it_is_chosen(post_gen, project):
+    post_gen.settle(project, "options", "default", {"default": ["example"]})
+
+    assert files(project) == {
+        "model.py": "model.py",
+        "example/texts.csv": "example/texts.csv",
+    }
+
+
+def test_what_only_another_choice_needs_is_removed(post_gen, project):
+    post_gen.settle(project, "options", "other", {"default": ["example"]})
+
+    assert "example/texts.csv" not in files(project)
+
+
+def test_each_project_gets_secrets_of_its_own(post_gen):
+    texts = [post_gen.environment(ANSWERS) for _ in range(2)]
+
+    for name in (
+        "SECRET_KEY",
+        "BASIC_AUTH_PASS",
+        "ADMIN_PASSWORD",
+        "POSTGRES_PASSWORD",
+    ):
+        values = [re.search(rf"^{name}=(.+)$", text, re.MULTILINE)[1] for text in texts]
+        assert values[0] != values[1]
+        assert len(values[0]) >= 16
+
+
+def test_secrets_can_be_read_by_their_owner_alone(post_gen, tmp_path):
+    post_gen.write_secretly(tmp_path / ".env", "A=b\n")
+
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+
+
+def test_secrets_of_an_older_project_are_kept(post_gen, tmp_path):
+    (tmp_path / ".env").write_text("A=old\n")
+
+    post_gen.write_secretly(tmp_path / ".env", "A=new\n")
+
+    assert (tmp_path / ".env").read_text() == "A=old\n"

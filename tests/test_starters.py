@@ -1,0 +1,40 @@
+"""The alternatives to the default model, in an environment of the default project."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from demo.baking import bake as bake_project
+from tests.conftest import ROOT
+
+ENVIRONMENT = ROOT / "build/demo/.venv"  # made by `make test`
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    """Have a blank project that shares the default one's environment."""
+    if not ENVIRONMENT.exists():
+        pytest.skip("no environment in build/demo: run `make test`")
+    project = bake_project(tmp_path_factory.mktemp("blank"), {"starter": "blank"})
+    (project / ".venv").symlink_to(ENVIRONMENT)
+    return project
+
+
+def run(project: Path, *command: str) -> None:
+    told = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_blank_project_passes_its_own_lint(blank):
+    run(blank, "make", "-o", ".venv/.installed", "lint")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_blank_project_passes_its_models_tests(blank):
+    run(blank, ".venv/bin/python", "-m", "pytest", "-q", "tests/test_model.py")

@@ -1,0 +1,42 @@
+"""Does `.env.example` document every variable that is read, and no other?"""
+
+import re
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+READ = re.compile(r'(?:env(?:\.\w+)?\(|environ(?:\.get\(|\[))\s*"([A-Z][A-Z_]+)"')
+DOCUMENTED = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=", re.MULTILINE)
+# Set by the service itself for its processes, or by the system.
+NOT_FOR_PEOPLE = {
+    "ENV_FILE",
+    "LSML_PROCESS",
+    "DJANGO_SETTINGS_MODULE",
+    "PYTHONWARNINGS",
+    "XDG_CACHE_HOME",
+}
+# Other names of LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, kept for older models.
+SYNONYMS = {"LABEL_STUDIO_HOST", "LABEL_STUDIO_ACCESS_TOKEN"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "PUBLISH_ON"}
+
+
+def variables_read():
+    code = [
+        path
+        for folder in ("config", "lsml", "label_studio_ml")
+        for path in (PROJECT / folder).rglob("*.py")
+    ]
+    return {name for path in code for name in READ.findall(path.read_text())}
+
+
+def variables_documented():
+    return set(DOCUMENTED.findall((PROJECT / ".env.example").read_text()))
+
+
+def test_every_variable_that_is_read_is_documented():
+    undocumented = variables_read() - variables_documented()
+
+    assert undocumented - NOT_FOR_PEOPLE - SYNONYMS == set()
+
+
+def test_every_variable_that_is_documented_is_read():
+    assert variables_documented() - variables_read() == COMPOSE_ONLY
