@@ -66,9 +66,16 @@ def _basic(header: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         return "", ""
     try:
-        user, _, password = (
-            base64.b64decode(encoded, validate=True).decode().partition(":")
-        )
-    except (binascii.Error, UnicodeDecodeError):
+        pair = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
         return "", ""
+    user, _, password = _text(pair).partition(":")
     return user, password
+
+
+def _text(raw: bytes) -> str:
+    """UTF-8, as curl and browsers send; Latin-1, as Label Studio's ML client does."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

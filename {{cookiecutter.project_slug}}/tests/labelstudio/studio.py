@@ -42,19 +42,17 @@ class Studio:
 
     Args:
         folder: an empty folder for its data and log.
-        legacy_tokens: whether its organisation accepts legacy tokens.
-        local_addresses: whether backends and webhooks may be on loopback.
+        local_webhooks: whether webhooks may go to loopback, as backends may.
     """
 
-    def __init__(self, folder: Path, *, legacy_tokens=True, local_addresses=True):
+    def __init__(self, folder: Path, *, local_webhooks=True):
         self.folder = folder
         self.log = folder / "label-studio.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = secrets.token_hex(20)
         self.email, self.password = "tester@example.com", secrets.token_hex(12)
-        self._legacy_tokens = legacy_tokens
-        self._local_addresses = local_addresses
+        self._local_webhooks = local_webhooks
         self._process = None
         self._http = httpx.Client(
             base_url=self.url,
@@ -70,7 +68,7 @@ class Studio:
             str(python_with_label_studio()),
             *("-m", "label_studio.server", "start", "--no-browser"),
             *("--internal-host", "127.0.0.1", "--port", str(self.port)),
-            *(["--enable-legacy-api-token"] if self._legacy_tokens else []),
+            "--enable-legacy-api-token",
         ]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -153,7 +151,7 @@ class Studio:
 
     def _environment(self) -> dict[str, str]:
         kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
-        block = "false" if self._local_addresses else "true"
+        protect = "false" if self._local_webhooks else "true"
         return {name: os.environ[name] for name in kept if name in os.environ} | {
             "HOME": str(self.folder),
             "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder / "data"),
@@ -162,9 +160,9 @@ class Studio:
             "LABEL_STUDIO_USERNAME": self.email,
             "LABEL_STUDIO_PASSWORD": self.password,
             "LABEL_STUDIO_USER_TOKEN": self.token,
-            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": str(self._legacy_tokens).lower(),
-            "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": block,
-            "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": block,
+            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+            "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false",
+            "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": protect,
             "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
             "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
             "LABEL_STUDIO_SENTRY_DSN": "",
