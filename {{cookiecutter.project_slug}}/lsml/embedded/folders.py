@@ -9,7 +9,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lsml.embedded.addresses import owner_id, socket_folder
@@ -30,6 +30,14 @@ def prepare_folders(data_dir: Path) -> None:
         _make_private(sockets, owner=owner_id(data_dir))
     except OSError as error:
         raise not_writable(error, data_dir) from error
+
+
+def remove_outside_sockets(data_dir: Path) -> None:
+    """Leave nothing in /tmp when the servers of a data folder have stopped."""
+    sockets = socket_folder(data_dir)
+    if not sockets.is_relative_to(data_dir.resolve()):
+        with suppress(OSError):  # somebody else's file in it: not ours to remove
+            sockets.rmdir()
 
 
 def not_writable(error: OSError, data_dir: Path) -> ServerError:

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lsml.embedded.folders import Hold, exclusively, not_writable, prepare_folders
+from lsml.embedded.folders import (
+    Hold,
+    exclusively,
+    not_writable,
+    prepare_folders,
+    remove_outside_sockets,
+)
 from lsml.embedded.postgres import Postgres
 from lsml.embedded.programs import Say
 from lsml.embedded.valkey import Valkey
@@ -64,5 +70,6 @@ def _leave(
             if users.alone():
                 for server in servers:
                     server.stop()
+                remove_outside_sockets(data_dir)
     finally:
         users.release()

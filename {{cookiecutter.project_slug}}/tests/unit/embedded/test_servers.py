@@ -307,6 +307,7 @@ def test_any_path_will_do(home, hold, name):
     holder.ready()
     assert database_answers(folder)
     holder.leave()
+    assert not addresses.socket_folder(folder).exists()  # nothing is left in /tmp
 
 
 def test_the_folder_and_its_sockets_are_closed_to_others(home, hold):

@@ -206,7 +206,7 @@ def _host() -> str:
 
 
 def _is_ready(port: int) -> bool:
-    asked = http.client.HTTPConnection(_host(), port, timeout=2)
+    asked = http.client.HTTPConnection(_host(), port, timeout=1)
     try:
         asked.request("GET", "/ready")
         return asked.getresponse().status == http.HTTPStatus.OK
