@@ -291,8 +291,10 @@ AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 AXES_ENABLE_ADMIN = False  # refused logins are deeds in the audit trail
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+# Whether the page of a prediction may load the image that its task names.
+CONSOLE_IMAGES = env.bool("CONSOLE_IMAGES", default=True)
 # Nothing inline, nothing from elsewhere. The page of a prediction adds the one host
-# its task's image comes from: lsml/console/pages/images.py.
+# its task's image comes from: lsml/console/admin/base.py.
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/predict", "/webhook", "/setup", "/health", "/api/"),
     "DIRECTIVES": {

@@ -4,6 +4,7 @@ import math
 from datetime import timedelta
 
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
@@ -98,6 +99,7 @@ def project(title="Support mail", labelstudio_id=1, **facts):
     )
 
 
+@transaction.atomic
 def version(of, *, at=None, accuracy=0.8, parent=None, **facts):
     """A version with the metrics that the text starter reports."""
     at = at or timezone.now()
@@ -228,6 +230,7 @@ def running_run(of, *, at):
     return run
 
 
+@transaction.atomic
 def story(*, predictions=400):
     """What a team sees after a day: three versions, a failed run, one running."""
     now = timezone.now()
@@ -256,7 +259,7 @@ def story(*, predictions=400):
                 model_version=names[made - 1],
                 latency_ms=8 + (n * 7) % 23 + 4 * made,
                 score=None if broken else 0.6 + (n % 40) / 100,
-                result=None if broken else choice(LABELS[n * made % 3]),
+                result=None if broken else choice(LABELS[(n + made) % 3]),
                 outcome="error" if broken else "ok",
                 error="ValueError: empty text" if broken else "",
             )

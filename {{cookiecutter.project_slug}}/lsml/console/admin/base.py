@@ -85,7 +85,11 @@ class ReadOnlyAdmin(ModelAdmin):
             **self.detail(request, found),
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, self.detail_template, context)
+        answer = TemplateResponse(request, self.detail_template, context)
+        if origins := context.get("image_origins"):
+            # Read by django-csp: this page, and no other, may load from there.
+            answer._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
+        return answer
 
     def facts(self, found: Any) -> list[Fact]:
         """The lines at the top of a detail page."""

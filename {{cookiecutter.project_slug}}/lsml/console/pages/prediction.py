@@ -1,12 +1,30 @@
-"""A prediction beside its task and the annotators' answers."""
+"""A prediction beside its task and the annotators' answers, drawn."""
 
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.dataset.models import Annotation, Task
+from lsml.console.drawing import Canvas, Picture, draw
+from lsml.dataset.models import Agreement, Annotation, Task
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.label_config import LabelConfig, parse_label_config
 from lsml.registry.models import ModelVersion, Project
+
+_ANNOTATIONS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One answer to the task: the model's, or an annotator's."""
+
+    title: str
+    pictures: list[Picture]
+    raw: Any
+    about: str = ""
 
 
 def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any]:
@@ -14,16 +32,64 @@ def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any
     project = Project.objects.filter(pk=found.project_id or 0).first()
     of_task: dict[str, Any] = {
         "project_id": found.project_id or 0,
-        "task_id": found.task_id,
+        "task_id": found.task_id if found.task_id is not None else -1,
     }
+    task = Task.objects.filter(**of_task).first()
     version = ModelVersion.objects.filter(
         project_id=found.project_id or 0, version=found.model_version
     )
+    annotations = Annotation.objects.filter(**of_task, deleted_at=None).order_by("-pk")
+    data = task.data if task else found.input
+    sides = _sides(found, list(annotations[:_ANNOTATIONS_MAX]), project, data)
+    origins = {o for side in sides for p in side.pictures for o in p.origins}
     return {
         "project": project,
-        "task": Task.objects.filter(**of_task).first(),
+        "task": task,
+        "data": data,
         "version": version.select_related("project", "run").first(),
-        "annotations": list(
-            Annotation.objects.filter(**of_task, deleted_at=None).order_by("-pk")[:3]
-        ),
+        "sides": sides,
+        "agreements": list(Agreement.objects.filter(prediction_id=found.pk)),
+        "image_origins": sorted(origins) if settings.CONSOLE_IMAGES else [],
     }
+
+
+def _sides(
+    found: Prediction,
+    annotations: list[Annotation],
+    project: Project | None,
+    data: Any,
+) -> list[Side]:
+    canvas = Canvas(
+        data=data if isinstance(data, dict) else {},
+        config=readable_config(project.label_config if project else ""),
+        hostname=project.hostname if project else "",
+    )
+    against = Canvas(
+        canvas.data,
+        canvas.config,
+        canvas.hostname,
+        found.result if isinstance(found.result, list) else [],
+    )
+    predicted = Side(
+        _("Prediction by %(version)s") % {"version": found.model_version},
+        draw(found.result, canvas),
+        found.result,
+    )
+    answered = [
+        Side(
+            _("Annotation %(id)s") % {"id": annotation.annotation_id},
+            draw(annotation.result, against),
+            annotation.result,
+            _("skipped by the annotator") if annotation.was_cancelled else "",
+        )
+        for annotation in annotations
+    ]
+    return [predicted, *answered]
+
+
+def readable_config(xml: str) -> LabelConfig | None:
+    """The label config, or None when there is none that can be read."""
+    try:
+        return parse_label_config(xml) if xml else None
+    except WireError:
+        return None

@@ -1,0 +1,1 @@
+"""Drawings: plain functions from results to markup."""
