@@ -18,6 +18,7 @@ from django.utils import timezone
 from lsml.audit.services import Origin, record_action
 from lsml.dataset.comparison import Known, bring_up_to_date, remove_tasks
 from lsml.dataset.models import Sync
+from lsml.dataset.services import writing
 from lsml.labelstudio.client import PAGE_SIZE, LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.identity import ProjectKey
@@ -136,7 +137,7 @@ def _keep_page(
 ) -> None:
     at = timezone.now()
     last = cast("int", tasks[-1]["id"])
-    with transaction.atomic():  # a page and the mark behind it appear together
+    with writing(sync.project_id):  # a page and the mark behind it appear together
         differences = bring_up_to_date(
             project=sync.project, known=known, tasks=tasks, at=at
         )

@@ -157,7 +157,9 @@ def register_version(
     A legacy model may name a version as it likes; a name already taken gets the
     version's number behind it, because a version is never overwritten.
     """
-    Project.objects.select_for_update().get(pk=project.pk)  # numbers without gaps
+    Project.objects.select_for_update(no_key=True).get(
+        pk=project.pk
+    )  # numbers without gaps
     last = project.versions.order_by("-number").values_list("number", flat=True).first()
     number = (last or 0) + 1
     name = facts.version or f"v{number}"
@@ -214,7 +216,7 @@ def promote(
     with transaction.atomic():
         # The lock puts two promotions in an order, so that the last row of the
         # history is what is served.
-        locked = Project.objects.select_for_update().get(pk=project.pk)
+        locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         promotion = Promotion.objects.create(
             project=project,
             from_version_id=locked.active_version_id,

@@ -1,0 +1,176 @@
+"""The states of a run: what may follow what, whoever tries, in whatever order."""
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.strategies import sampled_from
+
+from lsml.registry.models import Project
+from lsml.training import endings, lease, runs
+from lsml.training.errors import AlreadyTraining, IllegalMove, Overtaken
+from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
+from lsml.training.states import MOVES, State, move
+
+from .conftest import ORIGIN
+
+
+@pytest.mark.parametrize("target", State)
+@pytest.mark.parametrize("state", State)
+def test_only_the_moves_in_the_table_are_made(db, state, target):
+    run = TrainingRun.objects.create(
+        project=Project.objects.create(labelstudio_id=1),
+        trigger="person",
+        created_at=timezone.now(),
+        state=state,
+    )
+    if target in MOVES[state]:
+        move(run, target)
+    else:
+        with pytest.raises(IllegalMove):
+            move(run, target)
+    fresh = TrainingRun.objects.get()
+    assert fresh.state == (target if target in MOVES[state] else state)
+
+
+def test_of_two_who_move_the_same_run_one_is_refused(db):
+    made = TrainingRun.objects.create(
+        project=Project.objects.create(labelstudio_id=1),
+        trigger="person",
+        created_at=timezone.now(),
+    )
+    first, second = (TrainingRun.objects.get(pk=made.pk) for _ in range(2))
+    move(first, State.CANCELLED)
+    with pytest.raises(Overtaken):
+        move(second, State.RUNNING)
+
+
+class Runs(RuleBasedStateMachine):
+    """Workers, sweepers and people act on one project at random."""
+
+    workers = Bundle("workers")  # claims, some of them stale: zombies
+
+    def __init__(self):
+        super().__init__()
+        self.project = Project.objects.create(
+            labelstudio_id=Project.objects.count() + 1
+        )
+        self.events = 0
+        self.finished = {}
+
+    @rule()
+    def annotate(self):
+        self.events += 1
+        InboxEntry.objects.create(
+            event_id=self.project.pk * 1_000_000 + self.events,
+            project=self.project,
+            action="ANNOTATION_CREATED",
+            received_at=timezone.now(),
+            applied_at=timezone.now(),
+            annotations=1,
+        )
+
+    @rule()
+    def open(self):
+        try:
+            runs.open_run(project=self.project, trigger="person", asked_by="ann")
+        except AlreadyTraining:
+            assert self._active()
+
+    @rule(target=workers)
+    def claim(self):
+        queued = TrainingRun.objects.filter(project=self.project, state="queued")
+        run = queued.first()
+        claimed = lease.claim(run.pk) if run else None
+        if claimed:
+            from lsml.training.intake import take_events
+
+            take_events(claimed[0])
+        return claimed
+
+    @rule(
+        worker=consumes(workers),
+        how=sampled_from(["succeed", "fail", "cancel", "hand_back", "crash"]),
+    )
+    def end(self, worker, how):
+        if worker is None:
+            return
+        extra = {
+            "succeed": {"product": {}},
+            "fail": {"reason": "why"},
+            "crash": {"reason": "why"},
+        }.get(how, {})
+        try:
+            getattr(endings, how)(*worker, **extra)
+        except (Overtaken, IllegalMove):
+            now = TrainingRun.objects.get(pk=worker[0].pk)
+            assert (now.state, now.fence) != ("running", worker[0].fence)
+
+    @rule()
+    def fall_silent(self):
+        for run in self._active().filter(state="running"):
+            endings.lose(run)
+
+    @rule()
+    def cancel(self):
+        for run in self._active():
+            runs.request_cancel(run=run, by="ann", reason="", origin=ORIGIN)
+
+    @invariant()
+    def one_run_is_active(self):
+        assert self._active().count() <= 1
+
+    @invariant()
+    def no_event_is_lost_or_in_two_succeeded_runs(self):
+        waits = set(
+            InboxEntry.objects.filter(project=self.project).values_list(
+                "event_id", flat=True
+            )
+        )
+        taken = RunEvent.objects.filter(run__project=self.project)
+        done = list(
+            taken.filter(run__state="succeeded").values_list("event_id", flat=True)
+        )
+        under_way = set(
+            taken.filter(run__state__in=TrainingRun.ACTIVE).values_list(
+                "event_id", flat=True
+            )
+        )
+        assert len(done) == len(set(done))
+        assert not waits & set(done)
+        assert len(waits | set(done) | under_way) == self.events
+
+    @invariant()
+    def finished_runs_stay_as_they_are(self):
+        over = TrainingRun.objects.filter(project=self.project).exclude(
+            state__in=TrainingRun.ACTIVE
+        )
+        now = dict(over.values_list("pk", "state"))
+        assert self.finished.items() <= now.items()
+        self.finished = now
+
+    @invariant()
+    def only_a_running_run_has_a_running_attempt(self):
+        attempts = TrainingAttempt.objects.filter(
+            run__project=self.project, outcome="running"
+        )
+        assert all(each.run.state == "running" for each in attempts)
+
+    def _active(self):
+        return TrainingRun.objects.filter(
+            project=self.project, state__in=TrainingRun.ACTIVE
+        )
+
+
+def test_whatever_happens_in_whatever_order_nothing_is_lost(db):
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(
+        Runs,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
