@@ -22,6 +22,7 @@ from lsml.registry.artifacts import store_artifact
 from lsml.registry.model_class import model_class
 from lsml.training.childstore import RunStore
 from lsml.training.errors import NotTrainable, TrainingError
+from lsml.training.legacy import at_home
 from lsml.training.material import Prepared, fit_arguments, prepare
 from lsml.training.provenance import code_revision, installed_packages
 from lsml.training.reporter import Reporter
@@ -101,25 +102,30 @@ class Trainer:
     def _train(self, order: Order) -> dict[str, Any]:
         prepared = prepare(run_id=order.run_id, fence=order.fence)
         store = RunStore(prepared.project)
-        model = make_model(
-            _checked(self._model_class),
-            store=store,
-            project_id=str(prepared.project.labelstudio_id),
-            label_config=prepared.project.label_config or None,
-        )
         run = Run(
             artifacts=Path(order.folder) / "artifacts",
             on_progress=self._reporter.progress,
             is_cancelled=self._cancelled.is_set,
         )
-        connections.close_all()  # training may take hours; whoever asks reconnects
-        _limit_memory(order.memory_mb)
-        store.begin_training()
-        self._reporter.send("training")
-        learned = _learn(model, run, prepared)
+        with at_home(
+            _checked(self._model_class),
+            served=prepared.project.active_version,
+            artifacts=run.artifacts,
+        ) as kind:
+            model = make_model(
+                kind,
+                store=store,
+                project_id=str(prepared.project.labelstudio_id),
+                label_config=prepared.project.label_config or None,
+            )
+            connections.close_all()  # training may take hours; whoever asks reconnects
+            _limit_memory(order.memory_mb)
+            store.begin_training()
+            self._reporter.send("training")
+            learned = _learn(model, run, prepared)
         artifact = store_artifact(run.artifacts, key=order.artifact_key)
         return {
-            "metrics": run.metrics,
+            "metrics": numbers(run.metrics),  # the user may have put anything there
             "artifact": asdict(artifact) if artifact else None,
             "version_name": store.version_name,
             "state": store.written,

@@ -64,3 +64,26 @@ def installed(drop_in, serve):  # noqa: F811 - the fixture imported above
         serve("")
 
     return install
+
+
+@pytest.fixture
+def annotated(label_studio):
+    """Label Studio's API with two annotated texts and a skipped one."""
+
+    def task(number, text, topic, **annotation):
+        result = [{"from_name": "topic", "value": {"choices": [topic]}}]
+        annotations = [{"result": result} | annotation]
+        return {"id": number, "data": {"text": text}, "annotations": annotations}
+
+    tasks = [
+        task(1, "the match was lost", "Sport"),
+        task(2, "the bank was lost", "Money"),
+        task(3, "skipped", "Money", was_cancelled=True),
+        task(4, "a goal a match", "Sport"),
+    ]
+    label_studio.answers |= {
+        "/api/projects/1": {"id": 1, "title": "News"},
+        "/api/projects/7": {"id": 7, "title": "News"},
+        "/api/tasks": {"tasks": tasks, "total": 4, "end_pagination": True},
+    }
+    return label_studio

@@ -20,28 +20,6 @@ def choice_of(prediction):
 
 
 @pytest.fixture
-def annotated(label_studio):
-    """Label Studio's API with two annotated texts and a skipped one."""
-
-    def task(number, text, topic, **annotation):
-        result = [{"from_name": "topic", "value": {"choices": [topic]}}]
-        annotations = [{"result": result} | annotation]
-        return {"id": number, "data": {"text": text}, "annotations": annotations}
-
-    tasks = [
-        task(1, "the match was lost", "Sport"),
-        task(2, "the bank was lost", "Money"),
-        task(3, "skipped", "Money", was_cancelled=True),
-        task(4, "a goal a match", "Sport"),
-    ]
-    label_studio.answers |= {
-        "/api/projects/1": {"id": 1, "title": "News"},
-        "/api/tasks": {"tasks": tasks, "total": 4, "end_pagination": True},
-    }
-    return label_studio
-
-
-@pytest.fixture
 def classifier(drop_in, annotated, monkeypatch, tmp_path):
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     return drop_in("text_classifier")
