@@ -6,7 +6,7 @@ this file, are the exception: they are kept up to date.
 """
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -15,8 +15,10 @@ from django.utils import timezone
 
 from lsml.audit.fields import SEQUENCE_BITS, TimeOrderedId, first_id_at
 
+_Row_co = TypeVar("_Row_co", bound="AuditRow", covariant=True)
 
-class AuditQuerySet(models.QuerySet["AuditRow"]):
+
+class AuditQuerySet(models.QuerySet[_Row_co]):
     """Reads that keep to the indexes and partitions."""
 
     def since(self, moment: datetime) -> Self:
@@ -48,7 +50,7 @@ class AuditQuerySet(models.QuerySet["AuditRow"]):
         return self.filter(pk__lt=row_id)
 
 
-class PredictionQuerySet(AuditQuerySet):
+class PredictionQuerySet(AuditQuerySet["Prediction"]):
     """Reads of predictions."""
 
     def with_facts(

@@ -6,7 +6,7 @@ rows later; rows with higher numbers wait for the next seal.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -19,44 +19,13 @@ from django.utils import timezone
 from lsml.audit import anchors, chain, rollups
 from lsml.audit.models import Seal
 from lsml.audit.tables import FORMAT, TABLES, SealedTable
+from lsml.audit.windows import Window, closes
 
 log = structlog.get_logger(__name__)
 
 _LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, whoever it is
 _FETCH: Final = 2_000
 _Batch = list[tuple[int, int, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The rows of a seal: `start` ≤ (txid, id) < `end`, and ids above a floor.
-
-    `closing` rows are what a restored dump held unsealed: see `_close_generation`.
-    """
-
-    start: tuple[int, int]
-    end: tuple[int, int]
-    above_id: int = 0
-    up_to_id: int | None = None
-    closing_from_id: int | None = None
-
-    @property
-    def condition(self) -> str:
-        """SQL for the rows of the window. All parts are numbers."""
-        (from_txid, from_id), (until_txid, until_id) = self.start, self.end
-        # The plain bounds on txid are for the BRIN index, which knows no row values.
-        span = (
-            f"txid >= {from_txid} AND txid <= {until_txid}"
-            f" AND (txid, id) >= ({from_txid}, {from_id})"
-            f" AND (txid, id) < ({until_txid}, {until_id})"
-        )
-        if self.closing_from_id is not None:
-            span = f"({span} OR id > {self.closing_from_id})"
-        if self.above_id:
-            span += f" AND id > {self.above_id}"
-        if self.up_to_id is not None:
-            span += f" AND id <= {self.up_to_id}"
-        return span
 
 
 def seal() -> list[Seal]:
@@ -117,11 +86,11 @@ def _alone() -> bool:
 def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
     last = Seal.objects.filter(table=table.name).order_by("-number").first()
     cluster = _system_identifier()
-    if last and last.system_identifier != cluster and not _closes(last):
+    if last and last.system_identifier != cluster and not closes(last):
         last = _close_generation(table, last, sealed_at)
         yield last
     generation, floor, start = 1, 0, (0, 0)
-    if last and _closes(last):
+    if last and closes(last):
         generation, floor = last.generation + 1, last.until_id - 1
     elif last:
         generation, floor = last.generation, last.above_id
@@ -129,10 +98,6 @@ def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
     window = Window(start, (finished_up_to(), 0), above_id=floor)
     identity = {"generation": generation, "system_identifier": cluster}
     yield from _seal_window(table, window, sealed_at, identity)
-
-
-def _closes(seal: Seal) -> bool:
-    return seal.until_txid == chain.END_OF_TRANSACTION_NUMBERS
 
 
 def _close_generation(table: SealedTable, last: Seal, sealed_at: datetime) -> Seal:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,16 +14,15 @@ from lsml.audit import anchors, chain
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import (
-    Window,
     finished_up_to,
     leaves,
     seals_ever_made,
     write_as_documented,
 )
 from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.windows import BATCH_ROWS, Window, closes, follows, joined, shares_query
 
 UNSEALED_TOO_LONG: Final = timedelta(minutes=10)
-_BATCH_ROWS: Final = 50_000  # rows of one query
 _NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
 
 
@@ -142,15 +141,15 @@ class _Verification:
         if seal.table not in TABLES:
             return
         before = self.last.get(seal.table)
-        if (before or self.from_the_start) and not _follows(before, seal):
+        if (before or self.from_the_start) and not follows(before, seal):
             self._find(
                 f"Before seal {seal.number}, rows of {seal.table} are in no seal.", seal
             )
         self.last[seal.table] = seal
         waiting = self.waiting[seal.table]
         if waiting and (
-            not _shares_query(waiting[-1], seal)
-            or sum(one.row_count for one in waiting) + seal.row_count > _BATCH_ROWS
+            not shares_query(waiting[-1], seal)
+            or sum(one.row_count for one in waiting) + seal.row_count > BATCH_ROWS
         ):
             self._check_waiting(seal.table)
         self.waiting[seal.table].append(seal)
@@ -159,8 +158,7 @@ class _Verification:
         seals = self.waiting.pop(table, [])
         if not seals:
             return
-        window = replace(_window(seals[0]), end=_window(seals[-1]).end)
-        rows = _by_seal(leaves(TABLES[table], window.condition), seals)
+        rows = _by_seal(leaves(TABLES[table], joined(seals).condition), seals)
         for seal, its_rows in zip(seals, rows, strict=True):
             self._check_rows(seal, its_rows)
 
@@ -202,7 +200,7 @@ class _Verification:
         last = Seal.objects.filter(table=table).order_by("-number").first()
         start = (0, 0) if last is None else (last.until_txid, last.until_id)
         floor = 0 if last is None else last.above_id
-        if last and last.until_txid == chain.END_OF_TRANSACTION_NUMBERS:
+        if last and closes(last):
             start, floor = (0, 0), last.until_id - 1
         window = Window(start, (finished_up_to(), 0), above_id=floor)
         old = first_id_at(timezone.now() - UNSEALED_TOO_LONG)
@@ -256,46 +254,6 @@ def _facts(seal: Any) -> dict[str, Any]:
         "locator_digest": bytes(seal.locator_digest).hex(),
         "sealed_at": chain.microseconds(seal.sealed_at),
     }
-
-
-def _window(seal: Seal) -> Window:
-    window = Window(
-        (seal.from_txid, seal.from_id),
-        (seal.until_txid, seal.until_id),
-        above_id=seal.above_id,
-    )
-    generation = Seal.objects.filter(table=seal.table, generation=seal.generation)
-    closing = generation.filter(until_txid=chain.END_OF_TRANSACTION_NUMBERS).first()
-    if closing is None:
-        return window
-    highest = (
-        generation.exclude(pk=closing.pk)
-        .order_by("-last_id")
-        .values_list("last_id", flat=True)
-        .first()
-    ) or 0
-    if seal.pk == closing.pk:
-        up_to = seal.until_id - 1
-        return replace(window, up_to_id=up_to, closing_from_id=highest)
-    return replace(window, up_to_id=highest)
-
-
-def _follows(before: Seal | None, seal: Seal) -> bool:
-    """Whether no row can lie between two seals of a table."""
-    start = (seal.from_txid, seal.from_id)
-    if before is None:
-        return start == (0, 0) and seal.above_id == 0
-    if before.until_txid == chain.END_OF_TRANSACTION_NUMBERS:
-        return start == (0, 0) and seal.above_id == before.until_id - 1
-    same = (before.generation, before.above_id) == (seal.generation, seal.above_id)
-    return same and start == (before.until_txid, before.until_id)
-
-
-def _shares_query(before: Seal, seal: Seal) -> bool:
-    return _follows(before, seal) and chain.END_OF_TRANSACTION_NUMBERS not in (
-        before.until_txid,
-        seal.until_txid,
-    )
 
 
 def _by_seal(

@@ -1,0 +1,182 @@
+"""Checks an export without a database: `manage.py audit verify --export FILE`."""
+
+import hashlib
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
+from zipfile import BadZipFile, ZipFile
+
+import orjson
+
+from lsml.audit import chain, formats
+from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.verify import Finding, Report
+
+_HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
+
+
+class NotAnExport(Exception):
+    """The file is none that `manage.py audit export` made."""
+
+
+def check_export(
+    *,
+    path: Path,
+    anchored: Iterable[tuple[int, str]] = (),
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Report:
+    """Check rows against seals and seals against each other; memory stays bounded.
+
+    Args:
+        path: the ZIP file.
+        anchored: number and digest of seals as told outside. Without any, a file that
+            was made up as a whole cannot be told from a true one.
+        progress: is told how many rows were checked since it was last told.
+
+    Raises:
+        NotAnExport: no ZIP with a manifest of a known format.
+    """
+    try:
+        with ZipFile(path) as file:
+            return _Check(file, progress, dict(anchored)).run()
+    except (BadZipFile, KeyError, OSError, orjson.JSONDecodeError) as error:
+        raise NotAnExport(f"{path} cannot be read as an export: {error}") from error
+
+
+class _Check:
+    def __init__(
+        self,
+        file: ZipFile,
+        progress: Callable[[int], object],
+        anchored: dict[int, str],
+    ) -> None:
+        self.file = file
+        self.anchored = anchored
+        self.progress = progress
+        self.report = Report()
+        self.manifest: dict[str, Any] = orjson.loads(file.read("manifest.json"))
+        if self.manifest["format"] != FORMAT:
+            raise NotAnExport(f"Format {self.manifest['format']} is not known here.")
+
+    def run(self) -> Report:
+        self._check_chain()
+        for name, table in self.manifest["tables"].items():
+            for member, expected in (
+                (f"{name}.{self.manifest['file_format']}", table["sha256"]),
+                (f"{name}.seals.jsonl", table["seals_sha256"]),
+            ):
+                if self._sha256(member) != expected:
+                    self._find(f"{member} is not the file the manifest describes.")
+            self._check_rows(name, table)
+        return self.report
+
+    def _sha256(self, member: str) -> str:
+        with self.file.open(member) as file:
+            return _digest(file)
+
+    def _seals(self, name: str) -> Iterator[dict[str, Any]]:
+        with self.file.open(f"{name}.seals.jsonl") as file:
+            for line in file:
+                yield orjson.loads(line)
+
+    def _check_chain(self) -> None:
+        """Numbers without a gap, each digest right and carried on by the next."""
+        tables = [self._seals(name) for name in self.manifest["tables"]]
+        expected, previous = self.manifest["first_seal"], None
+        # A part of the tables is a part of the chain, with gaps between its numbers.
+        whole = self.manifest["tables"].keys() == TABLES.keys()
+        for seal in heapq.merge(*tables, key=lambda seal: seal["number"]):
+            self.report.seals += 1
+            number = seal["number"]
+            if chain.seal_digest(seal) != seal["digest"]:
+                self._find(f"Seal {number} was changed.", seal)
+            if self.anchored.get(number, seal["digest"]) != seal["digest"]:
+                self._find(f"Seal {number} is not the one anchored outside.", seal)
+            if whole and number != expected:
+                self._find(f"Seal {expected} is missing.")
+            elif (
+                previous
+                and previous["number"] == number - 1
+                and (seal["previous_digest"] != previous["digest"])
+            ):
+                self._find(f"Seal {number} does not follow seal {number - 1}.", seal)
+            expected, previous = number + 1, seal
+        last = self.manifest["last_seal"]
+        if whole and previous and previous["number"] != last:
+            self._find(f"Seal {last} is missing.")
+
+    def _check_rows(self, name: str, table: dict[str, Any]) -> None:
+        file_format = self.manifest["file_format"]
+        with self.file.open(f"{name}.{file_format}") as file:
+            rows = _ids_and_leaves(formats.lines(file_format, file, table["columns"]))
+            try:
+                for seal in self._seals(name):
+                    self._check_seal(seal, list(islice(rows, seal["exported_rows"])))
+                if more := sum(1 for _ in rows):
+                    self._find(f"{more} rows of {name} belong to no seal.")
+            except (ValueError, KeyError) as error:
+                self._find(f"{name}.{file_format} cannot be read to its end: {error}")
+
+    def _check_seal(self, seal: dict[str, Any], rows: list[tuple[int, bytes]]) -> None:
+        found = chain.RowDigest()
+        found.feed(rows)
+        self.report.rows += found.count
+        self.progress(found.count)
+        if not rows and not seal["exported_rows"]:
+            return
+        if found.rows_digest == seal["rows_digest"]:
+            return
+        locator = bytes.fromhex(seal["locator"])
+        if hashlib.sha256(locator).hexdigest() != seal["locator_digest"]:
+            self._find(f"Seal {seal['number']} was changed.", seal)
+        for one in chain.differences(locator, rows):
+            if one.how == "missing" and not self._is_wanted(seal["table"], one.row_id):
+                continue
+            self._find(
+                f"Row {one.row_id} of {seal['table']} was {_HOW[one.how]}"
+                f" (seal {seal['number']}).",
+                seal,
+                one.row_id,
+            )
+
+    def _is_wanted(self, table: str, row_id: int) -> bool:
+        """Whether a row lies in the exported range, and was there to be exported."""
+        inside: bool = self.manifest["from_id"] <= row_id < self.manifest["until_id"]
+        return inside and not any(
+            dropped["table"] == table
+            and dropped["from_id"] <= row_id < dropped["until_id"]
+            for dropped in self.manifest["dropped"]
+        )
+
+    def _find(
+        self, sentence: str, seal: dict[str, Any] | None = None, row: int | None = None
+    ) -> None:
+        self.report.findings.append(
+            Finding(
+                sentence,
+                seal["table"] if seal else "",
+                row,
+                seal["number"] if seal else None,
+            )
+        )
+
+
+def _ids_and_leaves(lines: Iterator[str]) -> Iterator[tuple[int, bytes]]:
+    """A line begins with `{"id":` and the number."""
+    for line in lines:
+        yield int(line[6 : line.index(",")]), chain.leaf(line)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return _digest(file)
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()

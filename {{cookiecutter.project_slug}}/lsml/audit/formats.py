@@ -1,0 +1,230 @@
+"""Rows as files people read: JSON lines, CSV, Parquet; and back to the sealed text.
+
+Each file keeps what is needed to write the row's canonical line again, byte by byte:
+docs/audit.md has the rules. Plain Python; pyarrow only where Parquet is asked for.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import IO, Any, Final, Protocol
+
+import orjson
+
+from lsml.audit.tables import Kind
+
+FORMATS: Final = ("jsonl", "csv", "parquet")
+_PARQUET_BATCH: Final = 5_000
+NO_PYARROW: Final = (
+    "Parquet files need pyarrow, which is large and not installed:"
+    " pip install -r requirements/export.txt"
+)
+
+Columns = dict[str, Kind]
+
+
+class FormatMissing(Exception):
+    """A library that a format needs is not installed."""
+
+
+class Writer(Protocol):
+    """Takes canonical lines, writes a file."""
+
+    def write(self, line: str) -> None:
+        """Add a row."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+def writer(file_format: str, file: IO[bytes], columns: Columns) -> Writer:
+    """A writer of `file_format` into `file`.
+
+    Raises:
+        FormatMissing: Parquet without pyarrow.
+    """
+    if file_format == "csv":
+        return _CsvWriter(file, columns)
+    if file_format == "parquet":
+        return _ParquetWriter(file, columns)
+    return _JsonlWriter(file)
+
+
+def lines(file_format: str, file: IO[bytes], columns: Columns) -> Iterator[str]:
+    """The canonical lines that a file was written from."""
+    if file_format == "csv":
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        rows = csv.reader(text)
+        next(rows, None)
+        return (_line(_from_cells(row, columns), columns) for row in rows)
+    if file_format == "parquet":
+        return (_line(_as_text(row), columns) for row in _parquet_rows(file))
+    return (line.rstrip(b"\n").decode() for line in file)
+
+
+# --- The canonical line, taken apart and put together ---
+
+_Values = dict[str, str | None]  # JSON's own text for numbers and JSON; bare strings
+
+
+def _values(line: str, columns: Columns) -> _Values:
+    """Each column's text. Read by PostgreSQL's rules, so that no digit is lost."""
+    values: _Values = {}
+    at, scan = 1, json.JSONDecoder().raw_decode
+    for name, kind in columns.items():
+        at += len(name) + 3  # "name":
+        value, end = scan(line, at)
+        if value is None and kind != "json":
+            values[name] = None
+        elif kind in {"text", "time"}:
+            values[name] = value
+        else:
+            values[name] = line[at:end]
+        if kind == "json" and values[name] == "null":
+            values[name] = None
+        at = end + 1
+    return values
+
+
+def _line(values: _Values, columns: Columns) -> str:
+    cells = []
+    for name, kind in columns.items():
+        value = values[name]
+        if value is None:
+            text = "null"
+        elif kind in {"text", "time"}:
+            text = json.dumps(value, ensure_ascii=False)
+        else:
+            text = value
+        cells.append(f'"{name}":{text}')
+    return "{" + ",".join(cells) + "}"
+
+
+# --- JSON lines: the canonical lines themselves ---
+
+
+class _JsonlWriter:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line.encode() + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+# --- CSV: an empty cell is null, but in text columns, which have no null ---
+
+
+class _CsvWriter:
+    def __init__(self, file: IO[bytes], columns: Columns) -> None:
+        self._columns = columns
+        self._text = io.TextIOWrapper(
+            file, encoding="utf-8", newline="", write_through=True
+        )
+        self._csv = csv.writer(self._text)
+        self._csv.writerow(columns)
+
+    def write(self, line: str) -> None:
+        values = _values(line, self._columns)
+        self._csv.writerow("" if v is None else v for v in values.values())
+
+    def close(self) -> None:
+        self._text.detach()
+
+
+def _from_cells(cells: list[str], columns: Columns) -> _Values:
+    return {
+        name: None if cell == "" and kind != "text" else cell
+        for (name, kind), cell in zip(columns.items(), cells, strict=True)
+    }
+
+
+# --- Parquet: numbers and times as such, JSON as text ---
+
+
+class _ParquetWriter:
+    def __init__(self, file: IO[bytes], columns: Columns) -> None:
+        pa, pq = _pyarrow()
+        types = {
+            "integer": pa.int64(),
+            "float": pa.float64(),
+            "time": pa.timestamp("us", tz="UTC"),
+        }
+        self._columns = columns
+        self._schema = pa.schema(
+            [(name, types.get(kind, pa.string())) for name, kind in columns.items()]
+        )
+        self._pa = pa
+        self._rows: list[dict[str, Any]] = []
+        self._parquet = pq.ParquetWriter(file, self._schema, compression="zstd")
+
+    def write(self, line: str) -> None:
+        values = _values(line, self._columns)
+        self._rows.append(
+            {
+                name: _as_native(value, self._columns[name])
+                for name, value in values.items()
+            }
+        )
+        if len(self._rows) >= _PARQUET_BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._parquet.close()
+
+    def _flush(self) -> None:
+        table = self._pa.Table.from_pylist(self._rows, schema=self._schema)
+        self._parquet.write_table(table)
+        self._rows = []
+
+
+def _parquet_rows(file: IO[bytes]) -> Iterable[dict[str, Any]]:
+    _, pq = _pyarrow()
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=_PARQUET_BATCH):
+        yield from batch.to_pylist()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise FormatMissing(NO_PYARROW) from None
+    return pa, pq
+
+
+def _as_native(value: str | None, kind: Kind) -> Any:
+    if value is None or kind in {"text", "json"}:
+        return value
+    if kind == "time":
+        return datetime.fromisoformat(value + "+00:00")
+    return int(value) if kind == "integer" else float(value)
+
+
+def _as_text(row: dict[str, Any]) -> _Values:
+    values: _Values = {}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            text = value.replace(tzinfo=None).isoformat()
+            values[name] = text.rstrip("0") if "." in text else text
+        elif isinstance(value, float):
+            values[name] = float_text(value)
+        else:
+            values[name] = None if value is None else str(value)
+    return values
+
+
+def float_text(value: float) -> str:
+    """A float below 1e15 as PostgreSQL writes it: Python finds the same digits."""
+    text = repr(value)
+    return text.removesuffix(".0") if "e" not in text else text
+
+
+def dumps(value: Any) -> bytes:
+    """A line of a file beside the rows."""
+    return orjson.dumps(value) + b"\n"

@@ -1,0 +1,105 @@
+"""Which rows belong to a seal: those of a span of transaction numbers."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lsml.audit import chain
+from lsml.audit.models import Seal
+
+BATCH_ROWS: Final = 50_000  # rows that one query reads
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows of a seal: `start` ≤ (txid, id) < `end`, and ids above a floor.
+
+    With `closing_from_id`, all rows above that id, too: what a restored dump held
+    unsealed.
+    """
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    above_id: int = 0
+    up_to_id: int | None = None
+    closing_from_id: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """SQL for the rows of the window. All parts are numbers."""
+        (from_txid, from_id), (until_txid, until_id) = self.start, self.end
+        # The plain bounds on txid are for the BRIN index, which knows no row values.
+        span = (
+            f"txid >= {from_txid} AND txid <= {until_txid}"
+            f" AND (txid, id) >= ({from_txid}, {from_id})"
+            f" AND (txid, id) < ({until_txid}, {until_id})"
+        )
+        if self.closing_from_id is not None:
+            span = f"({span} OR id > {self.closing_from_id})"
+        if self.above_id:
+            span += f" AND id > {self.above_id}"
+        if self.up_to_id is not None:
+            span += f" AND id <= {self.up_to_id}"
+        return span
+
+
+def window_of(seal: Seal) -> Window:
+    """The rows a seal covers."""
+    window = Window(
+        (seal.from_txid, seal.from_id),
+        (seal.until_txid, seal.until_id),
+        above_id=seal.above_id,
+    )
+    generation = Seal.objects.filter(table=seal.table, generation=seal.generation)
+    closing = generation.order_by("-number").defer("locator").first()
+    if closing is None or not closes(closing):
+        return window
+    highest = (
+        generation.exclude(pk=closing.pk)
+        .order_by("-last_id")
+        .values_list("last_id", flat=True)
+        .first()
+    ) or 0
+    if seal.pk == closing.pk:
+        up_to = seal.until_id - 1
+        return replace(window, up_to_id=up_to, closing_from_id=highest)
+    return replace(window, up_to_id=highest)
+
+
+def closes(seal: Seal) -> bool:
+    """Whether it is the last of its generation."""
+    return seal.until_txid == chain.END_OF_TRANSACTION_NUMBERS
+
+
+def follows(before: Seal | None, seal: Seal) -> bool:
+    """Whether no row can lie between two seals of a table."""
+    start = (seal.from_txid, seal.from_id)
+    if before is None:
+        return start == (0, 0) and seal.above_id == 0
+    if closes(before):
+        return start == (0, 0) and seal.above_id == before.until_id - 1
+    same = (before.generation, before.above_id) == (seal.generation, seal.above_id)
+    return same and start == (before.until_txid, before.until_id)
+
+
+def shares_query(before: Seal, seal: Seal) -> bool:
+    """Whether the rows of both can be read at once, in order."""
+    return follows(before, seal) and not (closes(before) or closes(seal))
+
+
+def batches(seals: Iterable[Seal]) -> Iterator[list[Seal]]:
+    """Put neighbours of one table together, so that a query reads many rows."""
+    batch: list[Seal] = []
+    for seal in seals:
+        rows = sum(one.row_count for one in batch) + seal.row_count
+        if batch and (rows > BATCH_ROWS or not shares_query(batch[-1], seal)):
+            yield batch
+            batch = []
+        batch.append(seal)
+    if batch:
+        yield batch
+
+
+def joined(seals: list[Seal]) -> Window:
+    """The rows of seals that follow each other."""
+    return replace(window_of(seals[0]), end=window_of(seals[-1]).end)
