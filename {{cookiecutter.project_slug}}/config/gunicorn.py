@@ -1,9 +1,16 @@
 """How the web process serves: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+# Before prometheus_client is imported, which reads it once.
+_counts = tempfile.TemporaryDirectory(prefix="lsml-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
+
+from prometheus_client import multiprocess  # noqa: E402 - see above
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 worker_class = "gthread"
@@ -31,3 +38,16 @@ def post_worker_init(worker: Any) -> None:
 
     with suppress(Exception):
         model_class()
+
+
+# /metrics adds up the counts of all web processes, which share them through files.
+
+
+def child_exit(server: object, worker: Any) -> None:
+    """Let a gone process' gauges go; its counts stay in the sum."""
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: object) -> None:
+    """Leave no counts behind."""
+    _counts.cleanup()

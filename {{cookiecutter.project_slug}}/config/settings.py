@@ -185,6 +185,8 @@ BASIC_AUTH_CREDENTIALS = [
 ]
 # Accepted in the header X-Webhook-Token, for a webhook that shall not carry a password.
 WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
+# By one client for one user name, in each web process; then 429 for a minute.
+WRONG_CREDENTIALS_PER_MINUTE = env.int("WRONG_CREDENTIALS_PER_MINUTE", default=20)
 MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=64)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024
 # Proxies whose X-Request-ID and X-Forwarded-* are believed.

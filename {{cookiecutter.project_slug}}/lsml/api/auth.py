@@ -2,15 +2,21 @@
 
 import base64
 import binascii
+import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
+from django.core.cache import cache
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from lsml.observability import metrics
+from lsml.observability.requests import address_of
+
+_MINUTE_S: Final = 60
 _CHALLENGE: Final = 'Basic realm="ML backend"'
 _REFUSED: Final = (
     "Wrong or missing credentials. Give Label Studio the BASIC_AUTH_USER and"
@@ -44,17 +50,47 @@ class LabelStudioAuthentication(BaseAuthentication):
         if token and sum(_same(token, valid) for valid in tokens):
             return Caller("webhook token"), None
         user, password = _basic(request.META.get("HTTP_AUTHORIZATION", ""))
+        guesses = Guesses(address_of(request), user)
+        guesses.refuse_if_too_many()
         # Every pair is compared, and in constant time: the answer's delay tells
         # neither whether a user exists nor how much of a password was right.
         matches = [
             _same(user, name) & _same(password, secret) for name, secret in known
         ]
         if not any(matches):
+            metrics.refused_credentials.inc()
+            guesses.count()
             raise AuthenticationFailed(_REFUSED)
         return Caller(user), None
 
     def authenticate_header(self, request: Request) -> str:
         return _CHALLENGE
+
+
+class Guesses:
+    """Wrong passwords of one client for one user name, per minute and process.
+
+    Missing credentials are no guess: Label Studio's own webhook sends none, from the
+    very address its other calls come from.
+    """
+
+    def __init__(self, address: str, user: str) -> None:
+        self.key = f"guesses:{address}:{hashlib.sha256(user.encode()).hexdigest()}"
+        self.counts = bool(user)
+
+    def refuse_if_too_many(self) -> None:
+        """Raise Throttled when the minute's guesses are used up."""
+        made = cache.get(self.key, 0) if self.counts else 0
+        if made >= settings.WRONG_CREDENTIALS_PER_MINUTE:
+            raise Throttled(
+                wait=_MINUTE_S, detail="Too many wrong passwords from this address."
+            )
+
+    def count(self) -> None:
+        """Count one wrong guess."""
+        if self.counts:
+            cache.add(self.key, 0, timeout=_MINUTE_S)
+            cache.incr(self.key)
 
 
 def _same(given: str, valid: str) -> bool:

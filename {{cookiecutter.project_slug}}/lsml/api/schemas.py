@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
 Schema = dict[str, Any]
 Body = dict[str, Schema]
 
@@ -141,3 +143,13 @@ DUPLICATE_REQUEST: Final = _request(
 )
 DELETE_REQUEST: Final = _request(_object({"project": _PROJECT}))
 DELETE: Final = _answers(_object({"deleted": _TEXT}), _404="Unknown project.")
+
+
+class BasicAuth(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Names our authentication in the document."""
+
+    target_class = "lsml.api.auth.LabelStudioAuthentication"
+    name = "basic"
+
+    def get_security_definition(self, auto_schema: object) -> Schema:
+        return {"type": "http", "scheme": "basic"}

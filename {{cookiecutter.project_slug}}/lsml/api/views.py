@@ -25,7 +25,7 @@ from lsml.labelstudio.requests import (
     VersionsRequest,
     WebhookRequest,
 )
-from lsml.labelstudio.webhooks import PROJECT_HEADER
+from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
 from lsml.observability.requests import address_of, request_id_of
 from lsml.registry.model_class import model_class
@@ -96,6 +96,9 @@ class WebhookView(LabelStudioView):
             digest=digest,
             origin=origin_of(request),
         )
+        # A made-up action must not make Prometheus keep a series for it.
+        known = order.action if order.action in KNOWN_ACTIONS else "other"
+        metrics.webhook_events.labels(known).inc()
         return Response({"status": "accepted", "job": str(event.pk)})
 
 
@@ -142,10 +145,7 @@ class JobStatusView(LabelStudioView):
     @extend_schema(request=schemas.JOB_STATUS_REQUEST, responses=schemas.JOB_STATUS)
     def post(self, request: Request) -> Response:
         job = JobStatusRequest.parse(request.data).job
-        status = job_status(job)
-        if status is None:
-            return Response({"job": job, "job_status": "removed"}, status=410)
-        return Response({"job": job, "job_status": status})
+        return Response({"job": job, "job_status": job_status(job)})
 
 
 class DuplicateView(LabelStudioView):

@@ -1,6 +1,7 @@
 """Answers tasks: pick the served version, predict, record, and only then answer."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from lsml.inference.errors import ModelError
 from lsml.inference.host import HostedModel, host
 from lsml.labelstudio.requests import PredictRequest
 from lsml.labelstudio.secrets import masked_text
+from lsml.observability import metrics
 from lsml.registry.served import Served, served
 from lsml.registry.services import NO_PROJECT, meet_project, note_project
 
@@ -83,10 +85,10 @@ def predict(
             version = hosted.store.take_adopted() or serving.version
     except ModelError as error:
         batch = _batch(order, origin, kind, received_at, serving, started)
-        record_predictions(batch, _failed(order, str(error)))
+        _record(batch, _failed(order, str(error)))
         raise
     batch = _batch(order, origin, kind, received_at, serving, started, version)
-    record_predictions(batch, _answered(order, by_task))
+    _record(batch, _answered(order, by_task))
     return Predicted(version, by_task)
 
 
@@ -124,6 +126,13 @@ def _call(
 
 
 # --- The rows ---
+
+
+def _record(batch: PredictionBatch, rows: list[dict[str, Any]]) -> None:
+    record_predictions(batch, rows)
+    metrics.predict_seconds.labels(batch.kind.value).observe(batch.latency_ms / 1000)
+    for outcome, count in Counter(row["outcome"] for row in rows).items():
+        metrics.predictions.labels(batch.kind.value, outcome).inc(count)
 
 
 def _batch(

@@ -1,5 +1,6 @@
 """What Label Studio asks of a project's training: jobs, old-style train, deletion."""
 
+import re
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from lsml.registry.projects import archive_project
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
 from lsml.training.services import receive
 
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # what fits a bigint
 _STATUS = {
     TrainingRun.State.QUEUED: "queued",
     TrainingRun.State.LOST: "queued",
@@ -25,15 +27,25 @@ _STATUS = {
 }
 
 
-def job_status(job: str) -> str | None:
-    """How the training goes that an event asked for; None = no such job.
+class JobGone(Exception):
+    """No event waits or was trained on under that id."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"There is no training job {job[:50]!r}, or no more.")
+
+
+def job_status(job: str) -> str:
+    """How the training goes that an event asked for, in Label Studio's words.
 
     A job is the id of the event, which is there before any run is.
 
+    Raises:
+        JobGone: no such job; Label Studio reads the 410 as removed.
+
     Source: Label Studio's POST /job_status.
     """
-    if not job.isdecimal() or int(job) >= 2**63:
-        return None
+    if not _EVENT_ID.fullmatch(job):
+        raise JobGone(job)
     taken = (
         RunEvent.objects.filter(event_id=int(job))
         .select_related("run")
@@ -42,8 +54,9 @@ def job_status(job: str) -> str | None:
     )
     if taken is not None:
         return _STATUS[TrainingRun.State(taken.run.state)]
-    waits = InboxEntry.objects.filter(event_id=int(job)).exists()
-    return "queued" if waits else None
+    if not InboxEntry.objects.filter(event_id=int(job)).exists():
+        raise JobGone(job)
+    return "queued"
 
 
 def receive_train(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from lsml.audit.services import Origin
@@ -21,6 +22,11 @@ CONFIG = (
 @pytest.fixture
 def api():
     return APIClient(raise_request_exception=False)
+
+
+@pytest.fixture(autouse=True)
+def nobody_guessed():
+    cache.clear()
 
 
 @pytest.fixture
