@@ -179,7 +179,7 @@ def test_wrong_input_gets_a_400_that_names_the_field(post, constant, path, body,
 
 def test_what_is_no_json_gets_a_400(api, constant):
     reply = api.post("/predict", b"{nope", content_type="application/json")
-    assert (reply.status_code, reply.json()["code"]) == (400, "parse_error")
+    assert (reply.status_code, reply.json()["code"]) == (400, "invalid")
 
 
 def test_an_unknown_address_gets_the_same_shape_of_error(api):
