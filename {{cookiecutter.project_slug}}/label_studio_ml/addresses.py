@@ -27,8 +27,6 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
-ALLOW_VARIABLE = "LSML_ALLOW_LOCAL_URLS"
-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last four bytes
 
@@ -47,7 +45,7 @@ class ForbiddenAddress(ValueError):
         shown = host if host == address else f"{host} ({address})"
         super().__init__(
             f"{shown} is no public address, so it is not fetched for a task. Add the "
-            f"host or its network to {ALLOW_VARIABLE} if models may read from there."
+            "host or its network to LSML_ALLOW_LOCAL_URLS if models may read from it."
         )
 
 
@@ -77,7 +75,7 @@ class Gate:
         Args:
             trusted_urls: Their hosts are allowed at their ports.
         """
-        text = os.environ.get(ALLOW_VARIABLE, "").strip().lower()
+        text = os.environ.get("LSML_ALLOW_LOCAL_URLS", "").strip().lower()
         origins = frozenset(filter(None, map(origin_of, trusted_urls)))
         if text in {"true", "1", "yes", "on"}:
             return cls(everything=True)

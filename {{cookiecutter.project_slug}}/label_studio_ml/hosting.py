@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ModelClass = type[LabelStudioMLBase]
 
-_MODEL_DIR = "MODEL_DIR"  # where models for the reference SDK keep what they learned
 _one_at_a_time = threading.RLock()  # the environment is the process'
 
 
@@ -80,14 +79,14 @@ def run_anew(
         The class of the same name in the new module; make the model inside the block.
     """
     with _one_at_a_time:
-        ours = model_dir is not None and _MODEL_DIR not in os.environ
+        ours = model_dir is not None and not os.environ.get("MODEL_DIR")
         if ours:
-            os.environ[_MODEL_DIR] = str(model_dir)
+            os.environ["MODEL_DIR"] = str(model_dir)
         try:
             yield _anew(model_class)
         finally:
             if ours:
-                del os.environ[_MODEL_DIR]
+                del os.environ["MODEL_DIR"]
 
 
 def _anew(model_class: ModelClass) -> ModelClass:
