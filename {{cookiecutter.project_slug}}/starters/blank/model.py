@@ -21,10 +21,10 @@ class MyModel(LabelStudioMLBase):
     def load(self, artifacts: Path) -> None:
         """Read what `train` wrote; called once per process and version.
 
+        For example `self.net = torch.load(artifacts / "net.pt")`.
         Before the first training it is not called at all: a model that comes ready
         made reads its weights in `setup(self)` instead.
         """
-        # self.weights = json.loads((artifacts / "weights.json").read_text())
 
     def predict(
         self, tasks: list[dict[str, Any]], context: Any = None, **kwargs: Any
@@ -51,11 +51,11 @@ class MyModel(LabelStudioMLBase):
         """Learn from all annotated tasks; what ends well becomes a new version.
 
         Args:
-            dataset: Annotated tasks: `for task in dataset: task.data, task.annotations`;
-                `dataset.chosen("text")` gives texts and choices for a classifier.
+            dataset: Annotated tasks; `for task in dataset` gives `task.data` and
+                `task.annotations`, `dataset.chosen("text")` texts and their choices.
             run: `run.progress(0.5, "epoch 2/4", loss=0.3)` shows how far it is (and
                 stops here when somebody cancels), `run.metrics["accuracy"] = 0.9` is
                 kept with the version, and what is written into the folder
                 `run.artifacts` comes back in `load`.
         """
-        run.progress(1.0, f"looked at {len(dataset)} annotated tasks, learned nothing yet")
+        run.progress(1.0, f"looked at {len(dataset)} tasks, learned nothing yet")
