@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit import rollups
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import Origin, digest_of
@@ -268,9 +269,14 @@ def story(*, predictions=400):
     events = [event(of, at=now - timedelta(minutes=18 * n), n=n) for n in range(60)]
     WebhookEvent.objects.bulk_create(events)
     RunEvent.objects.bulk_create(
-        RunEvent(run=runs[-1], event_id=e.pk) for e in events[20:]
+        RunEvent(
+            run=runs[-1], event_id=e.pk, action=e.action, received_at=e.received_at
+        )
+        for e in events[20:]
     )
     waiting(of, events[:4])
+    for table in ("audit_prediction", "audit_webhookevent"):
+        rollups.count(table, "true")
     known(of, now)
     StateItem.objects.create(project=of, key="model_version", value="v3")
     return {"project": of, "running": running, "runs": runs, "latest": parent}

@@ -1,18 +1,43 @@
 """Home: what is served, what happened today, what needs attention."""
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from django.db.models import Count
+from django.db.models import Count, Min, Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit.models import Prediction, Seal
+from lsml.audit.rollups import PredictionCounts
+from lsml.console.charts import (
+    Series,
+    Span,
+    Stack,
+    column_chart,
+    line_chart,
+    span_chart,
+)
+from lsml.console.charts.axes import SERIES_MAX
+from lsml.console.links import list_of, page_of
+from lsml.console.pages.figures import Day, largest, last_day
+from lsml.console.pages.serving import compared
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 
-_PROJECTS_MAX = 50
+_PROJECTS_MAX: Final = 50
+_RUNS_MAX: Final = 100  # of the last day, in the chart
+STUCK_AFTER: Final = timedelta(minutes=10)  # an event no run has taken
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something a person should look at."""
+
+    text: str
+    address: str
 
 
 @dataclass(slots=True)
@@ -20,33 +45,156 @@ class Card:
     """One project on the home page."""
 
     project: Project
-    predictions: int = 0
-    errors: int = 0
-    events: int = 0
+    counts: PredictionCounts
+    usual_predictions: float
+    events: int
+    usual_events: float
     waiting: int = 0
+    oldest: datetime | None = None  # of the waiting events that no person holds
     run: TrainingRun | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
     """What the home page shows; the number of queries does not depend on the data."""
     if not request.user.has_perm("console.read"):
-        return {"cards": []}
-    since = timezone.now() - timedelta(hours=24)
-    projects = Project.objects.filter(archived_at=None).select_related("active_version")
-    cards = {p.pk: Card(p) for p in projects.order_by("-pk")[:_PROJECTS_MAX]}
-    predictions: Any = Prediction.objects.since(since)
-    _count(cards, "predictions", predictions)
-    _count(cards, "errors", predictions.filter(outcome="error"))
-    _count(cards, "events", WebhookEvent.objects.since(since))
-    _count(cards, "waiting", InboxEntry.objects.all())
-    for run in TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE):
-        if run.project_id in cards:
-            cards[run.project_id].run = run
-    return {"cards": list(cards.values())}
+        return {"title": _("Home"), "refused": True}
+    now = timezone.now()
+    day = last_day(now)
+    runs = _runs(now)
+    cards = _cards(day, runs)
+    return {
+        "title": _("Home"),
+        "cards": cards,
+        "alarms": _alarms(cards, runs, now),
+        "charts": [chart for chart in _charts(day, runs, now) if chart[1]],
+        "seal": Seal.objects.order_by("-number").first(),
+    }
 
 
-def _count(cards: dict[int, Card], name: str, rows: Any) -> None:
-    counts = rows.order_by().values("project_id").annotate(n=Count("pk"))
-    for project_id, count in counts.values_list("project_id", "n"):
+def _runs(now: datetime) -> list[TrainingRun]:
+    recent = Q(created_at__gte=now - timedelta(hours=24))
+    active = Q(state__in=TrainingRun.ACTIVE)
+    found = TrainingRun.objects.filter(recent | active).select_related("project")
+    return list(found.order_by("-pk")[:_RUNS_MAX])
+
+
+def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
+    projects = Project.objects.filter(archived_at=None).order_by("-pk")
+    cards = {
+        project.pk: Card(
+            project,
+            day.predictions[project.pk],
+            day.usual_predictions.get(project.pk, 0),
+            day.events[project.pk],
+            day.usual_events.get(project.pk, 0),
+        )
+        for project in projects.select_related("active_version__parent")[:_PROJECTS_MAX]
+    }
+    waiting = InboxEntry.objects.values_list("project_id").annotate(
+        number=Count("pk"), oldest=Min("received_at", filter=Q(held=False))
+    )
+    for project_id, number, oldest in waiting:
         if project_id in cards:
-            setattr(cards[project_id], name, count)
+            cards[project_id].waiting = number
+            cards[project_id].oldest = oldest
+    for run in runs:
+        if run.state in TrainingRun.ACTIVE and run.project_id in cards:
+            cards[run.project_id].run = run
+    for card in cards.values():
+        if version := card.project.active_version:
+            parent = version.parent.metrics if version.parent else {}
+            card.metrics = compared(parent, version.metrics)[:4]
+    return list(cards.values())
+
+
+def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[Alarm]:
+    alarms = []
+    for card in cards:
+        project, version = card.project, card.project.active_version
+        if failed := card.counts.error:
+            there = list_of(Prediction, project=project.pk, outcome="error", last="24h")
+            text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
+            told = {"project": project, "n": failed}
+            alarms.append(Alarm(text % told, there))
+        if card.oldest and now - card.oldest > STUCK_AFTER and card.run is None:
+            text = _("%(project)s: events wait since %(time)s UTC; no run takes them.")
+            told = {"project": project, "time": f"{card.oldest:%Y-%m-%d %H:%M}"}
+            alarms.append(Alarm(text % told, page_of(project)))
+        if version and version.missing_labels:
+            text = _("%(project)s: %(version)s knows labels that left the config.")
+            told = {"project": project, "version": version.version}
+            alarms.append(Alarm(text % told, page_of(version)))
+    return alarms + _failed(runs)
+
+
+def _failed(runs: list[TrainingRun]) -> list[Alarm]:
+    """Each project's last run, where it failed; `runs` come newest first."""
+    last: dict[int, TrainingRun] = {}
+    for run in runs:
+        if run.state not in TrainingRun.ACTIVE:
+            last.setdefault(run.project_id, run)
+    text = _("%(project)s: run %(run)d failed: %(error)s")
+    return [
+        Alarm(
+            text % {"project": run.project, "run": run.pk, "error": run.error[:120]},
+            page_of(run),
+        )
+        for run in last.values()
+        if run.state == TrainingRun.State.FAILED
+    ]
+
+
+def _charts(
+    day: Day, runs: list[TrainingRun], now: datetime
+) -> list[tuple[str, SafeString | None]]:
+    hours = [f"{hour:%H}" for hour in day.hours]
+
+    def columns(title: str, layers: dict[str, list[int]]) -> SafeString | None:
+        kept = largest(layers, SERIES_MAX - 1, _("other"))
+        stacks = [Stack(name, [*map(float, values)]) for name, values in kept.items()]
+        return column_chart(title, hours, stacks)
+
+    spans = [
+        Span(
+            str(run.project),
+            _("Run %(run)d: %(state)s") % {"run": run.pk, "state": run.state},
+            run.state,
+            run.started_at or run.created_at,
+            run.finished_at or now,
+            page_of(run),
+        )
+        for run in runs
+    ]
+    versions = _("Predictions per hour (UTC), by version")
+    latency = _("Time the model took, by hour (UTC)")
+    events = _("Webhook events per hour (UTC), by action")
+    training = _("Training runs of the last 24 hours")
+    return [
+        (versions, columns(versions, day.by_version)),
+        (latency, _latency(latency, day, hours)),
+        (events, columns(events, day.by_action)),
+        (
+            training,
+            span_chart(training, spans, since=now - timedelta(hours=24), until=now),
+        ),
+    ]
+
+
+def _latency(title: str, day: Day, hours: list[str]) -> SafeString | None:
+    curves = [
+        Series(
+            name,
+            [
+                (n, value)
+                for n, counts in enumerate(day.latency)
+                if (value := counts.percentile_ms(share)) is not None
+            ],
+        )
+        for name, share in (("p50", 0.5), ("p95", 0.95))
+    ]
+    drawn = [n for n, counts in enumerate(day.latency) if counts.total]
+    if not drawn:
+        return None
+    marks = [(float(n), hours[n]) for n in range(drawn[0], drawn[-1] + 1, 4)]
+    return line_chart(title, curves, marks=marks, unit=" ms")

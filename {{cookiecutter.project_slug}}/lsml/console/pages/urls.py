@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from django.http import HttpResponse
 from django.urls import URLPattern, path
 
-from lsml.console.pages import serving
+from lsml.console.pages import fragments, run, serving
 
 if TYPE_CHECKING:
     from lsml.console.site import ConsoleSite
@@ -25,4 +25,8 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
     return [
         page("project/<int:pk>/serve/", serving.serve, "serve"),
         page("project/<int:pk>/roll-back/", serving.roll_back, "roll_back"),
+        page("run/<int:pk>/cancel/", run.cancel, "cancel"),
+        page("run/<int:pk>/retry/", run.retry, "retry"),
+        page("run/<int:pk>/progress/", fragments.progress, "progress"),
+        page("workers/", fragments.workers, "workers"),
     ]

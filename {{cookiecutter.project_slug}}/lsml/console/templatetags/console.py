@@ -93,6 +93,18 @@ def number(value: Any) -> str:
 
 
 @register.filter
+def usual(value: float) -> str:
+    """An average, without pretending to know it exactly."""
+    return f"{value:.1f}" if 0 < value < 10 else f"{value:,.0f}"
+
+
+@register.filter
+def unlocalised(value: float) -> str:
+    """A number as an attribute needs it, in whatever language the page is."""
+    return repr(float(value))
+
+
+@register.filter
 def percent(value: float) -> str:
     """0.25 as 25 %."""
     return f"{value:.0%}"

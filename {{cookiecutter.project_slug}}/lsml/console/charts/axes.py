@@ -1,0 +1,82 @@
+"""The frame of a chart: size, scales, grid lines and their words."""
+
+import math
+from collections.abc import Iterable
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+WIDTH, HEIGHT = 720, 200
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 24
+SERIES_MAX = 6  # colours that can be told apart
+
+
+def round_up(value: float) -> float:
+    """The next 1, 2, 2.5, 5 or 10 times a power of ten: the top of an axis."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((s * power for s in (1, 2, 2.5, 5) if s * power >= value), 10 * power)
+
+
+def place_x(value: float, low: float, high: float) -> float:
+    """Pixels from the left."""
+    return LEFT + (value - low) / ((high - low) or 1) * (WIDTH - LEFT - RIGHT)
+
+
+def place_y(value: float, low: float, high: float) -> float:
+    """Pixels from the top."""
+    return (
+        HEIGHT - BOTTOM - (value - low) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
+    )
+
+
+def grid(low: float, high: float, unit: str = "") -> SafeString:
+    """Five horizontal lines with their values."""
+    steps = [low + (high - low) * n / 4 for n in range(5)]
+    return format_html_join(
+        "",
+        '<line class="c-grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="c-axis" x="{}" y="{}" text-anchor="end">{}</text>',
+        (
+            (LEFT, WIDTH - RIGHT, y, y, LEFT - 6, f"{place_y(step, low, high) + 4:.1f}",
+             f"{short(step)}{unit}")
+            for step in steps
+            for y in [f"{place_y(step, low, high):.1f}"]
+        ),
+    )  # fmt: skip
+
+
+def ticks(marks: Iterable[tuple[float, str]]) -> SafeString:
+    """Words below the chart, at these pixels from the left."""
+    return format_html_join(
+        "",
+        '<text class="c-axis" x="{}" y="{}" text-anchor="middle">{}</text>',
+        ((f"{x:.1f}", HEIGHT - 6, word) for x, word in marks),
+    )
+
+
+def short(value: float) -> str:
+    """A number in few characters."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= limit:
+            return f"{value / (1e3 if letter == 'k' else limit):g}{letter}"
+    return f"{value:.3g}"
+
+
+def framed(label: str, body: SafeString, names: list[str]) -> SafeString:
+    """The chart as a figure with its legend."""
+    legend = format_html_join(
+        "",
+        '<li><span class="c-dot c-series-{}"></span>{}</li>',
+        ((n % SERIES_MAX, name) for n, name in enumerate(names)),
+    )
+    return format_html(
+        '<figure class="c-chart"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
+        '</svg><ul class="c-legend">{}</ul></figure>',
+        WIDTH,
+        HEIGHT,
+        label,
+        body,
+        legend if len(names) > 1 else "",
+    )

@@ -1,0 +1,90 @@
+"""Curves: learning curves, latency by hour, a metric by version."""
+
+from dataclasses import dataclass
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from lsml.console.charts import axes
+
+_DOTS_MAX = 60  # more points than this are a curve, not a row of dots
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve: x in the chart's own unit, y as it is shown."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+def line_chart(
+    label: str,
+    series: list[Series],
+    *,
+    marks: list[tuple[float, str]] | None = None,
+    starred: frozenset[float] = frozenset(),
+    unit: str = "",
+) -> SafeString | None:
+    """Draw the curves over one pair of axes; None without a point.
+
+    Args:
+        label: what a screen reader says.
+        series: at most a handful.
+        marks: words below the chart, by x; default: first and last x.
+        starred: x of points drawn large, such as promoted versions.
+        unit: written behind the values of the y axis.
+    """
+    points = [point for each in series for point in each.points]
+    if not points:
+        return None
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    low_x, high_x = min(xs), max(xs)
+    low_y = min(0.0, *ys)
+    high_y = axes.round_up(max(ys)) if max(ys) > 0 else 1.0
+    words = marks or [(low_x, f"{low_x:g}"), (high_x, f"{high_x:g}")][: len(set(xs))]
+    curves = [
+        _curve(n, each, starred, (low_x, high_x), (low_y, high_y))
+        for n, each in enumerate(series)
+    ]
+    body = format_html(
+        "{}{}{}",
+        axes.grid(low_y, high_y, unit),
+        axes.ticks((axes.place_x(x, low_x, high_x), word) for x, word in words),
+        format_html_join("", "{}", ((curve,) for curve in curves)),
+    )
+    return axes.framed(label, body, [each.name for each in series])
+
+
+def _curve(
+    index: int,
+    series: Series,
+    starred: frozenset[float],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+) -> SafeString:
+    placed = [
+        (axes.place_x(x, *x_range), axes.place_y(y, *y_range), x, y)
+        for x, y in series.points
+    ]
+    dots = format_html_join(
+        "",
+        '<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}: {}</title></circle>',
+        (
+            (
+                "c-star" if x in starred else "c-dot",
+                f"{px:.1f}",
+                f"{py:.1f}",
+                6 if x in starred else 3,
+                series.name,
+                f"{y:.4g}",
+            )
+            for px, py, x, y in placed
+        ),
+    )
+    return format_html(
+        '<g class="c-series-{}"><polyline points="{}"/>{}</g>',
+        index % axes.SERIES_MAX,
+        " ".join(f"{px:.1f},{py:.1f}" for px, py, _, _ in placed),
+        dots if len(placed) <= _DOTS_MAX else "",
+    )

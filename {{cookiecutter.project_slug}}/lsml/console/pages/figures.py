@@ -1,0 +1,90 @@
+"""The numbers of the home page, from the hourly counts that the sealer keeps."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Sum
+
+from lsml.audit.models import EventHour, Prediction, PredictionHour
+from lsml.audit.rollups import PredictionCounts
+
+HOURS: Final = 24
+USUAL_DAYS: Final = 7  # before the last 24 hours: what "usual" means
+
+
+@dataclass(slots=True)
+class Day:
+    """The last 24 hours of everything, by hour and by project."""
+
+    hours: list[datetime]  # full hours, UTC; the last one is still running
+    by_version: dict[str, list[int]] = field(default_factory=dict)  # per hour
+    by_action: dict[str, list[int]] = field(default_factory=dict)  # per hour
+    latency: list[PredictionCounts] = field(default_factory=list)  # per hour
+    predictions: dict[int, PredictionCounts] = field(
+        default_factory=lambda: defaultdict(PredictionCounts)
+    )  # per project
+    events: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    usual_predictions: dict[int, float] = field(default_factory=dict)  # a day
+    usual_events: dict[int, float] = field(default_factory=dict)  # a day
+
+
+def last_day(now: datetime) -> Day:
+    """Read the last 24 hours and the week before: four queries, whatever happened."""
+    last = now.replace(minute=0, second=0, microsecond=0)
+    day = Day([last - timedelta(hours=n) for n in reversed(range(HOURS))])
+    day.latency = [PredictionCounts() for _ in day.hours]
+    _read_predictions(day)
+    _read_events(day)
+    start = day.hours[0]
+    before = {"hour__lt": start, "hour__gte": start - timedelta(days=USUAL_DAYS)}
+    for usual, model in (
+        (day.usual_predictions, PredictionHour),
+        (day.usual_events, EventHour),
+    ):
+        rows = model.objects.filter(**before).values_list("project_id")
+        for project, number in rows.annotate(number=Sum("count")):
+            usual[project] = number / USUAL_DAYS
+    return day
+
+
+def _read_predictions(day: Day) -> None:
+    place = {hour: n for n, hour in enumerate(day.hours)}
+    rows = (
+        PredictionHour.objects.filter(hour__gte=day.hours[0])
+        .exclude(kind=Prediction.Kind.SHADOW)
+        .values_list(
+            "hour", "project_id", "model_version", "outcome", "latency_bucket", "count"
+        )
+    )
+    for hour, project, version, outcome, bucket, count in rows:
+        if hour not in place:
+            continue  # a clock ahead of ours
+        per_hour = day.by_version.setdefault(version, [0] * HOURS)
+        per_hour[place[hour]] += count
+        day.latency[place[hour]].add(outcome, bucket, count)
+        if project is not None:
+            day.predictions[project].add(outcome, bucket, count)
+
+
+def _read_events(day: Day) -> None:
+    place = {hour: n for n, hour in enumerate(day.hours)}
+    rows = EventHour.objects.filter(hour__gte=day.hours[0])
+    for hour, project, action, count in rows.values_list(
+        "hour", "project_id", "action", "count"
+    ):
+        if hour in place:
+            day.by_action.setdefault(action, [0] * HOURS)[place[hour]] += count
+            if project is not None:
+                day.events[project] += count
+
+
+def largest(layers: dict[str, list[int]], most: int, rest: str) -> dict[str, list[int]]:
+    """The `most` largest layers by name, and what is left of them under `rest`."""
+    ranked = sorted(layers, key=lambda name: -sum(layers[name]))
+    shown = {name: layers[name] for name in sorted(ranked[:most])}
+    left = [layers[name] for name in ranked[most:]]
+    if left:
+        shown[rest] = [sum(column) for column in zip(*left, strict=True)]
+    return shown

@@ -1,0 +1,37 @@
+"""Small pieces of HTML that pages ask for again and again while they are seen."""
+
+from typing import Any
+
+from celery import current_app
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from kombu.exceptions import OperationalError
+
+from lsml.console.pages.access import needs
+from lsml.console.pages.run import curves, last_log
+from lsml.training.models import TrainingRun
+
+_PATIENCE_S = 0.7  # workers that live answer within a few milliseconds
+
+
+@needs("read")
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far a run is; `?brief=1` without log and curves."""
+    run = get_object_or_404(TrainingRun, pk=pk)
+    context: dict[str, Any] = {"run": run, "brief": "brief" in request.GET}
+    if not context["brief"]:
+        context |= {"chart": curves(run), "log": last_log(run)}
+    return render(request, "console/fragments/progress.html", context)
+
+
+@needs("read")
+def workers(request: HttpRequest) -> HttpResponse:
+    """Which workers answer, asked through the broker; apart, since it takes a while."""
+    queued = TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).count()
+    context: dict[str, Any] = {"queued": queued}
+    try:
+        answers = current_app.control.ping(timeout=_PATIENCE_S)
+        context["names"] = sorted(name for answer in answers for name in answer)
+    except (OperationalError, OSError) as error:
+        context["error"] = str(error)[:200]
+    return render(request, "console/fragments/workers.html", context)
