@@ -1,5 +1,6 @@
 """`manage.py dev` as a person meets it: one terminal, real processes."""
 
+import json
 import os
 import re
 import signal
@@ -102,6 +103,16 @@ class Dev:
             time.sleep(0.05)
         raise AssertionError(f"no process with {word!r}")
 
+    def post(self, path, **body):
+        """Send JSON as Label Studio does."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
 
 def living(pids):
     """Return those of the processes that still run."""
@@ -116,10 +127,12 @@ def living(pids):
     return alive
 
 
-def wait_gone(pids, within=5):
+def wait_gone(pids, within=15):
+    """Wait until all have ended; web's workers look for their parent each second."""
     deadline = time.monotonic() + within
-    while living(pids):
-        assert time.monotonic() < deadline, f"still there: {living(pids)}"
+    while left := living(pids):
+        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+        assert time.monotonic() < deadline, f"still there: {commands}"
         time.sleep(0.05)
 
 
@@ -234,6 +247,41 @@ def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
     after.process.terminate()
     assert after.ended() == 0
     wait_gone([server])
+
+
+@pytest.fixture
+def training(dev, tmp_path):
+    """Have a `dev` with a run in progress, that would go on for ever."""
+    mark = tmp_path / "training"
+    one = dev(
+        MODEL_CLASS="tests.models.sleeping.SleepingModel", TRAINING_MARK=str(mark)
+    )
+    one.until("ready:")
+    recorded = PROJECT / "tests" / "protocol" / "webhook" / "annotation_created.json"
+    event = json.loads(recorded.read_text())["request"]
+    one.post("webhook", **event)
+    one.post("webhook", action="START_TRAINING", project=event["project"])
+    deadline = time.monotonic() + 60
+    while not mark.exists():
+        assert time.monotonic() < deadline, one.output
+        time.sleep(0.1)
+    return one
+
+
+def test_ctrl_c_does_not_wait_for_a_training_to_end(training):
+    everything = [*training.below(), postmaster(training.folder)]
+    begun = time.monotonic()
+    training.process.send_signal(signal.SIGINT)
+    assert training.ended(within=15) == 0
+    assert time.monotonic() - begun < 12
+    wait_gone(everything)
+
+
+def test_a_training_dies_with_a_dev_that_is_killed(training):
+    everything = training.below()
+    training.process.kill()
+    training.ended()
+    wait_gone(everything)
 
 
 def test_given_servers_are_used_and_none_is_started(dev, tmp_path):

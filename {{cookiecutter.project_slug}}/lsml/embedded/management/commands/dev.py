@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 stack.enter_context(_only_one())
                 _check_port(port)
                 stack.enter_context(self._servers())
-                call_command("prepare", stdout=self.stdout)
+                call_command("prepare")
                 self._serve(port)
         except (ServerError, ServiceDied) as error:
             raise CommandError(str(error)) from error

@@ -19,8 +19,8 @@ class Command(BaseCommand):
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
-            self.stdout.write(f"applying {len(missing)} migrations …")
-            call_command("migrate", interactive=False, stdout=self.stdout)
+            self._say(f"applying {len(missing)} migrations …")
+            call_command("migrate", interactive=False)
         self._create_administrator()
         connection.close()
 
@@ -30,4 +30,8 @@ class Command(BaseCommand):
         if name and password and not people.filter(is_superuser=True).exists():
             email = os.environ.get("ADMIN_EMAIL")
             people.create_superuser(name, email, password)
-            self.stdout.write(f"created the administrator {name}")
+            self._say(f"created the administrator {name}")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()  # a log or a parent process reads along

@@ -1,0 +1,17 @@
+import os
+import time
+from pathlib import Path
+
+from label_studio_ml.model import LabelStudioMLBase
+
+
+class SleepingModel(LabelStudioMLBase):
+    """Trains for ever and heeds nobody; says in which process."""
+
+    def predict(self, tasks, context=None, **kwargs):
+        return [{"result": []} for _ in tasks]
+
+    def train(self, dataset, run):
+        Path(os.environ["TRAINING_MARK"]).write_text(str(os.getpid()))
+        while True:
+            time.sleep(1)
