@@ -31,7 +31,7 @@ def run(project: Path, *command: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_blank_project_passes_its_own_lint(blank):
-    run(blank, "make", "-o", ".venv/.installed", "lint")
+    run(blank, "make", "-o", ".venv/.installed", "-o", ".venv/.tools", "lint")
 
 
 @pytest.mark.slow
