@@ -72,6 +72,13 @@ class LabelStudio:
         kind = "Bearer" if tools.is_jwt_well_formed(token) else "Token"
         return {"Authorization": f"{kind} {token}"}
 
+    def refused(self, response: requests.Response) -> bool:
+        """Tell whether Label Studio wants another token; it may show its login page."""
+        if not self.url or not response.url.startswith(f"{self.url}/"):
+            return False
+        path = response.url.removeprefix(self.url)
+        return response.status_code in {401, 403} or path.startswith("/user/login")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -110,6 +117,7 @@ def get_local_path(
         FileNotFoundError: Label Studio's address or token is needed and not set.
         ForbiddenAddress: The URL leads to the backend's own network.
         FileTooLarge: The file is larger than the cache may be.
+        PermissionError: Label Studio refused the token.
         requests.RequestException: It cannot be fetched.
         ValueError: It is nothing that names a file.
     """
@@ -202,6 +210,12 @@ def _first_answer(
             return response
         response.close()
     response = _get(session, last, server)
+    if server.refused(response):
+        raise PermissionError(
+            f"Label Studio refused the token for {source.name}: LABEL_STUDIO_API_KEY "
+            "has to be valid, of a user who may see the project, and of a kind the "
+            "organization allows (legacy tokens are off by default)"
+        )
     response.raise_for_status()
     return response
 

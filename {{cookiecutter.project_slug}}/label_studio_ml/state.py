@@ -90,3 +90,28 @@ def process_store(project_id: str) -> MemoryStore:
 def forget_process_stores() -> None:
     """Drop all state kept in this process (for tests)."""
     _process_stores.clear()
+
+
+class Stateful:
+    """The part of `LabelStudioMLBase` that has state: strings, one set per project."""
+
+    _store: Store
+
+    def get(self, key: str) -> str | None:
+        """Return what was set, None where nothing was."""
+        return self._store.get(key)
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a string.
+
+        Raises:
+            ValueError: The value is no string.
+        """
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise ValueError(f"Value must be a string, {key!r} got {kind}")  # noqa: TRY004 - as the reference
+        self._store.set(key, value)
+
+    def has(self, key: str) -> bool:
+        """Tell whether the key was set."""
+        return self._store.has(key)

@@ -145,6 +145,21 @@ def test_the_missing_token_is_said(label_studio, monkeypatch):
         get_local_path("/data/upload/1/a.txt")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [(401, {}, b""), (403, {}, b""), (302, {"Location": "/user/login/?next=x"}, b"")],
+    ids=["401", "403", "login page"],
+)
+def test_a_token_label_studio_refuses_is_said_and_nothing_is_kept(
+    label_studio, answer, cache_dir
+):
+    label_studio.answers["/data/local-files/?d=a"] = answer
+    label_studio.answers["/user/login/"] = b"<html>Log in</html>"
+    with pytest.raises(PermissionError, match="refused the token for a: "):
+        get_local_path("/data/local-files/?d=a")
+    assert not cache_dir.exists() or not list(cache_dir.glob("*__*"))
+
+
 def test_an_address_of_label_studio_without_scheme_is_said(monkeypatch):
     monkeypatch.setenv("LABEL_STUDIO_URL", "labelstudio:8080")
     with pytest.raises(ValueError, match="begin with http"):

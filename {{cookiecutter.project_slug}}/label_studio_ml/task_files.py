@@ -1,0 +1,102 @@
+"""The part of `LabelStudioMLBase` that gets the files tasks name."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from .lazy import on_demand
+from .utils import is_preload_needed
+
+logger = logging.getLogger(__name__)
+
+
+class TaskFiles:
+    """Files that tasks name, on this machine; and the token that may be needed."""
+
+    _label_studio_client: Any = None
+
+    def get_local_path(
+        self,
+        url: str,
+        project_dir: str | None = None,
+        ls_host: str | None = None,
+        ls_access_token: str | None = None,
+        task_id: int | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Return the path of a file on this machine, fetching it first if need be.
+
+        Args:
+            url: An upload, a local-files or storage URI, or an http(s) address.
+            project_dir: Folder whose `upload` folder holds uploads, if they are here.
+            ls_host: Label Studio's address; LABEL_STUDIO_URL if None.
+            ls_access_token: Its token; LABEL_STUDIO_API_KEY if None.
+            task_id: Label Studio's task, needed for s3:, gs: and azure-blob: URIs.
+            kwargs: `cache_dir`, `image_dir` and `download_resources` of the reference.
+
+        Raises:
+            FileNotFoundError: Label Studio's address or token is needed and not set.
+            label_studio_ml.files.ForbiddenAddress: It is on the backend's own network.
+        """
+        from .files import get_local_path
+
+        return get_local_path(
+            url,
+            project_dir=project_dir,
+            hostname=ls_host,
+            access_token=ls_access_token or self.get_label_studio_access_token,
+            task_id=task_id,
+            **kwargs,
+        )
+
+    def preload_task_data(
+        self, task: dict[str, Any], value: Any = None, read_file: bool = True
+    ) -> Any:
+        """Replace what names a file by the file's text, in a value of any depth.
+
+        Args:
+            task: The task the value is from; its `id` is needed for storage URIs.
+            value: A value of `task["data"]`; dicts are changed in place.
+            read_file: If false, by the file's local path.
+        """
+        if isinstance(value, dict):
+            for key, item in value.items():
+                value[key] = self.preload_task_data(task, item, read_file=read_file)
+            return value
+        if isinstance(value, list):
+            return [
+                self.preload_task_data(task, item, read_file=read_file)
+                for item in value
+            ]
+        if isinstance(value, str) and is_preload_needed(value):
+            path = self.get_local_path(url=value, task_id=task.get("id"))
+            if not read_file:
+                return path
+            with open(path, "r") as file:  # noqa: PTH123, UP015 - so patched
+                return file.read()
+        return value
+
+    def get_label_studio_access_token(self) -> str | None:
+        """Return a token Label Studio's API accepts now; None if none is configured.
+
+        A personal access token (LABEL_STUDIO_API_KEY) gets a short-lived one.
+        """
+        client = self._get_label_studio_client()
+        if client:
+            token: str = client._client_wrapper._tokens_client.api_key
+            return token
+        return os.getenv("LABEL_STUDIO_API_KEY") or os.getenv(
+            "LABEL_STUDIO_ACCESS_TOKEN"
+        )
+
+    def _get_label_studio_client(self) -> Any:
+        if self._label_studio_client is None:
+            base_url = os.getenv("LABEL_STUDIO_URL") or os.getenv("LABEL_STUDIO_HOST")
+            try:
+                self._label_studio_client = on_demand().LabelStudio(base_url=base_url)
+            except Exception as error:  # noqa: BLE001 - label-studio-sdk raises what it likes
+                logger.warning("No Label Studio client for %s: %s", base_url, error)
+                self._label_studio_client = False  # tried; asked once only
+        return self._label_studio_client
