@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import uuid4
 
-from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -169,7 +168,7 @@ def _finish(
 ) -> None:
     """What was known behind the last page is gone, then the books are closed."""
     at = timezone.now()
-    with transaction.atomic():
+    with writing(sync.project.pk):
         if sync.since is None:
             rest = known.tasks_between(sync.after_task, None)
             report.differences += remove_tasks(

@@ -127,6 +127,13 @@ def project_from_event(
     return project
 
 
+def only_project() -> Project | None:
+    """The one project in use, if there is just one: whom a nameless webhook means."""
+    in_use = Project.objects.filter(archived_at__isnull=True, labelstudio_id__gt=0)
+    found = list(in_use[:2])
+    return found[0] if len(found) == 1 else None
+
+
 # --- Versions ---
 
 

@@ -9,6 +9,7 @@ from label_studio_ml.hosting import offers_fit, offers_train
 from lsml.registry.model_class import model_class
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining
+from lsml.training.fetching import fetch_untold
 from lsml.training.intake import apply_waiting, waiting_of
 from lsml.training.models import TrainingRun
 from lsml.training.policy import due
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 def attend_to(project_id: int) -> TrainingRun | None:
     """Bring the dataset up to date, and open a run if the policy says so."""
     project = Project.objects.get(pk=project_id)
+    fetch_untold(project)
     apply_waiting(project)
     trigger = due(project, waiting_of(project), now=timezone.now())
     if trigger is None or not _model_learns():

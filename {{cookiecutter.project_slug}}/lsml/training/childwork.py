@@ -101,6 +101,8 @@ class Trainer:
 
     def _train(self, order: Order) -> dict[str, Any]:
         prepared = prepare(run_id=order.run_id, fence=order.fence)
+        if prepared.shortcoming:
+            print(prepared.shortcoming, flush=True)  # noqa: T201 - into the run's log
         store = RunStore(prepared.project)
         run = Run(
             artifacts=Path(order.folder) / "artifacts",

@@ -9,7 +9,7 @@ from lsml.audit.models import WebhookEvent
 from lsml.audit.services import Origin, record_event
 from lsml.labelstudio.webhooks import ANNOTATIONS_WRITTEN, WebhookRequest
 from lsml.registry.models import Project
-from lsml.registry.services import project_from_event
+from lsml.registry.services import only_project, project_from_event
 from lsml.training.models import InboxEntry
 
 
@@ -55,6 +55,8 @@ def _write(
         project = project_from_event(
             key=request.project, project_object=request.project_object, origin=origin
         )
+        if project is None and request.lacks_payload:
+            project = only_project()
         event = record_event(
             origin=origin,
             received_at=received_at,
@@ -73,6 +75,7 @@ def _write(
                 action=request.action,
                 received_at=received_at,
                 annotations=_trainable_count(request),
+                untold=request.lacks_payload,
             )
         attempt.committing = True
     return event, waits
@@ -87,4 +90,6 @@ def _matters(request: WebhookRequest, project: Project) -> bool:
 def _trainable_count(request: WebhookRequest) -> int:
     if request.action not in ANNOTATIONS_WRITTEN:
         return 0
+    if request.lacks_payload:
+        return 1  # counted once it was asked for
     return sum(not each.get("was_cancelled") for each in request.annotations)

@@ -28,7 +28,9 @@ def apply_waiting(project: Project) -> None:
 
 def apply_some(project: Project) -> int:
     """Apply the oldest unapplied events; call inside `writing`. Returns how many."""
-    entries = InboxEntry.objects.filter(project=project, applied_at__isnull=True)
+    entries = InboxEntry.objects.filter(
+        project=project, applied_at__isnull=True, untold=False
+    )
     event_ids = list(
         entries.order_by("event_id").values_list("event_id", flat=True)[
             :_EVENTS_AT_ONCE
@@ -60,7 +62,8 @@ def events_in_order(event_ids: list[int]) -> list[WebhookEvent]:
 def waiting_of(project: Project) -> Waiting:
     """What waits, for the policy to look at; one query."""
     fresh = Q(held=False)
-    counted = InboxEntry.objects.filter(project=project).aggregate(
+    entries = InboxEntry.objects.filter(project=project, untold=False)
+    counted = entries.aggregate(
         fresh=Count("pk", filter=fresh),
         annotations=Sum("annotations", default=0),
         wishes=Count("pk", filter=fresh & Q(action=START_TRAINING)),

@@ -13,9 +13,14 @@ from label_studio_ml.hosting import ModelClass, fit_calls
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.services import writing
 from lsml.dataset.snapshots import take_snapshot
-from lsml.labelstudio.webhooks import ANNOTATIONS_WRITTEN, START_TRAINING
+from lsml.labelstudio.webhooks import (
+    ANNOTATIONS_WRITTEN,
+    START_TRAINING,
+    WebhookRequest,
+)
 from lsml.registry.models import Project
 from lsml.training.errors import Overtaken
+from lsml.training.fetching import told_too_little
 from lsml.training.intake import events_in_order, take_events
 from lsml.training.models import InboxEntry, TrainingRun
 from lsml.training.patience import patiently
@@ -34,6 +39,7 @@ class Prepared:
     project: Project
     tasks: list[AnnotatedTask]
     event_ids: list[int]  # in the order they were received
+    shortcoming: str = ""  # what is missing and why, for the run's log
 
 
 def prepare(*, run_id: int, fence: int) -> Prepared:
@@ -62,7 +68,9 @@ def _prepare(run_id: int, fence: int) -> Prepared:
         material = take_snapshot(run.project)
         TrainingRun.objects.filter(pk=run.pk).update(snapshot=material.snapshot)
         event_ids = run.events.order_by("event_id").values_list("event_id", flat=True)
-        return Prepared(run.project, material.tasks, list(event_ids))
+        return Prepared(
+            run.project, material.tasks, list(event_ids), told_too_little(run)
+        )
 
 
 def _let_settle(project_id: int) -> None:
@@ -88,4 +96,6 @@ def fit_arguments(
             partial(events_in_order, ids[start : start + _EVENTS_AT_ONCE])
         )
         for event in events:
+            if WebhookRequest.parse(event.payload).lacks_payload:
+                continue  # nothing that a fit() could read
             yield from fit_calls(model_class, event.action, event.payload)

@@ -20,6 +20,8 @@ class InboxEntry(models.Model):
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)  # how many it brings
     applied_at = models.DateTimeField(null=True)  # the dataset has it
+    # Came without payload: what it is about must first be asked of Label Studio.
+    untold = models.BooleanField(default=False)
     # Given back by a run that failed or was cancelled: starts no run by itself.
     held = models.BooleanField(default=False)
 

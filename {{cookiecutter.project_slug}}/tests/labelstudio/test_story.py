@@ -1,6 +1,7 @@
 """From `connect` to predictions by a trained version, row by row, with the real one."""
 
 import base64
+import json
 
 import pytest
 
@@ -11,10 +12,14 @@ from tests.labelstudio.service import PASSWORD, USER, wait_for
 pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(600)]
 
 
+def as_json(value):
+    return json.dumps(value, sort_keys=True)  # PostgreSQL keeps keys in its own order
+
+
 def as_sent(rows):
     """What an audit row says was sent to Label Studio, to be compared with its own."""
     return sorted(
-        (row["task_id"], row["model_version"], row["score"], repr(row["result"]))
+        (row["task_id"], row["model_version"], row["score"], as_json(row["result"]))
         for row in rows
         if row["kind"] == "batch"
     )
@@ -22,7 +27,7 @@ def as_sent(rows):
 
 def as_stored(tasks, version):
     return sorted(
-        (task["id"], each["model_version"], each["score"], repr(each["result"]))
+        (task["id"], each["model_version"], each["score"], as_json(each["result"]))
         for task in tasks
         for each in task["predictions"]
         if each["model_version"] == version
@@ -102,7 +107,7 @@ def test_each_deed_of_an_annotator_is_an_event_in_its_order(
 ):
     rows = service.rows(
         "SELECT action, annotation_ids FROM audit_webhookevent"
-        " WHERE project_id = %s AND annotation_ids && %s ORDER BY id",
+        " WHERE project_id = %s AND annotation_ids && %s::bigint[] ORDER BY id",
         connected.row["id"],
         annotated.numbers,
     )

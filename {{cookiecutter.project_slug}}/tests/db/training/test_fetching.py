@@ -1,0 +1,134 @@
+"""A webhook that only says that something happened: what it was is asked for."""
+
+import pytest
+
+from lsml.audit.services import Origin
+from lsml.dataset.models import Annotation, Task
+from lsml.labelstudio.failures import Unreachable
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.registry.services import meet_project
+from lsml.training import fetching
+from lsml.training.attending import attend_to
+from lsml.training.fetching import told_too_little
+from lsml.training.intake import take_events, waiting_of
+from lsml.training.models import InboxEntry
+from lsml.training.runs import open_run
+from lsml.training.services import receive
+from tests.db.dataset.test_sync import FakeStudio
+
+pytestmark = pytest.mark.django_db
+KEY = "1.1795435200"  # FakeStudio's project
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch, settings):
+    """No broker; no pause after a failure; a Label Studio to ask."""
+    monkeypatch.setattr("lsml.training.services.ring", lambda *_, **__: True)
+    monkeypatch.setattr(fetching, "_not_before", 0.0)
+    settings.LABEL_STUDIO_URL = "http://studio.example"
+    settings.LABEL_STUDIO_API_KEY = "key"
+
+
+@pytest.fixture
+def studio(monkeypatch):
+    studio = FakeStudio()
+    monkeypatch.setattr(fetching, "LabelStudio", lambda **_: studio)
+    return studio
+
+
+@pytest.fixture
+def project(db):
+    project = meet_project(ProjectKey.parse(KEY))
+    project.training_mode = "manual"  # no run in the way
+    project.save()
+    return project
+
+
+def told(action="ANNOTATION_CREATED", named=KEY):
+    body = {"action": action}
+    request = WebhookRequest.parse(body, named_project=named)
+    origin = Origin(request_id="test-request", client="tests")
+    return receive(request=request, body=body, digest="0" * 64, origin=origin)
+
+
+def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
+    studio.annotate(2, 10)
+    studio.annotate(3, 11)
+    told()
+    told()
+    attend_to(project.pk)
+    assert Annotation.objects.count() == 2
+    assert waiting_of(project).annotations == 2
+    assert not InboxEntry.objects.filter(applied_at=None).exists()
+
+
+def test_without_deletion_of_tasks_only_what_is_new_is_asked_for(studio, project):
+    studio.annotate(2, 10)
+    told()
+    attend_to(project.pk)
+    asked = []
+    pages = studio.pages
+    studio.pages = lambda *a, **o: asked.append(o["since"]) or pages(*a, **o)
+    told()
+    attend_to(project.pk)
+    assert asked[0] is not None
+
+
+def test_deleted_tasks_are_found(studio, project):
+    told()
+    attend_to(project.pk)
+    del studio.tasks[4]
+    told("TASKS_DELETED")
+    attend_to(project.pk)
+    assert Task.objects.get(deleted_at__isnull=False).task_id == 4
+
+
+def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
+    studio, project, monkeypatch
+):
+    def away(*_, **__):
+        raise Unreachable(url="http://studio.example", reason=OSError("gone"))
+
+    there = studio.project
+    studio.project = away
+    told()
+    attend_to(project.pk)
+    assert InboxEntry.objects.get().untold
+    assert waiting_of(project).fresh == 0  # no run is opened for nothing
+    run = open_run(project=project, trigger="person", asked_by="test")
+    take_events(run)
+    assert not run.events.exists()
+    studio.project = there
+    studio.annotate(2, 10)
+    attend_to(project.pk)
+    assert not Annotation.objects.exists()  # too soon to ask again
+    monkeypatch.setattr(fetching, "_not_before", 0.0)
+    attend_to(project.pk)
+    assert Annotation.objects.exists()
+
+
+def test_without_credentials_the_run_says_what_is_missing(project, settings):
+    settings.LABEL_STUDIO_API_KEY = ""
+    told()
+    attend_to(project.pk)
+    assert waiting_of(project).annotations == 1
+    run = open_run(project=project, trigger="person", asked_by="test")
+    take_events(run)
+    assert "1 of the events came without payload" in told_too_little(run)
+    assert "LABEL_STUDIO_API_KEY" in told_too_little(run)
+
+
+def test_a_run_that_was_told_all_says_nothing(project, settings):
+    settings.LABEL_STUDIO_API_KEY = ""
+    run = open_run(project=project, trigger="person", asked_by="test")
+    assert told_too_little(run) == ""
+
+
+def test_a_nameless_event_means_the_only_project(project):
+    assert told(named="").project_id == project.pk
+
+
+def test_of_several_projects_a_nameless_event_means_none(project):
+    meet_project(ProjectKey(2, 5))
+    assert told(named="").project_id is None
