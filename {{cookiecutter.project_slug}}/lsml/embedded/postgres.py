@@ -118,7 +118,7 @@ class Postgres:
             return
         try:
             os.chown(folder, *self._account)
-        except PermissionError as error:
+        except OSError as error:  # no such right, or no such user in this namespace
             raise ServerError(
                 "PostgreSQL refuses to run as root, and root may not change a folder's"
                 " owner in this container: run the command as an ordinary user, or set"

@@ -20,7 +20,7 @@ from lsml.embedded.servers import running
 
 PROJECT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Dev:
