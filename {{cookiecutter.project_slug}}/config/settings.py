@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "knox",
     "lsml.embedded",
     "lsml.audit",
     "lsml.registry",
@@ -199,7 +200,15 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "lsml.api.errors.answer_exception",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a word of our own lists
+    "DEFAULT_THROTTLE_RATES": {
+        # Counted by each web process: the limit of a machine is this times processes.
+        "user": env.str("API_RATE", default="600/min"),
+        "anon": env.str("API_RATE_ANONYMOUS", default="60/min"),
+        "login": env.str("API_RATE_LOGIN", default="10/min"),
+    },
 }
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Label Studio ML backend",
     "VERSION": "1",

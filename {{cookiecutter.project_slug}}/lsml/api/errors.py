@@ -22,6 +22,7 @@ from lsml.labelstudio.errors import WireError
 from lsml.observability.requests import request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
+from lsml.training.errors import TrainingError
 from lsml.training.projects import JobGone
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     UnknownVersion: (404, "unknown", None),
     JobGone: (410, "gone", None),
     RegistryError: (409, "refused", None),
+    TrainingError: (409, "refused", None),
     OperationalError: (503, "database_away", _DATABASE_AWAY),
     InterfaceError: (503, "database_away", _DATABASE_AWAY),
 }

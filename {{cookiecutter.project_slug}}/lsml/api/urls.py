@@ -3,7 +3,7 @@
 No trailing slashes: Label Studio glues these names to the URL it was given.
 """
 
-from django.urls import path
+from django.urls import include, path
 
 from lsml.api import probes, views
 
@@ -20,6 +20,7 @@ urlpatterns = [
     path("duplicate_model", views.DuplicateView.as_view(), name="duplicate-model"),
     path("delete", views.DeleteView.as_view(), name="delete"),
     path("metrics", views.MetricsView.as_view(), name="metrics"),
+    path("api/v1/", include("lsml.api.v1.urls")),
     path("live", probes.live, name="live"),
     path("ready", probes.ready, name="ready"),
 ]

@@ -1,0 +1,1 @@
+"""The operators' and auditors' REST API, under /api/v1/."""

@@ -1,0 +1,53 @@
+"""Who may use /api/v1/: people of the console's groups, by token or session."""
+
+from typing import Any
+
+from knox.auth import TokenAuthentication
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
+
+from lsml.audit.services import Origin
+from lsml.observability.requests import address_of, request_id_of
+
+AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
+THROTTLES = [AnonRateThrottle, UserRateThrottle]
+
+
+class MayRead(BasePermission):
+    """Viewers, operators, auditors and admins; a superuser anyhow."""
+
+    message = "Your user belongs to none of the groups that may read this."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return _may(request, "console.read")
+
+
+class MayOperate(BasePermission):
+    """Operators and admins."""
+
+    message = "Only operators may do this."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return _may(request, "console.operate")
+
+
+def _may(request: Request, permission: str) -> bool:
+    user: Any = request.user  # None where nobody is logged in
+    return user is not None and user.has_perm(permission)
+
+
+def demand_export(request: Request) -> None:
+    """Raise unless this person may take whole tables along."""
+    if not request.user.has_perm("console.export"):
+        raise PermissionDenied("Only auditors and operators may export.")
+
+
+def origin_of(request: Request) -> Origin:
+    """Who called, and under which request id."""
+    return Origin(
+        request_id=request_id_of(request),
+        client=f"{request.user.get_username()} {address_of(request)}"[:200],
+    )

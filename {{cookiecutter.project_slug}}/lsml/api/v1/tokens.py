@@ -1,0 +1,127 @@
+"""Tokens for programs: made with a password, shown once, listed and revoked."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from knox.models import AuthToken
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from lsml.api.v1.access import AUTHENTICATION, THROTTLES, origin_of
+from lsml.audit.services import Origin, record_action
+from lsml.observability.requests import address_of, request_id_of
+
+
+class WrongPassword(APIException):
+    """Said alike whether or not there is such a user."""
+
+    status_code = 401
+    default_detail = "Wrong user name or password."
+    default_code = "wrong_password"
+
+
+class NewTokenSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1_000, trim_whitespace=False)
+    days = serializers.IntegerField(
+        min_value=1, max_value=3_650, default=90, help_text="until it expires"
+    )
+
+
+class TokenSerializer(serializers.ModelSerializer[AuthToken]):
+    """What can be known of a token later: the database has only its digest."""
+
+    class Meta:
+        model = AuthToken
+        fields = ["token_key", "created", "expiry"]
+
+
+class MadeTokenSerializer(TokenSerializer):
+    token = serializers.CharField(help_text="shown this once")
+
+    class Meta(TokenSerializer.Meta):
+        fields = ["token", *TokenSerializer.Meta.fields]
+
+
+class TokensView(APIView):
+    """One's own tokens; a new one for a user name and a password."""
+
+    throttle_scope = "login"
+
+    def get_authenticators(self) -> list[Any]:
+        # A new token is asked for by name and password alone: no session, no CSRF.
+        if getattr(self.request, "method", "") == "POST":
+            return []
+        return [authentication() for authentication in AUTHENTICATION]
+
+    def get_permissions(self) -> list[Any]:
+        return [AllowAny() if self.request.method == "POST" else IsAuthenticated()]
+
+    def get_throttles(self) -> list[Any]:
+        classes = [ScopedRateThrottle] if self.request.method == "POST" else THROTTLES
+        return [throttle() for throttle in classes]
+
+    @extend_schema(responses=TokenSerializer(many=True), tags=["operators"])
+    def get(self, request: Request) -> Response:
+        tokens = AuthToken.objects.filter(user=request.user).order_by("-created")
+        return Response(TokenSerializer(tokens, many=True).data)
+
+    @extend_schema(
+        request=NewTokenSerializer,
+        responses={201: MadeTokenSerializer},
+        auth=[],
+        tags=["operators"],
+    )
+    def post(self, request: Request) -> Response:
+        words = NewTokenSerializer(data=request.data)
+        words.is_valid(raise_exception=True)
+        name, days = words.validated_data["username"], words.validated_data["days"]
+        user = authenticate(
+            request._request,
+            username=name,
+            password=words.validated_data["password"],
+        )
+        if user is None:
+            raise WrongPassword
+        kept, token = AuthToken.objects.create(user, expiry=timedelta(days=days))
+        record_action(
+            origin=Origin(
+                request_id_of(request), f"{name} {address_of(request)}"[:200]
+            ),
+            at=timezone.now(),
+            actor=user.get_username(),
+            verb="token made",
+            target=f"token {kept.token_key}",
+            detail={"expires": kept.expiry.isoformat()},
+        )
+        return Response({**TokenSerializer(kept).data, "token": token}, status=201)
+
+
+class TokenView(APIView):
+    """One of one's own tokens."""
+
+    authentication_classes = AUTHENTICATION
+    permission_classes = [IsAuthenticated]
+    throttle_classes = THROTTLES
+
+    @extend_schema(responses={204: None}, tags=["operators"])
+    def delete(self, request: Request, token_key: str) -> Response:
+        found = AuthToken.objects.filter(user=request.user, token_key=token_key)
+        if not found.delete()[0]:
+            raise NotFound("You have no such token.")
+        record_action(
+            origin=origin_of(request),
+            at=timezone.now(),
+            actor=request.user.get_username(),
+            verb="token revoked",
+            target=f"token {token_key}",
+        )
+        return Response(status=204)

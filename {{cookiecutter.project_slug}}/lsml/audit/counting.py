@@ -1,0 +1,29 @@
+"""How many rows a list has: exactly where that is cheap, else estimated."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from django.db.models import QuerySet
+
+# The planner's cost of a plain count, in its own unit: some ten milliseconds.
+_CHEAP: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of rows, and whether it was counted."""
+
+    number: int
+    exact: bool
+
+
+def count(rows: QuerySet[Any]) -> Count:
+    """Count rows if that costs little; else ask PostgreSQL's planner.
+
+    Never slower than a few dozen milliseconds, whatever the size of the table.
+    """
+    plan = orjson.loads(rows.order_by().explain(format="json"))[0]["Plan"]
+    if plan["Total Cost"] > _CHEAP:
+        return Count(int(plan["Plan Rows"]), exact=False)
+    return Count(rows.order_by().count(), exact=True)

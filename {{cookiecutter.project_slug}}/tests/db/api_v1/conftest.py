@@ -1,0 +1,52 @@
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from tests.db.audit.rows import predict
+
+
+@pytest.fixture(autouse=True)
+def nobody_was_throttled():
+    cache.clear()
+
+
+@pytest.fixture
+def person(db):
+    """Make a user of a group."""
+
+    def make(group=None, name="ana"):
+        user = User.objects.create_user(name, password="correct horse")
+        if group:
+            user.groups.add(Group.objects.get(name=group))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def client_of():
+    def make(user):
+        client = APIClient()
+        client.force_authenticate(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def viewer(person, client_of):
+    return client_of(person("viewer"))
+
+
+@pytest.fixture
+def auditor(person, client_of):
+    return client_of(person("auditor", "otto"))
+
+
+@pytest.fixture
+def five(db):
+    """Five predictions, oldest first."""
+    return predict(3, task_id=1, model_version="v1") + predict(
+        2, task_id=2, model_version="v2", outcome="error", request_id="request-9"
+    )

@@ -1,0 +1,166 @@
+"""Who may do what in the operators' API."""
+
+import pytest
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from lsml.audit.models import Action
+from lsml.registry.models import ModelVersion, Project, Promotion
+from lsml.training.models import TrainingRun
+from tests.db.api_v1.test_lists import LISTS
+
+pytestmark = pytest.mark.django_db
+
+
+def token_of(name="ana", password="correct horse", **more):
+    return APIClient().post(
+        "/api/v1/tokens",
+        {"username": name, "password": password, **more},
+        format="json",
+    )
+
+
+def bearer(token):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_nobody_reads_without_logging_in(name):
+    reply = APIClient().get(f"/api/v1/{name}")
+    assert reply.status_code == 401
+    assert reply.json()["request_id"]
+
+
+def test_label_studios_credentials_open_nothing_here(settings):
+    settings.BASIC_AUTH_CREDENTIALS = [("ls", "secret")]
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION="Basic bHM6c2VjcmV0")
+    assert client.get("/api/v1/predictions").status_code == 401
+
+
+def test_a_user_without_a_group_reads_nothing(person, client_of):
+    assert client_of(person()).get("/api/v1/predictions").status_code == 403
+
+
+@pytest.mark.parametrize("group", ["viewer", "operator", "auditor", "admin"])
+def test_every_group_reads(person, client_of, group):
+    assert client_of(person(group)).get("/api/v1/predictions").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("group", "status"), [("viewer", 403), ("operator", 200), ("auditor", 200)]
+)
+def test_viewers_do_not_export(person, client_of, group, status):
+    reply = client_of(person(group)).get("/api/v1/predictions?format=csv")
+    assert reply.status_code == status
+
+
+def test_a_token_is_made_used_listed_and_revoked(person):
+    person("viewer")
+    made = token_of(days=1)
+    assert made.status_code == 201
+    client = bearer(made.json()["token"])
+    assert client.get("/api/v1/predictions").status_code == 200
+    [listed] = client.get("/api/v1/tokens").json()
+    assert "token" not in listed
+    key = listed["token_key"]
+    assert client.delete(f"/api/v1/tokens/{key}").status_code == 204
+    assert client.get("/api/v1/predictions").status_code == 401
+    assert [row.verb for row in Action.objects.order_by("pk")] == [
+        "token made",
+        "token revoked",
+    ]
+
+
+def test_a_token_is_kept_only_as_its_digest(person):
+    person("viewer")
+    token = token_of().json()["token"]
+    assert token not in str(list(AuthToken.objects.values()))
+    assert token not in str(list(Action.objects.values()))
+
+
+def test_an_expired_token_opens_nothing(person):
+    person("viewer")
+    client = bearer(token_of().json()["token"])
+    AuthToken.objects.update(expiry=timezone.now())
+    assert client.get("/api/v1/predictions").status_code == 401
+
+
+def test_nobody_revokes_the_token_of_another(person):
+    person("viewer")
+    person("viewer", "eve")
+    key = token_of().json()["token_key"]
+    eve = bearer(token_of("eve").json()["token"])
+    assert eve.delete(f"/api/v1/tokens/{key}").status_code == 404
+    assert len(eve.get("/api/v1/tokens").json()) == 1
+
+
+def test_a_wrong_password_makes_no_token_and_is_recorded(person):
+    person("viewer")
+    assert token_of(password="wrong-password").status_code == 401
+    assert not AuthToken.objects.exists()
+    [action] = Action.objects.all()
+    assert action.verb == "login refused"
+    assert "wrong-password" not in str(vars(action))
+
+
+def test_guessing_passwords_is_throttled(person):
+    person("viewer")
+    statuses = {token_of(name=f"n{i}", password="x").status_code for i in range(12)}
+    assert statuses == {401, 429}
+
+
+def test_only_operators_cancel_a_run(person, client_of):
+    project = Project.objects.create(labelstudio_id=1)
+    run = TrainingRun.objects.create(
+        project=project, trigger="person", asked_by="x", created_at=timezone.now()
+    )
+    url = f"/api/v1/runs/{run.pk}/cancel"
+    viewer, operator = client_of(person("viewer")), client_of(person("operator", "op"))
+    assert viewer.post(url, {"reason": "x"}, format="json").status_code == 403
+    assert operator.post(url, {}, format="json").status_code == 400
+    reply = operator.post(url, {"reason": "wrong data"}, format="json")
+    assert (reply.status_code, reply.json()["cancel_reason"]) == (200, "wrong data")
+
+
+def test_an_operator_promotes_and_says_why(person, client_of):
+    project = Project.objects.create(labelstudio_id=1)
+    version = ModelVersion.objects.create(
+        project=project, number=1, version="v1", created_at=timezone.now()
+    )
+    url = f"/api/v1/versions/{version.pk}/promote"
+    operator = client_of(person("operator", "op"))
+    reply = operator.post(url, {"reason": "better"}, format="json")
+    assert (reply.status_code, reply.json()["to_version"]) == (200, "v1")
+    promotion = Promotion.objects.get()
+    assert (promotion.by, promotion.reason) == ("op", "better")
+    assert promotion.request_id == reply.headers["X-Request-ID"]
+    version.state = "archived"
+    version.save()
+    reply = operator.post(url, {"reason": "again"}, format="json")
+    assert (reply.status_code, reply.json()["code"]) == (409, "refused")
+
+
+def test_many_requests_are_throttled(viewer, settings, monkeypatch):
+    from rest_framework.throttling import UserRateThrottle
+
+    monkeypatch.setattr(UserRateThrottle, "rate", "2/min", raising=False)
+    statuses = [viewer.get("/api/v1/runs").status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+def test_the_document_describes_the_lists_with_examples():
+    text = APIClient().get("/api/v1/schema").content.decode()
+    assert "/api/v1/predictions" in text
+    assert "PredictionPage" in text
+    assert "One row" in text or "OneRow" in text
+
+
+def test_the_pages_of_the_documentation_load_nothing_from_elsewhere():
+    page = APIClient().get("/api/v1/docs").content.decode()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "/static/drf_spectacular_sidecar/" in page
