@@ -82,7 +82,7 @@ class Postgres:
         )
 
     def _ping(self) -> Ping:
-        target = f"host={self._sockets} port=5432 dbname=postgres connect_timeout=2"
+        target = f"host={self._sockets} port=5432 dbname=postgres connect_timeout=5"
         return Ping(PGconn.ping(target.encode()))
 
     def _create_cluster(self) -> None:
@@ -159,6 +159,8 @@ class Postgres:
                     " fresh one is made at the next start."
                 )
             time.sleep(0.2)
+            if self.answers():  # it ran all along, on a machine too busy to say so
+                return
             self._disown_stale_pids()
 
     def _launch_once(self) -> bool:
