@@ -19,7 +19,9 @@ from lsml.embedded.programs import (
     server_account,
 )
 
-ANSWER_TIMEOUT_S = 1.0
+# A dead one refuses at once; only a living one on a busy machine lets us wait, and a
+# second one must never take its socket away.
+ANSWER_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 
 
