@@ -1,0 +1,131 @@
+"""`manage.py connect`: the registry's side, with a Label Studio that is played."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from lsml.audit.models import Action, Prediction
+from lsml.audit.services import Origin, digest_of, record_event
+from lsml.labelstudio.failures import BackendRefused
+from lsml.registry import connecting
+from lsml.registry.connecting import connect_project
+from lsml.registry.management.commands import connect as command
+from lsml.registry.models import Project
+from tests.unit.labelstudio.test_connection import CONFIG, FakeStudio, ours
+
+pytestmark = pytest.mark.django_db
+
+
+class PlayedStudio(FakeStudio):
+    """Also predicts and sends its webhook, as far as this database is concerned."""
+
+    webhook_arrives = True
+    keeps_books_here = True
+
+    def test_prediction(self, backend_id):
+        if self.keeps_books_here:
+            Prediction.objects.create(
+                request_id="r", client="c", project_id=Project.objects.get().pk,
+                created_at=timezone.now(), kind="batch", outcome="empty",
+                latency_ms=1, batch_size=1,
+            )  # fmt: skip
+        return super().test_prediction(backend_id)
+
+    def touch_project(self, project_id):
+        self.calls.append("touch_project")
+        if self.webhook_arrives:
+            record_event(
+                origin=Origin("test-request", "tests"), received_at=timezone.now(),
+                action="PROJECT_UPDATED", project_id=Project.objects.get().pk,
+                task_id=None, annotation_ids=[], payload={}, digest=digest_of({}),
+            )  # fmt: skip
+
+
+@pytest.fixture
+def studio(monkeypatch):
+    monkeypatch.setattr(connecting, "WEBHOOK_PATIENCE_S", 0.2)
+    return PlayedStudio()
+
+
+def run(studio):
+    lines = []
+    project = connect_project(
+        studio=studio,
+        labelstudio_id=1,
+        backend=ours(),
+        actor="test",
+        say=lines.append,
+    )
+    return project, lines
+
+
+def test_the_project_is_known_afterwards_and_the_deed_recorded(studio):
+    project, lines = run(studio)
+    assert str(project.key) == "1.1795433940"
+    assert (project.title, project.label_config) == ("P", CONFIG)
+    assert Action.objects.get(verb="connected to label studio").actor == "test"
+    assert lines[-1] == "A webhook came in."
+
+
+def test_a_second_time_nothing_is_recorded_and_the_project_not_touched(studio):
+    run(studio)
+    studio.calls.clear()
+    run(studio)
+    assert studio.calls == []
+    assert Action.objects.filter(verb="connected to label studio").count() == 1
+
+
+def test_a_webhook_that_does_not_come_in_is_a_failure(studio):
+    studio.webhook_arrives = False
+    with pytest.raises(BackendRefused, match="no webhook arrives"):
+        run(studio)
+
+
+def test_a_service_with_another_database_is_not_judged(studio):
+    studio.webhook_arrives = studio.keeps_books_here = False
+    _, lines = run(studio)
+    assert "not tried" in lines[-1]
+    assert "touch_project" not in studio.calls
+
+
+@pytest.fixture
+def call(monkeypatch, studio, settings):
+    def connect(*options):
+        monkeypatch.setattr(command, "LabelStudio", lambda **_: studio)
+        access = ["--url", "http://studio.example", "--api-key", "k"]
+        out = StringIO()
+        call_command("connect", "--project", "1", *access, *options, stdout=out)
+        return out.getvalue()
+
+    return connect
+
+
+def test_the_command_hands_over_the_newest_credentials(call, studio, settings):
+    settings.BASIC_AUTH_CREDENTIALS = [("new", "geheim"), ("old", "x")]
+    call("--backend-url", "http://10.0.0.5:9090/", "--title", "mine", "--interactive")
+    [backend] = studio.by_id.values()
+    assert backend["url"] == "http://10.0.0.5:9090"
+    assert (backend["basic_auth_user"], backend["title"]) == ("new", "mine")
+    assert backend["is_interactive"]
+
+
+def test_the_command_puts_a_webhook_token_where_there_is_no_password(
+    call, studio, settings
+):
+    settings.BASIC_AUTH_CREDENTIALS, settings.WEBHOOK_TOKENS = [], ["t0ken"]
+    call()
+    [hook] = studio.hooks.values()
+    assert hook["headers"]["X-Webhook-Token"] == "t0ken"
+
+
+def test_the_command_names_the_next_step(call):
+    with pytest.raises(CommandError, match="Next step: Give the service a name"):
+        call("--backend-url", "http://ml-backend:9090")
+
+
+def test_the_command_wants_to_know_where_label_studio_is(settings):
+    settings.LABEL_STUDIO_URL = settings.LABEL_STUDIO_API_KEY = ""
+    with pytest.raises(CommandError, match="--url and --api-key"):
+        call_command("connect", "--project", "1", "--url", "", "--api-key", "")
