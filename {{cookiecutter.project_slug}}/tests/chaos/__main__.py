@@ -1,0 +1,143 @@
+"""Entry: `python -m tests.chaos --actions 100 --seed 1 --broker valkey`."""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LEASE_S = 4.0
+
+
+def main():
+    """Make a world, harm it, let it heal, balance the books."""
+    options = _options()
+    folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
+    environment = _environment(folder)
+    os.environ.update(environment)  # before Django reads its settings
+    from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
+
+    database = Database(folder)
+    rabbit = options.broker == "rabbitmq"
+    broker = RabbitBroker(folder) if rabbit else ValkeyBroker(folder)
+    environment["CELERY_BROKER_URL"] = broker.url
+    os.environ["CELERY_BROKER_URL"] = broker.url
+    try:
+        _prepare(folder, database, broker)
+        balanced = _play(options, folder, environment, database, broker, free_port())
+    finally:
+        for server in (broker, database):
+            server.stop()
+    if balanced and not options.keep:
+        shutil.rmtree(folder)
+    else:
+        print(f"logs and tables are kept in {folder}")
+    sys.exit(not balanced)
+
+
+def _options():
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--actions", type=int, default=20, help="deeds to do")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--broker", choices=["valkey", "rabbitmq"], default="valkey")
+    parser.add_argument("--projects", type=int, default=3)
+    parser.add_argument("--heal-s", type=float, default=180, help="time to recover")
+    parser.add_argument("--folder", help="where to make the world")
+    parser.add_argument("--keep", action="store_true", help="keep logs and tables")
+    return parser.parse_args()
+
+
+def _environment(folder):
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "chaos-" + "x" * 50,
+        "HTTPS": "false",
+        "LOG_FORMAT": "console",
+        "LSML_DATA_DIR": str(folder),
+        "MODEL_CLASS": "tests.chaos.model.Remembering",
+        "DATABASE_URL": "",
+        "BASIC_AUTH_USER": "",
+        "TRAINING_LEASE_S": str(LEASE_S),
+        "TRAINING_SWEEP_S": "1",
+        "TRAINING_OUTAGE_S": "30",
+        "TRAINING_STOP_GRACE_S": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _prepare(folder, database, broker):
+    from lsml.embedded.folders import prepare_folders
+
+    prepare_folders(folder)
+    database.start()
+    broker.start()
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+def _play(options, folder, environment, database, broker, port):
+    from tests.chaos.healing import heal, wait_until_ready
+    from tests.chaos.ledger import Ledger
+    from tests.chaos.load import Load
+    from tests.chaos.mischief import Mischief
+    from tests.chaos.playground import Playground
+
+    playground = Playground(folder, environment, port=port)
+    load = Load(port, projects=options.projects, seed=options.seed, pause_s=0.1)
+    mischief = Mischief(
+        playground, database, broker, seed=options.seed, lease_s=LEASE_S
+    )
+    playground.start()
+    try:
+        wait_until_ready(port)
+        load.start()
+        try:
+            started = time.monotonic()
+            for number in range(1, options.actions + 1):
+                time.sleep(mischief.chance.uniform(0.2, 2.0))
+                what = mischief.act()
+                at_s = time.monotonic() - started
+                print(f"{at_s:7.1f} s  {number:3}  {what}", flush=True)
+        finally:
+            mischief.repair()
+            load.stop()
+        took_s = heal(patience_s=options.heal_s)
+    finally:
+        playground.stop()
+    books = load.books
+    ledger = Ledger(books)
+    print(
+        f"\nchaos: seed {options.seed}, broker {broker.name}, {options.actions} deeds"
+    )
+    print("  " + ", ".join(f"{name} ×{n}" for name, n in mischief.done.most_common()))
+    print(
+        f"  answered with an error: {books.refused}, not answered: {books.unanswered},"
+        f" healed {took_s:.0f} s after the last deed"
+    )
+    print("  webhook " + _spread(books.webhook_ms))
+    print("  predict " + _spread(books.predict_ms))
+    print(f"ledger\n{ledger}")
+    print("balanced" if ledger.balanced else "NOT BALANCED")
+    return ledger.balanced
+
+
+def _spread(times_ms):
+    if len(times_ms) < 2:
+        return "never called"
+    cuts = statistics.quantiles(times_ms, n=100)
+    return (
+        f"{len(times_ms)} calls, p50 {cuts[49]:.0f} ms, p95 {cuts[94]:.0f} ms,"
+        f" p99 {cuts[98]:.0f} ms, longest {max(times_ms):.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()

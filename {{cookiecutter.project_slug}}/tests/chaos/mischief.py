@@ -1,0 +1,146 @@
+"""What can go wrong, one function each, drawn with a seed."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+
+TRAINING = ("training-1", "training-2")
+
+
+class Mischief:
+    """Does harm, and sees to it that servers come back."""
+
+    def __init__(self, playground, database, broker, *, seed, lease_s):
+        self.playground = playground
+        self.database = database
+        self.broker = broker
+        self.lease_s = lease_s
+        self.chance = random.Random(seed)
+        self.done = Counter()
+        self._down = {database.name: threading.Lock(), broker.name: threading.Lock()}
+        self._repairs = []
+        self._deeds = [
+            (self.kill_training_worker, 4),
+            (self.stop_training_worker, 2),
+            (self.freeze_training_worker, 1),
+            (self.kill_training_process, 4),
+            (self.kill_default_worker, 2),
+            (self.kill_web_worker, 3),
+            (self.kill_web, 1),
+            (self.kill_beat, 1),
+            (self.kill_broker, 2),
+            (self.restart_broker, 2),
+            (self.kill_database, 2),
+            (self.restart_database, 2),
+        ]
+
+    def act(self):
+        """Do one deed at random; says which."""
+        deeds, weights = zip(*self._deeds, strict=True)
+        (deed,) = self.chance.choices(deeds, weights)
+        what = deed()
+        self.done[deed.__name__.replace("_", " ")] += 1
+        return what
+
+    def repair(self):
+        """Wait until everything that was taken down is up again."""
+        for thread in self._repairs:
+            thread.join()
+
+    def kill_training_worker(self):
+        return self._signal(self.chance.choice(TRAINING), signal.SIGKILL)
+
+    def stop_training_worker(self):
+        return self._signal(self.chance.choice(TRAINING), signal.SIGTERM)
+
+    def freeze_training_worker(self):
+        program = self.playground.programs[self.chance.choice(TRAINING)]
+        process = program.process
+        pause_s = self.lease_s + self.chance.uniform(1, 3)
+        if program.frozen or not program.alive:
+            return f"{program.name} is down already"
+        # The training with it, as a suspended machine does.
+        everyone = [process.pid, *program.children()]
+
+        def freeze():
+            program.frozen = True
+            _send(everyone, signal.SIGSTOP)
+            time.sleep(pause_s)
+            _send(everyone, signal.SIGCONT)
+            program.frozen = False
+
+        self._in_background(freeze)
+        return f"{program.name} frozen for {pause_s:.1f} s"
+
+    def kill_training_process(self):
+        programs = [self.playground.programs[name] for name in TRAINING]
+        trainings = [pid for each in programs if each.alive for pid in each.children()]
+        if not trainings:
+            return "no training process there"
+        pid = self.chance.choice(trainings)
+        _send([pid], signal.SIGKILL)
+        return f"training process {pid} killed"
+
+    def kill_default_worker(self):
+        return self._signal("default", signal.SIGKILL)
+
+    def kill_web_worker(self):
+        web = self.playground.programs["web"]
+        workers = web.children() if web.alive else []
+        if not workers:
+            return "no web worker there"
+        _send([self.chance.choice(workers)], signal.SIGKILL)
+        return "web worker killed"
+
+    def kill_web(self):
+        return self._signal("web", signal.SIGKILL)
+
+    def kill_beat(self):
+        return self._signal(self.chance.choice(("beat-1", "beat-2")), signal.SIGKILL)
+
+    def kill_broker(self):
+        return self._take_down(self.broker, self.broker.kill, "killed")
+
+    def restart_broker(self):
+        return self._take_down(self.broker, self.broker.stop, "stopped")
+
+    def kill_database(self):
+        return self._take_down(self.database, self.database.kill, "killed")
+
+    def restart_database(self):
+        return self._take_down(self.database, self.database.stop, "stopped")
+
+    def _signal(self, name, number):
+        self.playground.programs[name].send(number)
+        return f"{name} {signal.Signals(number).name}"
+
+    def _take_down(self, server, end, word):
+        if not self._down[server.name].acquire(blocking=False):
+            return f"{server.name} is down already"
+        away_s = self.chance.choice([0, 0, 0.5, 2, 4])
+
+        def take_down():
+            try:
+                end()
+                time.sleep(away_s)
+                server.start()
+            finally:
+                self._down[server.name].release()
+
+        self._in_background(take_down)
+        return f"{server.name} {word}, away for {away_s} s"
+
+    def _in_background(self, work):
+        thread = threading.Thread(target=work)
+        thread.start()
+        self._repairs.append(thread)
+
+
+def _send(pids, number):
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

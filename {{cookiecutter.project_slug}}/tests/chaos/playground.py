@@ -1,0 +1,132 @@
+"""The service's processes, started as in production, and started again when they end."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Program:
+    """One process; whoever kills it finds it alive again a little later."""
+
+    name: str
+    arguments: list[str]
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen | None = None
+    starts: int = 0
+    frozen: bool = False
+    due_at: float = 0.0  # monotonic; when it may be started again
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def start(self):
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.arguments,
+                env=os.environ | self.environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def send(self, number):
+        if self.alive:
+            self.process.send_signal(number)
+
+    def children(self):
+        """The processes it started itself."""
+        found = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = status.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == self.process.pid and fields[0] != "Z":
+                found.append(int(status.parent.name))
+        return found
+
+
+class Playground:
+    """All programs, and a keeper that starts again what ended."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], *, port: int):
+        self.folder = folder
+        self.environment = environment
+        self.port = port
+        self.programs: dict[str, Program] = {}
+        self._closing = threading.Event()
+        web = ["gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
+        self._add("web", web, PORT=str(port), WEB_GRACE_S="2", WEB_THREADS="4")
+        self._add("default", _worker("default", name="default"))
+        for number in (1, 2):
+            self._add(
+                f"training-{number}", _worker("training", name=f"training{number}")
+            )
+            schedule = str(folder / f"schedule-{number}")
+            self._add(f"beat-{number}", [*_CELERY, "beat", "-s", schedule])
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+
+    def _add(self, name, arguments, **environment):
+        role = name.split("-")[0]
+        environment["LSML_PROCESS"] = role if role in {"web", "beat"} else "worker"
+        self.programs[name] = Program(
+            name,
+            [sys.executable, "-m", *arguments],
+            self.environment | environment,
+            self.folder / f"{name}.log",
+        )
+
+    def start(self):
+        for program in self.programs.values():
+            program.start()
+        self._keeper.start()
+
+    def stop(self):
+        """End everything, politely first."""
+        self._closing.set()
+        self._keeper.join()
+        for program in self.programs.values():
+            program.send(signal.SIGCONT)
+            program.send(signal.SIGTERM)
+        for program in self.programs.values():
+            try:
+                program.process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(program.process.pid, signal.SIGKILL)
+                program.process.wait()
+
+    def _keep(self):
+        random_pause = random.Random(1)
+        while not self._closing.wait(0.1):
+            for program in self.programs.values():
+                if program.alive:
+                    program.due_at = 0
+                elif not program.due_at:
+                    program.due_at = time.monotonic() + random_pause.uniform(0, 1.5)
+                elif time.monotonic() >= program.due_at:
+                    program.start()
+
+
+_CELERY = ["celery", "--quiet", "--app", "config"]
+
+
+def _worker(queue, *, name):
+    return [
+        *(*_CELERY, "worker", "--queues", queue, "--hostname", f"{name}@%h"),
+        *("--pool", "threads", "--concurrency", "2"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]

@@ -1,0 +1,155 @@
+"""PostgreSQL and the brokers, as something that can be killed and comes back."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from lsml.embedded.addresses import broker_socket, broker_url
+from lsml.embedded.postgres import Postgres
+from lsml.embedded.valkey import Valkey
+
+
+class Database:
+    """The embedded PostgreSQL, durable as in production."""
+
+    name = "postgres"
+
+    def __init__(self, folder: Path):
+        self._server = Postgres(folder, durable=True, say=lambda _: None)
+
+    def start(self):
+        self._server.start()
+
+    def stop(self):
+        self._server.stop()
+
+    def kill(self):
+        """Kill -9 the postmaster; its children notice and go."""
+        pid = int((self._server.folder / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+
+class ValkeyBroker:
+    """The embedded broker; keeps nothing when it dies."""
+
+    name = "valkey"
+
+    def __init__(self, folder: Path):
+        self._server = Valkey(folder, say=lambda _: None)
+        self._socket = str(broker_socket(folder))
+        self.url = broker_url(folder)
+
+    def start(self):
+        self._server.start()
+
+    def stop(self):
+        self._server.stop()
+
+    def kill(self):
+        for pid in _pids_with(self._socket, "valkey-server"):
+            os.kill(pid, signal.SIGKILL)
+
+
+class RabbitBroker:
+    """RabbitMQ of the system, as a node of our own."""
+
+    name = "rabbitmq"
+
+    def __init__(self, folder: Path, *, settings: str = ""):
+        self._home = folder / "rabbitmq"
+        self._home.mkdir(parents=True, exist_ok=True)
+        (self._home / "rabbitmq.conf").write_text(settings)
+        (self._home / "enabled_plugins").write_text("[].")
+        self.port = free_port()
+        self._node = f"chaos{self.port}@localhost"
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self._environment = os.environ | {
+            "HOME": str(self._home),
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(self._home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self._home / "log"),
+            "RABBITMQ_CONFIG_FILE": str(self._home / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._home / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self._home / "pid"),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self._process = None
+        # Debian's wrapper wants to change user; the program itself does not.
+        self._program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+
+    @staticmethod
+    def available():
+        return shutil.which("rabbitmq-server") is not None
+
+    def start(self):
+        if self._process is not None and self._process.poll() is None:
+            return
+        log = (self._home / "output").open("ab")
+        self._process = subprocess.Popen(
+            [self._program],
+            env=self._environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while not _listens(self.port):
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                words = (self._home / "output").read_text()[-2000:]
+                raise RuntimeError(f"RabbitMQ does not start: {words}")
+            time.sleep(0.2)
+
+    def stop(self):
+        self._end(signal.SIGTERM)
+
+    def kill(self):
+        self._end(signal.SIGKILL)
+
+    def _end(self, number):
+        if self._process is None:
+            return
+        for pid in _pids_with(self._node, "beam"):
+            os.kill(pid, number)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _listens(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex(("127.0.0.1", port)):
+            return False
+        probe.sendall(b"AMQP\0\0\x09\x01")
+        try:
+            return bool(probe.recv(8))
+        except OSError:
+            return False
+
+
+def _pids_with(*words):
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes()
+        except OSError:
+            continue
+        if all(word.encode() in line for word in words):
+            found.append(int(file.parent.name))
+    return found
