@@ -102,7 +102,7 @@ def _play(options, folder, environment, database, broker, port):
         try:
             started = time.monotonic()
             for number in range(1, options.actions + 1):
-                time.sleep(mischief.chance.uniform(0.2, 2.0))
+                time.sleep(mischief.chance.uniform(0.5, 4.0))
                 what = mischief.act()
                 at_s = time.monotonic() - started
                 print(f"{at_s:7.1f} s  {number:3}  {what}", flush=True)
@@ -114,9 +114,8 @@ def _play(options, folder, environment, database, broker, port):
         playground.stop()
     books = load.books
     ledger = Ledger(books)
-    print(
-        f"\nchaos: seed {options.seed}, broker {broker.name}, {options.actions} deeds"
-    )
+    done = f"{options.actions} deeds, seed {options.seed}, {broker.name}"
+    print(f"\nchaos: {done}")
     print("  " + ", ".join(f"{name} ×{n}" for name, n in mischief.done.most_common()))
     print(
         f"  answered with an error: {books.refused}, not answered: {books.unanswered},"

@@ -14,6 +14,8 @@ from lsml.training.errors import TrainingError
 from lsml.training.models import InboxEntry, TrainingRun
 from lsml.training.services import start_run
 
+_ORIGIN = Origin(request_id="chaos-heals", client="chaos")
+
 
 def wait_until_ready(port, *, patience_s=60):
     deadline = time.monotonic() + patience_s
@@ -54,9 +56,7 @@ def _caught_up():
     )
     for project in idle:
         try:
-            start_run(
-                project=project, by="chaos", origin=Origin("chaos-heals", "chaos")
-            )
+            start_run(project=project, by="chaos", origin=_ORIGIN)
         except TrainingError:
             continue
     return not waiting.exists()

@@ -1,4 +1,4 @@
-"""The service's processes, started as in production, and started again when they end."""
+"""The service's processes, started as in production, and started again as they end."""
 
 import os
 import random

@@ -1,0 +1,175 @@
+"""Training where production has it: S3 artifacts, and a pooler before PostgreSQL."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import psycopg
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+
+from lsml.registry.artifacts import Artifact, artifact_storage, fetch_artifact
+from lsml.registry.storage_url import storage_from_url
+from lsml.training import sweeping
+from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.services import request_cancel
+
+from .conftest import ORIGIN
+from .test_steering import InBackground
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """A bucket on a real S3 server (nanio), whose signatures count."""
+    port = free_port()
+    keys = {"ACCESS_KEY": "key-of-the-tests", "SECRET_KEY": "secret-of-the-tests"}
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1"),
+            *("--port", str(port), "--data-dir", str(tmp_path / "s3")),
+            "--no-access-log",
+        ],
+        env=os.environ | {f"NANIO_{name}": value for name, value in keys.items()},
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["ACCESS_KEY"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SECRET_KEY"])
+    endpoint = f"http://127.0.0.1:{port}"
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    wait_for(port)
+    client.create_bucket(Bucket="models")
+    yield f"s3://models/service?endpoint_url={endpoint}&region_name=us-east-1", client
+    client.close()
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def s3_artifacts(worker, s3, settings, monkeypatch):
+    url, client = s3
+    settings.STORAGES = settings.STORAGES | {"artifacts": storage_from_url(url)}
+    monkeypatch.setenv("ARTIFACT_STORAGE", url)
+
+    def keys():
+        found = client.list_objects_v2(Bucket="models").get("Contents", [])
+        return [each["Key"] for each in found]
+
+    return keys
+
+
+def test_artifacts_go_to_s3_and_come_back(worker, studio, s3_artifacts):
+    worker.serve("Remembering")
+    studio.annotate(1)
+    version = worker.train().version
+    assert s3_artifacts() == [f"service/{version.artifact_key}"]
+    artifact = Artifact(
+        version.artifact_key, version.artifact_sha256, version.artifact_bytes
+    )
+    assert (fetch_artifact(artifact) / "seen.json").read_text() == '{"1001": [1]}'
+
+
+def test_what_a_lost_worker_stored_on_s3_is_removed(
+    worker, studio, s3_artifacts, settings
+):
+    settings.TRAINING_LEASE_S = 0
+    worker.serve("Remembering")
+    studio.annotate(1)
+    worker.attend()
+    lost = worker.begin()
+    artifact_storage().save(lost.attempt.artifact_key, ContentFile(b"half of it"))
+    assert len(s3_artifacts()) == 1
+    time.sleep(0.1)
+    sweeping.give_up_silent_workers()
+    sweeping.remove_orphans()
+    assert s3_artifacts() == []
+    assert TrainingAttempt.objects.get().artifact_key  # looked at again later
+
+
+@pytest.fixture
+def pgbouncer(worker, monkeypatch):
+    """All connections of this test through a transaction-pooling pgbouncer."""
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    if not Path(program).exists():
+        pytest.skip("pgbouncer is not installed")
+    database = connection.settings_dict
+    host = database["HOST"] or database["OPTIONS"]["host"]
+    folder = Path(tempfile.mkdtemp(prefix="bouncer-"))
+    port = free_port()
+    (folder / "users").write_text('"postgres" ""\n')
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={host} port={database['PORT'] or 5432} user=postgres\n"
+        f"[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\nunix_socket_dir=\n"
+        f"auth_type=any\nauth_file={folder}/users\npool_mode=transaction\n"
+        "default_pool_size=3\nignore_startup_parameters=extra_float_digits\n"
+        "logfile=\n"
+    )
+    # The socket of the embedded server may be its owner's alone.
+    socket_file = Path(f"{host}/.s.PGSQL.{database['PORT'] or 5432}")
+    owner = socket_file.stat().st_uid
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, owner, -1)
+    command = [program, str(folder / "ini")]
+    if os.getuid() == 0:
+        right = "+dac_override"  # the server's socket may lie where only root may enter
+        command = [
+            *("setpriv", f"--reuid={owner}", "--clear-groups"),
+            *(f"--inh-caps={right}", f"--ambient-caps={right}", *command),
+        ]
+    server = subprocess.Popen(command)
+    wait_for(port)
+    direct = database["HOST"], database["PORT"], dict(database["OPTIONS"])
+    connection.close()
+    database["HOST"], database["PORT"] = "127.0.0.1", str(port)
+    database["OPTIONS"].pop("host", None)
+    database["OPTIONS"].pop("port", None)
+    url = f"postgresql://postgres@127.0.0.1:{port}/{database['NAME']}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_PGBOUNCER", "true")
+    yield url
+    connection.close()
+    database["HOST"], database["PORT"], database["OPTIONS"] = direct
+    server.terminate()
+    server.wait()
+    shutil.rmtree(folder)
+
+
+def test_runs_work_through_a_transaction_pooler(pgbouncer, worker, studio, settings):
+    with psycopg.connect(pgbouncer) as through, through.cursor() as cursor:
+        assert cursor.execute("SELECT 1").fetchone() == (1,)
+    worker.serve("Remembering")
+    studio.annotate(1)
+    studio.annotate(2)
+    assert worker.train().version.annotation_count == 2
+    worker.serve("Slow")
+    studio.annotate(3)
+    worker.attend()
+    first = InBackground(worker.begin())
+    first.until(lambda run: run.message.startswith("step"))
+    sweeping.give_up_silent_workers()
+    request_cancel(run=first.run, by="ann", reason="", origin=ORIGIN)
+    assert first.end().state == "cancelled"
+    assert TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).count() == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
