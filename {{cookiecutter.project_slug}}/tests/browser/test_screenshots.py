@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from tests.console.test_pages import detail_page, list_page
+from tests.console.addresses import detail_page, list_page
 
 FOLDER = os.environ.get("SCREENSHOTS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="make screenshots")

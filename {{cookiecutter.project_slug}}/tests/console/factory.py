@@ -95,8 +95,7 @@ def project(title="Support mail", labelstudio_id=1, **facts):
         created_stamp=1795433940,
         title=title,
         label_config=CONFIG,
-        hostname="http://localhost:8080",
-        **facts,
+        **{"hostname": "http://localhost:8080"} | facts,
     )
 
 

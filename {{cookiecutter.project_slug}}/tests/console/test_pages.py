@@ -8,6 +8,7 @@ from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.training.models import TrainingRun
 from tests.console import factory
+from tests.console.addresses import detail_page, list_page, page
 
 pytestmark = pytest.mark.django_db
 QUERIES_MAX = 15
@@ -36,27 +37,6 @@ DETAILS = [
     Task,
     Annotation,
 ]
-
-
-@pytest.fixture
-def viewer(client):
-    client.force_login(factory.person("vera", "viewer"))
-    return client
-
-
-@pytest.fixture
-def operator(client):
-    client.force_login(factory.person("olga", "operator"))
-    return client
-
-
-def list_page(name):
-    return reverse(f"admin:{name}_changelist")
-
-
-def detail_page(row):
-    meta = row._meta
-    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -88,9 +68,9 @@ def test_home_names_the_served_version_and_asks_few_questions(
 ):
     factory.story(predictions=50)
     with django_assert_max_num_queries(QUERIES_MAX):
-        page = viewer.get(reverse("admin:index"))
-    assert "Support mail" in page.text
-    assert ">v3<" in page.text
+        home = viewer.get(reverse("admin:index"))
+    assert "Support mail" in home.text
+    assert ">v3<" in home.text
 
 
 def test_home_without_a_project_tells_the_command_that_connects_one(viewer):
@@ -111,12 +91,12 @@ def test_no_page_offers_to_add_change_or_delete_an_audit_row(client):
 def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
     of = factory.story(predictions=1)["project"]
     first = of.versions.get(version="v1")
-    page = reverse("admin:console_serve", args=[of.pk]) + "?version=v1"
-    assert "Will serve" in operator.get(page).text
-    assert operator.post(page, {"reason": ""}).status_code == 200
+    address = page("serve", of.pk) + "?version=v1"
+    assert "Will serve" in operator.get(address).text
+    assert operator.post(address, {"reason": ""}).status_code == 200
     of.refresh_from_db()
     assert of.active_version != first
-    operator.post(page, {"reason": "v3 forgot a label"})
+    operator.post(address, {"reason": "v3 forgot a label"})
     of.refresh_from_db()
     assert of.active_version == first
     last = of.promotions.order_by("-pk").first()
@@ -125,18 +105,18 @@ def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
 
 def test_rolling_back_serves_what_was_served_before(operator):
     of = factory.story(predictions=1)["project"]
-    page = reverse("admin:console_roll_back", args=[of.pk])
-    operator.post(page, {"reason": "worse"})
+    address = page("roll_back", of.pk)
+    operator.post(address, {"reason": "worse"})
     of.refresh_from_db()
     assert of.active_version.version == "v2"
 
 
 def test_a_viewer_sees_no_button_and_is_refused_by_the_server(viewer):
     of = factory.story(predictions=1)["project"]
-    page = reverse("admin:console_serve", args=[of.pk]) + "?version=v1"
+    address = page("serve", of.pk) + "?version=v1"
     assert "Promote" not in viewer.get(detail_page(of)).text.replace("Promotions", "")
-    assert viewer.get(page).status_code == 403
-    assert viewer.post(page, {"reason": "please"}).status_code == 403
+    assert viewer.get(address).status_code == 403
+    assert viewer.post(address, {"reason": "please"}).status_code == 403
     of.refresh_from_db()
     assert of.active_version.version == "v3"
 
@@ -145,10 +125,9 @@ def test_searching_predictions_by_task_reads_the_index(
     viewer, django_assert_max_num_queries
 ):
     factory.story(predictions=130)
-    page = viewer.get(list_page("audit_prediction"), {"q": "7"})
-    rows = page.context["cl"].result_list
-    assert {row.task_id for row in rows} == {7}
-    assert "::text" not in str(page.context["cl"].queryset.query).lower()
+    shown = viewer.get(list_page("audit_prediction"), {"q": "7"}).context["cl"]
+    assert {row.task_id for row in shown.result_list} == {7}
+    assert "::text" not in str(shown.queryset.query).lower()
 
 
 def test_paging_by_key_walks_to_the_end_and_back(viewer):

@@ -18,7 +18,7 @@ from lsml.console.lists.filters import (
     choice_filter,
 )
 from lsml.console.pages.prediction import prediction_context
-from lsml.console.templatetags.console import badge, moment
+from lsml.console.templatetags.console import badge, in_short, moment
 from lsml.labelstudio.webhooks import (
     DATASET_ACTIONS,
     PROJECT_UPDATED,
@@ -177,15 +177,3 @@ class ActionAdmin(AuditAdmin):
 
     def detail(self, request: HttpRequest, found: Action) -> dict[str, Any]:
         return {"json_title": _("Detail"), "json": found.detail}
-
-
-def in_short(result: Any) -> str:
-    """The first labels of a result, for one cell of a list."""
-    words: list[str] = []
-    for region in result if isinstance(result, list) else []:
-        value = region.get("value") if isinstance(region, dict) else None
-        for part in value.values() if isinstance(value, dict) else []:
-            items = part if isinstance(part, list) else []
-            words += [item for item in items if isinstance(item, str)]
-    text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
-    return text[:80] or str(_("(drawn on its page)"))

@@ -1,20 +1,176 @@
 """A project: what it serves, its versions, its runs, its policy."""
 
-from typing import Any
+from typing import Any, Final
 
-from django.http import HttpRequest
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 
-from lsml.registry.models import Project
+from lsml.audit.models import Action
+from lsml.console.charts import Series, line_chart
+from lsml.console.links import page_of
+from lsml.console.origin import origin_of
+from lsml.console.pages import timeline
+from lsml.console.pages.access import needs, page
+from lsml.registry.models import ModelVersion, Project
+from lsml.registry.upkeep import POLICY_CHANGED, POLICY_FIELDS, change_policy
+from lsml.training.errors import TrainingError
+from lsml.training.models import TrainingRun
+from lsml.training.runs import start_run
+
+_VERSIONS_MAX: Final = 50
 
 
 def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
-    """Versions, runs and promotions, newest first."""
+    """Versions, runs, promotions, policy and the latest entries of the timeline."""
+    versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
+    promotions = found.promotions.select_related("from_version", "to_version")
+    recent = list(promotions.order_by("-pk")[:_VERSIONS_MAX])
+    metrics = metric_names(versions)
+    metric = request.GET.get("metric", "")
+    metric = metric if metric in metrics else next(iter(metrics), "")
+    changed = Action.objects.filter(project_id=found.pk, verb=POLICY_CHANGED)
     return {
-        "versions": list(found.versions.order_by("-number")[:20]),
-        "runs": list(found.runs.order_by("-pk")[:10]),
-        "promotions": list(
-            found.promotions.select_related("from_version", "to_version").order_by(
-                "-pk"
-            )[:10]
+        "project": found,
+        "versions": versions[:10],
+        "version_count": len(versions),
+        "metrics": metrics,
+        "metric": metric,
+        "chart": _by_version(versions, metric, {p.to_version_id for p in recent}),
+        "runs": list(found.runs.order_by("-pk")[:5]),
+        "active": found.runs.filter(state__in=TrainingRun.ACTIVE).first(),
+        "promotions": recent[:5],
+        "policy": [(_label(name), getattr(found, name)) for name in POLICY_FIELDS],
+        "policy_history": list(changed.order_by("-pk")[:5]),
+        "waiting": found.inbox.count(),
+        "entries": timeline.entries(
+            found, kinds=list(timeline.KINDS), below=None, count=10
         ),
     }
+
+
+def metric_names(versions: list[ModelVersion]) -> list[str]:
+    """Names of the numeric metrics that any of the versions has."""
+    names = (
+        name
+        for version in versions
+        for name, value in version.metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    return list(dict.fromkeys(names))
+
+
+def _by_version(
+    versions: list[ModelVersion], metric: str, promoted: set[int | None]
+) -> SafeString | None:
+    measured = [v for v in reversed(versions) if metric in metric_names([v])]
+    points = [(float(v.number), float(v.metrics[metric])) for v in measured]
+    step = max(len(measured) // 8, 1)
+    return line_chart(
+        _("%(metric)s by version; promoted versions are marked") % {"metric": metric},
+        [Series(metric, points)],
+        marks=[(float(v.number), v.version) for v in measured[::step]],
+        starred=frozenset(float(v.number) for v in measured if v.pk in promoted),
+    )
+
+
+def _label(name: str) -> Any:
+    return PolicyForm.base_fields[name].label
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How a project is trained."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=1000,
+        help_text=gettext_lazy("Kept in the audit trail."),
+    )
+
+    class Meta:
+        model = Project
+        fields = POLICY_FIELDS
+        labels = {
+            "training_mode": gettext_lazy("Training starts"),
+            "training_paused": gettext_lazy("Paused"),
+            "min_annotations": gettext_lazy("New annotations needed"),
+            "debounce_s": gettext_lazy("Quiet time before a run (s)"),
+            "quiet_from": gettext_lazy("No run from (UTC)"),
+            "quiet_until": gettext_lazy("until (UTC)"),
+            "auto_promote": gettext_lazy("Serve each new version at once"),
+            "time_limit_s": gettext_lazy("Time limit of a run (s)"),
+            "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
+        }
+        help_texts = {
+            "training_mode": gettext_lazy(
+                "auto: annotations start a run; manual: only a person does"
+            ),
+            "time_limit_s": gettext_lazy("Empty: TRAINING_TIME_LIMIT"),
+            "memory_mb": gettext_lazy("Empty: TRAINING_MEMORY_MB"),
+        }
+
+
+@needs("operate")
+def policy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change the policy."""
+    project = get_object_or_404(Project, pk=pk)
+    form = PolicyForm(request.POST or None, instance=Project.objects.get(pk=pk))
+    if request.method == "POST" and form.is_valid():
+        changes = {name: form.cleaned_data[name] for name in POLICY_FIELDS}
+        _change(request, project, changes, form.cleaned_data["reason"])
+        return redirect(page_of(project))
+    title = _("Training policy of %(project)s") % {"project": project}
+    context = {"form": form, "title": title, "back": page_of(project)}
+    return page(request, "console/policy.html", context)
+
+
+@require_POST
+@needs("operate")
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Pause training, or go on."""
+    project = get_object_or_404(Project, pk=pk)
+    paused = request.POST.get("paused") == "1"
+    _change(request, project, {"training_paused": paused}, "")
+    return redirect(page_of(project))
+
+
+@require_POST
+@needs("operate")
+def train(request: HttpRequest, pk: int) -> HttpResponse:
+    """Open a run now."""
+    project = get_object_or_404(Project, pk=pk)
+    try:
+        run = start_run(
+            project=project, by=request.user.get_username(), origin=origin_of(request)
+        )
+    except TrainingError as refused:
+        messages.error(request, str(refused))
+        return redirect(page_of(project))
+    messages.success(request, _("Run %d waits for a worker.") % run.pk)
+    return redirect(page_of(run))
+
+
+def _change(
+    request: HttpRequest, project: Project, changes: dict[str, Any], reason: str
+) -> None:
+    try:
+        different = change_policy(
+            project=project,
+            changes=changes,
+            by=request.user.get_username(),
+            reason=reason,
+            origin=origin_of(request),
+        )
+    except ValidationError as refused:
+        messages.error(request, " ".join(refused.messages))
+        return
+    if different:
+        messages.success(request, _("The training policy was changed."))
+    else:
+        messages.info(request, _("Nothing was different."))

@@ -3,10 +3,18 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
-from lsml.console.pages import fragments, run, serving
+from lsml.console.pages import (
+    comparing,
+    fragments,
+    project,
+    run,
+    serving,
+    timeline,
+    version,
+)
 
 if TYPE_CHECKING:
     from lsml.console.site import ConsoleSite
@@ -15,7 +23,9 @@ if TYPE_CHECKING:
 def page_urls(site: "ConsoleSite") -> list[URLPattern]:
     """Every page of the console that is no model's own."""
 
-    def page(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+    def page(
+        route: str, view: Callable[..., HttpResponseBase], name: str
+    ) -> URLPattern:
         # admin_view sends whoever is not logged in to the login page.
         found: URLPattern = path(
             f"console/{route}", site.admin_view(view), name=f"console_{name}"
@@ -25,6 +35,13 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
     return [
         page("project/<int:pk>/serve/", serving.serve, "serve"),
         page("project/<int:pk>/roll-back/", serving.roll_back, "roll_back"),
+        page("project/<int:pk>/timeline/", timeline.timeline, "timeline"),
+        page("project/<int:pk>/policy/", project.policy, "policy"),
+        page("project/<int:pk>/pause/", project.pause, "pause"),
+        page("project/<int:pk>/train/", project.train, "train"),
+        page("version/<int:pk>/compare/", comparing.compare, "compare"),
+        page("version/<int:pk>/note/", version.note, "note"),
+        page("version/<int:pk>/artifact/", version.artifact, "artifact"),
         page("run/<int:pk>/cancel/", run.cancel, "cancel"),
         page("run/<int:pk>/retry/", run.retry, "retry"),
         page("run/<int:pk>/progress/", fragments.progress, "progress"),

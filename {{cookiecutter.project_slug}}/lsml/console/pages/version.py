@@ -1,28 +1,126 @@
-"""A version: the model card."""
+"""A version: the model card, its notes, its artifact."""
 
 from typing import Any
 
-from django.http import HttpRequest
+from django import forms
+from django.core.files.storage import Storage
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from lsml.audit.models import Prediction
+from lsml.audit.services import record_action
+from lsml.console.charts import confusion_table
+from lsml.console.drawing.values import bar
+from lsml.console.links import page_of
+from lsml.console.origin import origin_of
+from lsml.console.pages.access import needs
+from lsml.console.pages.run import curves
 from lsml.console.pages.serving import compared
 from lsml.dataset.models import Snapshot
+from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
+from lsml.registry.upkeep import note_version
+
+_SCORES = ("precision", "recall", "f1", "support")
+
+
+class NotesForm(forms.Form):
+    """Words about a version."""
+
+    notes = forms.CharField(
+        required=False,
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "c-input"}),
+    )
 
 
 def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]:
     """Its metrics beside its parent's, what it learnt from and what it answered."""
     project = found.project
-    predictions: Any = Prediction.objects.for_project(project.pk)
-    made = predictions.filter(model_version=found.version)
+    run = getattr(found, "run", None)
+    snapshot = Snapshot.objects.filter(project=project, digest=found.snapshot_digest)
+    made: Any = Prediction.objects.filter(
+        project_id=project.pk, model_version=found.version
+    )
+    others = project.versions.exclude(pk=found.pk).order_by("-number")
     return {
         "serving": project.active_version_id == found.pk,
         "metrics": compared(
             found.parent.metrics if found.parent else {}, found.metrics
         ),
-        "snapshot": Snapshot.objects.filter(
-            project=project, digest=found.snapshot_digest
-        ).first(),
-        "promotions": list(found.promotions.select_related("from_version")[:10]),
-        "predictions": list(made.newest_first()[:10]),
+        "chart": curves(run) if run else None,
+        "confusion": confusion_table(found.metrics.get("confusion_matrix")),
+        "per_label": per_label(found.metrics.get("per_label")),
+        "snapshot": snapshot.first(),
+        "labels": [
+            (label, bar(count / (found.annotation_count or 1), label), count)
+            for label, count in _counts(snapshot.first())
+        ],
+        "promotions": list(
+            found.promotions.select_related("from_version", "to_version")[:10]
+        ),
+        "predictions": list(
+            made.order_by("-pk").defer("result", "input", "context")[:10]
+        ),
+        "others": list(others.values_list("version", flat=True)[:50]),
+        "notes_form": NotesForm(initial={"notes": found.notes}),
     }
+
+
+def _counts(snapshot: Snapshot | None) -> list[tuple[str, int]]:
+    counts = snapshot.label_counts if snapshot else {}
+    return sorted(counts.items(), key=lambda pair: -pair[1])[:30]
+
+
+def per_label(reported: Any) -> list[tuple[str, list[Any]]]:
+    """Rows of `{label: {precision, recall, f1, support}}`; empty for anything else."""
+    if not isinstance(reported, dict):
+        return []
+    return [
+        (label, [scores.get(name) for name in _SCORES])
+        for label, scores in list(reported.items())[:100]
+        if isinstance(scores, dict)
+    ]
+
+
+@require_POST
+@needs("operate")
+def note(request: HttpRequest, pk: int) -> HttpResponse:
+    """Replace the notes."""
+    version = get_object_or_404(ModelVersion, pk=pk)
+    form = NotesForm(request.POST)
+    if form.is_valid():
+        note_version(
+            version=version,
+            notes=form.cleaned_data["notes"],
+            by=request.user.get_username(),
+            origin=origin_of(request),
+        )
+    return redirect(page_of(version))
+
+
+@needs("export")
+def artifact(request: HttpRequest, pk: int) -> FileResponse:
+    """Hand out what the run wrote, as the tar that is stored; recorded."""
+    version = get_object_or_404(ModelVersion, pk=pk)
+    storage: Storage = artifact_storage()
+    if not version.artifact_key or not storage.exists(version.artifact_key):
+        raise Http404(_("The artifact is not in the storage."))
+    record_action(
+        origin=origin_of(request),
+        at=timezone.now(),
+        actor=request.user.get_username(),
+        verb="artifact downloaded",
+        target=f"version {version.version}",
+        project_id=version.project_id,
+        detail={"sha256": version.artifact_sha256},
+    )
+    return FileResponse(
+        storage.open(version.artifact_key),
+        as_attachment=True,
+        filename=f"{version.version}.tar",
+        content_type="application/x-tar",
+    )

@@ -114,3 +114,22 @@ def percent(value: float) -> str:
 def connect_command() -> dict[str, Any]:
     """The command that connects a Label Studio project."""
     return {}
+
+
+@register.filter
+def in_short(result: Any) -> str:
+    """The first labels of a result, for one cell of a list."""
+    words: list[str] = []
+    for region in result if isinstance(result, list) else []:
+        value = region.get("value") if isinstance(region, dict) else None
+        for part in value.values() if isinstance(value, dict) else []:
+            items = part if isinstance(part, list) else []
+            words += [item for item in items if isinstance(item, str)]
+    text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
+    return text[:80] or _("(drawn on its page)")
+
+
+@register.filter
+def yes_no(value: Any) -> Any:
+    """Truth values as words; everything else as it is."""
+    return (_("yes") if value else _("no")) if isinstance(value, bool) else value

@@ -1,0 +1,105 @@
+"""Two versions side by side, down to the tasks on which they differ."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+
+from lsml.audit.models import Prediction
+from lsml.console.pages.access import needs, page
+from lsml.console.pages.serving import compared
+from lsml.dataset.models import Snapshot
+from lsml.registry.models import ModelVersion
+
+_NEWEST: Final = 1_000  # predictions of each version that are looked at
+_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A task that two versions answered differently."""
+
+    task_id: int
+    left: Prediction
+    right: Prediction
+
+
+@needs("read")
+def compare(request: HttpRequest, pk: int) -> HttpResponse:
+    """`/version/<left>/compare/?with=<version>`."""
+    both = ModelVersion.objects.select_related("project")
+    left = get_object_or_404(both, pk=pk)
+    name = request.GET.get("with", "")
+    right = get_object_or_404(both, project=left.project, version=name)
+    shared, different = differences(left, right)
+    counts = dict(
+        Snapshot.objects.filter(
+            project=left.project,
+            digest__in=[left.snapshot_digest, right.snapshot_digest],
+        ).values_list("digest", "label_counts")
+    )
+    context = {
+        "title": _("%(left)s beside %(right)s")
+        % {"left": left.version, "right": right.version},
+        "left": left,
+        "right": right,
+        "metrics": compared(left.metrics, right.metrics),
+        "labels": compared(
+            counts.get(left.snapshot_digest, {}), counts.get(right.snapshot_digest, {})
+        ),
+        "packages": _packages(left, right),
+        "shared": shared,
+        "different": len(different),
+        "differences": different[:_SHOWN],
+    }
+    return page(request, "console/compare.html", context)
+
+
+def differences(
+    left: ModelVersion, right: ModelVersion
+) -> tuple[int, list[Difference]]:
+    """How many tasks both answered lately, and those they answered differently.
+
+    Only the newest predictions of each are looked at, so that the page costs the same
+    whatever was predicted.
+    """
+    by_left, by_right = _answers(left), _answers(right)
+    shared = by_left.keys() & by_right.keys()
+    different = [
+        Difference(task, by_left[task], by_right[task])
+        for task in sorted(shared)
+        if _said(by_left[task].result) != _said(by_right[task].result)
+    ]
+    return len(shared), different
+
+
+def _answers(version: ModelVersion) -> dict[int, Prediction]:
+    rows: Any = Prediction.objects.filter(
+        project_id=version.project_id, model_version=version.version
+    )
+    newest = rows.order_by("-pk").only("pk", "task_id", "result", "score")[:_NEWEST]
+    found: dict[int, Prediction] = {}
+    for row in newest:
+        if row.task_id is not None:
+            found.setdefault(row.task_id, row)
+    return found
+
+
+def _said(result: Any) -> Any:
+    """A result without what differs by chance: scores, ids, the order of regions."""
+    if not isinstance(result, list):
+        return result
+    regions = [
+        (region.get("type"), region.get("from_name"), region.get("value"))
+        for region in result
+        if isinstance(region, dict)
+    ]
+    return sorted(regions, key=repr)
+
+
+def _packages(left: ModelVersion, right: ModelVersion) -> list[tuple[str, str, str]]:
+    names = sorted({*left.packages, *right.packages})
+    pairs = ((n, left.packages.get(n, "–"), right.packages.get(n, "–")) for n in names)
+    return [(name, old, new) for name, old, new in pairs if old != new]

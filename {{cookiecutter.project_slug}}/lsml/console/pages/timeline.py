@@ -1,0 +1,148 @@
+"""Everything that happened in a project, in one line of time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from lsml.audit.fields import SEQUENCE_BITS, first_id_at
+from lsml.audit.models import Action, WebhookEvent
+from lsml.console.links import page_of
+from lsml.console.pages.access import needs, page
+from lsml.registry.models import Project, Promotion
+from lsml.training.models import TrainingRun
+
+PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened."""
+
+    key: int  # time-ordered, as the ids of audit rows are
+    at: datetime
+    kind: str
+    text: str
+    address: str
+    by: str = ""
+
+
+def _events(project: Project, below: int, count: int) -> list[Entry]:
+    rows = WebhookEvent.objects.filter(project_id=project.pk, pk__lt=below)
+    found = rows.order_by("-pk").only(
+        "pk", "received_at", "action", "task_id", "client"
+    )
+    return [
+        Entry(
+            row.pk,
+            row.received_at,
+            "event",
+            row.action + (f" #{row.task_id}" if row.task_id else ""),
+            page_of(row),
+            "label studio",
+        )
+        for row in found[:count]
+    ]
+
+
+def _deeds(project: Project, below: int, count: int) -> list[Entry]:
+    rows = Action.objects.filter(project_id=project.pk, pk__lt=below).order_by("-pk")
+    return [
+        Entry(
+            row.pk,
+            row.at,
+            "deed",
+            f"{row.verb} {row.target}" + (f": {row.reason}" if row.reason else ""),
+            page_of(row),
+            row.actor,
+        )
+        for row in rows[:count]
+    ]
+
+
+def _promotions(project: Project, below: int, count: int) -> list[Entry]:
+    rows = Promotion.objects.filter(project=project, pk__lt=below).order_by("-pk")
+    return [
+        Entry(
+            row.pk,
+            row.at,
+            "promotion",
+            _("now serving %(version)s: %(reason)s")
+            % {
+                "version": row.to_version.version if row.to_version else _("untrained"),
+                "reason": row.reason,
+            },
+            page_of(row),
+            row.by,
+        )
+        for row in rows.select_related("to_version")[:count]
+    ]
+
+
+def _runs(project: Project, below: int, count: int) -> list[Entry]:
+    rows = TrainingRun.objects.filter(project=project, created_at__lt=_moment(below))
+    return [
+        Entry(
+            _key(row.created_at),
+            row.created_at,
+            "run",
+            _("run %(run)d: %(state)s") % {"run": row.pk, "state": row.state},
+            page_of(row),
+            row.asked_by,
+        )
+        for row in rows.order_by("-created_at")[:count]
+    ]
+
+
+Source = Callable[[Project, int, int], list[Entry]]
+KINDS: Final[dict[str, tuple[Any, Source]]] = {
+    "event": (gettext_lazy("Events"), _events),
+    "run": (gettext_lazy("Runs"), _runs),
+    "promotion": (gettext_lazy("Promotions"), _promotions),
+    "deed": (gettext_lazy("Versions, policy and other deeds"), _deeds),
+}
+
+
+def entries(
+    project: Project, *, kinds: list[str], below: int | None, count: int = PAGE
+) -> list[Entry]:
+    """The newest entries before `below`; one query per kind."""
+    below = first_id_at(datetime(2100, 1, 1, tzinfo=UTC)) if below is None else below
+    found = [entry for kind in kinds for entry in KINDS[kind][1](project, below, count)]
+    return sorted(found, key=lambda entry: -entry.key)[:count]
+
+
+@needs("read")
+def timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    """The whole timeline, paged by time; `?kind=` filters."""
+    project = get_object_or_404(Project, pk=pk)
+    kind = request.GET.get("kind", "")
+    before = request.GET.get("before", "")
+    shown = entries(
+        project,
+        kinds=[kind] if kind in KINDS else list(KINDS),
+        below=int(before) if before.isdecimal() and len(before) < 19 else None,
+    )
+    context = {
+        "title": _("Timeline of %(project)s") % {"project": project},
+        "project": project,
+        "entries": shown,
+        "kinds": [(key, title) for key, (title, _source) in KINDS.items()],
+        "kind": kind,
+        "older": shown[-1].key if len(shown) == PAGE else None,
+    }
+    return page(request, "console/timeline.html", context)
+
+
+def _key(moment: datetime) -> int:
+    """Rounded down, so that a page that ends with this entry does not repeat it."""
+    return int(moment.timestamp() * 1000) << SEQUENCE_BITS
+
+
+def _moment(key: int) -> datetime:
+    return datetime.fromtimestamp((key >> SEQUENCE_BITS) / 1000, tz=UTC)
