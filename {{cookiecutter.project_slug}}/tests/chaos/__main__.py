@@ -18,19 +18,30 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
     environment = _environment(folder)
     os.environ.update(environment)  # before Django reads its settings
+    from tests.chaos.hosts import Hosts
     from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
+    hosts = Hosts() if options.hosts == 2 else None
     database = Database(folder)
     rabbit = options.broker == "rabbitmq"
     broker = RabbitBroker(folder) if rabbit else ValkeyBroker(folder)
     environment["CELERY_BROKER_URL"] = broker.url
     os.environ["CELERY_BROKER_URL"] = broker.url
+    world = [broker, database]
     try:
-        _prepare(folder, database, broker)
-        balanced = _play(options, folder, environment, database, broker, free_port())
+        _start(folder, database, broker)
+        if hosts:
+            hosts.build()
+            world.insert(0, _connect(hosts, folder, environment, broker, free_port()))
+        _prepare()
+        balanced = _play(
+            options, folder, environment, database, broker, free_port(), hosts
+        )
     finally:
-        for server in (broker, database):
+        for server in world:
             server.stop()
+        if hosts:
+            hosts.tear_down()
     if balanced and not options.keep:
         shutil.rmtree(folder)
     else:
@@ -43,6 +54,13 @@ def _options():
     parser.add_argument("--actions", type=int, default=20, help="deeds to do")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--broker", choices=["valkey", "rabbitmq"], default="valkey")
+    parser.add_argument(
+        "--hosts",
+        type=int,
+        choices=[1, 2],
+        default=1,
+        help="2: training workers in network namespaces, artifacts on S3 (needs root)",
+    )
     parser.add_argument("--projects", type=int, default=3)
     parser.add_argument("--heal-s", type=float, default=180, help="time to recover")
     parser.add_argument("--folder", help="where to make the world")
@@ -69,12 +87,36 @@ def _environment(folder):
     }
 
 
-def _prepare(folder, database, broker):
+def _start(folder, database, broker):
     from lsml.embedded.folders import prepare_folders
 
     prepare_folders(folder)
     database.start()
     broker.start()
+
+
+def _connect(hosts, folder, environment, broker, s3_port):
+    """Give the other hosts their three addresses, and everybody the same S3."""
+    from lsml.embedded.addresses import broker_socket, socket_folder
+    from tests.chaos.hosts import OURS, S3
+
+    database_port = hosts.forward(socket_folder(folder) / ".s.PGSQL.5432")
+    rabbit = broker.name == "rabbitmq"
+    broker_port = hosts.forward(broker.port if rabbit else broker_socket(folder))
+    hosts.environment = {
+        "DATABASE_URL": f"postgresql://postgres@{OURS}:{database_port}/lsml",
+        "CELERY_BROKER_URL": f"amqp://guest:guest@{OURS}:{broker_port}//"
+        if rabbit
+        else f"redis://{OURS}:{broker_port}/0",
+    }
+    s3 = S3(folder, port=s3_port)
+    shared = {"ARTIFACT_STORAGE": s3.url, **s3.environment}
+    environment.update(shared)
+    os.environ.update(shared)
+    return s3
+
+
+def _prepare():
     import django
 
     django.setup()
@@ -83,14 +125,14 @@ def _prepare(folder, database, broker):
     call_command("migrate", verbosity=0)
 
 
-def _play(options, folder, environment, database, broker, port):
+def _play(options, folder, environment, database, broker, port, hosts):
     from tests.chaos.healing import heal, wait_until_ready
     from tests.chaos.ledger import Ledger
     from tests.chaos.load import Load
     from tests.chaos.mischief import Mischief
     from tests.chaos.playground import Playground
 
-    playground = Playground(folder, environment, port=port)
+    playground = Playground(folder, environment, port=port, hosts=hosts)
     load = Load(port, projects=options.projects, seed=options.seed, pause_s=0.1)
     mischief = Mischief(
         playground, database, broker, seed=options.seed, lease_s=LEASE_S

@@ -38,6 +38,10 @@ class Mischief:
             (self.restart_database, 2),
         ]
 
+        if playground.hosts:
+            self._deeds.append((self.cut_off_training_worker, 12))
+        self._cut = set()
+
     def act(self):
         """Do one deed at random; says which."""
         deeds, weights = zip(*self._deeds, strict=True)
@@ -75,6 +79,22 @@ class Mischief:
 
         self._in_background(freeze)
         return f"{program.name} frozen for {pause_s:.1f} s"
+
+    def cut_off_training_worker(self):
+        name = self.chance.choice(TRAINING)
+        pause_s = self.lease_s + self.chance.choice([-2, 3, 8, 20])
+        if name in self._cut:
+            return f"{name} is cut off already"
+        self._cut.add(name)
+
+        def cut():
+            self.playground.hosts.cut(name)
+            time.sleep(pause_s)
+            self.playground.hosts.mend(name)
+            self._cut.discard(name)
+
+        self._in_background(cut)
+        return f"{name} cut off for {pause_s:.0f} s"
 
     def kill_training_process(self):
         programs = [self.playground.programs[name] for name in TRAINING]

@@ -63,10 +63,13 @@ class Program:
 class Playground:
     """All programs, and a keeper that starts again what ended."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], *, port: int):
+    def __init__(
+        self, folder: Path, environment: dict[str, str], *, port: int, hosts=None
+    ):
         self.folder = folder
         self.environment = environment
         self.port = port
+        self.hosts = hosts
         self.programs: dict[str, Program] = {}
         self._closing = threading.Event()
         web = ["gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
@@ -83,9 +86,16 @@ class Playground:
     def _add(self, name, arguments, **environment):
         role = name.split("-")[0]
         environment["LSML_PROCESS"] = role if role in {"web", "beat"} else "worker"
+        command = [sys.executable, "-m", *arguments]
+        if self.hosts and name in self.hosts.names:
+            command = self.hosts.command(name, command)
+            environment |= self.hosts.environment | {
+                "LSML_DATA_DIR": str(self.folder / name),
+                "ARTIFACT_CACHE_DIR": str(self.folder / name / "cache"),
+            }
         self.programs[name] = Program(
             name,
-            [sys.executable, "-m", *arguments],
+            command,
             self.environment | environment,
             self.folder / f"{name}.log",
         )

@@ -1,0 +1,128 @@
+"""Two hosts for training workers: network namespaces, joined to ours by a bridge.
+
+What they share with us is reached by TCP only, through forwarders on the bridge, so
+that a cut cable cuts them off as it would between machines. Needs root and `ip`.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+NETWORK = "10.77.91"
+OURS = f"{NETWORK}.1"
+
+
+class Hosts:
+    """The bridge, the namespaces, and what is forwarded to them."""
+
+    names = ("training-1", "training-2")
+
+    def __init__(self):
+        self._bridge = f"chaos{os.getpid() % 10_000}"
+        self.environment = {}  # what programs there need to find us
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def build(self):
+        _ip("link", "add", self._bridge, "type", "bridge")
+        _ip("addr", "add", f"{OURS}/24", "dev", self._bridge)
+        _ip("link", "set", self._bridge, "up")
+        for number, name in enumerate(self.names):
+            space, cable = self._space(name), self._cable(name)
+            _ip("netns", "add", space)
+            _ip("link", "add", cable, "type", "veth", "peer", "eth0", "netns", space)
+            _ip("link", "set", cable, "master", self._bridge, "up")
+            inside = ("-n", space)
+            _ip(*inside, "addr", "add", f"{NETWORK}.{number + 2}/24", "dev", "eth0")
+            _ip(*inside, "link", "set", "eth0", "up")
+            _ip(*inside, "link", "set", "lo", "up")
+
+    def tear_down(self):
+        for name in self.names:
+            _ip("netns", "del", self._space(name), check=False)
+        _ip("link", "del", self._bridge, check=False)
+
+    def command(self, name, arguments):
+        """The command that runs on that host."""
+        if name not in self.names:
+            return arguments
+        return ["ip", "netns", "exec", self._space(name), *arguments]
+
+    def cut(self, name):
+        """Pull the cable: packets vanish, nobody is told."""
+        _ip("link", "set", self._cable(name), "down")
+
+    def mend(self, name):
+        _ip("link", "set", self._cable(name), "up")
+
+    def forward(self, target):
+        """Serve a unix socket (a path) or a local port on the bridge; give our port."""
+        server = asyncio.run_coroutine_threadsafe(_serve(target), self._loop).result()
+        return server.sockets[0].getsockname()[1]
+
+    def _space(self, name):
+        return f"{self._bridge}-{name[-1]}"
+
+    def _cable(self, name):
+        return f"{self._bridge}v{name[-1]}"
+
+
+class S3:
+    """nanio, a real S3 server from a wheel, and a bucket on it."""
+
+    keys = {"ACCESS_KEY": "chaos-key", "SECRET_KEY": "chaos-secret-key"}
+
+    def __init__(self, folder: Path, *, port):
+        self.url = (
+            f"s3://models/chaos?endpoint_url=http://{OURS}:{port}&region_name=us-east-1"
+        )
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": self.keys["ACCESS_KEY"],
+            "AWS_SECRET_ACCESS_KEY": self.keys["SECRET_KEY"],
+        }
+        (folder / "s3" / "models").mkdir(parents=True)  # a bucket is a folder
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "nanio", "serve", "--host", OURS),
+                *("--port", str(port), "--data-dir", str(folder / "s3")),
+                *("--no-access-log", "--log-level", "warning"),
+            ],
+            env=os.environ | {f"NANIO_{key}": word for key, word in self.keys.items()},
+        )
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait()
+
+
+async def _serve(target):
+    async def connect(reader, writer):
+        try:
+            if isinstance(target, int):
+                far = await asyncio.open_connection("127.0.0.1", target)
+            else:
+                far = await asyncio.open_unix_connection(str(target))
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+
+    return await asyncio.start_server(connect, OURS, 0)
+
+
+async def _pump(reader, writer):
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
+def _ip(*arguments, check=True):
+    subprocess.run(["ip", *arguments], check=check, capture_output=not check)
