@@ -10,6 +10,9 @@ DOCUMENTED = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=", re.MULTILINE)
 NOT_FOR_PEOPLE = {
     "ENV_FILE",
     "LSML_PROCESS",
+    "LSML_WORKER_PID",
+    "LSML_REPORT_FD",
+    "LSML_ORDER",
     "DJANGO_SETTINGS_MODULE",
     "PYTHONWARNINGS",
     "XDG_CACHE_HOME",
