@@ -7,6 +7,7 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
+from lsml.dataset.agreeing import compare_annotations
 from lsml.dataset.merging import Told
 from lsml.dataset.services import apply_events, writing
 from lsml.labelstudio.errors import WireError
@@ -38,6 +39,15 @@ def apply_some(project: Project) -> int:
     )
     if event_ids:
         apply_events(project=project, events=_told(event_ids))
+        changed = WebhookEvent.objects.filter(pk__in=event_ids)
+        compare_annotations(
+            project=project,
+            annotation_ids={
+                annotation_id
+                for ids in changed.values_list("annotation_ids", flat=True)
+                for annotation_id in ids
+            },
+        )
         InboxEntry.objects.filter(event_id__in=event_ids).update(
             applied_at=timezone.now()
         )

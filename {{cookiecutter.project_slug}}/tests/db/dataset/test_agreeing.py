@@ -1,0 +1,99 @@
+"""Agreements follow what annotators say."""
+
+import pytest
+from django.utils import timezone
+
+from lsml.dataset.agreeing import compare_annotations
+from lsml.dataset.models import Agreement, Annotation
+from lsml.registry.models import Project
+from tests.db.audit.rows import predict
+
+pytestmark = pytest.mark.django_db
+
+
+def choice(name):
+    value = {"choices": [name]}
+    return [{"from_name": "a", "to_name": "t", "type": "choices", "value": value}]
+
+
+@pytest.fixture
+def project():
+    return Project.objects.create(labelstudio_id=1)
+
+
+@pytest.fixture
+def annotate(project):
+    """Say what an annotator said; compared at once."""
+
+    def say(name="A", number=11, **facts):
+        Annotation.objects.update_or_create(
+            project=project,
+            annotation_id=number,
+            defaults={
+                "task_id": 7,
+                "result": choice(name),
+                "updated_at": timezone.now(),
+                **facts,
+            },
+        )
+        compare_annotations(project=project, annotation_ids=[number])
+
+    return say
+
+
+def values():
+    rows = Agreement.objects.order_by("model_version", "annotation_id")
+    return [(row.model_version, row.annotation_id, row.value) for row in rows]
+
+
+@pytest.fixture
+def predicted(project):
+    def make(version, name, **facts):
+        facts = {"project_id": project.pk, "task_id": 7, **facts}
+        return predict(model_version=version, result=choice(name), **facts)[0]
+
+    return make
+
+
+def test_the_last_prediction_of_each_version_is_compared(annotate, predicted):
+    predicted("v1", "A")
+    predicted("v1", "B")
+    predicted("v2", "A")
+    annotate("A")
+    assert values() == [("v1", 11, 0.0), ("v2", 11, 1.0)]
+
+
+def test_a_changed_annotation_is_compared_anew(annotate, predicted):
+    predicted("v1", "A")
+    annotate("B")
+    annotate("A")
+    assert values() == [("v1", 11, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "facts", [{"deleted_at": timezone.now()}, {"was_cancelled": True}]
+)
+def test_an_annotation_that_went_takes_its_agreements_along(annotate, predicted, facts):
+    predicted("v1", "A")
+    annotate("A")
+    annotate("B", number=12)
+    annotate("A", **facts)
+    assert values() == [("v1", 12, 0.0)]
+
+
+def test_other_tasks_projects_and_errors_are_left_aside(annotate, predicted, project):
+    predicted("v1", "A", task_id=8)
+    predicted("v1", "A", project_id=project.pk + 1)
+    predicted("v1", "A", outcome="error")
+    annotate("A")
+    assert values() == []
+
+
+def test_many_annotations_cost_no_more_queries_than_one(
+    project, annotate, predicted, django_assert_num_queries
+):
+    predicted("v1", "A")
+    for number in range(1, 20):
+        annotate("A", number=number)
+    with django_assert_num_queries(4):
+        compare_annotations(project=project, annotation_ids=range(1, 20))
