@@ -30,12 +30,12 @@ class Step:
 
     def waiting(self, doing: str) -> None:
         """Show what is waited for; on a terminal on the same line."""
+        text = f"  … {self.title}: {doing}"[:100]
         if sys.stdout.isatty():
-            text = f"  … {self.title}: {doing}"[:100]
             print(f"\r\033[K{text} ({self.seconds:.0f} s)", end="", flush=True)
         elif time.monotonic() - self._shown_at > REPEAT_S:
             self._shown_at = time.monotonic()
-            print(f"  … {self.title}: {doing} ({self.seconds:.0f} s)", flush=True)
+            print(f"{text} ({self.seconds:.0f} s)", flush=True)
 
 
 @contextmanager
