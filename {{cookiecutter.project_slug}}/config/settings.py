@@ -164,6 +164,11 @@ else:
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "errands": {
+        "task": "lsml.console.tasks.sweep_errands",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
     "sweep": {
         "task": "lsml.training.tasks.sweep",
         "schedule": env.float("TRAINING_SWEEP_S", default=5.0),

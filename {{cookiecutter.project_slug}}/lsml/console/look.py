@@ -64,6 +64,12 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _item(_("Events"), "webhook", "audit_webhookevent_changelist"),
                     _item(_("Deeds"), "history_edu", "audit_action_changelist"),
+                    _item(_("Seals"), "verified", "audit_seal_changelist"),
+                    _item(
+                        _("Checks and exports"),
+                        "inventory",
+                        "console_errand_changelist",
+                    ),
                 ],
             },
             {

@@ -1,6 +1,7 @@
 """What every list and every detail page has: read-only, paged by key."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib.admin.utils import unquote
@@ -8,9 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
 from lsml.console.lists.paging import KeyChangeList
+from lsml.console.lists.table import csv_of_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,13 @@ class ReadOnlyAdmin(ModelAdmin):
             # Read by django-csp: this page, and no other, may load from there.
             answer._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
         return answer
+
+    def get_urls(self) -> list[URLPattern]:
+        own: URLPattern = path(
+            "csv/", self.admin_site.admin_view(partial(csv_of_list, self))
+        )
+        inherited: list[URLPattern] = super().get_urls()
+        return [own, *inherited]
 
     def facts(self, found: Any) -> list[Fact]:
         """The lines at the top of a detail page."""

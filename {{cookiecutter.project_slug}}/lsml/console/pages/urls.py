@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 
 from lsml.console.pages import (
     comparing,
+    errands,
     fragments,
     project,
     run,
@@ -45,5 +46,9 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("run/<int:pk>/cancel/", run.cancel, "cancel"),
         page("run/<int:pk>/retry/", run.retry, "retry"),
         page("run/<int:pk>/progress/", fragments.progress, "progress"),
+        page("errand/verify/", errands.verify, "verify"),
+        page("errand/export/", errands.export, "export"),
+        page("errand/<int:pk>/progress/", errands.progress, "errand_progress"),
+        page("errand/<int:pk>/file/", errands.file, "errand_file"),
         page("workers/", fragments.workers, "workers"),
     ]

@@ -1,0 +1,70 @@
+"""A list as CSV: what it shows, with its filters, streamed by key."""
+
+import csv
+from collections.abc import Iterator
+from html import unescape
+from typing import Any, Final
+
+from django.contrib.admin.utils import label_for_field, lookup_field
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from lsml.audit.services import record_action
+from lsml.console.origin import origin_of
+
+ROWS_MAX: Final = 100_000  # the audit trail's own export has no limit
+_BATCH: Final = 2_000  # rows a statement reads: far below the statement timeout
+# A spreadsheet would take a cell that begins so for a formula, and run it.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
+    """Stream the rows that the list with this address shows, newest first."""
+    if not request.user.has_perm("console.export"):
+        raise PermissionDenied
+    changes = model_admin.get_changelist_instance(request)
+    name = model_admin.opts.model_name
+    record_action(
+        origin=origin_of(request),
+        at=timezone.now(),
+        actor=request.user.get_username(),
+        verb="list exported",
+        target=f"list {name}",
+        detail={"filters": request.GET.urlencode()},
+    )
+    answer = StreamingHttpResponse(
+        _lines(model_admin, changes.queryset), content_type="text/csv; charset=utf-8"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
+
+
+class _Line:
+    """What csv.writer writes to: hands the line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _lines(model_admin: Any, rows: Any) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    columns = model_admin.list_display
+    titles = [label_for_field(c, model_admin.model, model_admin) for c in columns]
+    yield writer.writerow(["id", *titles])
+    below, sent = None, 0
+    while sent < ROWS_MAX:
+        page = rows if below is None else rows.filter(pk__lt=below)
+        batch = list(page[:_BATCH])
+        for row in batch:
+            cells = [lookup_field(c, row, model_admin)[2] for c in columns]
+            yield writer.writerow([row.pk, *map(_plain, cells)])
+        if len(batch) < _BATCH:
+            return
+        below, sent = batch[-1].pk, sent + len(batch)
+
+
+def _plain(cell: Any) -> str:
+    text = unescape(strip_tags(str(cell))).strip()
+    return f"'{text}" if text.startswith(_FORMULA) and len(text) > 1 else text
