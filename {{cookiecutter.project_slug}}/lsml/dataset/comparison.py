@@ -124,13 +124,11 @@ def _mend(
     changed = []
     for number, row in present.items():
         fields = wanted[number]
-        if row.deleted_at and number not in deleted_before:
-            continue  # deleted since the page was fetched
-        if fields["updated_at"] < row.updated_at and not row.deleted_at:
+        words = _differences(row, fields)
+        if "added" not in words and _is_newer(row, fields, number in deleted_before):
             continue
-        if word := _difference(row, fields):
-            differences[f"{nouns} {word}"] += 1
-        if word or fields["updated_at"] != row.updated_at:
+        differences.update(f"{nouns} {word}" for word in words)
+        if words or fields["updated_at"] != row.updated_at:
             for name, value in (fields | {"deleted_at": None}).items():
                 setattr(row, name, value)
             changed.append(row)
@@ -147,15 +145,24 @@ def _mend(
     return differences
 
 
-def _difference(row: Any, fields: dict[str, Any]) -> str:
+def _is_newer(row: Any, fields: dict[str, Any], deleted_before: bool) -> bool:
     if row.deleted_at:
-        return "restored"
+        return not deleted_before  # deleted since the page was fetched
+    return bool(fields["updated_at"] < row.updated_at)
+
+
+def _differences(row: Any, fields: dict[str, Any]) -> list[str]:
+    if row.created_at and fields["created_at"] > row.created_at:
+        # The number came back for another thing; see `merging`.
+        return ["added"] if row.deleted_at else ["removed", "added"]
+    if row.deleted_at:
+        return ["restored"]
     differs = any(
         getattr(row, name) != value
         for name, value in fields.items()
         if name not in {"updated_at", "created_at"}
     )
-    return "changed" if differs else ""
+    return ["changed"] if differs else []
 
 
 def _task(task: JsonObject) -> dict[str, Any]:
@@ -163,6 +170,7 @@ def _task(task: JsonObject) -> dict[str, Any]:
     return {
         "data": cast("JsonObject", masked({"data": task.get("data") or {}}))["data"],
         "meta": masked(task.get("meta") or {}),
+        "created_at": _moment(task.get("created_at")),
         "updated_at": _moment(task.get("updated_at")),
     }
 

@@ -51,12 +51,23 @@ def changes_told(events: Iterable[Told], *, project_id: int) -> Changes:
 
 def newest(known: Row | None, told: Row) -> Row:
     """Of two states of one thing the one that counts; of equals, the one told last."""
-    if known is None:
+    if known is None or (known.deleted_at and _came_back(known, told)):
         return told
     if told.deleted_at is not None or known.deleted_at is not None:
         known.deleted_at = known.deleted_at or told.deleted_at
         return known  # what it was stays readable
     return told if told.updated_at >= known.updated_at else known
+
+
+def _came_back(known: Row, told: Row) -> bool:
+    """Whether the number stands for another thing now.
+
+    On SQLite, Label Studio gives an import the numbers after the largest in use, so
+    those of what was deleted last are used again.
+    """
+    if known.created_at is None or told.created_at is None:
+        return False
+    return told.created_at > known.created_at
 
 
 def _tasks(event: Told, project_id: int) -> Iterator[Task]:
@@ -70,6 +81,7 @@ def _tasks(event: Told, project_id: int) -> Iterator[Task]:
             task_id=task_id,
             data=_object(sent.get("data")),
             meta=_object(sent.get("meta")),
+            created_at=_moment(sent.get("created_at")),
             updated_at=_moment(sent.get("updated_at")) or event.received_at,
             deleted_at=event.received_at if deleted else None,
         )

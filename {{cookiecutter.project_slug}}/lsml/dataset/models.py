@@ -15,6 +15,7 @@ class Task(models.Model):
     task_id = models.BigIntegerField()  # Label Studio's id
     data = models.JSONField(default=dict)
     meta = models.JSONField(default=dict)
+    created_at = models.DateTimeField(null=True)  # another one: another task
     updated_at = models.DateTimeField()  # Label Studio's clock
     deleted_at = models.DateTimeField(null=True)  # final: a late event cannot undo it
 

@@ -13,7 +13,7 @@ from lsml.registry.models import Project
 
 _LOCK_SPACE = 0x6C736D6C  # "lsml": this service's corner of the advisory locks
 _ROWS_AT_ONCE = 500
-_TASK_FIELDS = ["data", "meta", "updated_at", "deleted_at"]
+_TASK_FIELDS = ["data", "meta", "created_at", "updated_at", "deleted_at"]
 _ANNOTATION_FIELDS = [
     "task_id", "result", "was_cancelled", "ground_truth", "completed_by", "lead_time",
     "parent_prediction", "created_at", "updated_at", "deleted_at",

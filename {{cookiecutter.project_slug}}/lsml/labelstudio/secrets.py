@@ -24,10 +24,11 @@ _SECRET_IN_TASK_DATA = _SECRET_KEYS - {
     "token", "login", "secret", "credentials", "cookie", "accesskey",
 }  # fmt: skip
 _TASK_DATA = "data"
+_PLAIN = frozenset({int, float, bool, type(None)})
 
 _URL_CREDENTIALS = re.compile(r"(://)[^/\s:@\"'<>]*:[^/\s@\"'<>]*@")
 _URL_PARAMETER = re.compile(
-    r"([?&;](?:access_?token|refresh_?token|auth_?token|token|api_?key|apikey|key|"
+    r"([?&;](?:access_?token|refresh_?token|auth_?token|token|api_?key|"
     r"password|passwd|pwd|secret|client_secret|sig|signature|authorization|"
     r"awsaccesskeyid|googleaccessid|x-(?:amz|goog)-(?:signature|credential|security-token))"
     r"=)[^&#\s\"'<>]+",
@@ -36,7 +37,8 @@ _URL_PARAMETER = re.compile(
 _SCHEME = re.compile(
     r"\b(Bearer|Basic|Token)(\s+)[A-Za-z0-9._~+/-]{12,}=*", re.IGNORECASE
 )
-_WHOLE_SCHEME = re.compile(r"\s*(Bearer|Basic|Token)\s+\S+\s*", re.IGNORECASE)
+_SCHEME_STARTS = frozenset("BbTt")
+_WHOLE_SCHEME = re.compile(r"(Bearer|Basic|Token)\s+\S+\s*", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
 _ASSIGNMENT = re.compile(
     r"((?:access_?token|refresh_?token|api[_-]?key|password|passwd|secret|token)"
@@ -71,17 +73,24 @@ def _masked(value: object, *, in_task_data: bool) -> object:
     if isinstance(value, str):
         return _masked_string(value)
     if isinstance(value, dict):
-        copy: dict[str, object] = {}
-        for key, item in value.items():
-            if item and _is_secret(key, in_task_data):
-                copy[_without_nul(key)] = MASK
-            else:
-                deeper = in_task_data or (key == _TASK_DATA and isinstance(item, dict))
-                copy[_without_nul(key)] = _masked(item, in_task_data=deeper)
-        return copy
+        return _masked_object(value, in_task_data)
     if isinstance(value, (list, tuple)):
         return [_masked(item, in_task_data=in_task_data) for item in value]
     return value
+
+
+def _masked_object(value: dict[str, object], in_task_data: bool) -> dict[str, object]:
+    copy: dict[str, object] = {}
+    for key, item in value.items():
+        name = _without_nul(key) if "\x00" in key else key
+        if item and _is_secret(key, in_task_data):
+            copy[name] = MASK
+        elif item.__class__ in _PLAIN:
+            copy[name] = item  # most of a task; a call each would double the time
+        else:
+            deeper = in_task_data or (key == _TASK_DATA and isinstance(item, dict))
+            copy[name] = _masked(item, in_task_data=deeper)
+    return copy
 
 
 @lru_cache(maxsize=4096)
@@ -104,6 +113,6 @@ def _masked_string(text: str) -> str:
         text = _URL_PARAMETER.sub(rf"\1{MASK}", text)
     if "eyJ" in text:
         text = _JWT.sub(MASK, text)
-    if _WHOLE_SCHEME.fullmatch(text):
+    if text[:1] in _SCHEME_STARTS and _WHOLE_SCHEME.fullmatch(text):
         text = _SCHEME.sub(rf"\1\2{MASK}", text)
     return text

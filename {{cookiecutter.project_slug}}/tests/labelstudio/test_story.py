@@ -155,7 +155,7 @@ def test_the_dataset_holds_the_annotations_label_studio_holds(
 
 def test_a_trained_version_is_seen_by_versions_and_by_label_studio(trained, service):
     assert trained.version in trained.versions
-    assert service.http.get("/versions").json()["versions"][0] == trained.version
+    assert trained.version in service.http.get("/versions").json()["versions"]
 
 
 def test_the_new_version_predicts_every_task_once_more(predicted_again, trained):

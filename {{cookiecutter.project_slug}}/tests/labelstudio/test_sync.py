@@ -88,3 +88,17 @@ def test_a_webhook_without_payload_makes_the_worker_fetch_what_changed(
     [row] = wait_for(lambda: annotations(service, project), what="the annotation")
     assert row["annotation_id"] == made["id"]
     assert row["result"][0]["value"] == {"choices": ["Negative"]}
+
+
+def test_a_task_number_that_label_studio_uses_again_is_a_new_task(
+    studio, service, new_project
+):
+    project = new_project()
+    last = max(task["id"] for task in studio.tasks(project))
+    wait_for(lambda: tasks(service, project) or sync(service, project), what="tasks")
+    studio.call("DELETE", f"/api/tasks/{last}/")
+    wait_for(lambda: len(tasks(service, project)) == 29, what="the deletion")
+    again = [{"data": {"text": "another"}}]
+    studio.call("POST", f"/api/projects/{project}/import", body=again)
+    wait_for(lambda: len(tasks(service, project)) == 30, what="the new task")
+    assert tasks(service, project)[-1]["data"] == {"text": "another"}

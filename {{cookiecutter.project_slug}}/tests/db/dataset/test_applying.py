@@ -140,3 +140,24 @@ def test_two_projects_with_the_same_ids_do_not_mix(project):
     apply(project, CREATED)
     apply(other, UPDATED)
     assert (trained_on(project), trained_on(other)) == ({10: ["No"]}, {10: ["Yes"]})
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_number_that_comes_back_after_its_deletion_is_another_thing(
+    project, together
+):
+    def created(minute, choice):
+        born = {"created_at": f"2026-11-23T12:{minute:02}:00Z"}
+        return event(
+            "ANNOTATION_CREATED",
+            annotation=annotation(choice, minute) | born,
+            task=task(minute, f"text {minute}") | born,
+        )
+
+    events = [created(1, "No"), DELETED, TASK_DELETED, created(9, "Yes")]
+    for batch in [events] if together else [[each] for each in events]:
+        apply(project, *batch)
+    assert trained_on(project) == {10: ["Yes"]}
+    assert Task.objects.get().data == {"text": "text 9"}
+    apply(project, created(1, "No"))  # a late one of the earlier thing
+    assert trained_on(project) == {10: ["Yes"]}

@@ -36,7 +36,7 @@ class FakeStudio:
     def add(self, number, **fields):
         self.tasks[number] = {
             "id": number, "data": {"text": f"text {number}"}, "meta": {},
-            "updated_at": iso(0), "annotations": [],
+            "created_at": iso(0), "updated_at": iso(0), "annotations": [],
         } | fields  # fmt: skip
 
     def annotate(self, task, number, minutes=1, **fields):
@@ -153,6 +153,20 @@ def test_what_was_wrongly_held_for_deleted_is_restored(studio):
     run(studio)
     Annotation.objects.update(deleted_at=NOON)
     assert run(studio).differences == {"annotations restored": 1}
+    assert alive(Annotation) == [10]
+
+
+def test_a_number_that_came_back_is_another_annotation(studio):
+    studio.annotate(2, 10)
+    run(studio)
+    studio.tasks[2]["annotations"] = []
+    studio.annotate(3, 10, minutes=5, created_at=iso(5))
+    report = run(studio)
+    assert report.differences == {"annotations removed": 1, "annotations added": 1}
+    assert Annotation.objects.get().task_id == 3
+    Annotation.objects.update(deleted_at=NOON)
+    studio.annotate(4, 10, minutes=7, created_at=iso(7))
+    assert run(studio).differences["annotations added"] == 1
     assert alive(Annotation) == [10]
 
 
