@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from lsml.audit.models import Prediction
 from tests.db.conftest import CONFIG, order, recorded
@@ -191,3 +191,21 @@ def test_a_busy_model_answers_503_with_retry_after(post, serve, settings):
     assert (reply.status_code, reply.json()["code"]) == (503, "model_busy")
     assert int(reply["Retry-After"]) >= 1
     assert Prediction.objects.count() == 1  # only the one that was tried
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_prediction_leaves_without_its_row(post, constant):
+    post("/predict", order(1))
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '300ms'")
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE audit_prediction")
+        reply = post("/predict", order(1))
+    finally:
+        other.close()
+        connection.close()  # with its time-out
+    assert (reply.status_code, reply.json()["code"]) == (503, "database_away")
+    assert "results" not in reply.json()
+    assert Prediction.objects.count() == 1
