@@ -172,7 +172,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "lsml.training.tasks.sweep",
         "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
-        "options": {"expires": 5.0},
+        # Not less: behind a long queue every sweep would expire, and none run.
+        "options": {"expires": 60.0},
     },
     "seal": {
         "task": "lsml.audit.tasks.seal",

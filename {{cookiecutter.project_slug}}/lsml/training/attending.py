@@ -23,13 +23,15 @@ def attend_to(project_id: int) -> TrainingRun | None:
     project = Project.objects.get(pk=project_id)
     fetch_untold(project)
     apply_waiting(project)
+    if project.runs.filter(state__in=TrainingRun.ACTIVE).exists():
+        return None  # what waits is for the next one
     trigger = due(project, waiting_of(project), now=timezone.now())
     if trigger is None or not _model_learns():
         return None
     try:
         return open_run(project=project, trigger=trigger, asked_by=_asker(trigger))
     except AlreadyTraining:
-        return None  # what waits is for the next one
+        return None  # somebody was quicker
 
 
 def _asker(trigger: str) -> str:

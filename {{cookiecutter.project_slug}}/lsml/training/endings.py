@@ -17,7 +17,7 @@ from lsml.dataset.services import writing
 from lsml.registry.artifacts import Artifact
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
-from lsml.training.doorbell import ATTEND, TRAIN, ring
+from lsml.training.doorbell import TRAIN, ring, ring_for_project
 from lsml.training.intake import give_back
 from lsml.training.models import TrainingAttempt, TrainingRun
 from lsml.training.runs import RING_AGAIN_S
@@ -71,7 +71,7 @@ def succeed(
             )
         if made.makes_version:
             _register(run, project, made, origin)
-        transaction.on_commit(partial(ring, ATTEND, run.project_id))
+        transaction.on_commit(partial(ring_for_project, run.project_id))
 
 
 def _register(
@@ -120,7 +120,7 @@ def fail(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
         move(run, State.FAILED, finished_at=timezone.now(), error=reason)
         _end_attempt(attempt, Outcome.FAILED, reason)
         give_back(run)
-        transaction.on_commit(partial(ring, ATTEND, run.project_id))
+        transaction.on_commit(partial(ring_for_project, run.project_id))
 
 
 def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:
@@ -133,7 +133,7 @@ def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:
         move(run, State.CANCELLED, finished_at=timezone.now())
         _end_attempt(attempt, Outcome.CANCELLED)
         give_back(run)
-        transaction.on_commit(partial(ring, ATTEND, run.project_id))
+        transaction.on_commit(partial(ring_for_project, run.project_id))
 
 
 def hand_back(run: TrainingRun, attempt: TrainingAttempt) -> None:
@@ -183,7 +183,7 @@ def _again_or_fail(run: TrainingRun, reason: str) -> None:
         error = f"Gave up after {spent} attempts. The last one: {reason}"
         move(run, State.FAILED, finished_at=timezone.now(), error=error)
     give_back(run)
-    transaction.on_commit(partial(ring, ATTEND, run.project_id))
+    transaction.on_commit(partial(ring_for_project, run.project_id))
 
 
 def _requeue(run: TrainingRun, *, message: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Func, QuerySet
@@ -20,6 +21,8 @@ from django.utils import timezone
 from lsml.training.errors import IllegalMove, Overtaken
 from lsml.training.models import TrainingAttempt, TrainingRun
 from lsml.training.states import State, move
+
+log = structlog.get_logger(__name__)
 
 
 def _moment(value: Any) -> Combinable:
@@ -50,7 +53,9 @@ def claim(run_id: int) -> tuple[TrainingRun, TrainingAttempt] | None:
             message="starting",
             metrics={},
         )
-        return run, _begin_attempt(run, now)
+        attempt = _begin_attempt(run, now)
+        log.info("training begins", run=run.pk, attempt=number, fence=fence)
+        return run, attempt
     return None
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from lsml.registry.models import Project
 from lsml.training import endings, lease
-from lsml.training.doorbell import ATTEND, TRAIN, ring
+from lsml.training.doorbell import TRAIN, ring, ring_for_project
 from lsml.training.errors import TrainingError
 from lsml.training.intake import waiting_of
 from lsml.training.models import InboxEntry, TrainingRun
@@ -18,8 +18,6 @@ from lsml.training.states import State
 from lsml.training.tidying import remove_orphans
 
 log = structlog.get_logger(__name__)
-
-_ATTEND_EXPIRES_S = 5.0
 
 
 def sweep_all() -> None:
@@ -50,6 +48,7 @@ def ring_for_queued_runs() -> None:
     )
     for run_id in forgotten.values_list("pk", flat=True):
         if ring(TRAIN, run_id, expires=RING_AGAIN_S):
+            log.info("rang again for a queued run", run=run_id)
             TrainingRun.objects.filter(pk=run_id).update(dispatched_at=now)
 
 
@@ -67,4 +66,4 @@ def ring_for_waiting_events() -> None:
     ).exclude(pk__in=active.values("project"))
     waiting = {each.pk for each in ready if due(each, waiting_of(each), now=now)}
     for project_id in sorted(unapplied | waiting):
-        ring(ATTEND, project_id, expires=_ATTEND_EXPIRES_S)
+        ring_for_project(project_id)

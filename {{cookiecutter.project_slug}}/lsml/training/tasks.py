@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import structlog
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from django.db import InterfaceError, OperationalError, connection
 
 from lsml.training import workfolder
 from lsml.training.attending import attend_to
@@ -12,6 +14,8 @@ from lsml.training.lease import claim
 from lsml.training.patience import patiently
 from lsml.training.supervisor import Supervisor, stopping
 from lsml.training.sweeping import sweep_all
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
@@ -32,7 +36,11 @@ def train(run_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Find what was forgotten, and ring for it."""
-    sweep_all()
+    try:
+        sweep_all()
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        log.warning("database is away; the next sweep looks", error=str(error).strip())
 
 
 @worker_ready.connect

@@ -29,7 +29,8 @@ def rings(monkeypatch):
         sent.append((name, *args))
 
     monkeypatch.setattr(doorbell.current_app, "send_task", send_task)
-    doorbell.mend()
+    doorbell.breaker.mend()
+    monkeypatch.setattr(doorbell, "_coalescer", doorbell.Coalescer())
     return sent
 
 

@@ -27,7 +27,8 @@ def rings(monkeypatch):
         "send_task",
         lambda name, args, **_: sent.append((name, *args)),
     )
-    doorbell.mend()
+    doorbell.breaker.mend()
+    monkeypatch.setattr(doorbell, "_coalescer", doorbell.Coalescer())
     return sent
 
 
@@ -115,7 +116,7 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
 
     monkeypatch.setattr(doorbell.current_app, "send_task", refuse)
     started = time.perf_counter()
-    assert not any(doorbell.ring(doorbell.ATTEND, 1) for _ in range(1000))
+    assert not any(doorbell.ring(doorbell.ATTEND, 1, expires=9) for _ in range(1000))
     assert len(asked) == 1
     assert time.perf_counter() - started < 0.1
 
@@ -149,3 +150,13 @@ def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
     with pytest.raises(OperationalError):
         send(annotation_created(2))
     assert len(tries) == 1
+
+
+def test_many_rings_for_a_project_become_two(rings):
+    for _ in range(50):
+        doorbell.ring_for_project(7)
+    assert rings == [(doorbell.ATTEND, 7)]
+    time.sleep(doorbell.AT_MOST_EVERY_S + 0.2)
+    assert rings == [(doorbell.ATTEND, 7)] * 2
+    doorbell.ring_for_project(8)
+    assert len(rings) == 3
