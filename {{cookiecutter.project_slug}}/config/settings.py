@@ -283,7 +283,7 @@ ARTIFACT_CACHE_DIR = Path(
 )
 # Before `collectstatic`, as in `make dev`, files are served from where they lie.
 _collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
-WHITENOISE_USE_FINDERS = not _collected
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
 STORAGES = {
     "artifacts": storage_from_url(ARTIFACT_STORAGE),
     "staticfiles": {
@@ -294,8 +294,6 @@ STORAGES = {
 }
 if AUDIT_ANCHOR.startswith("s3://"):
     STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
-# Before `collectstatic`, as in development and tests, files come from the packages.
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_ROOT.exists()
 
 # --- People: the admin ---
 UNFOLD = look.UNFOLD
@@ -339,6 +337,7 @@ HTTPS = env.bool("HTTPS", default=True)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_S", default=3600) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# The proxy that ends TLS must set this header itself, or strip a client's.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
 # Label Studio follows a redirect of a POST with an empty GET: only people are sent on.
