@@ -6,5 +6,6 @@ text: nothing of it becomes markup, an address that runs, or a style.
 
 from lsml.console.drawing.draw import draw
 from lsml.console.drawing.parts import Canvas, Picture
+from lsml.console.drawing.task import draw_task
 
-__all__ = ["Canvas", "Picture", "draw"]
+__all__ = ["Canvas", "Picture", "draw", "draw_task"]

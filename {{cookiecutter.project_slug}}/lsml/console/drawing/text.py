@@ -18,7 +18,7 @@ def draw_spans(regions: list[Region], canvas: Canvas) -> SafeString | None:
     """A text with its spans marked; overlapping ones stay readable."""
     shown = canvas.shown(regions[0].to_name)
     if isinstance(shown, list):
-        return _dialogue(regions, shown)
+        return dialogue(regions, shown)
     if not isinstance(shown, str):
         return None
     spans = [_span(region.value, "start", "end") for region in regions]
@@ -83,7 +83,8 @@ def _span(value: dict[str, Any], start: str, end: str) -> tuple[int, int] | None
     return pair if 0 <= pair[0] <= pair[1] else None
 
 
-def _dialogue(regions: list[Region], turns: list[Any]) -> SafeString | None:
+def dialogue(regions: list[Region], turns: list[Any]) -> SafeString | None:
+    """A talk, turn by turn; None when a span goes over several turns."""
     spans: dict[int, list[tuple[tuple[int, int], Region]]] = {}
     for region in regions:
         turn = _span(region.value, "start", "end")

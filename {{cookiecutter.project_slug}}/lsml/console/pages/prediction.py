@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.console.drawing import Canvas, Picture, draw
+from lsml.console.drawing import Canvas, Picture, draw, draw_task
 from lsml.dataset.models import Agreement, Annotation, Task
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.label_config import LabelConfig, parse_label_config
@@ -70,6 +70,7 @@ def _sides(
         canvas.hostname,
         found.result if isinstance(found.result, list) else [],
     )
+    task = Side(_("Task"), draw_task(canvas), canvas.data)
     predicted = Side(
         _("Prediction by %(version)s") % {"version": found.model_version},
         draw(found.result, canvas),
@@ -84,7 +85,7 @@ def _sides(
         )
         for annotation in annotations
     ]
-    return [predicted, *answered]
+    return [task, predicted, *answered]
 
 
 def readable_config(xml: str) -> LabelConfig | None:

@@ -18,6 +18,7 @@ from lsml.console.links import page_of
 from lsml.console.origin import origin_of
 from lsml.console.pages import timeline
 from lsml.console.pages.access import needs, page
+from lsml.console.pages.serving import FIRST
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.upkeep import POLICY_CHANGED, POLICY_FIELDS, change_policy
 from lsml.training.errors import TrainingError
@@ -63,7 +64,7 @@ def metric_names(versions: list[ModelVersion]) -> list[str]:
         for name, value in version.metrics.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     )
-    return list(dict.fromkeys(names))
+    return sorted(dict.fromkeys(names), key=lambda name: (name not in FIRST, name))
 
 
 def _by_version(

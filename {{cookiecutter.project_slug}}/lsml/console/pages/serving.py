@@ -16,6 +16,7 @@ from lsml.registry.errors import RegistryError
 from lsml.registry.models import ModelVersion, Project
 
 _TEMPLATE = "console/serve.html"
+FIRST = ("accuracy", "f1")
 
 
 class ReasonForm(forms.Form):
@@ -118,7 +119,8 @@ def _context(
 def compared(left: dict[str, Any], right: dict[str, Any]) -> list[dict[str, Any]]:
     """The numeric metrics of two versions side by side, with the difference."""
     rows = []
-    for name in dict.fromkeys([*left, *right]):
+    # JSON from PostgreSQL has lost its order: what people look for first comes first.
+    for name in sorted({*left, *right}, key=lambda n: (n not in FIRST, n)):
         pair = [_numeric(side.get(name)) for side in (left, right)]
         if pair != [None, None]:
             difference = None if None in pair else pair[1] - pair[0]

@@ -57,7 +57,7 @@ def _deeds(project: Project, below: int, count: int) -> list[Entry]:
             row.pk,
             row.at,
             "deed",
-            f"{row.verb} {row.target}" + (f": {row.reason}" if row.reason else ""),
+            f"{row.verb}: {row.target}" + (f" – {row.reason}" if row.reason else ""),
             page_of(row),
             row.actor,
         )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sdk.converter.brush import encode_rle
 
-from lsml.console.drawing import Canvas, draw
+from lsml.console.drawing import Canvas, draw, draw_task
 from lsml.console.drawing.brush import decode_rle, mask_png
 from lsml.console.drawing.draw import ALONE, IN_TEXT, IN_TIME, ON_IMAGE
 from lsml.labelstudio.label_config import parse_label_config
@@ -261,3 +261,18 @@ def test_whatever_stands_in_the_place_of_a_result_is_shown(result):
     for picture in draw(result, canvas()):
         assert isinstance(picture.markup, str)
         json.dumps(picture.title)
+
+
+def test_the_task_is_shown_as_its_annotator_sees_it():
+    pictures = draw_task(canvas(text="hello", image="https://p.example/1.png"))
+    shown = {picture.title: picture.markup for picture in pictures}
+    assert "hello" in shown["text"]
+    assert 'src="https://p.example/1.png"' in shown["image"]
+
+
+def test_a_hostile_task_is_text_too():
+    for data in ({"text": HOSTILE, "image": HOSTILE}, {HOSTILE: HOSTILE}):
+        for config in (CONFIG, None):
+            for picture in draw_task(Canvas(data, config, HOSTILE)):
+                assert "<script" not in picture.markup
+                assert "<img" not in picture.markup

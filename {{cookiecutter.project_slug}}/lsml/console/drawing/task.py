@@ -1,0 +1,41 @@
+"""The task as its annotator sees it: texts and images, the rest as JSON."""
+
+from typing import Any, Final
+
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from lsml.console.drawing import image, text
+from lsml.console.drawing.parts import Canvas, Picture, origin_of
+from lsml.console.templatetags.console import pretty_json
+
+_OBJECTS_MAX: Final = 8
+
+
+def draw_task(canvas: Canvas) -> list[Picture]:
+    """One picture for each object tag of the config; without one, the data itself."""
+    objects = canvas.config.objects if canvas.config else ()
+    shown = [(tag.name, canvas.shown(tag.name)) for tag in objects[:_OBJECTS_MAX]]
+    pictures = [_picture(name, value, canvas) for name, value in shown]
+    if any(value is not None for _name, value in shown):
+        return pictures
+    return [Picture(_("data"), pretty_json(canvas.data))] if canvas.data else []
+
+
+def _picture(name: str, value: Any, canvas: Canvas) -> Picture:
+    kinds = canvas.config.objects if canvas.config else ()
+    kind = next((tag.type for tag in kinds if tag.name == name), "")
+    address = image.image_address(value, canvas.hostname) if kind == "Image" else ""
+    if address:
+        markup = format_html(
+            '<img class="c-image" src="{}" alt="{}">', address, _("the task's image")
+        )
+        return Picture(name, markup, frozenset({origin_of(address)} - {""}))
+    if isinstance(value, list) and kind == "Paragraphs":
+        turns = text.dialogue([], value)
+        if turns is not None:
+            return Picture(name, turns)
+    if isinstance(value, str | int | float):
+        cut = str(value)[: text.CHARS_MAX]
+        return Picture(name, format_html('<p class="c-text">{}</p>', cut))
+    return Picture(name, pretty_json(value))
