@@ -76,7 +76,6 @@ def _in_a_world(
     folder: Path, environment: dict[str, str], measure: Any, count: int
 ) -> list[float]:
     from lsml.embedded.servers import running
-    from tests.chaos.healing import wait_until_ready
     from tests.chaos.playground import Playground
     from tests.chaos.servers import free_port
 
@@ -86,6 +85,8 @@ def _in_a_world(
 
         django.setup()
         from django.core.management import call_command
+
+        from tests.chaos.healing import wait_until_ready
 
         call_command("migrate", verbosity=0)
         playground = Playground(folder, environment, port=port)

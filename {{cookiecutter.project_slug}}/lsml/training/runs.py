@@ -16,7 +16,7 @@ from lsml.training.states import State, move
 
 # A doorbell of a queued run is dropped unread after so long, and rung again: workers
 # that were all busy find one message per run, not hundreds.
-RING_AGAIN_S = 15.0
+RING_AGAIN_S = 5.0
 
 
 def open_run(*, project: Project, trigger: str, asked_by: str) -> TrainingRun:
