@@ -12,6 +12,7 @@ from celery.schedules import crontab
 
 from lsml.console import look
 from lsml.embedded import addresses
+from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
 
@@ -348,6 +349,8 @@ X_FRAME_OPTIONS = "DENY"
 # --- Logs ---
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json or console
 LOGGING_CONFIG = None
-logging_config(fmt=LOG_FORMAT, level=env.str("LOG_LEVEL", default="INFO"))
+logging_config(
+    fmt=LOG_FORMAT, level=env.str("LOG_LEVEL", default="INFO"), mask=masked_text
+)
 
 SILENCED_SYSTEM_CHECKS: list[str] = []

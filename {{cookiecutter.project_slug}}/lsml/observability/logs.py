@@ -1,6 +1,7 @@
 """Logs as events with fields, on standard error. Called once, by settings."""
 
 import logging.config
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import structlog
@@ -14,18 +15,21 @@ _SHARED: list[Any] = [
 ]
 
 
-def logging_config(*, fmt: str, level: str) -> None:
+def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
     """Send structlog's and the standard library's records through one formatter.
 
     Args:
         fmt: `json` (one object a line, for machines) or `console` (for people).
         level: name of the lowest level kept, such as `INFO`.
+        mask: takes the secrets out of a text. Each field goes through it: an error of
+            the user's code, or of a library, may quote the URL it could not fetch.
     """
+    shared = [*_SHARED, _masking(mask)]
     renderer = _renderer(cast("Literal['json', 'console']", fmt))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *_SHARED,
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -42,7 +46,7 @@ def logging_config(*, fmt: str, level: str) -> None:
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         renderer,
                     ],
-                    "foreign_pre_chain": _SHARED,
+                    "foreign_pre_chain": shared,
                 }
             },
             "handlers": {
@@ -59,6 +63,23 @@ def logging_config(*, fmt: str, level: str) -> None:
             },
         }
     )
+
+
+def _masking(mask: Callable[[str], str]) -> Any:
+    def mask_fields(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        return {
+            # What renders the record later carries fields of its own, not for readers.
+            name: value if name.startswith("_") else _masked(value, mask)
+            for name, value in event.items()
+        }
+
+    return mask_fields
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return mask(value if isinstance(value, str) else str(value))
 
 
 def _renderer(fmt: Literal["json", "console"]) -> Any:

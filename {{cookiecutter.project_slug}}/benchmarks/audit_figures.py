@@ -1,0 +1,194 @@
+"""One turn of benchmarks/audit_growth.py, in a process of its own."""
+
+import statistics
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from django.contrib.auth.models import User  # noqa: E402 - after the set-up
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.utils import timezone  # noqa: E402
+from rest_framework.test import APIClient  # noqa: E402
+
+from lsml.audit import sealing, verify  # noqa: E402
+from lsml.audit.exports import Order, export  # noqa: E402
+from lsml.audit.fields import SEQUENCE_BITS  # noqa: E402
+from lsml.audit.models import Prediction  # noqa: E402
+from lsml.audit.partitions import TABLES  # noqa: E402
+
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="sentiment" toName="text">'
+    '<Choice value="Positive"/><Choice value="Negative"/></Choices></View>'
+)
+PROJECT = "1.1795433940"
+STEADY_S = 10
+EXPORTED_MAX = 1_000_000  # rows
+
+
+def measure(*, whole: bool) -> dict[str, float]:
+    """Latencies; with `whole` also what goes through all rows, once a database."""
+    figures = _requests() | _pages()
+    if whole:
+        figures |= _sealing() | _verifying() | _exporting() | _size()
+    return figures
+
+
+def _median_ms(do, times: int) -> float:
+    took = []
+    for number in range(times + 5):
+        started = time.perf_counter()
+        reply = do(number)
+        took.append((time.perf_counter() - started) * 1000)
+        assert reply.status_code < 300, (reply.status_code, reply.content[:500])
+    return statistics.median(took[5:])
+
+
+def _requests() -> dict[str, float]:
+    client = APIClient()
+    predict = {
+        "tasks": [{"id": 1, "data": {"text": "I love this product"}}],
+        "project": PROJECT,
+        "label_config": CONFIG,
+        "params": {"context": None},
+    }
+    event = {
+        "action": "ANNOTATION_CREATED",
+        "project": {"id": 1, "created_at": "2026-11-23T12:59:00Z"},
+        "task": {"id": 1, "data": {"text": "I love this product"}},
+        "annotation": {"id": 1, "result": [], "updated_at": "2026-11-23T13:00:00Z"},
+    }
+
+    def post(path, body):
+        return lambda number: client.post(path, body, format="json")
+
+    return {
+        "predict_ms": _median_ms(post("/predict", predict), 200),
+        "webhook_ms": _median_ms(post("/webhook", event), 200),
+    }
+
+
+def _pages() -> dict[str, float]:
+    user, _ = User.objects.get_or_create(
+        username="bench", defaults={"is_superuser": True, "is_staff": True}
+    )
+    page, rest = Client(), APIClient()
+    page.force_login(user)
+    rest.force_authenticate(user)
+    rows = Prediction.objects.filter(request_id__startswith="seed-")
+    last, first = rows.order_by("-pk").first(), rows.order_by("pk").first()
+    middle = (last.pk + first.pk) // 2
+    old = moment(first.pk) + timedelta(hours=1)
+    admin, api = "/admin/audit/prediction/", "/api/v1/predictions"
+    some = f"project_id={last.project_id}"
+    day = f"since={iso(old)}&until={iso(old + timedelta(days=1))}"
+
+    def get(client, url):
+        return _median_ms(lambda number: client.get(url.replace("%n", str(number))), 25)
+
+    return {
+        "list_ms": get(page, admin),
+        "list_deep_ms": get(page, f"{admin}?before={middle}"),
+        "search_task_ms": get(page, f"{admin}?q={last.task_id}"),
+        "detail_ms": get(page, f"{admin}{first.pk}/change/"),
+        "home_ms": get(page, "/admin/"),
+        "api_version_ms": get(rest, f"{api}?{some}&model_version=v8"),
+        "api_old_version_ms": get(rest, f"{api}?model_version=v1"),
+        "api_request_ms": get(rest, f"{api}?request_id={first.request_id}"),
+        "api_error_ms": get(rest, f"{api}?outcome=error"),
+        "api_time_ms": get(rest, f"{api}?{day}&order=oldest"),
+    }
+
+
+def moment(row_id: int) -> datetime:
+    return datetime.fromtimestamp((row_id >> SEQUENCE_BITS) / 1000, UTC)
+
+
+def iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _sealing() -> dict[str, float]:
+    """200 rows a second for ten seconds; a pass each second, as beat would do."""
+    stop = threading.Event()
+
+    def write() -> None:
+        row = Prediction.objects.order_by("-pk").first()
+        facts = {
+            field.attname: getattr(row, field.attname)
+            for field in Prediction._meta.concrete_fields
+            if field.attname not in {"id", "created_at"}
+        }
+        while not stop.wait(0.05):
+            now = timezone.now()
+            Prediction.objects.bulk_create(
+                Prediction(created_at=now, **facts) for _ in range(10)
+            )
+        connection.close()
+
+    sealing.seal()
+    writer = threading.Thread(target=write)
+    writer.start()
+    took, lags = [], []
+    until = time.monotonic() + STEADY_S
+    while time.monotonic() < until:
+        time.sleep(1)
+        newest = Prediction.objects.order_by("-pk").values_list("pk", flat=True)[0]
+        started = time.perf_counter()
+        made = sealing.seal()
+        took.append((time.perf_counter() - started) * 1000)
+        # The first row that waited was written just after the pass before.
+        oldest = min((seal.first_id for seal in made), default=newest)
+        lags.append(timezone.now().timestamp() - moment(oldest).timestamp())
+    stop.set()
+    writer.join()
+    return {"seal_lag_s": max(lags), "seal_pass_ms": statistics.median(took)}
+
+
+def _verifying() -> dict[str, float]:
+    before, started = _cpu_s(), time.perf_counter()
+    report = verify.verify()
+    took, cpu = time.perf_counter() - started, _cpu_s() - before
+    assert report.intact, report.findings[:3]
+    return {"verify_per_s": report.rows / took, "verify_per_core_s": report.rows / cpu}
+
+
+def _cpu_s() -> float:
+    """CPU of this process and of its database session, which is on this machine."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / 100
+
+
+def _exporting() -> dict[str, float]:
+    first = Prediction.objects.order_by("pk").first()
+    begin = moment(first.pk)
+    span = timezone.now() - begin
+    rows = verify.rows_to_verify()
+    share = min(1.0, EXPORTED_MAX / rows)
+    order = Order(begin, begin + span * share, tables=("audit_prediction",))
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        manifest = export(order=order, path=Path(folder) / "export.zip")
+        took = time.perf_counter() - started
+    return {"export_per_s": manifest["tables"]["audit_prediction"]["rows"] / took}
+
+
+def _size() -> dict[str, float]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(%s)"
+            " WHERE isleaf",
+            [TABLES[0]],
+        )
+        size = cursor.fetchone()[0]
+    # Empty partitions weigh some 100 kB together: much for ten thousand rows.
+    return {"bytes_per_row": float(size) / verify.rows_to_verify()}
