@@ -18,17 +18,34 @@ DEFAULT_VENV = Path.home() / ".cache" / "label-studio-check" / "venv"
 
 
 def python_with_label_studio() -> Path:
-    """The interpreter of Label Studio's own virtualenv, made when it is missing."""
+    """The interpreter of Label Studio's own virtualenv, filled when it is missing."""
     venv = Path(os.environ.get("LABEL_STUDIO_VENV") or DEFAULT_VENV)
-    python = venv / "bin" / "python"
+    python = venv.absolute() / "bin" / "python"
+    wanted = f"label-studio=={VERSION}"
+    if _has_label_studio(python):
+        return python
+    if shutil.which("uv"):  # quicker, and does not need ensurepip
+        make = ["uv", "venv", "-q", "--allow-existing", "--python", sys.executable]
+        fill = ["uv", "pip", "install", "-q", "--python", str(python), wanted]
+    else:
+        make = [sys.executable, "-m", "venv"]
+        fill = [str(python), "-m", "pip", "install", "-q", wanted]
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        subprocess.run([*make, str(venv)], check=True)
+    subprocess.run(fill, check=True)
+    return python
+
+
+def _has_label_studio(python: Path) -> bool:
     probe = "from importlib.metadata import version as v;"
     probe += f"assert v('label-studio') == {VERSION!r}"
-    if subprocess.run([str(python), "-c", probe], check=False, stderr=-3).returncode:
-        wanted = f"label-studio=={VERSION}"
-        subprocess.run([str(python), "-m", "pip", "install", "-q", wanted], check=True)
-    return python.absolute()
+    command = [str(python), "-c", probe]
+    return (
+        python.exists()
+        and not subprocess.run(
+            command, check=False, stderr=subprocess.DEVNULL
+        ).returncode
+    )
 
 
 def free_port() -> int:
