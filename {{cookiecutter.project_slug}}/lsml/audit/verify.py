@@ -96,6 +96,7 @@ class _Verification:
         self.report = report
         self.progress = progress
         self.waiting: dict[str, list[Seal]] = defaultdict(list)
+        self.waiting_rows: dict[str, int] = defaultdict(int)
         self.last: dict[str, Seal] = {}  # of each table, in the order of the chain
         self.dropped = {
             table: list(
@@ -148,14 +149,16 @@ class _Verification:
         self.last[seal.table] = seal
         waiting = self.waiting[seal.table]
         if waiting and (
-            not shares_query(waiting[-1], seal)
-            or sum(one.row_count for one in waiting) + seal.row_count > BATCH_ROWS
+            self.waiting_rows[seal.table] + seal.row_count > BATCH_ROWS
+            or not shares_query(waiting[-1], seal)
         ):
             self._check_waiting(seal.table)
         self.waiting[seal.table].append(seal)
+        self.waiting_rows[seal.table] += seal.row_count
 
     def _check_waiting(self, table: str) -> None:
         seals = self.waiting.pop(table, [])
+        self.waiting_rows[table] = 0
         if not seals:
             return
         rows = _by_seal(leaves(TABLES[table], joined(seals).condition), seals)

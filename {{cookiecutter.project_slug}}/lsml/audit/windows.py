@@ -90,12 +90,15 @@ def shares_query(before: Seal, seal: Seal) -> bool:
 def batches(seals: Iterable[Seal]) -> Iterator[list[Seal]]:
     """Put neighbours of one table together, so that a query reads many rows."""
     batch: list[Seal] = []
+    rows = 0
     for seal in seals:
-        rows = sum(one.row_count for one in batch) + seal.row_count
-        if batch and (rows > BATCH_ROWS or not shares_query(batch[-1], seal)):
+        if batch and (
+            rows + seal.row_count > BATCH_ROWS or not shares_query(batch[-1], seal)
+        ):
             yield batch
-            batch = []
+            batch, rows = [], 0
         batch.append(seal)
+        rows += seal.row_count
     if batch:
         yield batch
 

@@ -12,6 +12,7 @@ from lsml.audit.services import Origin, record_action
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.secrets import masked_text
 from lsml.registry.errors import NothingToRollBackTo, NotPromotable, UnknownVersion
 from lsml.registry.models import ModelVersion, Project, Promotion
 
@@ -230,7 +231,7 @@ def promote(
             to_version=version,
             at=timezone.now(),
             by=by,
-            reason=reason,
+            reason=masked_text(reason),
             request_id=origin.request_id,
         )
         locked.active_version = version
