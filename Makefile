@@ -19,8 +19,8 @@ demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090,
 
 test: $(READY) build/demo  ## Bake every option and check it; run the default project's own tests
 	$(MAKE) --no-print-directory lint
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 	$(MAKE) -C build/demo lint
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 	$(MAKE) -C build/demo test
 
 # The default project, baked anew and installed; what a demo recorded in it stays.

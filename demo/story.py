@@ -153,9 +153,14 @@ class Story:
                 seen["predictions"] == 2 * ASKED, f"{seen['predictions']} predictions"
             )
             expect(seen["events"] == TAUGHT, f"{seen['events']} webhook events")
-            shown.outcome = (
-                f"{seen['predictions']} predictions, {seen['events']} events,"
-                f" {len(seen['runs'])} runs, {seen['promotions']} promotions"
+            shown.outcome = ", ".join(
+                _counted(count, thing)
+                for count, thing in [
+                    (seen["predictions"], "prediction"),
+                    (seen["events"], "event"),
+                    (len(seen["runs"]), "run"),
+                    (seen["promotions"], "promotion"),
+                ]
             )
 
 
@@ -163,10 +168,14 @@ def _training_now(seen: dict[str, Any]) -> str:
     run = seen["run"]
     if run is None:
         return "waiting for a worker"
-    versions = len(seen["versions"])
-    so_far = f"{versions} version{'s' if versions != 1 else ''} so far; "
-    doing = run["error"] or run["message"] or "starting"
-    return f"{so_far if versions else ''}{run['progress']:.0%} {doing}"
+    doing = f"{run['progress']:.0%} {run['error'] or run['message'] or 'starting'}"
+    if versions := len(seen["versions"]):
+        return f"{_counted(versions, 'version')} so far; {doing}"
+    return doing
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _one(result: Any) -> dict[str, Any]:
