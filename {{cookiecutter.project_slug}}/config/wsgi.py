@@ -1,5 +1,6 @@
 """The WSGI application, started by gunicorn (see config/gunicorn.py)."""
 
+import gc
 import os
 
 os.environ.setdefault("LSML_PROCESS", "web")  # short broker time-outs: see settings
@@ -21,6 +22,11 @@ def _import_what_requests_need() -> None:
     """
     _ = get_resolver().url_patterns
     _ = celery_app.connection_for_write().transport
+    _ = celery_app.backend, celery_app.events, celery_app.amqp.router
+    # What is loaded by now stays: looking through all of it for garbage would take a
+    # third of a second, in the middle of some request of each process.
+    gc.collect()
+    gc.freeze()
 
 
 _import_what_requests_need()
