@@ -79,17 +79,21 @@ class PredictionQuerySet(AuditQuerySet["Prediction"]):
         rows = self.filter(**facts)
         latest = PredictionHour.objects.filter(**facts).aggregate(at=Max("hour"))["at"]
         long_ago = timezone.now() - timedelta(hours=3)
-        if facts and latest and latest < long_ago and _counts_are_current():
+        out_of_use = facts and latest and latest < long_ago
+        # What is not sealed yet is not counted either.
+        if out_of_use and not rows.filter(pk__gt=_sealed_up_to()).exists():
             rows = rows.before(latest + timedelta(hours=2))
         return rows
 
 
-def _counts_are_current() -> bool:
-    """Whether all but the last minute's predictions are sealed, hence counted."""
+def _sealed_up_to() -> int:
+    """An id below those of all predictions that may still be unsealed.
+
+    A transaction that stayed open for a minute may have written smaller ones.
+    """
     seals = Seal.objects.filter(table="audit_prediction").order_by("-number")
     sealed = seals.values_list("last_id", flat=True).first() or 0
-    newest = Prediction.objects.newest_first().values_list("pk", flat=True).first() or 0
-    return newest - sealed <= 60_000 << SEQUENCE_BITS
+    return sealed - (60_000 << SEQUENCE_BITS)
 
 
 class AuditRow(models.Model):

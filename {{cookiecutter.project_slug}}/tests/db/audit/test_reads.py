@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from lsml.audit import partitions, sealing
+from lsml.audit import counting, partitions, sealing
 from lsml.audit.models import Prediction
 from tests.db.audit.rows import as_superuser, generate, predict
 
@@ -58,3 +58,14 @@ def test_the_number_of_rows_is_estimated():
     generate(500)
     partitions.analyze()
     assert partitions.estimated_count("audit_prediction") == 500
+
+
+def test_few_rows_are_counted_and_many_are_estimated(monkeypatch):
+    generate(500)
+    partitions.analyze()
+    rows = Prediction.objects.all()
+    assert counting.count(rows) == counting.Count(500, exact=True)
+    monkeypatch.setattr(counting, "_CHEAP", 0)
+    estimated = counting.count(rows)
+    assert not estimated.exact
+    assert estimated.number == pytest.approx(500, rel=0.1)
