@@ -28,6 +28,7 @@ from lsml.training.provenance import code_revision, installed_packages
 from lsml.training.reporter import Reporter
 
 _MB = 1 << 20
+_NICE = 5  # where all share one machine, answering goes before training
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Trainer:
             )
             connections.close_all()  # training may take hours; whoever asks reconnects
             _limit_memory(order.memory_mb)
+            os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
             learned = _learn(model, run, prepared)

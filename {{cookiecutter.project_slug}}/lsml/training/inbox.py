@@ -60,7 +60,7 @@ def _write(
         event = record_event(
             origin=origin,
             received_at=received_at,
-            action=request.action,
+            action=request.action[:100],  # the column's width; the payload has it all
             project_id=project.pk if project else None,
             task_id=request.task_id,
             annotation_ids=request.annotation_ids,

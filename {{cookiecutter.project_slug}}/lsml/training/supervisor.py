@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -211,7 +212,8 @@ class Supervisor:
             except (OperationalError, InterfaceError):
                 log.warning("the sweeper will end the run", run=self.run.pk)
                 return
-        patiently(partial(remove_unless_kept, self.attempt))
+        with suppress(OperationalError, InterfaceError):  # then the sweeper does it
+            remove_unless_kept(self.attempt)
 
     def _try_to_end(self, ending: Ending) -> None:
         self.journal.write()

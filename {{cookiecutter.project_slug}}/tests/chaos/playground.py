@@ -100,6 +100,15 @@ class Playground:
             self.folder / f"{name}.log",
         )
 
+    def run(self, *arguments):
+        """Run one of the project's commands to its end."""
+        subprocess.run(
+            [sys.executable, *arguments],
+            env=os.environ | self.environment,
+            cwd=ROOT,
+            check=True,
+        )
+
     def start(self):
         for program in self.programs.values():
             program.start()

@@ -67,7 +67,7 @@ class RabbitBroker:
         self.port = free_port()
         self._node = f"chaos{self.port}@localhost"
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "HOME": str(self._home),
             "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_NODE_PORT": str(self.port),
@@ -88,17 +88,21 @@ class RabbitBroker:
     def available():
         return shutil.which("rabbitmq-server") is not None
 
+    def control(self, *arguments):
+        """The command that asks the node; give it `environment`."""
+        return ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", self._node, *arguments]
+
     def start(self):
         if self._process is not None and self._process.poll() is None:
             return
-        log = (self._home / "output").open("ab")
-        self._process = subprocess.Popen(
-            [self._program],
-            env=self._environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self._home / "output").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 60
         while not _listens(self.port):
             if time.monotonic() > deadline or self._process.poll() is not None:

@@ -1,0 +1,115 @@
+"""A whole service of its own: servers, web, two training workers, two beats."""
+
+import http.client
+import json
+import os
+import time
+
+import psycopg
+import pytest
+
+from lsml.embedded.addresses import database_url
+from lsml.embedded.folders import prepare_folders
+from tests.chaos.playground import Playground
+from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
+
+
+class Service:
+    """What the tests touch of it."""
+
+    def __init__(self, folder, broker, playground, database):
+        self.broker = broker
+        self.playground = playground
+        self.database = database
+        self._url = database_url(folder)
+
+    def annotate(self, number):
+        """Send an annotation; gives the event's id."""
+        body = {
+            "action": "ANNOTATION_CREATED",
+            "project": {"id": 1, "created_at": "2026-11-23T11:39:00Z"},
+            "annotation": {"id": number, "task": number, "result": []},
+            "task": {"id": number, "data": {"text": "hm"}},
+        }
+        status, answer = self.call("POST", "/webhook", body)
+        assert status == 200, answer
+        return int(answer["job"])
+
+    def call(self, method, path, body=None):
+        web = http.client.HTTPConnection("127.0.0.1", self.playground.port, timeout=20)
+        try:
+            web.request(
+                method,
+                path,
+                json.dumps(body) if body else None,
+                {"Content-Type": "application/json"},
+            )
+            reply = web.getresponse()
+            return reply.status, json.loads(reply.read() or b"null")
+        finally:
+            web.close()
+
+    def rows(self, sql, *arguments):
+        with psycopg.connect(self._url) as connection:
+            return connection.execute(sql, arguments).fetchall()
+
+    def until(self, sql, *arguments, within_s=60):
+        """Wait until the query gives rows."""
+        deadline = time.monotonic() + within_s
+        while not (rows := self.rows(sql, *arguments)):
+            assert time.monotonic() < deadline, f"{sql} never came true"
+            time.sleep(0.1)
+        return rows
+
+    def until_trained(self, event_id, **patience):
+        return self.until(
+            "SELECT r.id FROM training_trainingrun r JOIN training_runevent e"
+            " ON e.run_id = r.id WHERE e.event_id = %s AND r.state = 'succeeded'",
+            event_id,
+            **patience,
+        )
+
+
+@pytest.fixture
+def start_service(tmp_path_factory):
+    """Start a service with a broker and settings; ends it with the test."""
+    started = []
+
+    def start(*, rabbitmq=False, **environment):
+        folder = tmp_path_factory.mktemp("service")
+        prepare_folders(folder)
+        database = Database(folder)
+        broker = RabbitBroker(folder) if rabbitmq else ValkeyBroker(folder)
+        environment = {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "e2e-" + "x" * 50,
+            "HTTPS": "false",
+            "LSML_DATA_DIR": str(folder),
+            "DATABASE_URL": "",
+            "CELERY_BROKER_URL": broker.url,
+            "MODEL_CLASS": "tests.chaos.model.Remembering",
+            "PYTHONWARNINGS": "ignore",
+            **environment,
+        }
+        playground = Playground(folder, environment, port=free_port())
+        service = Service(folder, broker, playground, database)
+        started.append(service)
+        database.start()
+        broker.start()
+        playground.run("manage.py", "migrate", "--verbosity", "0")
+        playground.start()
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                if service.call("GET", "/health")[0] == 200:
+                    return service
+            except OSError:
+                assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    yield start
+    for service in started:
+        service.playground.stop()
+        service.broker.stop()
+        service.database.stop()

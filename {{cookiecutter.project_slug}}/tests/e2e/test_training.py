@@ -1,0 +1,74 @@
+"""Training by real workers, while what they need comes and goes."""
+
+import signal
+import statistics
+import subprocess
+import time
+
+import pytest
+
+from tests.chaos.servers import RabbitBroker
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_came_while_the_broker_was_away_is_trained_when_it_is_back(
+    start_service,
+):
+    service = start_service(TRAINING_SWEEP_S="2")
+    service.until_trained(service.annotate(1))
+    service.broker.stop()
+    answered_ms = []
+    for number in range(2, 102):
+        began = time.perf_counter()
+        last = service.annotate(number)
+        answered_ms.append((time.perf_counter() - began) * 1000)
+    service.broker.start()
+    service.until_trained(last)
+    print("p99", statistics.quantiles(answered_ms, n=100)[98])
+
+
+def test_a_stopped_worker_hands_its_run_to_another(start_service):
+    service = start_service(CHAOS_TRAINING_S="60", TRAINING_STOP_GRACE_S="0.5")
+    service.annotate(1)
+    ((run, owner),) = service.until(
+        "SELECT id, lease_owner FROM training_trainingrun WHERE state = 'running'"
+        " AND message LIKE 'step%%'"
+    )
+    programs = service.playground.programs
+    pid = int(owner.rpartition(":")[2])
+    (name,) = [name for name, each in programs.items() if each.process.pid == pid]
+    programs[name].send(signal.SIGTERM)
+    service.until(
+        "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 1"
+        " AND outcome = 'handed_back'",
+        run,
+    )
+    service.until(
+        "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 2", run
+    )
+
+
+@pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
+def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
+    # Such a message would be what RabbitMQ's delivery timeout ends a consumer for.
+    service = start_service(rabbitmq=True, CHAOS_TRAINING_S="300")
+    event = service.annotate(1)
+    service.until(
+        "SELECT id FROM training_trainingrun WHERE state = 'running'"
+        " AND message LIKE 'step%%'"
+    )
+    listed = subprocess.run(
+        service.broker.control("list_queues", "name", "messages_unacknowledged"),
+        env=service.broker.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    unacknowledged = dict(line.split() for line in listed.splitlines())
+    assert unacknowledged["training"] == "0", listed
+    assert not service.rows(
+        "SELECT 1 FROM training_trainingrun r JOIN training_runevent e ON"
+        " e.run_id = r.id WHERE e.event_id = %s AND r.state <> 'running'",
+        event,
+    )
