@@ -9,12 +9,14 @@ from typing import Final
 
 from django.conf import settings
 from django.core.cache import cache
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from lsml.audit.services import Origin, record_action
 from lsml.observability import metrics
-from lsml.observability.requests import address_of
+from lsml.observability.requests import address_of, request_id_of
 
 _MINUTE_S: Final = 60
 _CHALLENGE: Final = 'Basic realm="ML backend"'
@@ -60,6 +62,7 @@ class LabelStudioAuthentication(BaseAuthentication):
         if not any(matches):
             metrics.refused_credentials.inc()
             guesses.count()
+            _record_refusal(request, user if user in dict(known) else "somebody")
             raise AuthenticationFailed(_REFUSED)
         return Caller(user), None
 
@@ -91,6 +94,19 @@ class Guesses:
         if self.counts:
             cache.add(self.key, 0, timeout=_MINUTE_S)
             cache.incr(self.key)
+
+
+def _record_refusal(request: Request, name: str) -> None:
+    """One row a minute for an address and name: guessing must not fill the trail."""
+    address = address_of(request)
+    if cache.add(f"refused:{address}:{name}", 1, timeout=_MINUTE_S):
+        record_action(
+            origin=Origin(request_id_of(request), f"{name} {address}"[:200]),
+            at=timezone.now(),
+            actor=name,
+            verb="credentials refused",
+            target=request.path[:200],
+        )
 
 
 def _same(given: str, valid: str) -> bool:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -24,6 +25,7 @@ from lsml.api.v1.documents import describes_list, describes_one
 from lsml.api.v1.paging import ordered, page
 from lsml.api.v1.streaming import STREAMS, streamed
 from lsml.audit.models import Action, Prediction, Seal, WebhookEvent
+from lsml.audit.services import record_action
 from lsml.registry.models import ModelVersion, Promotion
 from lsml.registry.services import promote
 from lsml.training.explaining import explain
@@ -54,6 +56,7 @@ class ListView(OperatorView):
         file_format = request.query_params.get("format", "json")
         if file_format in STREAMS:
             demand_export(request)
+            self._record_export(request)
             return streamed(
                 rows=ordered(rows, request),
                 serializer=self.serializer,
@@ -64,6 +67,16 @@ class ListView(OperatorView):
             raise ValidationError({"format": f"json, {' or '.join(STREAMS)}"})
         these, around = page(rows, request)
         return Response(around | {"results": self.serializer(these, many=True).data})
+
+    def _record_export(self, request: Request) -> None:
+        record_action(
+            origin=origin_of(request),
+            at=timezone.now(),
+            actor=request.user.get_username(),
+            verb="list exported",
+            target=f"list {self.name}",
+            detail={"filters": request.query_params.urlencode()},
+        )
 
 
 class OneView(OperatorView):

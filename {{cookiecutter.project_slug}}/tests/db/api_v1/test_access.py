@@ -41,6 +41,18 @@ def test_label_studios_credentials_open_nothing_here(settings):
     assert client.get("/api/v1/predictions").status_code == 401
 
 
+def test_refused_credentials_are_recorded_once_a_minute(settings, api):
+    settings.BASIC_AUTH_CREDENTIALS = [("ls", "secret")]
+    for _ in range(3):
+        api.get("/health", HTTP_AUTHORIZATION="Basic bHM6d3Jvbmctb25l")
+    api.get("/health", HTTP_AUTHORIZATION="Basic b3RoZXI6c2VjcmV0")
+    rows = [(row.actor, row.verb, row.target) for row in Action.objects.order_by("pk")]
+    assert rows == [
+        ("ls", "credentials refused", "/health"),
+        ("somebody", "credentials refused", "/health"),
+    ]
+
+
 def test_a_user_without_a_group_reads_nothing(person, client_of):
     assert client_of(person()).get("/api/v1/predictions").status_code == 403
 
@@ -56,6 +68,8 @@ def test_every_group_reads(person, client_of, group):
 def test_viewers_do_not_export(person, client_of, group, status):
     reply = client_of(person(group)).get("/api/v1/predictions?format=csv")
     assert reply.status_code == status
+    recorded = Action.objects.filter(verb="list exported", actor="ana").count()
+    assert recorded == (status == 200)
 
 
 def test_a_token_is_made_used_listed_and_revoked(person):

@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.models import Prediction
+from lsml.audit.services import Origin, record_action
 from lsml.audit.tables import TABLES
 from lsml.training.explaining import explain
 
@@ -99,6 +101,7 @@ class Command(BaseCommand):
             except formats.FormatMissing as error:
                 raise CommandError(str(error)) from error
         rows = sum(table["rows"] for table in manifest["tables"].values())
+        _record_export(path, rows)
         self.stdout.write(f"{rows} rows in {path}")
 
     def prune(self, options: dict[str, Any]) -> None:
@@ -131,6 +134,17 @@ class Command(BaseCommand):
                 " removed by retention."
             )
         self.stdout.write(json.dumps(explain(prediction), indent=2, default=str))
+
+
+def _record_export(path: Path, rows: int) -> None:
+    record_action(
+        origin=Origin(f"export-{uuid4().hex}", "manage.py audit export"),
+        at=timezone.now(),
+        actor=f"command ({getpass.getuser()})",
+        verb="trail exported",
+        target=path.name[:200],
+        detail={"rows": rows},
+    )
 
 
 def moment(text: str) -> datetime:
