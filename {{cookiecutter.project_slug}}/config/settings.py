@@ -165,6 +165,11 @@ else:
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "jobs": {
+        "task": "lsml.inference.tasks.sweep_jobs",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "errands": {
         "task": "lsml.console.tasks.sweep_errands",
         "schedule": 30.0,

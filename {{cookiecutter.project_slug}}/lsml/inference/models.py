@@ -23,10 +23,22 @@ class PredictionJob(models.Model):
     last_task_id = models.BigIntegerField(default=0)  # where a resumed job goes on
     errors = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
+    # The process at work renews both; a silent one's job is taken over.
+    runner = models.CharField(max_length=64, blank=True)
+    heartbeat_at = models.DateTimeField(null=True)  # the database's clock
     asked_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=models.Q(state__in=["queued", "running"]),
+                name="one_active_job_per_project",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Job {self.pk}: {self.done} of {self.total}"

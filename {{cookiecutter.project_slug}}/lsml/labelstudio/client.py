@@ -128,6 +128,16 @@ class LabelStudio:
             timeout_s=_TEST_PREDICTION_TIMEOUT_S,
         )
 
+    def import_predictions(
+        self, project_id: int, predictions: list[JsonObject]
+    ) -> None:
+        """Store predictions: `task`, `result`, `score`, `model_version` of each."""
+        self._request(
+            "POST",
+            f"api/projects/{project_id}/import/predictions",
+            body=predictions,
+        )
+
     def webhooks(self, project_id: int) -> list[JsonObject]:
         """The project's own webhooks, without the organisation's."""
         hooks = self._list("GET", "api/webhooks/", params={"project": project_id})
@@ -177,7 +187,7 @@ class LabelStudio:
         path: str,
         *,
         params: JsonObject | None = None,
-        body: JsonObject | None = None,
+        body: JsonObject | list[JsonObject] | None = None,
         timeout_s: int = TIMEOUT_S,
     ) -> object:
         # The SDK's transport rather than its models: these drop what they do not know.

@@ -19,6 +19,9 @@ from lsml.console.origin import origin_of
 from lsml.console.pages import timeline
 from lsml.console.pages.access import needs, page
 from lsml.console.pages.serving import FIRST
+from lsml.inference.bulk import start_job
+from lsml.inference.errors import JobRefused
+from lsml.inference.tasks import ring_for_job
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.upkeep import POLICY_CHANGED, POLICY_FIELDS, change_policy
 from lsml.training.errors import TrainingError
@@ -155,6 +158,23 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(page_of(project))
     messages.success(request, _("Run %d waits for a worker.") % run.pk)
     return redirect(page_of(run))
+
+
+@require_POST
+@needs("operate")
+def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for predictions of all tasks known here."""
+    project = get_object_or_404(Project, pk=pk)
+    try:
+        job = start_job(
+            project=project, by=request.user.get_username(), origin=origin_of(request)
+        )
+    except JobRefused as refused:
+        messages.error(request, str(refused))
+        return redirect(page_of(project))
+    ring_for_job(job.pk)
+    messages.success(request, _("Job %d waits for a worker.") % job.pk)
+    return redirect(page_of(job))
 
 
 def _change(

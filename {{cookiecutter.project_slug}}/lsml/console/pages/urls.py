@@ -40,6 +40,7 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("project/<int:pk>/policy/", project.policy, "policy"),
         page("project/<int:pk>/pause/", project.pause, "pause"),
         page("project/<int:pk>/train/", project.train, "train"),
+        page("project/<int:pk>/predict/", project.predict_all, "predict"),
         page("version/<int:pk>/compare/", comparing.compare, "compare"),
         page("version/<int:pk>/note/", version.note, "note"),
         page("version/<int:pk>/artifact/", version.artifact, "artifact"),

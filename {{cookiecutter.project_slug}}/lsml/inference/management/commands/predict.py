@@ -1,0 +1,60 @@
+"""`manage.py predict`: predictions for all known tasks of a project, with progress."""
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+from uuid import uuid4
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from lsml.audit.services import Origin
+from lsml.inference.bulk import run_job, start_job
+from lsml.inference.errors import JobRefused
+from lsml.inference.models import PredictionJob
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.models import Project
+
+
+class Command(BaseCommand):
+    help = (
+        "Predict all tasks of a project that are known here, and send the predictions"
+        " to Label Studio where LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are set."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--project", type=int, required=True, help="Label Studio's number"
+        )
+
+    def handle(self, *_: Any, project: int, **__: Any) -> None:
+        found = Project.objects.with_key(ProjectKey(project)).first()
+        if found is None:
+            raise CommandError(
+                f"Project {project} is not known here; connect it first."
+            )
+        try:
+            job = start_job(
+                project=found,
+                by=f"command ({getpass.getuser()})",
+                origin=Origin(f"predict-{uuid4().hex}", "manage.py predict"),
+            )
+        except JobRefused as error:
+            raise CommandError(str(error)) from error
+        with tqdm(
+            total=job.total, unit=" tasks", disable=None, file=self.stderr
+        ) as bar:
+
+            def show(done: int, _total: int) -> None:
+                bar.update(done - bar.n)
+
+            run_job(job.pk, on_step=show)
+        job.refresh_from_db()
+        if job.state != PredictionJob.State.SUCCEEDED:
+            raise CommandError(f"job {job.pk} {job.state}: {job.error or 'no reason'}")
+        self.stdout.write(
+            f"{job.done - job.errors} of {job.done} tasks predicted by"
+            f" {job.model_version or 'nothing'}."
+        )
+        if job.errors:
+            raise CommandError(f"{job.errors} tasks failed, the last: {job.error}")

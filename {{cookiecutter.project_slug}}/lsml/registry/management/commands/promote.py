@@ -1,0 +1,45 @@
+"""`manage.py promote PROJECT VERSION --reason …`: serve another version."""
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+from uuid import uuid4
+
+from django.core.management.base import BaseCommand, CommandError
+
+from lsml.audit.services import Origin
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.errors import RegistryError
+from lsml.registry.models import Project
+from lsml.registry.services import find_version, promote
+
+
+class Command(BaseCommand):
+    help = "Serve a version of a project from the next request on, in all processes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("project", type=int, help="Label Studio's number")
+        parser.add_argument("version", help="its name, such as v3")
+        parser.add_argument("--reason", required=True, help="for the audit trail")
+
+    def handle(
+        self, *_: Any, project: int, version: str, reason: str, **__: Any
+    ) -> None:
+        known = Project.objects.select_related("active_version")
+        found = known.with_key(ProjectKey(project)).first()
+        if found is None:
+            raise CommandError(
+                f"Project {project} is not known here; connect it first."
+            )
+        before = found.served_version
+        try:
+            promote(
+                project=found,
+                version=find_version(project=found, version=version),
+                by=f"command ({getpass.getuser()})",
+                reason=reason,
+                origin=Origin(f"promote-{uuid4().hex}", "manage.py promote"),
+            )
+        except RegistryError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{found} now serves {version} (before: {before}).")

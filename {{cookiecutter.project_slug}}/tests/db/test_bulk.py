@@ -1,0 +1,126 @@
+"""Bulk predictions: every known task once, with progress, wherever it was cut off."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from lsml.audit.models import Action, Prediction
+from lsml.dataset.models import Task
+from lsml.inference import bulk
+from lsml.inference.errors import JobRefused
+from lsml.inference.models import PredictionJob
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.models import ModelVersion
+from lsml.registry.services import meet_project
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return meet_project(ProjectKey.parse("1.1795433940"))
+
+
+@pytest.fixture
+def known(project, monkeypatch):
+    monkeypatch.setattr(bulk, "STEP", 4)
+    Task.objects.bulk_create(
+        [
+            Task(
+                project=project,
+                task_id=number,
+                data={"text": f"text {number}"},
+                updated_at=timezone.now(),
+            )
+            for number in range(1, 11)
+        ]
+    )
+    return project
+
+
+@pytest.fixture
+def job(known, origin):
+    return bulk.start_job(project=known, by="olga", origin=origin)
+
+
+def test_every_known_task_is_predicted_and_recorded_once(job, constant):
+    Task.objects.filter(task_id=3).update(deleted_at=timezone.now())
+    bulk.run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.model_version) == ("succeeded", 9, "0.0.1")
+    rows = Prediction.objects.order_by("pk")
+    assert [row.task_id for row in rows] == [1, 2, *range(4, 11)]
+    assert {row.kind for row in rows} == {"bulk"}
+
+
+def test_asking_is_a_deed_and_only_one_job_runs_at_a_time(job, known, origin):
+    assert Action.objects.get(verb="bulk prediction asked for").actor == "olga"
+    with pytest.raises(JobRefused, match="under way"):
+        bulk.start_job(project=known, by="olga", origin=origin)
+
+
+def test_without_known_tasks_it_says_what_to_do(project, origin):
+    with pytest.raises(JobRefused, match=r"manage.py sync --project 1"):
+        bulk.start_job(project=project, by="olga", origin=origin)
+
+
+def test_a_job_goes_on_where_a_lost_worker_left_it(job, constant):
+    half = Task.objects.get(task_id=4)
+    PredictionJob.objects.update(
+        state="running",
+        runner="gone",
+        done=4,
+        last_task_id=half.pk,
+        heartbeat_at=Now() - timedelta(minutes=5),
+    )
+    assert bulk.waiting_jobs() == [job.pk]
+    bulk.run_job(job.pk)
+    assert [row.task_id for row in Prediction.objects.order_by("pk")] == [*range(5, 11)]
+
+
+def test_a_job_at_work_is_left_to_its_process(job, constant):
+    PredictionJob.objects.update(state="running", runner="busy", heartbeat_at=Now())
+    bulk.run_job(job.pk)
+    assert not Prediction.objects.exists()
+
+
+def test_a_cancelled_job_stops_after_its_step(job, constant, origin):
+    def stop(_done, _total):
+        bulk.cancel_job(job=job, by="olga", reason="enough", origin=origin)
+
+    bulk.run_job(job.pk, on_step=stop)
+    job.refresh_from_db()
+    assert (job.state, Prediction.objects.count()) == ("cancelled", 8)
+
+
+def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
+    scripted.answer = lambda _model, tasks: (
+        [{"result": []} for _ in tasks] if tasks[0]["id"] != 5 else 1 / 0
+    )
+    bulk.run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.errors) == ("succeeded", 10, 4)
+    assert "ZeroDivisionError" in job.error
+
+
+def test_the_command_predicts_and_says_how_many(known, constant):
+    told = StringIO()
+    call_command("predict", project=1, stdout=told)
+    assert told.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
+
+
+def test_the_promote_command_serves_a_version_with_a_reason(project):
+    ModelVersion.objects.create(
+        project=project, number=1, version="v1", created_at=timezone.now()
+    )
+    told = StringIO()
+    call_command("promote", "1", "v1", reason="better", stdout=told)
+    project.refresh_from_db()
+    assert project.served_version == "v1"
+    assert project.promotions.get().reason == "better"
+    with pytest.raises(CommandError, match="Known: v1"):
+        call_command("promote", "1", "v9", reason="?")
