@@ -8,7 +8,10 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Error, sync_playwright
 
+from tests.browser.axe import axe
 from tests.console import factory
+
+__all__ = ["axe"]
 
 # Playwright's loop runs in this thread; the ORM calls of the tests are no coroutines.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -95,4 +98,5 @@ def desk(chromium, live_server):
     yield seat
     for each in seats:
         each.context.close()
-    assert [c for each in seats for c in each.complaints] == []
+    complaints = [complaint for each in seats for complaint in each.complaints]
+    assert not complaints, "\n".join(complaints)

@@ -6,26 +6,34 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from tests.console.addresses import detail_page, list_page
+from lsml.audit.models import Prediction
+from tests.console import shapes
+from tests.console.addresses import detail_page, list_page, page
 
 FOLDER = os.environ.get("SCREENSHOTS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="make screenshots")
-WIDE = {"width": 1440, "height": 1000}
+WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
 
 def pages(story):
-    from lsml.audit.models import Prediction
-
+    image, text, others = shapes.drawn_predictions()
     return {
         "home": reverse("admin:index"),
         "project": detail_page(story["project"]),
+        "timeline": page("timeline", story["project"].pk),
         "version": detail_page(story["latest"]),
+        "compare": page("compare", story["latest"].pk) + "?with=v2",
         "run": detail_page(story["running"]),
-        "prediction": detail_page(Prediction.objects.filter(task_id=2).first()),
+        "prediction": detail_page(image),
+        "prediction-text": detail_page(text),
+        "prediction-others": detail_page(others),
+        "prediction-choices": detail_page(Prediction.objects.filter(task_id=2).first()),
         "predictions": list_page("audit_prediction"),
-        "serve": reverse("admin:console_serve", args=[story["project"].pk])
-        + "?version=v1",
+        "seals": list_page("audit_seal"),
+        "errands": list_page("console_errand"),
+        "policy": page("policy", story["project"].pk),
+        "serve": page("serve", story["project"].pk) + "?version=v1",
     }
 
 
@@ -34,7 +42,8 @@ def pages(story):
 def test_take_pictures(desk, story, scheme, screen):
     seat = desk(name="olga", viewport=screen, color_scheme=scheme)
     width = "wide" if screen is WIDE else "narrow"
+    Path(FOLDER).mkdir(parents=True, exist_ok=True)
     for name, path in pages(story).items():
-        page = seat.open(path)
+        shown = seat.open(path)
         target = Path(FOLDER) / f"admin-{name}-{width}-{scheme}.png"
-        page.screenshot(path=target, full_page=width == "narrow")
+        shown.screenshot(path=target)

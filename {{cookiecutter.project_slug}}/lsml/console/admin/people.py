@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from lsml.audit.services import record_action
+from lsml.console.lists.paging import KeyChangeList
 from lsml.console.origin import origin_of
 
 admin.site.unregister(User)
@@ -39,11 +40,20 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     )
     list_filter = ()
     filter_horizontal = ()
+    change_list_template = "console/list.html"
+    actions = None
+    sortable_by = ()
+    ordering = ("-pk",)
+    search_fields = ("username", "email")
+    search_help_text = _("Name or e-mail")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": ("first_name", "last_name", "email")}),
         (_("Access"), {"fields": ("is_active", "is_staff", "groups")}),
     )
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[KeyChangeList]:
+        return KeyChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users: QuerySet[User] = super().get_queryset(request)

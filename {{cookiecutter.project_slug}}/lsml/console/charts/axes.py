@@ -72,8 +72,8 @@ def framed(label: str, body: SafeString, names: list[str]) -> SafeString:
         ((n % SERIES_MAX, name) for n, name in enumerate(names)),
     )
     return format_html(
-        '<figure class="c-chart"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}'
-        '</svg><ul class="c-legend">{}</ul></figure>',
+        '<figure class="c-chart" tabindex="0"><svg viewBox="0 0 {} {}" role="img"'
+        ' aria-label="{}">{}</svg><ul class="c-legend">{}</ul></figure>',
         WIDTH,
         HEIGHT,
         label,

@@ -26,8 +26,8 @@ def confusion_table(matrix: Any) -> SafeString | None:
         for label, row in zip(labels, rows, strict=True)
     )
     return format_html(
-        '<div class="c-scroll"><table class="c-matrix"><caption>{}</caption><thead><tr>'
-        "<td></td>{}</tr></thead><tbody>{}</tbody></table></div>",
+        '<div class="c-scroll" tabindex="0"><table class="c-matrix">'
+        "<caption>{}</caption><thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>",
         _("Rows: what annotators said. Columns: what the model said."),
         head,
         format_html_join("", '<tr><th scope="row">{}</th>{}</tr>', lines),

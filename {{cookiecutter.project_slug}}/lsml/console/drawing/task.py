@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from lsml.console.drawing import image, text
+from lsml.console.drawing import image, text, timeline
 from lsml.console.drawing.parts import Canvas, Picture, origin_of
 from lsml.console.templatetags.console import pretty_json
 
@@ -31,6 +31,10 @@ def _picture(name: str, value: Any, canvas: Canvas) -> Picture:
             '<img class="c-image" src="{}" alt="{}">', address, _("the task's image")
         )
         return Picture(name, markup, frozenset({origin_of(address)} - {""}))
+    if kind == "TimeSeries":
+        curves = timeline.draw_series(value)
+        if curves is not None:
+            return Picture(name, curves)
     if isinstance(value, list) and kind == "Paragraphs":
         turns = text.dialogue([], value)
         if turns is not None:

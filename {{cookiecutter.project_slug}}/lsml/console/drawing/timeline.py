@@ -20,7 +20,18 @@ def draw_timeline(regions: list[Region], canvas: Canvas) -> SafeString | None:
     if None in stretches:
         return None
     spans = [span for span in stretches if span]
-    times, curves = _curves(canvas.shown(regions[0].to_name))
+    return _drawn(regions, spans, canvas.shown(regions[0].to_name))
+
+
+def draw_series(shown: Any) -> SafeString | None:
+    """The curves of a time series that the task carries, without regions."""
+    return _drawn([], [], shown) if _curves(shown)[1] else None
+
+
+def _drawn(
+    regions: list[Region], spans: list[tuple[float, float]], shown: Any
+) -> SafeString:
+    times, curves = _curves(shown)
     ends = [*times, *(end for span in spans for end in span)]
     low, high = min(ends), max(ends)
     if not times:

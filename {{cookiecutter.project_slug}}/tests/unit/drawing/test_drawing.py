@@ -276,3 +276,8 @@ def test_a_hostile_task_is_text_too():
             for picture in draw_task(Canvas(data, config, HOSTILE)):
                 assert "<script" not in picture.markup
                 assert "<img" not in picture.markup
+
+
+def test_a_time_series_of_the_task_is_shown_as_curves():
+    pictures = draw_task(canvas(ts={"time": [0, 1, 2], "speed": [3, 1, 2]}))
+    assert any("<polyline" in picture.markup for picture in pictures)

@@ -3,9 +3,12 @@
 // unfold's components, by name: Alpine's CSP build reads no global function.
 document.addEventListener("alpine:init", () => {
   Alpine.data("theme", () => window.theme("auto"));
+  for (const name of ["searchForm", "searchDropdown"]) Alpine.data(name, () => window[name]());
   Alpine.data("frame", () => ({
     activeTab: "",
     sidebarMobileOpen: false,
+    // unfold's forms read the address in an expression.
+    window: { location: { pathname: location.pathname, search: location.search } },
     sidebarDesktopOpen: localStorage.getItem("sidebarDesktopOpen") !== "0",
     init() {
       this.$watch("sidebarDesktopOpen", (open) => localStorage.setItem("sidebarDesktopOpen", open ? "1" : "0"));
