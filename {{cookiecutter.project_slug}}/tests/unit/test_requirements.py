@@ -1,0 +1,36 @@
+"""Are the compiled lists of libraries in step with what they are compiled from?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "requirements"
+
+
+def wanted(name):
+    """Names in a `.in` file and those it builds on."""
+    text = (FOLDER / f"{name}.in").read_text()
+    named = re.findall(r"^([A-Za-z0-9_.-]+)", text, re.MULTILINE)
+    found = {re.sub(r"[-_.]+", "-", each).lower() for each in named if each[0] != "-"}
+    for other in re.findall(r"^-r (\w+)\.in", text, re.MULTILINE):
+        found |= wanted(other)
+    return found
+
+
+def pinned(name):
+    """Names and versions in a `.txt` file."""
+    text = (FOLDER / f"{name}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["base", "local", "dev"])
+def test_every_library_that_is_asked_for_is_pinned(name):
+    assert wanted(name) - set(pinned(name)) == set()
+
+
+@pytest.mark.parametrize(("inner", "outer"), [("base", "local"), ("local", "dev")])
+def test_development_runs_on_the_versions_of_production(inner, outer):
+    differing = set(pinned(inner).items()) - set(pinned(outer).items())
+
+    assert differing == set()
