@@ -37,10 +37,23 @@ def make_partitions_ahead() -> list[str]:
 
 
 def analyze() -> None:
-    """Refresh row counts; autovacuum never does it for a partitioned parent."""
+    """Refresh what PostgreSQL knows of the tables; autovacuum does only a part of it.
+
+    Row counts of the partitioned parents, and the summaries by which the sealer skips
+    old pages: after much was written at once some stay unsummarized, month after month.
+    """
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"ANALYZE {table}")
+            cursor.execute(
+                "SELECT brin_summarize_new_values(i.indexrelid)"
+                " FROM pg_partition_tree(%s) p"
+                " JOIN pg_index i ON i.indrelid = p.relid"
+                " JOIN pg_class c ON c.oid = i.indexrelid"
+                " JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'"
+                " WHERE p.isleaf",
+                [table],
+            )
 
 
 def estimated_count(table: str) -> int:

@@ -1,0 +1,48 @@
+"""Partitions are there before they are needed, and guarded like their parents."""
+
+import pytest
+from django.db import Error, connection
+
+from lsml.audit import partitions, retention, tasks
+from tests.db.audit.rows import generate
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def months(table):
+    return [partition.name[-8:] for partition in retention.partitions(table)]
+
+
+@pytest.mark.parametrize("table", partitions.TABLES)
+def test_a_missing_month_is_made_by_the_daily_task(table):
+    expected = months(table)
+    assert len(expected) > 12
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {table}_{expected[-1]}")
+    tasks.look_after_partitions()
+    assert months(table) == expected
+
+
+def test_a_new_partition_refuses_truncate_by_itself():
+    last = retention.partitions("audit_prediction")[-1].name
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {last}")
+    partitions.make_partitions_ahead()
+    with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {last}")
+
+
+def test_the_sealer_skips_pages_that_were_filled_at_once():
+    generate(20_000)
+    partitions.analyze()
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(
+            "EXPLAIN (ANALYZE, FORMAT TEXT) SELECT id FROM audit_prediction"
+            " WHERE txid > 1000000000000"
+        )
+        plan = "\n".join(row[0] for row in cursor)
+        cursor.execute("RESET enable_seqscan")
+    # Only the last pages, which are not a whole range yet, had to be looked at.
+    removed = [int(words.split()[0]) for words in plan.split("Index Recheck: ")[1:]]
+    assert sum(removed) < 10_000
