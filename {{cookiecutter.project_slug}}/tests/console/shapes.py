@@ -1,12 +1,14 @@
 """Predictions of every kind that is drawn, over an image without a network."""
 
 import base64
+import copy
 import struct
 import zlib
 
 from django.utils import timezone
 from label_studio_sdk.converter.brush import encode_rle
 
+from lsml.dataset.models import Annotation, Task
 from tests.console import factory
 
 CONFIG = """<View>
@@ -100,15 +102,35 @@ def drawn_predictions():
     of.label_config = CONFIG
     of.save()
     now = timezone.now()
-    data = {
-        "image": picture(),
-        "text": "Ada Lovelace worked at Analytics in London.",
-        "ts": {"time": list(range(40)), "speed": [(n * 7) % 11 + n for n in range(40)]},
-    }
-    rows = [
-        factory.prediction(of, at=now, n=n, result=result, input=data, task_id=900 + n)
-        for n, result in enumerate(results())
+    image, text, others = results()
+    series = {"time": [*range(40)], "speed": [(n * 7) % 11 + n for n in range(40)]}
+    written = "Ada Lovelace worked at Analytics in London."
+    tasks = [
+        ({"image": picture()}, image, answered_image(image)),
+        ({"text": written}, text, text[:1]),
+        ({"text": written, "ts": series}, others, others[:2]),
     ]
-    for row in rows:
+    rows = []
+    for n, (data, result, answer) in enumerate(tasks):
+        row = factory.prediction(of, at=now, n=n, result=result, task_id=900 + n)
         row.save()
+        rows.append(row)
+        Task.objects.create(project=of, task_id=900 + n, data=data, updated_at=now)
+        Annotation.objects.create(
+            project=of,
+            annotation_id=5000 + n,
+            task_id=900 + n,
+            result=answer,
+            completed_by=1,
+            updated_at=now,
+        )
     return rows
+
+
+def answered_image(result):
+    """What an annotator made of it: the box moved, the key point taken out."""
+    box, roof, _point, eye, road = copy.deepcopy(result)
+    box["value"] |= {"x": 37, "y": 34, "width": 26, "height": 41}
+    for region in (box, roof):
+        del region["score"]
+    return [box, roof, eye, road]

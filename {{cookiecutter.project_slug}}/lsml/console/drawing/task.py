@@ -16,8 +16,10 @@ def draw_task(canvas: Canvas) -> list[Picture]:
     """One picture for each object tag of the config; without one, the data itself."""
     objects = canvas.config.objects if canvas.config else ()
     shown = [(tag.name, canvas.shown(tag.name)) for tag in objects[:_OBJECTS_MAX]]
-    pictures = [_picture(name, value, canvas) for name, value in shown]
-    if any(value is not None for _name, value in shown):
+    pictures = [
+        _picture(name, value, canvas) for name, value in shown if value is not None
+    ]
+    if pictures:
         return pictures
     return [Picture(_("data"), pretty_json(canvas.data))] if canvas.data else []
 
