@@ -3,6 +3,7 @@
 import pytest
 
 from lsml.audit.models import Action
+from lsml.inference.models import PredictionJob
 from lsml.registry.models import Project
 from lsml.training.models import TrainingRun
 from tests.console import factory
@@ -107,6 +108,7 @@ def test_notes_are_replaced_and_the_old_ones_kept(operator):
     [
         ("train", "project"),
         ("pause", "project"),
+        ("predict", "project"),
         ("policy", "project"),
         ("serve", "project"),
         ("roll_back", "project"),
@@ -145,3 +147,19 @@ def test_nobody_gets_anywhere_without_logging_in(client):
     answer = client.post(page("train", of.pk))
     assert answer.status_code == 302
     assert "/login/" in answer["Location"]
+
+
+def test_predicting_all_opens_a_job_that_can_be_cancelled(operator, monkeypatch):
+    monkeypatch.setattr("lsml.console.pages.project.ring_for_job", lambda pk: None)
+    of = factory.project()
+    told_why = operator.post(page("predict", of.pk), follow=True)
+    assert "No task" in told_why.text
+    factory.known(of, of.created_at)
+    operator.post(page("predict", of.pk))
+    job = PredictionJob.objects.get()
+    assert (job.asked_by, job.total) == ("olga", 120)
+    assert "data-poll" in operator.get(page("job_progress", job.pk)).text
+    operator.post(page("cancel_job", job.pk))
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+    assert "Cancel<" not in operator.get(detail_page(job)).text

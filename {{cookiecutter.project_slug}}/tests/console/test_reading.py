@@ -114,3 +114,19 @@ def test_the_prediction_page_allows_images_from_its_tasks_host_only(viewer):
     assert "img-src 'self' data: https://pictures.example;" in policy + ";"
     elsewhere = viewer.get("/admin/")["Content-Security-Policy"]
     assert "pictures.example" not in elsewhere
+
+
+def test_numbers_reported_flat_become_the_matrix_and_the_scores_per_label(viewer):
+    made = factory.version(factory.project())
+    made.metrics = {
+        "accuracy": 0.9, "f1/Bad": 0.8, "f1/Good": 0.7,
+        "confusion/Bad/Bad": 41, "confusion/Bad/Good": 3, "confusion/Good/Good": 57,
+    }  # fmt: skip
+    made.save()
+    shown = viewer.get(detail_page(made)).context
+    assert ">41<" in shown["confusion"]
+    assert shown["per_label"] == [
+        ("Bad", [None, None, 0.8, None]),
+        ("Good", [None, None, 0.7, None]),
+    ]
+    assert [row["name"] for row in shown["metrics"]] == ["accuracy"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
@@ -15,6 +16,8 @@ from lsml.inference.models import PredictionJob
 @admin.register(PredictionJob)
 class PredictionJobAdmin(ReadOnlyAdmin):
     """Predictions of many known tasks, with their progress."""
+
+    detail_template = "console/job.html"
 
     list_display = ("job", "project", "state_", "model_version", "progress", "asked_by")
     list_select_related = ("project",)
@@ -35,6 +38,9 @@ class PredictionJobAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Tasks"))
     def progress(self, row: PredictionJob) -> str:
         return f"{row.done} / {row.total}"
+
+    def detail(self, request: HttpRequest, found: PredictionJob) -> dict[str, Any]:
+        return {"job": found}
 
     def facts(self, found: PredictionJob) -> list[Fact]:
         facts: list[tuple[Any, Any]] = [

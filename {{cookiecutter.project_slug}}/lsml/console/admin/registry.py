@@ -12,6 +12,7 @@ from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, TimeFilter, choice_filter
 from lsml.console.pages.project import project_context
+from lsml.console.pages.scores import plain
 from lsml.console.pages.version import version_context
 from lsml.console.templatetags.console import badge, moment
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
@@ -180,11 +181,7 @@ class StateItemAdmin(ReadOnlyAdmin):
 
 def plain_metrics(metrics: dict[str, Any]) -> str:
     """The first numbers among a version's metrics, for one cell of a list."""
-    numbers = [
-        f"{name} {value:.3g}"
-        for name, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    numbers = [f"{name} {value:.3g}" for name, value in plain(metrics).items()]
     return ", ".join(numbers[:3]) or "–"
 
 

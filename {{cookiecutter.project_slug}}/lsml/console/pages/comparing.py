@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
 from lsml.console.pages.access import needs, page
-from lsml.console.pages.serving import compared
+from lsml.console.pages.scores import compared
 from lsml.dataset.models import Snapshot
 from lsml.registry.models import ModelVersion
 

@@ -3,12 +3,19 @@
 from typing import Any
 
 from celery import current_app
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
 
+from lsml.console.links import page_of
+from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs
 from lsml.console.pages.run import curves, last_log
+from lsml.inference.bulk import cancel_job
+from lsml.inference.errors import JobRefused
+from lsml.inference.models import PredictionJob
 from lsml.training.models import TrainingRun
 
 _PATIENCE_S = 0.7  # workers that live answer within a few milliseconds
@@ -35,3 +42,27 @@ def workers(request: HttpRequest) -> HttpResponse:
     except (OperationalError, OSError) as error:
         context["error"] = str(error)[:200]
     return render(request, "console/fragments/workers.html", context)
+
+
+@needs("read")
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far a bulk prediction is."""
+    found = get_object_or_404(PredictionJob, pk=pk)
+    return render(request, "console/fragments/job.html", {"job": found})
+
+
+@require_POST
+@needs("operate")
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a bulk prediction; what it predicted stays."""
+    found = get_object_or_404(PredictionJob, pk=pk)
+    try:
+        cancel_job(
+            job=found,
+            by=request.user.get_username(),
+            reason="",
+            origin=origin_of(request),
+        )
+    except JobRefused as refused:
+        messages.error(request, str(refused))
+    return redirect(page_of(found))

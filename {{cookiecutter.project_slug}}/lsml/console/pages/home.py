@@ -23,7 +23,7 @@ from lsml.console.charts import (
 from lsml.console.charts.axes import SERIES_MAX
 from lsml.console.links import list_of, page_of
 from lsml.console.pages.figures import Day, largest, last_day
-from lsml.console.pages.serving import compared
+from lsml.console.pages.scores import compared
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 

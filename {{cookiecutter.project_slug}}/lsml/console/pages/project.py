@@ -18,7 +18,7 @@ from lsml.console.links import page_of
 from lsml.console.origin import origin_of
 from lsml.console.pages import timeline
 from lsml.console.pages.access import needs, page
-from lsml.console.pages.serving import FIRST
+from lsml.console.pages.scores import plain
 from lsml.inference.bulk import start_job
 from lsml.inference.errors import JobRefused
 from lsml.inference.tasks import ring_for_job
@@ -61,13 +61,9 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
 
 def metric_names(versions: list[ModelVersion]) -> list[str]:
     """Names of the numeric metrics that any of the versions has."""
-    names = (
-        name
-        for version in versions
-        for name, value in version.metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+    return list(
+        plain({k: v for version in versions for k, v in version.metrics.items()})
     )
-    return sorted(dict.fromkeys(names), key=lambda name: (name not in FIRST, name))
 
 
 def _by_version(

@@ -11,12 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from lsml.console.links import page_of
 from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs, page
+from lsml.console.pages.scores import compared
 from lsml.registry import services
 from lsml.registry.errors import RegistryError
 from lsml.registry.models import ModelVersion, Project
 
 _TEMPLATE = "console/serve.html"
-FIRST = ("accuracy", "f1")
 
 
 class ReasonForm(forms.Form):
@@ -114,21 +114,3 @@ def _context(
         "form": form,
         "back": page_of(project),
     }
-
-
-def compared(left: dict[str, Any], right: dict[str, Any]) -> list[dict[str, Any]]:
-    """The numeric metrics of two versions side by side, with the difference."""
-    rows = []
-    # JSON from PostgreSQL has lost its order: what people look for first comes first.
-    for name in sorted({*left, *right}, key=lambda n: (n not in FIRST, n)):
-        pair = [_numeric(side.get(name)) for side in (left, right)]
-        if pair != [None, None]:
-            difference = None if None in pair else pair[1] - pair[0]
-            rows.append(
-                {"name": name, "left": pair[0], "right": pair[1], "by": difference}
-            )
-    return rows
-
-
-def _numeric(value: Any) -> Any:
-    return value if isinstance(value, int | float) and value is not True else None

@@ -39,6 +39,8 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("project/<int:pk>/timeline/", timeline.timeline, "timeline"),
         page("project/<int:pk>/policy/", project.policy, "policy"),
         page("project/<int:pk>/pause/", project.pause, "pause"),
+        page("job/<int:pk>/progress/", fragments.job, "job_progress"),
+        page("job/<int:pk>/cancel/", fragments.cancel, "cancel_job"),
         page("project/<int:pk>/train/", project.train, "train"),
         page("project/<int:pk>/predict/", project.predict_all, "predict"),
         page("version/<int:pk>/compare/", comparing.compare, "compare"),

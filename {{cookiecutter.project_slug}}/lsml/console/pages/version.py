@@ -18,13 +18,11 @@ from lsml.console.links import page_of
 from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs
 from lsml.console.pages.run import curves
-from lsml.console.pages.serving import compared
+from lsml.console.pages.scores import compared, confusion, per_label
 from lsml.dataset.models import Snapshot
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
 from lsml.registry.upkeep import note_version
-
-_SCORES = ("precision", "recall", "f1", "support")
 
 
 class NotesForm(forms.Form):
@@ -52,8 +50,8 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
             found.parent.metrics if found.parent else {}, found.metrics
         ),
         "chart": curves(run) if run else None,
-        "confusion": confusion_table(found.metrics.get("confusion_matrix")),
-        "per_label": per_label(found.metrics.get("per_label")),
+        "confusion": confusion_table(confusion(found.metrics)),
+        "per_label": per_label(found.metrics),
         "snapshot": snapshot.first(),
         "labels": [
             (label, bar(count / (found.annotation_count or 1), label), count)
@@ -73,17 +71,6 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
 def _counts(snapshot: Snapshot | None) -> list[tuple[str, int]]:
     counts = snapshot.label_counts if snapshot else {}
     return sorted(counts.items(), key=lambda pair: -pair[1])[:30]
-
-
-def per_label(reported: Any) -> list[tuple[str, list[Any]]]:
-    """Rows of `{label: {precision, recall, f1, support}}`; empty for anything else."""
-    if not isinstance(reported, dict):
-        return []
-    return [
-        (label, [scores.get(name) for name in _SCORES])
-        for label, scores in list(reported.items())[:100]
-        if isinstance(scores, dict)
-    ]
 
 
 @require_POST
