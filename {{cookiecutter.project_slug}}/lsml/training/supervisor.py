@@ -131,6 +131,7 @@ class Supervisor:
             match message.pop("kind"):
                 case "training":
                     self.journal.progressed({"fraction": 0, "message": "training"})
+                    nursery.keep_spare()  # the next run may be close behind
                 case "progress":
                     self.journal.progressed(message)
                 case "done":
