@@ -18,7 +18,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
     environment = _environment(folder)
     os.environ.update(environment)  # before Django reads its settings
-    from tests.chaos.hosts import Hosts
+    from tests.chaos.hosts import Hosts, connect_hosts
     from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
     hosts = Hosts() if options.hosts == 2 else None
@@ -32,7 +32,9 @@ def main():
         _start(folder, database, broker)
         if hosts:
             hosts.build()
-            world.insert(0, _connect(hosts, folder, environment, broker, free_port()))
+            world.insert(
+                0, connect_hosts(hosts, folder, environment, broker, free_port())
+            )
         _prepare()
         balanced = _play(
             options, folder, environment, database, broker, free_port(), hosts
@@ -93,27 +95,6 @@ def _start(folder, database, broker):
     prepare_folders(folder)
     database.start()
     broker.start()
-
-
-def _connect(hosts, folder, environment, broker, s3_port):
-    """Give the other hosts their three addresses, and everybody the same S3."""
-    from lsml.embedded.addresses import broker_socket, socket_folder
-    from tests.chaos.hosts import OURS, S3
-
-    database_port = hosts.forward(socket_folder(folder) / ".s.PGSQL.5432")
-    rabbit = broker.name == "rabbitmq"
-    broker_port = hosts.forward(broker.port if rabbit else broker_socket(folder))
-    hosts.environment = {
-        "DATABASE_URL": f"postgresql://postgres@{OURS}:{database_port}/lsml",
-        "CELERY_BROKER_URL": f"amqp://guest:guest@{OURS}:{broker_port}//"
-        if rabbit
-        else f"redis://{OURS}:{broker_port}/0",
-    }
-    s3 = S3(folder, port=s3_port)
-    shared = {"ARTIFACT_STORAGE": s3.url, **s3.environment}
-    environment.update(shared)
-    os.environ.update(shared)
-    return s3
 
 
 def _prepare():

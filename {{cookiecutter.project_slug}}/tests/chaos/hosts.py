@@ -11,6 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
+from lsml.embedded.addresses import broker_socket, socket_folder
+
 NETWORK = "10.77.91"
 OURS = f"{NETWORK}.1"
 
@@ -96,6 +98,24 @@ class S3:
     def stop(self):
         self._process.terminate()
         self._process.wait()
+
+
+def connect_hosts(hosts, folder, environment, broker, s3_port):
+    """Give the other hosts their three addresses, and everybody the same S3."""
+    database_port = hosts.forward(socket_folder(folder) / ".s.PGSQL.5432")
+    rabbit = broker.name == "rabbitmq"
+    broker_port = hosts.forward(broker.port if rabbit else broker_socket(folder))
+    hosts.environment = {
+        "DATABASE_URL": f"postgresql://postgres@{OURS}:{database_port}/lsml",
+        "CELERY_BROKER_URL": f"amqp://guest:guest@{OURS}:{broker_port}//"
+        if rabbit
+        else f"redis://{OURS}:{broker_port}/0",
+    }
+    s3 = S3(folder, port=s3_port)
+    shared = {"ARTIFACT_STORAGE": s3.url, **s3.environment}
+    environment.update(shared)
+    os.environ.update(shared)  # we read the artifacts as well
+    return s3
 
 
 async def _serve(target):

@@ -29,7 +29,7 @@ class Remembering(LabelStudioMLBase):
             for each in task.annotations
         }
         longest_s = float(os.environ.get("CHAOS_TRAINING_S", "2"))
-        steps = random.randint(1, 10)
+        steps = int(os.environ.get("CHAOS_STEPS") or random.randint(1, 10))
         for step in range(steps):
             print("step", step)
             run.progress(step / steps, f"step {step}", loss=1 / (step + 1))

@@ -4,12 +4,14 @@ import http.client
 import json
 import os
 import time
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
 
 from lsml.embedded.addresses import database_url
 from lsml.embedded.folders import prepare_folders
+from tests.chaos.hosts import connect_hosts
 from tests.chaos.playground import Playground
 from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
@@ -22,6 +24,7 @@ class Service:
         self.playground = playground
         self.database = database
         self._url = database_url(folder)
+        self._bucket = folder / "s3" / "models" / "chaos"
 
     def annotate(self, number):
         """Send an annotation; gives the event's id."""
@@ -53,6 +56,12 @@ class Service:
         with psycopg.connect(self._url) as connection:
             return connection.execute(sql, arguments).fetchall()
 
+    def stored(self):
+        """Keys of the artifacts on S3."""
+        return sorted(
+            str(path.relative_to(self._bucket)) for path in self._bucket.rglob("*.tar")
+        )
+
     def until(self, sql, *arguments, within_s=60):
         """Wait until the query gives rows."""
         deadline = time.monotonic() + within_s
@@ -74,8 +83,9 @@ class Service:
 def start_service(tmp_path_factory):
     """Start a service with a broker and settings; ends it with the test."""
     started = []
+    others = ExitStack()
 
-    def start(*, rabbitmq=False, **environment):
+    def start(*, rabbitmq=False, hosts=None, **environment):
         folder = tmp_path_factory.mktemp("service")
         prepare_folders(folder)
         database = Database(folder)
@@ -92,11 +102,16 @@ def start_service(tmp_path_factory):
             "PYTHONWARNINGS": "ignore",
             **environment,
         }
-        playground = Playground(folder, environment, port=free_port())
-        service = Service(folder, broker, playground, database)
-        started.append(service)
         database.start()
         broker.start()
+        if hosts:
+            others.enter_context(closing_hosts(hosts))
+            s3 = connect_hosts(hosts, folder, environment, broker, free_port())
+            others.callback(s3.stop)
+        port = free_port()
+        playground = Playground(folder, environment, port=port, hosts=hosts)
+        service = Service(folder, broker, playground, database)
+        started.append(service)
         playground.run("manage.py", "migrate", "--verbosity", "0")
         playground.start()
         deadline = time.monotonic() + 90
@@ -113,3 +128,13 @@ def start_service(tmp_path_factory):
         service.playground.stop()
         service.broker.stop()
         service.database.stop()
+    others.close()
+
+
+@contextmanager
+def closing_hosts(hosts):
+    hosts.build()
+    try:
+        yield
+    finally:
+        hosts.tear_down()

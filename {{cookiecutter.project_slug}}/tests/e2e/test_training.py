@@ -1,5 +1,7 @@
 """Training by real workers, while what they need comes and goes."""
 
+import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -7,6 +9,7 @@ import time
 
 import pytest
 
+from tests.chaos.hosts import Hosts
 from tests.chaos.servers import RabbitBroker
 
 pytestmark = pytest.mark.slow
@@ -72,3 +75,47 @@ def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
         " e.run_id = r.id WHERE e.event_id = %s AND r.state <> 'running'",
         event,
     )
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or not shutil.which("ip"), reason="network namespaces need root"
+)
+def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
+    start_service, monkeypatch
+):
+    for name in ("ARTIFACT_STORAGE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "")  # set by the hosts, put back after the test
+    hosts = Hosts()
+    service = start_service(
+        hosts=hosts,
+        TRAINING_LEASE_S="4",
+        TRAINING_SWEEP_S="1",
+        CHAOS_TRAINING_S="40",
+        CHAOS_STEPS="8",
+    )
+    event = service.annotate(1)
+    ((run, owner),) = service.until(
+        "SELECT id, lease_owner FROM training_trainingrun WHERE state = 'running'"
+        " AND message LIKE 'step%%'"
+    )
+    programs = service.playground.programs
+    pid = int(owner.rpartition(":")[2])
+    (lonely,) = [name for name in hosts.names if programs[name].process.pid == pid]
+    hosts.cut(lonely)
+    service.until(
+        "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 1"
+        " AND outcome = 'lost'",
+        run,
+    )
+    service.until(
+        "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 2", run
+    )
+    hosts.mend(lonely)
+    service.until_trained(event, within_s=120)
+    assert service.rows("SELECT count(*) FROM registry_modelversion") == [(1,)]
+    ((key,),) = service.rows("SELECT artifact_key FROM registry_modelversion")
+    deadline = time.monotonic() + 40  # by when the one cut off has noticed
+    while (stored := service.stored()) != [key]:
+        assert time.monotonic() < deadline, stored
+        time.sleep(0.5)
+    assert programs[lonely].process.pid == pid, "the worker itself lives on"
