@@ -229,6 +229,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Label Studio ML backend",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # a type may be a list, as in ["string", "null"]
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

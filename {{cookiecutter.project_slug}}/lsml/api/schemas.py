@@ -53,11 +53,9 @@ _ERRORS: Final = {
 
 
 def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
-    return {
-        "type": "object",
-        "required": list(required),
-        "properties": {**required, **optional},
-    }
+    schema: Schema = {"type": "object", "properties": {**required, **optional}}
+    # An empty list would make the document invalid.
+    return {**schema, "required": list(required)} if required else schema
 
 
 def _request(schema: Schema) -> Body:

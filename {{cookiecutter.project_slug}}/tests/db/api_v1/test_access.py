@@ -2,6 +2,8 @@
 
 import pytest
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -178,3 +180,9 @@ def test_the_pages_of_the_documentation_load_nothing_from_elsewhere():
     assert "http://" not in page
     assert "https://" not in page
     assert "/static/drf_spectacular_sidecar/" in page
+
+
+def test_the_document_is_valid_openapi():
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    validate_schema(document)
+    assert document["openapi"].startswith("3.1")
