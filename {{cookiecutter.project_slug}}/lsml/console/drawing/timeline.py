@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from lsml.console.drawing.parts import Canvas, Region, hue, number
 
@@ -40,9 +41,11 @@ def _drawn(
     height = max(len(curves), 1) * (_CURVE + _GAP)
     drawn = [
         _curve(times, values, n * (_CURVE + _GAP), low, scale)
-        for n, (_, values) in enumerate(curves)
+        for n, (_name, values) in enumerate(curves)
     ]
-    names = [(n * (_CURVE + _GAP) + 14, name) for n, (name, _) in enumerate(curves)]
+    names = [
+        (n * (_CURVE + _GAP) + 14, name) for n, (name, _values) in enumerate(curves)
+    ]
     shades = [
         _shade(region, span, low, scale, height)
         for region, span in zip(regions, spans, strict=True)
@@ -52,7 +55,7 @@ def _drawn(
         '{}{}{}</svg><p class="c-hint">{} – {}</p>',
         _WIDTH,
         height,
-        ", ".join(region.caption() for region in regions),
+        ", ".join(region.caption() for region in regions) or _("Time series"),
         format_html_join("", "{}", ((shade,) for shade in shades)),
         format_html_join("", "{}", ((curve,) for curve in drawn)),
         format_html_join("", '<text class="c-axis" x="4" y="{}">{}</text>', names),
