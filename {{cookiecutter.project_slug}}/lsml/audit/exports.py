@@ -60,7 +60,15 @@ def export(
         first=Min("number"), last=Max("number")
     )
     part = path.with_name(path.name + ".part")
-    with transaction.atomic(), ZipFile(part, "w", ZIP_DEFLATED) as file:
+    with (
+        transaction.atomic(),
+        ZipFile(
+            part,
+            "w",
+            ZIP_DEFLATED,
+            compresslevel=1,  # a fifth larger, thrice as fast
+        ) as file,
+    ):
         write_as_documented()
         tables = {
             name: _Table(

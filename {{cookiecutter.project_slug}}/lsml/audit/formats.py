@@ -17,6 +17,7 @@ from lsml.audit.tables import Kind
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 _PARQUET_BATCH: Final = 5_000
+_LINES_AT_ONCE: Final = 1_000
 NO_PYARROW: Final = (
     "Parquet files need pyarrow, which is large and not installed:"
     " pip install -r requirements/export.txt"
@@ -108,12 +109,16 @@ def _line(values: _Values, columns: Columns) -> str:
 class _JsonlWriter:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._lines: list[str] = []
 
     def write(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
+        self._lines.append(line)
+        if len(self._lines) >= _LINES_AT_ONCE:
+            self.close()
 
     def close(self) -> None:
-        pass
+        self._file.write("".join(f"{line}\n" for line in self._lines).encode())
+        self._lines = []
 
 
 # --- CSV: an empty cell is null, but in text columns, which have no null ---
