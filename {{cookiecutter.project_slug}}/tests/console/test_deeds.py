@@ -1,6 +1,8 @@
 """What an operator does from the console: done by the services, and recorded."""
 
 import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
 
 from lsml.audit.models import Action
 from lsml.inference.models import PredictionJob
@@ -163,3 +165,33 @@ def test_predicting_all_opens_a_job_that_can_be_cancelled(operator, monkeypatch)
     job.refresh_from_db()
     assert job.state == "cancelled"
     assert "Cancel<" not in operator.get(detail_page(job)).text
+
+
+def test_an_admin_gives_roles_and_that_is_recorded(client):
+    client.force_login(factory.person("ada", "admin"))
+    vera = factory.person("vera", "viewer")
+    operator = Group.objects.get(name="operator")
+    form = {"username": "vera", "is_active": "on", "is_staff": "on"}
+    client.post(detail_page(vera), form | {"groups": [operator.pk]})
+    assert list(vera.groups.values_list("name", flat=True)) == ["operator"]
+    deed = Action.objects.get(verb="user changed")
+    assert (deed.actor, deed.detail["roles"]) == ("ada", ["operator"])
+
+
+def test_an_admin_can_neither_make_nor_take_over_a_superuser(client):
+    client.force_login(factory.person("ada", "admin"))
+    root, vera = factory.person("root"), factory.person("vera", "viewer")
+    form = {"username": "vera", "is_active": "on", "is_superuser": "on"}
+    client.post(detail_page(vera), form)
+    vera.refresh_from_db()
+    assert not vera.is_superuser
+    taken = client.post(
+        reverse("admin:auth_user_password_change", args=[root.pk]),
+        {"password1": "another-Password-1", "password2": "another-Password-1"},
+    )
+    assert taken.status_code == 403
+    assert client.post(detail_page(root), form).status_code == 403
+
+
+def test_a_viewer_does_not_see_who_else_there_is(viewer):
+    assert viewer.get(reverse("admin:auth_user_changelist")).status_code == 403
