@@ -159,13 +159,20 @@ def trained(studio, service, connected, annotated):
     studio.call("POST", f"/api/ml/{backend}/train", body={})
 
     def finished():
-        known = studio.call("GET", f"/api/ml/{backend}")["model_version"]
-        open_runs = service.rows(
-            "SELECT 1 FROM training_trainingrun WHERE project_id = %s"
-            " AND state IN ('queued', 'running')",
+        # Runs may follow each other: the annotations themselves have started one.
+        [project] = service.rows(
+            "SELECT v.version, (SELECT count(*) FROM training_inboxentry i"
+            " WHERE i.project_id = p.id) AS waiting, (SELECT count(*) FROM"
+            " training_trainingrun r WHERE r.project_id = p.id AND r.state IN"
+            " ('queued', 'running', 'lost')) AS runs FROM registry_project p"
+            " LEFT JOIN registry_modelversion v ON v.id = p.active_version_id"
+            " WHERE p.id = %s",
             connected.row["id"],
         )
-        return known if known != before and not open_runs else None
+        if not project["version"] or project["waiting"] or project["runs"]:
+            return None
+        seen = studio.call("GET", f"/api/ml/{backend}")["model_version"]
+        return seen if seen == project["version"] else None
 
     version = wait_for(finished, seconds=120, what="a new version")
     versions = studio.call("GET", f"/api/ml/{backend}/versions")["versions"]
