@@ -140,9 +140,10 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 _amqp = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
 # On Redis an idle worker takes what a busy one would hoard; RabbitMQ ignores it.
 CELERY_WORKER_DISABLE_PREFETCH = not _amqp
-# One try: with retries a dead broker costs seconds of an annotator's request.
+# Web: one try, as with retries a dead broker costs seconds of an annotator's request.
+# Others can wait; and beat needs the retry, as only that replaces a broken connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
-    "max_retries": 0,
+    "max_retries": 2 if PROCESS in {"worker", "beat"} else 0,
     "interval_start": 0,
     "interval_step": 0,
     "interval_max": 0,
