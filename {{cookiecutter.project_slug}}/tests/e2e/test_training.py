@@ -77,6 +77,21 @@ def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
     )
 
 
+@pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
+def test_beat_goes_on_after_a_restart_of_rabbitmq(start_service):
+    service = start_service(rabbitmq=True, TRAINING_SWEEP_S="1")
+    beats = [
+        service.playground.programs[name].process.pid for name in ("beat-1", "beat-2")
+    ]
+    service.broker.kill()
+    last = service.annotate(1)  # its own ring is lost: only a sweep can find it
+    service.broker.start()
+    service.until_trained(last)
+    assert beats == [
+        service.playground.programs[name].process.pid for name in ("beat-1", "beat-2")
+    ]
+
+
 @pytest.mark.skipif(
     os.getuid() != 0 or not shutil.which("ip"), reason="network namespaces need root"
 )
