@@ -1,19 +1,22 @@
 """What Label Studio asks of a project's training: jobs, old-style train, deletion."""
 
 import re
+from contextlib import suppress
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
 from lsml.audit.services import Origin
+from lsml.dataset.services import writing
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import TrainRequest, WebhookRequest
 from lsml.registry.errors import UnknownProject
 from lsml.registry.models import Project
 from lsml.registry.projects import archive_project
+from lsml.training.errors import IllegalMove
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
+from lsml.training.runs import request_cancel
 from lsml.training.services import receive
 
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # what fits a bigint
@@ -105,17 +108,19 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
     project = Project.objects.with_key(key).first()
     if project is None:
         raise UnknownProject(key)
-    now = timezone.now()
-    with transaction.atomic():
-        archive_project(project=project, origin=origin, at=now)
+    for run in TrainingRun.objects.filter(
+        project=project, state__in=TrainingRun.ACTIVE
+    ):
+        with suppress(IllegalMove):  # it ended meanwhile
+            request_cancel(
+                run=run,
+                by="label studio",
+                reason="the project was deleted",
+                origin=origin,
+            )
+    with writing(project.pk):
+        archive_project(project=project, origin=origin, at=timezone.now())
         InboxEntry.objects.filter(project=project).update(held=True)
-        TrainingRun.objects.filter(
-            project=project, state__in=TrainingRun.ACTIVE
-        ).update(
-            cancel_requested_at=now,
-            cancel_requested_by="label studio",
-            cancel_reason="the project was deleted",
-        )
 
 
 def _listed(value: object) -> list[Any]:

@@ -6,7 +6,7 @@ from lsml.audit.models import Action, WebhookEvent
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import ModelVersion, Project, StateItem
 from lsml.registry.services import meet_project, promote
-from lsml.training.models import InboxEntry
+from lsml.training.models import InboxEntry, TrainingRun
 from tests.db.conftest import CONFIG, order, recorded
 
 pytestmark = pytest.mark.django_db
@@ -148,6 +148,20 @@ def test_a_deleted_project_serves_nothing_trained_and_keeps_its_trail(
     assert reply.json() == {"model_version": "0.0.1"}
     assert project.promotions.count() == 2
     assert Action.objects.filter(verb="project archived").exists()
+
+
+def test_a_deleted_projects_training_stops_and_its_events_are_kept(post, project):
+    run = TrainingRun.objects.create(
+        project=project,
+        trigger="person",
+        asked_by="olga",
+        created_at="2026-11-23T12:00:00Z",
+    )
+    post("/webhook", {"action": "START_TRAINING", "project": {"id": 1}})
+    assert post("/delete", {"project": KEY}).status_code == 200
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested_by) == ("cancelled", "label studio")
+    assert InboxEntry.objects.get().held
 
 
 def test_metrics_count_predictions_and_events(api, post, constant):
