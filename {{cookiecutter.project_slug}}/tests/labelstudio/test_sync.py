@@ -102,3 +102,13 @@ def test_a_task_number_that_label_studio_uses_again_is_a_new_task(
     studio.call("POST", f"/api/projects/{project}/import", body=again)
     wait_for(lambda: len(tasks(service, project)) == 30, what="the new task")
     assert tasks(service, project)[-1]["data"] == {"text": "another"}
+
+
+def test_a_bulk_prediction_is_handed_to_label_studio(studio, service, new_project):
+    project = new_project()
+    sync(service, project)
+    said = service.manage("predict", "--project", str(project))
+    assert "30 of 30 tasks predicted by 0.0.1" in said
+    handed = [task["predictions"] for task in studio.tasks(project)]
+    assert [len(predictions) for predictions in handed] == [1] * 30
+    assert {each["model_version"] for [each] in handed} == {"0.0.1"}
