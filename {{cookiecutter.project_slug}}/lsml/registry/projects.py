@@ -10,9 +10,13 @@ from django.utils import timezone
 from lsml.audit.services import Origin, record_action
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
-from lsml.registry.errors import UnknownProject
 from lsml.registry.models import ModelVersion, Project, StateItem
-from lsml.registry.services import meet_project, note_project, promote
+from lsml.registry.services import (
+    find_project,
+    meet_project,
+    note_project,
+    promote,
+)
 
 
 def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
@@ -118,9 +122,7 @@ def duplicate_project(
 
     Source: Label Studio's POST /duplicate_model.
     """
-    original = Project.objects.with_key(source).first()
-    if original is None:
-        raise UnknownProject(source)
+    original = find_project(source)
     with transaction.atomic():
         copy = meet_project(target)
         if copy.pk == original.pk or copy.versions.exists():

@@ -13,7 +13,12 @@ from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
-from lsml.registry.errors import NothingToRollBackTo, NotPromotable, UnknownVersion
+from lsml.registry.errors import (
+    NothingToRollBackTo,
+    NotPromotable,
+    UnknownProject,
+    UnknownVersion,
+)
 from lsml.registry.models import ModelVersion, Project, Promotion
 
 NO_PROJECT = ProjectKey(0)  # a caller that names none, such as a first try with curl
@@ -42,6 +47,19 @@ def meet_project(key: ProjectKey | None) -> Project:
     project, _ = Project.objects.get_or_create(
         labelstudio_id=key.labelstudio_id, created_stamp=stamp
     )
+    return project
+
+
+def find_project(key: ProjectKey) -> Project:
+    """The project of that key, with the version it serves. Makes none.
+
+    Raises:
+        UnknownProject: nothing is known of it.
+    """
+    known = Project.objects.select_related("active_version")
+    project = known.with_key(key).first()
+    if project is None:
+        raise UnknownProject(key)
     return project
 
 

@@ -11,9 +11,8 @@ from lsml.audit.services import Origin
 from lsml.dataset.services import writing
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import TrainRequest, WebhookRequest
-from lsml.registry.errors import UnknownProject
-from lsml.registry.models import Project
 from lsml.registry.projects import archive_project
+from lsml.registry.services import find_project
 from lsml.training.errors import IllegalMove
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
 from lsml.training.runs import request_cancel
@@ -105,9 +104,7 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
 
     Source: Label Studio's POST /delete.
     """
-    project = Project.objects.with_key(key).first()
-    if project is None:
-        raise UnknownProject(key)
+    project = find_project(key)
     for run in TrainingRun.objects.filter(
         project=project, state__in=TrainingRun.ACTIVE
     ):

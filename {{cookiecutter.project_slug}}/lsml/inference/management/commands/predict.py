@@ -13,7 +13,8 @@ from lsml.inference.bulk import run_job, start_job
 from lsml.inference.errors import JobRefused
 from lsml.inference.models import PredictionJob
 from lsml.labelstudio.identity import ProjectKey
-from lsml.registry.models import Project
+from lsml.registry.errors import UnknownProject
+from lsml.registry.services import find_project
 
 
 class Command(BaseCommand):
@@ -28,18 +29,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, project: int, **__: Any) -> None:
-        found = Project.objects.with_key(ProjectKey(project)).first()
-        if found is None:
-            raise CommandError(
-                f"Project {project} is not known here; connect it first."
-            )
         try:
             job = start_job(
-                project=found,
+                project=find_project(ProjectKey(project)),
                 by=f"command ({getpass.getuser()})",
                 origin=Origin(f"predict-{uuid4().hex}", "manage.py predict"),
             )
-        except JobRefused as error:
+        except (JobRefused, UnknownProject) as error:
             raise CommandError(str(error)) from error
         with tqdm(
             total=job.total, unit=" tasks", disable=None, file=self.stderr

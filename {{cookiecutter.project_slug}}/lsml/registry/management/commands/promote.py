@@ -10,8 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from lsml.audit.services import Origin
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.errors import RegistryError
-from lsml.registry.models import Project
-from lsml.registry.services import find_version, promote
+from lsml.registry.services import find_project, find_version, promote
 
 
 class Command(BaseCommand):
@@ -25,14 +24,9 @@ class Command(BaseCommand):
     def handle(
         self, *_: Any, project: int, version: str, reason: str, **__: Any
     ) -> None:
-        known = Project.objects.select_related("active_version")
-        found = known.with_key(ProjectKey(project)).first()
-        if found is None:
-            raise CommandError(
-                f"Project {project} is not known here; connect it first."
-            )
-        before = found.served_version
         try:
+            found = find_project(ProjectKey(project))
+            before = found.served_version
             promote(
                 project=found,
                 version=find_version(project=found, version=version),

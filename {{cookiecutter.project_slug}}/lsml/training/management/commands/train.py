@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from lsml.audit.services import Origin
 from lsml.labelstudio.identity import ProjectKey
-from lsml.registry.models import Project
+from lsml.registry.errors import UnknownProject
+from lsml.registry.services import find_project
 from lsml.training.errors import TrainingError
 from lsml.training.models import TrainingRun
 from lsml.training.services import start_run
@@ -30,18 +31,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, project: int, wait: bool, **__: Any) -> None:
-        found = Project.objects.with_key(ProjectKey(project)).first()
-        if found is None:
-            raise CommandError(
-                f"Project {project} is not known here; connect it first."
-            )
         try:
             run = start_run(
-                project=found,
+                project=find_project(ProjectKey(project)),
                 by=f"command ({getpass.getuser()})",
                 origin=Origin(f"train-{uuid4().hex}", "manage.py train"),
             )
-        except TrainingError as error:
+        except (TrainingError, UnknownProject) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"run {run.pk} waits for a worker")
         if wait:
