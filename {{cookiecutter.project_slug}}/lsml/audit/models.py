@@ -33,14 +33,6 @@ class AuditQuerySet(models.QuerySet[_Row_co]):
         """Rows of one project, by the registry's key."""
         return self.filter(project_id=project_id)
 
-    def for_task(self, task_id: int) -> Self:
-        """Rows about one task, by Label Studio's id."""
-        return self.filter(task_id=task_id)
-
-    def of_request(self, request_id: str) -> Self:
-        """Rows that one HTTP request, or one run, left behind."""
-        return self.filter(request_id=request_id)
-
     def newest_first(self) -> Self:
         """By id, which is by time."""
         return self.order_by("-pk")
