@@ -63,8 +63,8 @@ def _measured(model: str, measure: Any, count: int) -> list[float]:
         "PYTHONWARNINGS": "ignore",
     }
     reader, writer = os.pipe()
-    child = os.fork()  # settings are read once per process
-    if child == 0:
+    process = os.fork()  # settings are read once per process
+    if process == 0:
         os.close(reader)
         os.environ.update(environment)
         figures = _in_a_world(folder, environment, measure, count)
@@ -74,7 +74,7 @@ def _measured(model: str, measure: Any, count: int) -> list[float]:
     os.close(writer)
     with os.fdopen(reader) as pipe:
         answer = pipe.read()
-    os.waitpid(child, 0)
+    os.waitpid(process, 0)
     shutil.rmtree(folder, ignore_errors=True)
     figures: list[float] = json.loads(answer)
     return figures

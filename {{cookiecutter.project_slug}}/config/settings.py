@@ -171,8 +171,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
-    "errands": {
-        "task": "lsml.console.tasks.sweep_errands",
+    "audit_jobs": {
+        "task": "lsml.console.tasks.sweep_audit_jobs",
         "schedule": 30.0,
         "options": {"expires": 30.0},
     },
@@ -257,7 +257,7 @@ AUDIT_RETENTION_DAYS = {
     "audit_webhookevent": env.int(
         "AUDIT_RETENTION_DAYS_EVENT", default=_retention_days
     ),
-    "audit_action": env.int("AUDIT_RETENTION_DAYS_ACTION", default=_retention_days),
+    "audit_auditentry": env.int("AUDIT_RETENTION_DAYS_ENTRY", default=_retention_days),
 }
 
 # --- Training: lsml/training ---

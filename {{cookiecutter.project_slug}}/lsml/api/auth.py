@@ -14,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.observability import metrics
 from lsml.observability.requests import address_of, request_id_of
 
@@ -100,7 +100,7 @@ def _record_refusal(request: Request, name: str) -> None:
     """One row a minute for an address and name: guessing must not fill the trail."""
     address = address_of(request)
     if cache.add(f"refused:{address}:{name}", 1, timeout=_MINUTE_S):
-        record_action(
+        record_entry(
             origin=Origin(request_id_of(request), f"{name} {address}"[:200]),
             at=timezone.now(),
             actor=name,

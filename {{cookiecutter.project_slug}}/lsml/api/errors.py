@@ -23,7 +23,7 @@ from lsml.observability.requests import request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
 from lsml.training.errors import TrainingError
-from lsml.training.projects import JobGone
+from lsml.training.requests import JobGone
 
 log = structlog.get_logger(__name__)
 

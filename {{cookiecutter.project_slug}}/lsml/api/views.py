@@ -31,7 +31,7 @@ from lsml.observability.requests import address_of, request_id_of
 from lsml.registry.model_class import model_class
 from lsml.registry.projects import duplicate_project, set_up_project
 from lsml.registry.versions import version_names
-from lsml.training.projects import job_status, receive_train, retire_project
+from lsml.training.requests import job_status, receive_train, retire_project
 from lsml.training.services import receive
 
 

@@ -178,7 +178,7 @@ class WebhookEvent(AuditRow):
         return f"Event {self.pk} {self.action}"
 
 
-class Action(AuditRow):
+class AuditEntry(AuditRow):
     """A deed that is neither prediction nor event, and who did it.
 
     An operator's action, a changed policy or label config, a version made by a run,
@@ -186,7 +186,7 @@ class Action(AuditRow):
     """
 
     id = models.BigIntegerField(
-        primary_key=True, db_default=TimeOrderedId("audit_action_id_seq")
+        primary_key=True, db_default=TimeOrderedId("audit_auditentry_id_seq")
     )
     at = models.DateTimeField()
     actor = models.CharField(
@@ -201,8 +201,8 @@ class Action(AuditRow):
 
     class Meta:
         indexes = [
-            models.Index(fields=["project_id", "-id"], name="action_by_project"),
-            models.Index(fields=["request_id"], name="action_by_request"),
+            models.Index(fields=["project_id", "-id"], name="entry_by_project"),
+            models.Index(fields=["request_id"], name="entry_by_request"),
         ]
 
     def __str__(self) -> str:
@@ -251,7 +251,7 @@ class DroppedPartition(models.Model):
         primary_key=True, db_default=TimeOrderedId("audit_droppedpartition_id_seq")
     )
     at = models.DateTimeField()
-    by = models.CharField(max_length=200)
+    actor = models.CharField(max_length=200)
     table = models.CharField(max_length=63, db_column="sealed_table")
     partition = models.CharField(max_length=63)
     from_id = models.BigIntegerField()  # bounds of the ids it held

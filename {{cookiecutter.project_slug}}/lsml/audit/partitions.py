@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
 
-TABLES: Final = ("audit_prediction", "audit_webhookevent", "audit_action")
+TABLES: Final = ("audit_prediction", "audit_webhookevent", "audit_auditentry")
 MONTHS_AHEAD: Final = 12  # a beat that stands still for a year still costs no row
 
 

@@ -72,13 +72,13 @@ def partitions(table: str) -> list[Partition]:
     ]
 
 
-def prune(*, partition: Partition, folder: Path, by: str) -> DroppedPartition:
+def prune(*, partition: Partition, folder: Path, actor: str) -> DroppedPartition:
     """Export a partition, check the export, then detach and drop the partition.
 
     Args:
         partition: of a month that is over.
         folder: where the export is written, as `<partition>.zip`.
-        by: who asked for it.
+        actor: who asked for it.
 
     Raises:
         NotProven: rows are unsealed or changed; nothing was removed.
@@ -99,7 +99,7 @@ def prune(*, partition: Partition, folder: Path, by: str) -> DroppedPartition:
     with transaction.atomic():
         dropped = DroppedPartition.objects.create(
             at=timezone.now(),
-            by=by,
+            actor=actor,
             table=partition.table,
             partition=partition.name,
             from_id=first_id_at(partition.month),

@@ -9,7 +9,7 @@ import orjson
 from django.db import connection
 from orjson import dumps
 
-from lsml.audit.models import Action, Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.labelstudio.secrets import masked, masked_task_data, masked_text
 
 
@@ -115,7 +115,7 @@ def record_event(
     )
 
 
-def record_action(
+def record_entry(
     *,
     origin: Origin,
     at: datetime,
@@ -125,7 +125,7 @@ def record_action(
     project_id: int | None = None,
     reason: str = "",
     detail: dict[str, Any] | None = None,
-) -> Action:
+) -> AuditEntry:
     """Write a deed and who did it. Secrets in `reason` and `detail` are masked here.
 
     Args:
@@ -138,7 +138,7 @@ def record_action(
         reason: a person's words.
         detail: facts of this verb, JSON.
     """
-    return Action.objects.create(
+    return AuditEntry.objects.create(
         request_id=origin.request_id,
         client=origin.client,
         at=at,

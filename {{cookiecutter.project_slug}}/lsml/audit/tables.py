@@ -80,7 +80,7 @@ TABLES: Final = {
             },
         ),
         SealedTable(
-            "audit_action",
+            "audit_auditentry",
             {
                 **_ORIGIN,
                 "at": "time",

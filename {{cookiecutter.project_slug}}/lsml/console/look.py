@@ -63,12 +63,12 @@ UNFOLD: dict[str, Any] = {
                         _("Predictions"), "auto_awesome", "audit_prediction_changelist"
                     ),
                     _item(_("Events"), "webhook", "audit_webhookevent_changelist"),
-                    _item(_("Deeds"), "history_edu", "audit_action_changelist"),
+                    _item(_("Deeds"), "history_edu", "audit_auditentry_changelist"),
                     _item(_("Seals"), "verified", "audit_seal_changelist"),
                     _item(
                         _("Checks and exports"),
                         "inventory",
-                        "console_errand_changelist",
+                        "audit_auditjob_changelist",
                     ),
                 ],
             },

@@ -21,7 +21,7 @@ class Desk(models.Model):
         return "desk"
 
 
-class Errand(models.Model):
+class AuditJob(models.Model):
     """A verification or an export that takes longer than a page may."""
 
     class Kind(models.TextChoices):
@@ -44,7 +44,7 @@ class Errand(models.Model):
     report = models.JSONField(default=dict)  # what was found, or the manifest's counts
     file_key = models.CharField(max_length=200, blank=True)  # in the artifact storage
     error = models.TextField(blank=True)
-    asked_by = models.CharField(max_length=200)
+    requested_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

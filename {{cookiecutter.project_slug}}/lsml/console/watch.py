@@ -12,7 +12,7 @@ from django.contrib.auth.signals import (
 from django.http import HttpRequest
 from django.utils import timezone
 
-from lsml.audit.services import record_action
+from lsml.audit.services import record_entry
 from lsml.console.origin import origin_of
 
 
@@ -41,7 +41,7 @@ def _refused(
 
 
 def _record(request: HttpRequest, *, actor: str, verb: str) -> None:
-    record_action(
+    record_entry(
         origin=origin_of(request, name=actor),
         at=timezone.now(),
         actor=actor,

@@ -14,7 +14,7 @@ from uuid import uuid4
 from django.db.models import Max
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.dataset.comparison import Known, bring_up_to_date, remove_tasks
 from lsml.dataset.models import Sync
 from lsml.dataset.services import writing
@@ -176,7 +176,7 @@ def _finish(
             )
         sync.differences, sync.finished_at = dict(report.differences), at
         sync.save(update_fields=["differences", "finished_at"])
-        record_action(
+        record_entry(
             origin=origin,
             at=at,
             actor=actor,

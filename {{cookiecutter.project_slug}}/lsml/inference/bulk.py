@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.dataset.models import Task
 from lsml.inference.errors import JobRefused, ModelBusy, ModelError
 from lsml.inference.models import PredictionJob
@@ -32,12 +32,12 @@ STEP = 100  # tasks of one predict()
 _SILENT_S = 120  # a runner that renewed nothing for so long is gone
 
 
-def start_job(*, project: Project, by: str, origin: Origin) -> PredictionJob:
+def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
     """Ask for predictions of all tasks known here. A worker has to be told yet.
 
     Args:
         project: whose tasks.
-        by: user name, or the command.
+        actor: user name, or the command.
         origin: of the deed in the audit trail.
 
     Raises:
@@ -52,12 +52,12 @@ def start_job(*, project: Project, by: str, origin: Origin) -> PredictionJob:
     try:
         with transaction.atomic():
             job = PredictionJob.objects.create(
-                project=project, total=total, asked_by=by
+                project=project, total=total, requested_by=actor
             )
-            record_action(
+            record_entry(
                 origin=origin,
                 at=timezone.now(),
-                actor=by,
+                actor=actor,
                 verb="bulk prediction asked for",
                 target=f"job {job.pk}",
                 project_id=project.pk,
@@ -68,16 +68,16 @@ def start_job(*, project: Project, by: str, origin: Origin) -> PredictionJob:
     return job
 
 
-def cancel_job(*, job: PredictionJob, by: str, reason: str, origin: Origin) -> None:
+def cancel_job(*, job: PredictionJob, actor: str, reason: str, origin: Origin) -> None:
     """Stop after the step that is being predicted; what was predicted stays."""
     PredictionJob.objects.filter(
         pk=job.pk,
         state__in=[PredictionJob.State.QUEUED, PredictionJob.State.RUNNING],
     ).update(state=PredictionJob.State.CANCELLED, finished_at=Now())
-    record_action(
+    record_entry(
         origin=origin,
         at=timezone.now(),
-        actor=by,
+        actor=actor,
         verb="bulk prediction cancelled",
         target=f"job {job.pk}",
         project_id=job.project_id,
@@ -147,7 +147,7 @@ def _predict(job: PredictionJob, tasks: list[Task]) -> Predicted:
         label_config=None,
         context=None,
     )
-    origin = Origin(request_id=f"job-{job.pk:08}", client=job.asked_by)
+    origin = Origin(request_id=f"job-{job.pk:08}", client=job.requested_by)
     while True:
         try:
             return predict(order, origin=origin, kind=Prediction.Kind.BULK)

@@ -69,8 +69,8 @@ class ModelHost:
         """
         started = time.monotonic()
         hosted = self._hosted(serving, origin)
-        patience = settings.PREDICT_WAIT_S - (time.monotonic() - started)
-        if not hosted.places.acquire(timeout=max(0.0, patience)):
+        wait_s = settings.PREDICT_WAIT_S - (time.monotonic() - started)
+        if not hosted.places.acquire(timeout=max(0.0, wait_s)):
             raise ModelBusy(
                 waited_s=settings.PREDICT_WAIT_S, concurrency=hosted.concurrency
             )

@@ -26,7 +26,7 @@ class PredictionJob(models.Model):
     # The process at work renews both; a silent one's job is taken over.
     runner = models.CharField(max_length=64, blank=True)
     heartbeat_at = models.DateTimeField(null=True)  # the database's clock
-    asked_by = models.CharField(max_length=200)
+    requested_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -24,7 +24,7 @@ from lsml.labelstudio.requests import PredictRequest
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability import metrics
 from lsml.registry.served import Served, served
-from lsml.registry.services import NO_PROJECT, meet_project, note_project
+from lsml.registry.services import NO_PROJECT, get_or_create_project, update_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
     serving = served(key)
     if serving and order.label_config in {None, "", serving.label_config}:
         return serving
-    project = meet_project(key)
-    note_project(project=project, origin=origin, label_config=order.label_config)
+    project = get_or_create_project(key)
+    update_project(project=project, origin=origin, label_config=order.label_config)
     return Served(project.pk, project.served_version, project.label_config)
 
 

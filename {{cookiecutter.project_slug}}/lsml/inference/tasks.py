@@ -26,7 +26,7 @@ def sweep_jobs() -> None:
         predict_all.delay(job_id)
 
 
-def ring_for_job(job_id: int) -> None:
+def notify_job(job_id: int) -> None:
     """Tell a worker of a job that was just committed; the sweeper does it otherwise."""
     try:
         current_app.send_task(predict_all.name, args=(job_id,))

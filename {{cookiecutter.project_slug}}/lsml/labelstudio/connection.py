@@ -183,7 +183,7 @@ def _backend_fields(project_id: int, backend: Backend) -> JsonObject:
 def _add_backend(studio: LabelStudio, project_id: int, backend: Backend) -> JsonObject:
     fields = _backend_fields(project_id, backend)
     try:
-        return _add_patiently(studio, fields)
+        return _add_with_retries(studio, fields)
     except LocalAddressBlocked:
         # With only SSRF_PROTECTION_ENABLED in the way Label Studio answers 403 and
         # still keeps the backend, without a webhook: it would never learn.
@@ -193,7 +193,7 @@ def _add_backend(studio: LabelStudio, project_id: int, backend: Backend) -> Json
         raise
 
 
-def _add_patiently(studio: LabelStudio, fields: JsonObject) -> JsonObject:
+def _add_with_retries(studio: LabelStudio, fields: JsonObject) -> JsonObject:
     """Label Studio waits 1 s for the first answer of a service that slept."""
     try:
         return studio.add_backend(fields)

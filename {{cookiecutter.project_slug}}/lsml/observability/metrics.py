@@ -26,8 +26,8 @@ webhook_events = Counter("lsml_webhook_events_total", "Events accepted", ["actio
 refused_credentials = Counter(
     "lsml_refused_credentials_total", "Requests with wrong or missing credentials"
 )
-doorbell_failures = Counter(
-    "lsml_doorbell_failures_total", "Doorbells the broker did not take"
+notify_failures = Counter(
+    "lsml_notify_failures_total", "Doorbells the broker did not take"
 )
 
 

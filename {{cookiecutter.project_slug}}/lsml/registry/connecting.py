@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
 from lsml.labelstudio.failures import BackendRefused
 from lsml.labelstudio.webhooks import PROJECT_UPDATED
 from lsml.registry.models import Project
-from lsml.registry.services import meet_project, note_project
+from lsml.registry.services import get_or_create_project, update_project
 
 # Label Studio waits 1 s for the webhook, and sends it before it answers us.
 WEBHOOK_PATIENCE_S = 3.0
@@ -56,8 +56,8 @@ def _note(
     began: datetime,
 ) -> Project:
     origin = Origin(request_id=f"connect-{uuid4().hex}", client="manage.py connect")
-    project = meet_project(connection.key)
-    note_project(
+    project = get_or_create_project(connection.key)
+    update_project(
         project=project,
         origin=origin,
         label_config=str(connection.project.get("label_config") or ""),
@@ -65,7 +65,7 @@ def _note(
         title=str(connection.project.get("title") or ""),
     )
     if connection.changed:
-        record_action(
+        record_entry(
             origin=origin,
             at=began,
             actor=actor,

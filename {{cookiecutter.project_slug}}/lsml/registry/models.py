@@ -163,7 +163,7 @@ class Promotion(models.Model):
         ModelVersion, models.PROTECT, null=True, related_name="promotions"
     )  # null = back to the untrained model
     at = models.DateTimeField()
-    by = models.CharField(max_length=200)  # user name, or "policy"
+    actor = models.CharField(max_length=200)  # user name, or "policy"
     reason = models.TextField()
     request_id = models.CharField(max_length=64, blank=True)
 

@@ -7,15 +7,15 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
 from lsml.registry.models import ModelVersion, Project, StateItem
 from lsml.registry.services import (
     find_project,
-    meet_project,
-    note_project,
+    get_or_create_project,
     promote,
+    update_project,
 )
 
 
@@ -29,8 +29,8 @@ def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
 
     Source: Label Studio's POST /setup.
     """
-    project = meet_project(order.project)
-    note_project(
+    project = get_or_create_project(order.project)
+    update_project(
         project=project,
         origin=origin,
         label_config=order.label_config,
@@ -60,7 +60,7 @@ def _revive(project: Project, origin: Origin) -> None:
     with transaction.atomic():
         project.archived_at = None
         project.save(update_fields=["archived_at", "updated_at"])
-        record_action(
+        record_entry(
             origin=origin,
             at=timezone.now(),
             actor="label studio",
@@ -76,14 +76,14 @@ def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
         promote(
             project=project,
             version=None,
-            by="label studio",
+            actor="label studio",
             reason="the project was deleted",
             origin=origin,
         )
     project.versions.update(state=ModelVersion.State.ARCHIVED)
     project.archived_at = at
     project.save(update_fields=["archived_at", "updated_at"])
-    record_action(
+    record_entry(
         origin=origin,
         at=at,
         actor="label studio",
@@ -124,7 +124,7 @@ def duplicate_project(
     """
     original = find_project(source)
     with transaction.atomic():
-        copy = meet_project(target)
+        copy = get_or_create_project(target)
         if copy.pk == original.pk or copy.versions.exists():
             return copy
         for name in _CARRIED_POLICY:
@@ -152,7 +152,7 @@ def _copy_versions(original: Project, copy: Project, origin: Origin) -> None:
             promote(
                 project=copy,
                 version=version,
-                by="label studio",
+                actor="label studio",
                 reason=f"duplicated from project {original.key}",
                 origin=origin,
             )

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
@@ -27,7 +27,7 @@ NO_PROJECT = ProjectKey(0)  # a caller that names none, such as a first try with
 # --- Projects ---
 
 
-def meet_project(key: ProjectKey | None) -> Project:
+def get_or_create_project(key: ProjectKey | None) -> Project:
     """The project Label Studio means, made known on first sight.
 
     One query for a project already known. A project that was met without its creation
@@ -63,7 +63,7 @@ def find_project(key: ProjectKey) -> Project:
     return project
 
 
-def note_project(
+def update_project(
     *,
     project: Project,
     origin: Origin,
@@ -105,7 +105,7 @@ def _note_label_config(project: Project, label_config: str, origin: Origin) -> N
         )
         if missing != version.missing_labels:
             ModelVersion.objects.filter(pk=version.pk).update(missing_labels=missing)
-    record_action(
+    record_entry(
         origin=origin,
         at=timezone.now(),
         actor="label studio",
@@ -129,7 +129,7 @@ def project_from_event(
     """
     if key is None:
         return None
-    project = meet_project(key)
+    project = get_or_create_project(key)
     if project_object is None:
         return project
     title, label_config = (
@@ -137,7 +137,7 @@ def project_from_event(
         project_object.get("label_config"),
     )
     with suppress(WireError):
-        note_project(
+        update_project(
             project=project,
             origin=origin,
             title=title if isinstance(title, str) else None,
@@ -202,7 +202,7 @@ def register_version(
             if key != "version"
         },
     )
-    record_action(
+    record_entry(
         origin=origin,
         at=at,
         actor="worker",
@@ -225,7 +225,7 @@ def promote(
     *,
     project: Project,
     version: ModelVersion | None,
-    by: str,
+    actor: str,
     reason: str,
     origin: Origin,
 ) -> Promotion:
@@ -248,7 +248,7 @@ def promote(
             from_version_id=locked.active_version_id,
             to_version=version,
             at=timezone.now(),
-            by=by,
+            actor=actor,
             reason=masked_text(reason),
             request_id=origin.request_id,
         )
@@ -258,7 +258,9 @@ def promote(
     return promotion
 
 
-def roll_back(*, project: Project, by: str, reason: str, origin: Origin) -> Promotion:
+def roll_back(
+    *, project: Project, actor: str, reason: str, origin: Origin
+) -> Promotion:
     """Serve again what was served before the present version was promoted.
 
     Raises:
@@ -274,7 +276,11 @@ def roll_back(*, project: Project, by: str, reason: str, origin: Origin) -> Prom
     if last is None:
         raise NothingToRollBackTo
     return promote(
-        project=project, version=last.from_version, by=by, reason=reason, origin=origin
+        project=project,
+        version=last.from_version,
+        actor=actor,
+        reason=reason,
+        origin=origin,
     )
 
 

@@ -93,7 +93,7 @@ class ProjectStore:
             promote(
                 project=project,
                 version=version,
-                by="model",
+                actor="model",
                 reason=f"model.py set model_version to {name!r}",
                 origin=self.origin,
             )

@@ -21,7 +21,7 @@ class InboxEntry(models.Model):
     annotations = models.PositiveIntegerField(default=0)  # how many it brings
     applied_at = models.DateTimeField(null=True)  # the dataset has it
     # Came without payload: what it is about must first be asked of Label Studio.
-    untold = models.BooleanField(default=False)
+    payload_missing = models.BooleanField(default=False)
     # Given back by a run that failed or was cancelled: starts no run by itself.
     held = models.BooleanField(default=False)
 
@@ -56,7 +56,9 @@ class TrainingRun(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="runs")
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     trigger = models.CharField(max_length=14, choices=Trigger.choices)
-    asked_by = models.CharField(max_length=200)  # user name, "policy", "label studio"
+    requested_by = models.CharField(
+        max_length=200
+    )  # user name, "policy", "label studio"
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)  # of the last attempt
@@ -67,7 +69,7 @@ class TrainingRun(models.Model):
     lease_owner = models.CharField(max_length=200, blank=True)  # host:pid of the worker
     lease_expires_at = models.DateTimeField(null=True)  # the database's clock
     fence = models.PositiveIntegerField(default=0)
-    dispatched_at = models.DateTimeField(null=True)  # last doorbell
+    notified_at = models.DateTimeField(null=True)  # last doorbell
 
     progress = models.FloatField(default=0)  # 0 to 1
     message = models.CharField(max_length=500, blank=True)
@@ -133,7 +135,7 @@ class TrainingAttempt(models.Model):
             models.Index(  # the sweeper: artifacts of dead attempts
                 fields=["finished_at"],
                 condition=~Q(artifact_key="") & ~Q(outcome="succeeded"),
-                name="attempt_to_tidy",
+                name="attempt_to_clean_up",
             )
         ]
 

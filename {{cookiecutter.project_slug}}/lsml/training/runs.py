@@ -5,21 +5,21 @@ from functools import partial
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.dataset.services import writing
+from lsml.jobs.notify import TRAIN, notify
 from lsml.registry.models import Project
-from lsml.training.doorbell import TRAIN, ring
 from lsml.training.errors import AlreadyTraining, IllegalMove, NotTrainable
-from lsml.training.intake import give_back
+from lsml.training.inbox.apply import give_back
 from lsml.training.models import TrainingRun
 from lsml.training.states import State, move
 
 # A doorbell of a queued run is dropped unread after so long, and rung again: workers
 # that were all busy find one message per run, not hundreds.
-RING_AGAIN_S = 5.0
+NOTIFY_AGAIN_S = 5.0
 
 
-def open_run(*, project: Project, trigger: str, asked_by: str) -> TrainingRun:
+def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRun:
     """Queue a run; the worker is told after the commit.
 
     Raises:
@@ -31,30 +31,32 @@ def open_run(*, project: Project, trigger: str, asked_by: str) -> TrainingRun:
             run = TrainingRun.objects.create(
                 project=project,
                 trigger=trigger,
-                asked_by=asked_by[:200],
+                requested_by=requested_by[:200],
                 created_at=now,
-                dispatched_at=now,
+                notified_at=now,
             )
     except IntegrityError:
         active = TrainingRun.objects.filter(
             project=project, state__in=TrainingRun.ACTIVE
         ).first()
         raise AlreadyTraining(active or "The project's run") from None
-    transaction.on_commit(partial(ring, TRAIN, run.pk, expires=RING_AGAIN_S))
+    transaction.on_commit(partial(notify, TRAIN, run.pk, expires=NOTIFY_AGAIN_S))
     return run
 
 
-def start_run(*, project: Project, by: str, origin: Origin) -> TrainingRun:
+def start_run(*, project: Project, actor: str, origin: Origin) -> TrainingRun:
     """Open a run because a person wants one, whatever the policy says.
 
     Raises:
         NotTrainable: The project is archived.
         AlreadyTraining: It has an active run.
     """
-    return _start(project, TrainingRun.Trigger.PERSON, by, origin, "training started")
+    return _start(
+        project, TrainingRun.Trigger.PERSON, actor, origin, "training started"
+    )
 
 
-def retry_run(*, run: TrainingRun, by: str, origin: Origin) -> TrainingRun:
+def retry_run(*, run: TrainingRun, actor: str, origin: Origin) -> TrainingRun:
     """Open a new run for the events a failed or cancelled one gave back.
 
     Raises:
@@ -67,7 +69,7 @@ def retry_run(*, run: TrainingRun, by: str, origin: Origin) -> TrainingRun:
     return _start(
         run.project,
         TrainingRun.Trigger.RETRY,
-        by,
+        actor,
         origin,
         "training retried",
         retried_run=run.pk,
@@ -77,7 +79,7 @@ def retry_run(*, run: TrainingRun, by: str, origin: Origin) -> TrainingRun:
 def _start(
     project: Project,
     trigger: str,
-    by: str,
+    actor: str,
     origin: Origin,
     verb: str,
     **detail: int,
@@ -85,11 +87,11 @@ def _start(
     if project.archived_at is not None:
         raise NotTrainable(f"{project} is archived; nothing trains it any more.")
     with transaction.atomic():
-        run = open_run(project=project, trigger=trigger, asked_by=by)
-        record_action(
+        run = open_run(project=project, trigger=trigger, requested_by=actor)
+        record_entry(
             origin=origin,
             at=run.created_at,
-            actor=by,
+            actor=actor,
             verb=verb,
             target=f"run {run.pk}",
             project_id=project.pk,
@@ -98,7 +100,9 @@ def _start(
     return run
 
 
-def request_cancel(*, run: TrainingRun, by: str, reason: str, origin: Origin) -> None:
+def request_cancel(
+    *, run: TrainingRun, actor: str, reason: str, origin: Origin
+) -> None:
     """Stop a run: at once while it waits, soon while it trains.
 
     The training code sees it at its next `run.progress`; after
@@ -116,7 +120,7 @@ def request_cancel(*, run: TrainingRun, by: str, reason: str, origin: Origin) ->
         now = timezone.now()
         asked = {
             "cancel_requested_at": now,
-            "cancel_requested_by": by[:200],
+            "cancel_requested_by": actor[:200],
             "cancel_reason": reason,
         }
         if fresh.state == State.RUNNING:
@@ -124,10 +128,10 @@ def request_cancel(*, run: TrainingRun, by: str, reason: str, origin: Origin) ->
         else:
             move(fresh, State.CANCELLED, finished_at=now, **asked)
             give_back(fresh)
-        record_action(
+        record_entry(
             origin=origin,
             at=now,
-            actor=by,
+            actor=actor,
             verb="training cancelled",
             target=f"run {run.pk}",
             project_id=run.project_id,

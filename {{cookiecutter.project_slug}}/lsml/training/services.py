@@ -7,9 +7,9 @@ from django.db import transaction
 
 from lsml.audit.models import WebhookEvent
 from lsml.audit.services import Origin
+from lsml.jobs.notify import notify_project
 from lsml.labelstudio.webhooks import WebhookRequest
-from lsml.training.doorbell import ring_for_project
-from lsml.training.inbox import accept
+from lsml.training.inbox.accept import accept
 from lsml.training.runs import request_cancel, retry_run, start_run
 
 __all__ = ["receive", "request_cancel", "retry_run", "start_run"]
@@ -34,5 +34,5 @@ def receive(
     """
     event, waits = accept(request=request, body=body, digest=digest, origin=origin)
     if waits and event.project_id is not None:
-        transaction.on_commit(partial(ring_for_project, event.project_id))
+        transaction.on_commit(partial(notify_project, event.project_id))
     return event

@@ -7,30 +7,34 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import InterfaceError, OperationalError, connection
 
-from lsml.training import workfolder
-from lsml.training.attending import attend_to
-from lsml.training.childprocess import nursery
+from lsml.jobs.database import retry_while_database_is_down
+from lsml.training import folders
+from lsml.training.inbox.process import process_waiting_events
 from lsml.training.lease import claim
-from lsml.training.patience import patiently
-from lsml.training.supervisor import Supervisor, stopping
-from lsml.training.sweeping import sweep_all
+from lsml.training.sweep import sweep_all
+from lsml.training.worker.supervisor import Supervisor, stopping
+from lsml.training.worker.training_process import warm_process
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task
-def attend(project_id: int) -> None:
+def process_inbox(project_id: int) -> None:
     """Look at what waits for a project."""
-    patiently(lambda: attend_to(project_id), give_up=stopping.is_set)
+    retry_while_database_is_down(
+        lambda: process_waiting_events(project_id), give_up=stopping.is_set
+    )
 
 
 @shared_task
 def train(run_id: int) -> None:
     """Carry a run to its end. A second delivery finds nothing to claim and returns."""
-    claimed = patiently(lambda: claim(run_id), give_up=stopping.is_set)
+    claimed = retry_while_database_is_down(
+        lambda: claim(run_id), give_up=stopping.is_set
+    )
     if claimed is not None:
         Supervisor(*claimed).carry()
-        nursery.keep_spare()
+        warm_process.prepare()
 
 
 @shared_task
@@ -46,8 +50,8 @@ def sweep() -> None:
 @worker_ready.connect
 def _prepare(sender: Any, **_: Any) -> None:
     if "training" in sender.app.amqp.queues.consume_from:
-        workfolder.remove_orphans()
-        nursery.keep_spare()
+        folders.remove_orphans()
+        warm_process.prepare()
 
 
 @worker_shutting_down.connect
@@ -57,4 +61,4 @@ def _stop(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _stopped(**_: Any) -> None:
-    nursery.dismiss_spare()
+    warm_process.dismiss()

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from lsml.audit.models import Action, Prediction, WebhookEvent
-from lsml.console.models import Errand
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
+from lsml.console.models import AuditJob
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
@@ -20,12 +20,12 @@ SCREENS = {
 
 def every_page(story):
     of, latest, running = story["project"], story["latest"], story["running"]
-    errand = Errand.objects.create(
-        kind="verify", asked_by="ada", created_at=of.created_at, state="succeeded",
+    job = AuditJob.objects.create(
+        kind="verify", requested_by="ada", created_at=of.created_at, state="succeeded",
         report={"intact": True, "rows": 5, "seals": 1, "unsealed_rows": 0},
     )  # fmt: skip
-    rows = [of, latest, running, story["runs"][0], errand]
-    models = (Prediction, WebhookEvent, Action, Task, Annotation, Promotion)
+    rows = [of, latest, running, story["runs"][0], job]
+    models = (Prediction, WebhookEvent, AuditEntry, Task, Annotation, Promotion)
     rows += [model.objects.order_by("-pk").first() for model in models]
     rows += drawn_predictions()
     return [

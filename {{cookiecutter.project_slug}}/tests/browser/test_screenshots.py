@@ -31,7 +31,7 @@ def pages(story):
         "prediction-choices": detail_page(Prediction.objects.filter(task_id=2).first()),
         "predictions": list_page("audit_prediction"),
         "seals": list_page("audit_seal"),
-        "errands": list_page("console_errand"),
+        "audit_jobs": list_page("audit_auditjob"),
         "policy": page("policy", story["project"].pk),
         "serve": page("serve", story["project"].pk) + "?version=v1",
     }

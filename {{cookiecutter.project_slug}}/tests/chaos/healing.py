@@ -56,7 +56,7 @@ def _caught_up():
     )
     for project in idle:
         try:
-            start_run(project=project, by="chaos", origin=_ORIGIN)
+            start_run(project=project, actor="chaos", origin=_ORIGIN)
         except TrainingError:
             continue
     return not waiting.exists()

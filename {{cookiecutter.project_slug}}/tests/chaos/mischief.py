@@ -23,7 +23,7 @@ class Mischief:
         self.done = Counter()
         self._down = {database.name: threading.Lock(), broker.name: threading.Lock()}
         self._repairs = []
-        self._deeds = [
+        self._entries = [
             (self.kill_training_worker, 4),
             (self.stop_training_worker, 2),
             (self.freeze_training_worker, 1),
@@ -39,15 +39,15 @@ class Mischief:
         ]
 
         if playground.hosts:
-            self._deeds.append((self.cut_off_training_worker, 12))
+            self._entries.append((self.cut_off_training_worker, 12))
         self._cut = set()
 
     def act(self):
         """Do one deed at random; says which."""
-        deeds, weights = zip(*self._deeds, strict=True)
-        (deed,) = self.chance.choices(deeds, weights)
-        what = deed()
-        self.done[deed.__name__.replace("_", " ")] += 1
+        entries, weights = zip(*self._entries, strict=True)
+        (entry,) = self.chance.choices(entries, weights)
+        what = entry()
+        self.done[entry.__name__.replace("_", " ")] += 1
         return what
 
     def repair(self):

@@ -4,7 +4,7 @@ import pytest
 
 from lsml.registry.services import promote
 from tests.compat import cases
-from tests.db.training.conftest import ORIGIN, rings, studio, worker  # noqa: F401 - fixtures
+from tests.db.training.conftest import ORIGIN, notifications, studio, worker  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `dict` method")  # SDK's own
 
@@ -88,7 +88,7 @@ def test_what_fit_leaves_in_model_dir_and_globals_is_served_and_rolled_back(
     promote(
         project=run.version.project,
         version=run.version,
-        by="test",
+        actor="test",
         reason="the newer one is wrong",
         origin=ORIGIN,
     )

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from lsml.audit.models import Action, Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.training.models import TrainingRun
@@ -21,9 +21,9 @@ LISTS = [
     "inference_predictionjob",
     "audit_prediction",
     "audit_webhookevent",
-    "audit_action",
+    "audit_auditentry",
     "audit_seal",
-    "console_errand",
+    "audit_auditjob",
     "dataset_task",
     "dataset_annotation",
     "dataset_agreement",
@@ -35,7 +35,7 @@ DETAILS = [
     TrainingRun,
     Prediction,
     WebhookEvent,
-    Action,
+    AuditEntry,
     Task,
     Annotation,
 ]
@@ -102,7 +102,7 @@ def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
     of.refresh_from_db()
     assert of.active_version == first
     last = of.promotions.order_by("-pk").first()
-    assert (last.by, last.reason) == ("olga", "v3 forgot a label")
+    assert (last.actor, last.reason) == ("olga", "v3 forgot a label")
 
 
 def test_rolling_back_serves_what_was_served_before(operator):
@@ -161,7 +161,7 @@ def test_a_login_refused_and_a_login_are_deeds(client):
     factory.person("vera", "viewer")
     for password in ("wrong", "test-password"):
         client.post(reverse("admin:login"), {"username": "vera", "password": password})
-    assert list(Action.objects.order_by("pk").values_list("verb", flat=True)) == [
+    assert list(AuditEntry.objects.order_by("pk").values_list("verb", flat=True)) == [
         "login refused",
         "logged in",
     ]

@@ -23,7 +23,7 @@ def test_the_timeline_pages_through_everything_once_and_in_order(viewer):
         before = shown["older"]
     assert len(seen) == len({(e.kind, e.address) for e in seen})
     assert [e.key for e in seen] == sorted((e.key for e in seen), reverse=True)
-    assert {e.kind for e in seen} == {"event", "run", "promotion", "deed"}
+    assert {e.kind for e in seen} == {"event", "run", "promotion", "entry"}
 
 
 def test_the_timeline_shows_one_kind_when_asked(viewer):

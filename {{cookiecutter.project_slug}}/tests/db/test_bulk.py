@@ -8,21 +8,21 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from lsml.audit.models import Action, Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.models import Task
 from lsml.inference import bulk
 from lsml.inference.errors import JobRefused
 from lsml.inference.models import PredictionJob
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import ModelVersion
-from lsml.registry.services import meet_project
+from lsml.registry.services import get_or_create_project
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def project():
-    return meet_project(ProjectKey.parse("1.1795433940"))
+    return get_or_create_project(ProjectKey.parse("1.1795433940"))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def known(project, monkeypatch):
 
 @pytest.fixture
 def job(known, origin):
-    return bulk.start_job(project=known, by="olga", origin=origin)
+    return bulk.start_job(project=known, actor="olga", origin=origin)
 
 
 def test_every_known_task_is_predicted_and_recorded_once(job, constant):
@@ -58,14 +58,14 @@ def test_every_known_task_is_predicted_and_recorded_once(job, constant):
 
 
 def test_asking_is_a_deed_and_only_one_job_runs_at_a_time(job, known, origin):
-    assert Action.objects.get(verb="bulk prediction asked for").actor == "olga"
+    assert AuditEntry.objects.get(verb="bulk prediction asked for").actor == "olga"
     with pytest.raises(JobRefused, match="under way"):
-        bulk.start_job(project=known, by="olga", origin=origin)
+        bulk.start_job(project=known, actor="olga", origin=origin)
 
 
 def test_without_known_tasks_it_says_what_to_do(project, origin):
     with pytest.raises(JobRefused, match=r"manage.py sync --project 1"):
-        bulk.start_job(project=project, by="olga", origin=origin)
+        bulk.start_job(project=project, actor="olga", origin=origin)
 
 
 def test_a_job_goes_on_where_a_lost_worker_left_it(job, constant):
@@ -90,7 +90,7 @@ def test_a_job_at_work_is_left_to_its_process(job, constant):
 
 def test_a_cancelled_job_stops_after_its_step(job, constant, origin):
     def stop(_done, _total):
-        bulk.cancel_job(job=job, by="olga", reason="enough", origin=origin)
+        bulk.cancel_job(job=job, actor="olga", reason="enough", origin=origin)
 
     bulk.run_job(job.pk, on_step=stop)
     job.refresh_from_db()
@@ -108,17 +108,17 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
 
 
 def test_the_command_predicts_and_says_how_many(known, constant):
-    told = StringIO()
-    call_command("predict", project=1, stdout=told)
-    assert told.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
+    output = StringIO()
+    call_command("predict", project=1, stdout=output)
+    assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
 
 
 def test_the_promote_command_serves_a_version_with_a_reason(project):
     ModelVersion.objects.create(
         project=project, number=1, version="v1", created_at=timezone.now()
     )
-    told = StringIO()
-    call_command("promote", "1", "v1", reason="better", stdout=told)
+    output = StringIO()
+    call_command("promote", "1", "v1", reason="better", stdout=output)
     project.refresh_from_db()
     assert project.served_version == "v1"
     assert project.promotions.get().reason == "better"

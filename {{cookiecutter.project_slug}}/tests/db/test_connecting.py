@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from lsml.audit.models import Action, Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from lsml.audit.services import Origin, digest_of, record_event
 from lsml.labelstudio.failures import BackendRefused
 from lsml.registry import connecting
@@ -65,7 +65,7 @@ def test_the_project_is_known_afterwards_and_the_deed_recorded(studio):
     project, lines = run(studio)
     assert str(project.key) == "1.1795433940"
     assert (project.title, project.label_config) == ("P", CONFIG)
-    assert Action.objects.get(verb="connected to label studio").actor == "test"
+    assert AuditEntry.objects.get(verb="connected to label studio").actor == "test"
     assert lines[-1] == "A webhook came in."
 
 
@@ -74,7 +74,7 @@ def test_a_second_time_nothing_is_recorded_and_the_project_not_touched(studio):
     studio.calls.clear()
     run(studio)
     assert studio.calls == []
-    assert Action.objects.filter(verb="connected to label studio").count() == 1
+    assert AuditEntry.objects.filter(verb="connected to label studio").count() == 1
 
 
 def test_a_webhook_that_does_not_come_in_is_a_failure(studio):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lsml.audit.models import Action, WebhookEvent
+from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import ModelVersion, Project, StateItem
-from lsml.registry.services import meet_project, promote
+from lsml.registry.services import get_or_create_project, promote
 from lsml.training.models import InboxEntry, TrainingRun
 from tests.db.conftest import CONFIG, order, recorded
 
@@ -16,7 +16,7 @@ KEY = "1.1795433940"
 
 @pytest.fixture
 def project():
-    return meet_project(ProjectKey.parse(KEY))
+    return get_or_create_project(ProjectKey.parse(KEY))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def version(project, origin):
         label_config=CONFIG,
         created_at="2026-11-23T12:00:00Z",
     )
-    promote(project=project, version=made, by="test", reason="test", origin=origin)
+    promote(project=project, version=made, actor="test", reason="test", origin=origin)
     return made
 
 
@@ -58,7 +58,7 @@ def test_setup_as_label_studio_sends_it_keeps_no_token(post, constant):
     project = Project.objects.get()
     assert project.label_config == body["schema"]
     assert "very-secret-token" not in str(Project.objects.values())
-    assert "very-secret-token" not in str(list(Action.objects.values()))
+    assert "very-secret-token" not in str(list(AuditEntry.objects.values()))
 
 
 def test_setup_again_writes_nothing(post, constant, django_assert_num_queries):
@@ -66,7 +66,7 @@ def test_setup_again_writes_nothing(post, constant, django_assert_num_queries):
     post("/setup", body)
     with django_assert_num_queries(1):
         post("/setup", body)
-    assert Action.objects.count() == 1  # the first config
+    assert AuditEntry.objects.count() == 1  # the first config
 
 
 def test_extra_params_reach_the_model(post, scripted):
@@ -91,7 +91,7 @@ def test_a_changed_config_flags_the_versions_that_lost_a_label(post, constant, v
     post("/setup", {"project": KEY, "schema": changed})
     version.refresh_from_db()
     assert version.missing_labels == ["Negative"]
-    assert Action.objects.get().verb == "label config changed"
+    assert AuditEntry.objects.get().verb == "label config changed"
 
 
 def test_versions_name_the_served_one_first(api, post, constant, version):
@@ -147,14 +147,14 @@ def test_a_deleted_project_serves_nothing_trained_and_keeps_its_trail(
     reply = post("/setup", {"project": KEY, "schema": CONFIG})
     assert reply.json() == {"model_version": "0.0.1"}
     assert project.promotions.count() == 2
-    assert Action.objects.filter(verb="project archived").exists()
+    assert AuditEntry.objects.filter(verb="project archived").exists()
 
 
 def test_a_deleted_projects_training_stops_and_its_events_are_kept(post, project):
     run = TrainingRun.objects.create(
         project=project,
         trigger="person",
-        asked_by="olga",
+        requested_by="olga",
         created_at="2026-11-23T12:00:00Z",
     )
     post("/webhook", {"action": "START_TRAINING", "project": {"id": 1}})

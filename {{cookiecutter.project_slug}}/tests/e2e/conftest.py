@@ -70,12 +70,12 @@ class Service:
             time.sleep(0.1)
         return rows
 
-    def until_trained(self, event_id, **patience):
+    def until_trained(self, event_id, **database):
         return self.until(
             "SELECT r.id FROM training_trainingrun r JOIN training_runevent e"
             " ON e.run_id = r.id WHERE e.event_id = %s AND r.state = 'succeeded'",
             event_id,
-            **patience,
+            **database,
         )
 
 

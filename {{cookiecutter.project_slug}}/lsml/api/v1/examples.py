@@ -43,7 +43,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "payload": {"action": "ANNOTATION_CREATED"},
         "digest": "0" * 64,
     },
-    "Action": {
+    "AuditEntry": {
         **_ORIGIN,
         "id": 7354117705209000,
         "at": "2026-11-23T13:01:00Z",
@@ -78,7 +78,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "project_id": 1,
         "state": "succeeded",
         "trigger": "annotations",
-        "asked_by": "policy",
+        "requested_by": "policy",
         "progress": 1.0,
         "version": "v3",
     },

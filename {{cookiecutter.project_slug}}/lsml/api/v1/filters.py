@@ -83,7 +83,7 @@ class EventFilter(_ByTime):
     request_id = serializers.CharField(required=False)
 
 
-class ActionFilter(_ByTime):
+class AuditEntryFilter(_ByTime):
     project_id = serializers.IntegerField(required=False, help_text="our own key")
     actor = serializers.CharField(required=False)
     verb = serializers.CharField(required=False)

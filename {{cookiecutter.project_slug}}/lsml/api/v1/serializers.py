@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from lsml.audit.models import Action, Prediction, Seal, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, Seal, WebhookEvent
 from lsml.registry.models import ModelVersion, Promotion
 from lsml.training.models import TrainingRun
 
@@ -21,9 +21,9 @@ class EventSerializer(serializers.ModelSerializer[WebhookEvent]):
         fields = "__all__"
 
 
-class ActionSerializer(serializers.ModelSerializer[Action]):
+class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     class Meta:
-        model = Action
+        model = AuditEntry
         fields = "__all__"
 
 
@@ -87,7 +87,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
             "project_id",
             "state",
             "trigger",
-            "asked_by",
+            "requested_by",
             "attempts",
             "created_at",
             "started_at",

@@ -16,7 +16,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES, origin_of
-from lsml.audit.services import Origin, record_action
+from lsml.audit.services import Origin, record_entry
 from lsml.observability.requests import address_of, request_id_of
 
 
@@ -92,7 +92,7 @@ class TokensView(APIView):
         if user is None:
             raise WrongPassword
         kept, token = AuthToken.objects.create(user, expiry=timedelta(days=days))
-        record_action(
+        record_entry(
             origin=Origin(
                 request_id_of(request), f"{name} {address_of(request)}"[:200]
             ),
@@ -117,7 +117,7 @@ class TokenView(APIView):
         found = AuthToken.objects.filter(user=request.user, token_key=token_key)
         if not found.delete()[0]:
             raise NotFound("You have no such token.")
-        record_action(
+        record_entry(
             origin=origin_of(request),
             at=timezone.now(),
             actor=request.user.get_username(),

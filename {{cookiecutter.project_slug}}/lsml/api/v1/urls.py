@@ -17,8 +17,10 @@ urlpatterns = [
     ),
     path("events", views.EventsView.as_view(), name="v1-events"),
     path("events/<int:pk>", views.EventView.as_view(), name="v1-event"),
-    path("actions", views.ActionsView.as_view(), name="v1-actions"),
-    path("actions/<int:pk>", views.ActionView.as_view(), name="v1-action"),
+    path("audit-entries", views.AuditEntriesView.as_view(), name="v1-audit-entries"),
+    path(
+        "audit-entries/<int:pk>", views.AuditEntryView.as_view(), name="v1-audit-entry"
+    ),
     path("promotions", views.PromotionsView.as_view(), name="v1-promotions"),
     path("promotions/<int:pk>", views.PromotionView.as_view(), name="v1-promotion"),
     path("versions", views.VersionsView.as_view(), name="v1-versions"),

@@ -24,11 +24,11 @@ from lsml.api.v1.access import (
 from lsml.api.v1.documents import describes_list, describes_one
 from lsml.api.v1.paging import ordered, page
 from lsml.api.v1.streaming import STREAMS, streamed
-from lsml.audit.models import Action, Prediction, Seal, WebhookEvent
-from lsml.audit.services import record_action
+from lsml.audit.models import AuditEntry, Prediction, Seal, WebhookEvent
+from lsml.audit.services import record_entry
 from lsml.registry.models import ModelVersion, Promotion
 from lsml.registry.services import promote
-from lsml.training.explaining import explain
+from lsml.training.explain import explain
 from lsml.training.models import TrainingRun
 from lsml.training.runs import request_cancel
 
@@ -69,7 +69,7 @@ class ListView(OperatorView):
         return Response(around | {"results": self.serializer(these, many=True).data})
 
     def _record_export(self, request: Request) -> None:
-        record_action(
+        record_entry(
             origin=origin_of(request),
             at=timezone.now(),
             actor=request.user.get_username(),
@@ -135,22 +135,22 @@ class EventView(OneView):
     serializer = serializers.EventSerializer
 
 
-@describes_list(filters.ActionFilter, serializers.ActionSerializer)
-class ActionsView(ListView):
+@describes_list(filters.AuditEntryFilter, serializers.AuditEntrySerializer)
+class AuditEntriesView(ListView):
     """What people, policies and workers did."""
 
-    name = "actions"
-    rows = Action.objects.all()
-    filter = filters.ActionFilter
-    serializer = serializers.ActionSerializer
+    name = "audit-entries"
+    rows = AuditEntry.objects.all()
+    filter = filters.AuditEntryFilter
+    serializer = serializers.AuditEntrySerializer
 
 
-@describes_one(serializers.ActionSerializer)
-class ActionView(OneView):
+@describes_one(serializers.AuditEntrySerializer)
+class AuditEntryView(OneView):
     """One deed, who did it and why."""
 
-    rows = Action.objects.all()
-    serializer = serializers.ActionSerializer
+    rows = AuditEntry.objects.all()
+    serializer = serializers.AuditEntrySerializer
 
 
 @describes_list(filters.PromotionFilter, serializers.PromotionSerializer)
@@ -204,7 +204,7 @@ class PromoteView(OperatorView):
         promotion = promote(
             project=version.project,
             version=version,
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             reason=_reason(request),
             origin=origin_of(request),
         )
@@ -243,7 +243,7 @@ class CancelView(OperatorView):
         run = found(TrainingRun.objects.all(), pk)
         request_cancel(
             run=run,
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             reason=_reason(request),
             origin=origin_of(request),
         )

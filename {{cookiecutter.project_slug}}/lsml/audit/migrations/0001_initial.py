@@ -6,7 +6,7 @@ from django.db import migrations, models
 import lsml.audit.fields
 from lsml.audit.partitions import make_partitions_ahead
 
-TABLES = ("audit_action", "audit_prediction", "audit_webhookevent")
+TABLES = ("audit_auditentry", "audit_prediction", "audit_webhookevent")
 
 # `id` draws its low bits from these: see lsml/audit/fields.py.
 SEQUENCES = [f"CREATE SEQUENCE {table}_id_seq" for table in TABLES]
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL([*SEQUENCES, FORBID_CHANGE]),
         migrations.CreateModel(
-            name="Action",
+            name="AuditEntry",
             fields=[
                 ("request_id", models.CharField(max_length=64)),
                 ("client", models.CharField(max_length=200)),
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                     "id",
                     models.BigIntegerField(
                         db_default=lsml.audit.fields.TimeOrderedId(
-                            "audit_action_id_seq"
+                            "audit_auditentry_id_seq"
                         ),
                         primary_key=True,
                         serialize=False,
@@ -154,10 +154,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL([PARTITIONED.format(table=table) for table in TABLES]),
         migrations.AddIndex(
             "action",
-            models.Index(fields=["project_id", "-id"], name="action_by_project"),
+            models.Index(fields=["project_id", "-id"], name="entry_by_project"),
         ),
         migrations.AddIndex(
-            "action", models.Index(fields=["request_id"], name="action_by_request")
+            "action", models.Index(fields=["request_id"], name="entry_by_request")
         ),
         migrations.AddIndex(
             "prediction",

@@ -2,8 +2,8 @@
 
 from lsml.console.admin import (
     audit,
+    audit_jobs,
     dataset,
-    errands,
     inference,
     people,
     registry,
@@ -14,7 +14,7 @@ from lsml.console.admin import (
 __all__ = [
     "audit",
     "dataset",
-    "errands",
+    "audit_jobs",
     "inference",
     "people",
     "registry",

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from lsml.audit.models import Action, Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.console.admin.base import Fact, ReadOnlyAdmin, TaskSearch
 from lsml.console.links import link_to
 from lsml.console.lists.filters import (
@@ -116,7 +116,7 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
     list_filter = (
         TimeFilter,
         ProjectFilter,
-        choice_filter("action", _("Action"), [(name, name) for name in _ACTIONS]),
+        choice_filter("action", _("AuditEntry"), [(name, name) for name in _ACTIONS]),
     )
 
     @admin.display(description=_("Time"))
@@ -134,7 +134,7 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
     def facts(self, found: WebhookEvent) -> list[Fact]:
         return [
             Fact(_("Received"), moment(found.received_at)),
-            Fact(_("Action"), found.action),
+            Fact(_("AuditEntry"), found.action),
             Fact(_("Task"), self.task(found)),
             Fact(_("Annotations"), self.annotations(found)),
             *self.common_facts(found),
@@ -151,21 +151,21 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
         }
 
 
-@admin.register(Action)
-class ActionAdmin(AuditAdmin):
+@admin.register(AuditEntry)
+class AuditEntryAdmin(AuditAdmin):
     """What people, policies and workers did."""
 
     list_display = ("time", "actor", "verb", "target", "reason_", "project")
 
     @admin.display(description=_("Time"))
-    def time(self, row: Action) -> str:
+    def time(self, row: AuditEntry) -> str:
         return moment(row.at)
 
     @admin.display(description=_("Reason"))
-    def reason_(self, row: Action) -> str:
+    def reason_(self, row: AuditEntry) -> str:
         return row.reason[:80]
 
-    def facts(self, found: Action) -> list[Fact]:
+    def facts(self, found: AuditEntry) -> list[Fact]:
         return [
             Fact(_("When"), moment(found.at)),
             Fact(_("Who"), found.actor),
@@ -175,5 +175,5 @@ class ActionAdmin(AuditAdmin):
             *self.common_facts(found),
         ]
 
-    def detail(self, request: HttpRequest, found: Action) -> dict[str, Any]:
+    def detail(self, request: HttpRequest, found: AuditEntry) -> dict[str, Any]:
         return {"json_title": _("Detail"), "json": found.detail}

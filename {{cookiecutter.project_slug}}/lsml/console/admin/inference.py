@@ -19,7 +19,14 @@ class PredictionJobAdmin(ReadOnlyAdmin):
 
     detail_template = "console/job.html"
 
-    list_display = ("job", "project", "state_", "model_version", "progress", "asked_by")
+    list_display = (
+        "job",
+        "project",
+        "state_",
+        "model_version",
+        "progress",
+        "requested_by",
+    )
     list_select_related = ("project",)
     list_filter = (
         ProjectFilter,
@@ -50,7 +57,7 @@ class PredictionJobAdmin(ReadOnlyAdmin):
             (_("Tasks"), self.progress(found)),
             (_("Errors"), found.errors),
             (_("Error"), found.error or "–"),
-            (_("Asked by"), found.asked_by),
+            (_("Asked by"), found.requested_by),
             (_("Asked"), moment(found.created_at)),
             (_("Took"), duration(found.started_at, found.finished_at)),
         ]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from lsml.audit.services import record_action
+from lsml.audit.services import record_entry
 from lsml.console.lists.paging import KeyChangeList
 from lsml.console.origin import origin_of
 
@@ -93,7 +93,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     ) -> None:
         super().save_related(request, form, formsets, change)
         user = form.instance
-        record_action(
+        record_entry(
             origin=origin_of(request),
             at=timezone.now(),
             actor=request.user.get_username(),

@@ -149,7 +149,7 @@ class PromotionAdmin(ReadOnlyAdmin):
             Fact(_("Project"), link_to(found.project)),
             Fact(_("From"), link_to(found.from_version)),
             Fact(_("To"), link_to(found.to_version)),
-            Fact(_("By"), found.by),
+            Fact(_("By"), found.actor),
             Fact(_("Reason"), found.reason or "–"),
             Fact(_("Request"), _code(found.request_id)),
         ]

@@ -12,7 +12,7 @@ from lsml.audit.tables import TABLES
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link, page_of
 from lsml.console.lists.filters import choice_filter
-from lsml.console.models import Errand
+from lsml.console.models import AuditJob
 from lsml.console.templatetags.console import moment
 
 
@@ -39,8 +39,10 @@ class SealAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        checked = Errand.objects.filter(kind=Errand.Kind.VERIFY).order_by("-pk").first()
-        context = {"checked": checked, "errand": checked, **(extra_context or {})}
+        checked = (
+            AuditJob.objects.filter(kind=AuditJob.Kind.VERIFY).order_by("-pk").first()
+        )
+        context = {"checked": checked, "job": checked, **(extra_context or {})}
         shown: HttpResponse = super().changelist_view(request, context)
         return shown
 

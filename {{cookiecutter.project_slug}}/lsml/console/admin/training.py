@@ -19,7 +19,15 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     """Runs, live while they run."""
 
     detail_template = "console/run.html"
-    list_display = ("run", "project", "state_", "progress_", "asked_by", "took", "made")
+    list_display = (
+        "run",
+        "project",
+        "state_",
+        "progress_",
+        "requested_by",
+        "took",
+        "made",
+    )
     list_select_related = ("project", "version")
     list_filter = (
         ProjectFilter,
@@ -56,7 +64,9 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     def facts(self, found: TrainingRun) -> list[Fact]:
         return [
             Fact(_("Project"), link_to(found.project)),
-            Fact(_("Asked by"), f"{found.asked_by} ({found.get_trigger_display()})"),
+            Fact(
+                _("Asked by"), f"{found.requested_by} ({found.get_trigger_display()})"
+            ),
             Fact(_("Opened"), moment(found.created_at)),
             Fact(_("Started"), moment(found.started_at)),
             Fact(_("Took"), duration(found.started_at, found.finished_at)),

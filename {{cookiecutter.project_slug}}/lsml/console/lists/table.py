@@ -11,7 +11,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from lsml.audit.services import record_action
+from lsml.audit.services import record_entry
 from lsml.console.origin import origin_of
 
 ROWS_MAX: Final = 100_000  # the audit trail's own export has no limit
@@ -26,7 +26,7 @@ def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse
         raise PermissionDenied
     changes = model_admin.get_changelist_instance(request)
     name = model_admin.opts.model_name
-    record_action(
+    record_entry(
         origin=origin_of(request),
         at=timezone.now(),
         actor=request.user.get_username(),

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Errand",
+            name="AuditJob",
             fields=[
                 (
                     "id",
@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                 ("report", models.JSONField(default=dict)),
                 ("file_key", models.CharField(blank=True, max_length=200)),
                 ("error", models.TextField(blank=True)),
-                ("asked_by", models.CharField(max_length=200)),
+                ("requested_by", models.CharField(max_length=200)),
                 ("created_at", models.DateTimeField()),
                 ("started_at", models.DateTimeField(null=True)),
                 ("finished_at", models.DateTimeField(null=True)),

@@ -59,7 +59,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         cancel_job(
             job=found,
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             reason="",
             origin=origin_of(request),
         )

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from lsml.audit.models import Action
+from lsml.audit.models import AuditEntry
 from lsml.console.charts import Series, line_chart
 from lsml.console.links import page_of
 from lsml.console.origin import origin_of
@@ -21,9 +21,9 @@ from lsml.console.pages.access import needs, page
 from lsml.console.pages.scores import plain
 from lsml.inference.bulk import start_job
 from lsml.inference.errors import JobRefused
-from lsml.inference.tasks import ring_for_job
+from lsml.inference.tasks import notify_job
 from lsml.registry.models import ModelVersion, Project
-from lsml.registry.upkeep import POLICY_CHANGED, POLICY_FIELDS, change_policy
+from lsml.registry.policy import POLICY_CHANGED, POLICY_FIELDS, change_policy
 from lsml.training.errors import TrainingError
 from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
@@ -39,7 +39,7 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
     metrics = metric_names(versions)
     metric = request.GET.get("metric", "")
     metric = metric if metric in metrics else next(iter(metrics), "")
-    changed = Action.objects.filter(project_id=found.pk, verb=POLICY_CHANGED)
+    changed = AuditEntry.objects.filter(project_id=found.pk, verb=POLICY_CHANGED)
     return {
         "project": found,
         "versions": versions[:10],
@@ -147,7 +147,9 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(Project, pk=pk)
     try:
         run = start_run(
-            project=project, by=request.user.get_username(), origin=origin_of(request)
+            project=project,
+            actor=request.user.get_username(),
+            origin=origin_of(request),
         )
     except TrainingError as refused:
         messages.error(request, str(refused))
@@ -163,12 +165,14 @@ def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(Project, pk=pk)
     try:
         job = start_job(
-            project=project, by=request.user.get_username(), origin=origin_of(request)
+            project=project,
+            actor=request.user.get_username(),
+            origin=origin_of(request),
         )
     except JobRefused as refused:
         messages.error(request, str(refused))
         return redirect(page_of(project))
-    ring_for_job(job.pk)
+    notify_job(job.pk)
     messages.success(request, _("Job %d waits for a worker.") % job.pk)
     return redirect(page_of(job))
 
@@ -180,7 +184,7 @@ def _change(
         different = change_policy(
             project=project,
             changes=changes,
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             reason=reason,
             origin=origin_of(request),
         )

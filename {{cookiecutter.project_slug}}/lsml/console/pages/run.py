@@ -12,7 +12,7 @@ from lsml.console.charts import Series, line_chart
 from lsml.console.links import page_of
 from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs, page
-from lsml.console.pages.serving import ReasonForm
+from lsml.console.pages.promotion import ReasonForm
 from lsml.training.errors import TrainingError
 from lsml.training.models import MetricPoint, TrainingRun
 from lsml.training.runs import request_cancel, retry_run
@@ -73,7 +73,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST" or not form.is_valid():
         context = {
             "title": _("Cancel run %d") % run.pk,
-            "told": _(
+            "consequence": _(
                 "The training sees it at its next report and ends; its events go back"
                 " to the inbox and wait for the next event, or for you."
             ),
@@ -85,7 +85,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         request_cancel(
             run=run,
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             reason=form.cleaned_data["reason"],
             origin=origin_of(request),
         )
@@ -104,7 +104,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(page_of(run))
     try:
         fresh = retry_run(
-            run=run, by=request.user.get_username(), origin=origin_of(request)
+            run=run, actor=request.user.get_username(), origin=origin_of(request)
         )
     except TrainingError as refused:
         messages.error(request, str(refused))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from lsml.audit.fields import SEQUENCE_BITS, first_id_at
-from lsml.audit.models import Action, WebhookEvent
+from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.console.links import page_of
 from lsml.console.pages.access import needs, page
 from lsml.registry.models import Project, Promotion
@@ -29,7 +29,7 @@ class Entry:
     kind: str
     text: str
     address: str
-    by: str = ""
+    actor: str = ""
 
 
 def _events(project: Project, below: int, count: int) -> list[Entry]:
@@ -50,13 +50,15 @@ def _events(project: Project, below: int, count: int) -> list[Entry]:
     ]
 
 
-def _deeds(project: Project, below: int, count: int) -> list[Entry]:
-    rows = Action.objects.filter(project_id=project.pk, pk__lt=below).order_by("-pk")
+def _entries(project: Project, below: int, count: int) -> list[Entry]:
+    rows = AuditEntry.objects.filter(project_id=project.pk, pk__lt=below).order_by(
+        "-pk"
+    )
     return [
         Entry(
             row.pk,
             row.at,
-            "deed",
+            "entry",
             f"{row.verb}: {row.target}" + (f" – {row.reason}" if row.reason else ""),
             page_of(row),
             row.actor,
@@ -78,7 +80,7 @@ def _promotions(project: Project, below: int, count: int) -> list[Entry]:
                 "reason": row.reason,
             },
             page_of(row),
-            row.by,
+            row.actor,
         )
         for row in rows.select_related("to_version")[:count]
     ]
@@ -93,7 +95,7 @@ def _runs(project: Project, below: int, count: int) -> list[Entry]:
             "run",
             _("run %(run)d: %(state)s") % {"run": row.pk, "state": row.state},
             page_of(row),
-            row.asked_by,
+            row.requested_by,
         )
         for row in rows.order_by("-created_at")[:count]
     ]
@@ -104,7 +106,7 @@ KINDS: Final[dict[str, tuple[Any, Source]]] = {
     "event": (gettext_lazy("Events"), _events),
     "run": (gettext_lazy("Runs"), _runs),
     "promotion": (gettext_lazy("Promotions"), _promotions),
-    "deed": (gettext_lazy("Versions, policy and other deeds"), _deeds),
+    "entry": (gettext_lazy("Versions, policy and other deeds"), _entries),
 }
 
 

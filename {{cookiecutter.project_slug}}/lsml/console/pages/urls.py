@@ -7,8 +7,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
 from lsml.console.pages import (
+    audit_jobs,
     comparing,
-    errands,
     fragments,
     project,
     run,
@@ -49,9 +49,9 @@ def page_urls(site: "ConsoleSite") -> list[URLPattern]:
         page("run/<int:pk>/cancel/", run.cancel, "cancel"),
         page("run/<int:pk>/retry/", run.retry, "retry"),
         page("run/<int:pk>/progress/", fragments.progress, "progress"),
-        page("errand/verify/", errands.verify, "verify"),
-        page("errand/export/", errands.export, "export"),
-        page("errand/<int:pk>/progress/", errands.progress, "errand_progress"),
-        page("errand/<int:pk>/file/", errands.file, "errand_file"),
+        page("errand/verify/", audit_jobs.verify, "verify"),
+        page("errand/export/", audit_jobs.export, "export"),
+        page("errand/<int:pk>/progress/", audit_jobs.progress, "audit_job_progress"),
+        page("errand/<int:pk>/file/", audit_jobs.file, "audit_job_file"),
         page("workers/", fragments.workers, "workers"),
     ]

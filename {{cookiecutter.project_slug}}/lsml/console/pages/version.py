@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from lsml.audit.models import Prediction
-from lsml.audit.services import record_action
+from lsml.audit.services import record_entry
 from lsml.console.charts import confusion_table
 from lsml.console.drawing.values import bar
 from lsml.console.links import page_of
@@ -22,7 +22,7 @@ from lsml.console.pages.scores import compared, confusion, per_label
 from lsml.dataset.models import Snapshot
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
-from lsml.registry.upkeep import note_version
+from lsml.registry.policy import update_notes
 
 
 class NotesForm(forms.Form):
@@ -80,10 +80,10 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
     version = get_object_or_404(ModelVersion, pk=pk)
     form = NotesForm(request.POST)
     if form.is_valid():
-        note_version(
+        update_notes(
             version=version,
             notes=form.cleaned_data["notes"],
-            by=request.user.get_username(),
+            actor=request.user.get_username(),
             origin=origin_of(request),
         )
     return redirect(page_of(version))
@@ -96,7 +96,7 @@ def artifact(request: HttpRequest, pk: int) -> FileResponse:
     storage: Storage = artifact_storage()
     if not version.artifact_key or not storage.exists(version.artifact_key):
         raise Http404(_("The artifact is not in the storage."))
-    record_action(
+    record_entry(
         origin=origin_of(request),
         at=timezone.now(),
         actor=request.user.get_username(),

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True)),
                 ("runner", models.CharField(blank=True, max_length=64)),
                 ("heartbeat_at", models.DateTimeField(null=True)),
-                ("asked_by", models.CharField(max_length=200)),
+                ("requested_by", models.CharField(max_length=200)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("started_at", models.DateTimeField(null=True)),
                 ("finished_at", models.DateTimeField(null=True)),

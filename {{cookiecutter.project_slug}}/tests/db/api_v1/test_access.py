@@ -7,7 +7,7 @@ from drf_spectacular.validation import validate_schema
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from lsml.audit.models import Action
+from lsml.audit.models import AuditEntry
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.training.models import TrainingRun
 from tests.db.api_v1.test_lists import LISTS
@@ -48,7 +48,9 @@ def test_refused_credentials_are_recorded_once_a_minute(settings, api):
     for _ in range(3):
         api.get("/health", HTTP_AUTHORIZATION="Basic bHM6d3Jvbmctb25l")
     api.get("/health", HTTP_AUTHORIZATION="Basic b3RoZXI6c2VjcmV0")
-    rows = [(row.actor, row.verb, row.target) for row in Action.objects.order_by("pk")]
+    rows = [
+        (row.actor, row.verb, row.target) for row in AuditEntry.objects.order_by("pk")
+    ]
     assert rows == [
         ("ls", "credentials refused", "/health"),
         ("somebody", "credentials refused", "/health"),
@@ -70,7 +72,7 @@ def test_every_group_reads(person, client_of, group):
 def test_viewers_do_not_export(person, client_of, group, status):
     reply = client_of(person(group)).get("/api/v1/predictions?format=csv")
     assert reply.status_code == status
-    recorded = Action.objects.filter(verb="list exported", actor="ana").count()
+    recorded = AuditEntry.objects.filter(verb="list exported", actor="ana").count()
     assert recorded == (status == 200)
 
 
@@ -85,7 +87,7 @@ def test_a_token_is_made_used_listed_and_revoked(person):
     key = listed["token_key"]
     assert client.delete(f"/api/v1/tokens/{key}").status_code == 204
     assert client.get("/api/v1/predictions").status_code == 401
-    assert [row.verb for row in Action.objects.order_by("pk")] == [
+    assert [row.verb for row in AuditEntry.objects.order_by("pk")] == [
         "token made",
         "token revoked",
     ]
@@ -95,7 +97,7 @@ def test_a_token_is_kept_only_as_its_digest(person):
     person("viewer")
     token = token_of().json()["token"]
     assert token not in str(list(AuthToken.objects.values()))
-    assert token not in str(list(Action.objects.values()))
+    assert token not in str(list(AuditEntry.objects.values()))
 
 
 def test_an_expired_token_opens_nothing(person):
@@ -118,7 +120,7 @@ def test_a_wrong_password_makes_no_token_and_is_recorded(person):
     person("viewer")
     assert token_of(password="wrong-password").status_code == 401
     assert not AuthToken.objects.exists()
-    [action] = Action.objects.all()
+    [action] = AuditEntry.objects.all()
     assert action.verb == "login refused"
     assert "wrong-password" not in str(vars(action))
 
@@ -132,7 +134,7 @@ def test_guessing_passwords_is_throttled(person):
 def test_only_operators_cancel_a_run(person, client_of):
     project = Project.objects.create(labelstudio_id=1)
     run = TrainingRun.objects.create(
-        project=project, trigger="person", asked_by="x", created_at=timezone.now()
+        project=project, trigger="person", requested_by="x", created_at=timezone.now()
     )
     url = f"/api/v1/runs/{run.pk}/cancel"
     viewer, operator = client_of(person("viewer")), client_of(person("operator", "op"))
@@ -152,7 +154,7 @@ def test_an_operator_promotes_and_says_why(person, client_of):
     reply = operator.post(url, {"reason": "better"}, format="json")
     assert (reply.status_code, reply.json()["to_version"]) == (200, "v1")
     promotion = Promotion.objects.get()
-    assert (promotion.by, promotion.reason) == ("op", "better")
+    assert (promotion.actor, promotion.reason) == ("op", "better")
     assert promotion.request_id == reply.headers["X-Request-ID"]
     version.state = "archived"
     version.save()

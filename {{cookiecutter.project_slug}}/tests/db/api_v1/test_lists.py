@@ -14,7 +14,15 @@ from lsml.registry.services import VersionFacts, register_version
 from lsml.training.models import TrainingRun
 from tests.db.audit.rows import a_prediction, hear, predict
 
-LISTS = ("predictions", "events", "actions", "promotions", "versions", "runs", "seals")
+LISTS = (
+    "predictions",
+    "events",
+    "audit-entries",
+    "promotions",
+    "versions",
+    "runs",
+    "seals",
+)
 
 
 def ids(reply):
@@ -155,16 +163,16 @@ def test_a_prediction_is_explained_up_to_its_annotations(viewer, db):
         project=project,
         state="succeeded",
         trigger="person",
-        asked_by="ana",
+        requested_by="ana",
         created_at=timezone.now(),
         version=version,
     )
     Prediction.objects.bulk_create([a_prediction(project_id=project.pk)])
     key = Prediction.objects.get().pk
-    told = viewer.get(f"/api/v1/predictions/{key}/explain").json()
-    assert told["version"]["version"] == "v1"
-    assert told["run"]["asked_by"] == "ana"
-    assert told["snapshot"] is None
+    output = viewer.get(f"/api/v1/predictions/{key}/explain").json()
+    assert output["version"]["version"] == "v1"
+    assert output["run"]["requested_by"] == "ana"
+    assert output["snapshot"] is None
 
 
 def test_the_facts_of_a_version_are_listed(viewer, db):
@@ -179,4 +187,6 @@ def test_the_facts_of_a_version_are_listed(viewer, db):
     )
     [row] = viewer.get(f"/api/v1/versions?project_id={project.pk}").json()["results"]
     assert (row["version"], row["metrics"]) == ("v1", {"accuracy": 0.5})
-    assert viewer.get("/api/v1/actions?verb=version%20created").json()["count"] == 1
+    assert (
+        viewer.get("/api/v1/audit-entries?verb=version%20created").json()["count"] == 1
+    )

@@ -14,7 +14,7 @@ from django.utils import timezone
 from lsml.audit import chain, formats, sealing
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.exports import Order, export
-from lsml.audit.models import Action, Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from tests.db.audit.rows import as_superuser, hear, predict
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,7 +173,7 @@ def test_the_command_exports_and_checks(path, capsys):
     out = capsys.readouterr().out
     assert "2 rows in" in out
     assert "Intact: 2 rows in 1 seals" in out
-    assert Action.objects.get().verb == "trail exported"
+    assert AuditEntry.objects.get().verb == "trail exported"
 
 
 def test_the_command_fails_where_a_row_was_changed(capsys):
@@ -196,7 +196,7 @@ def test_parquet_without_pyarrow_says_what_to_install(path, monkeypatch):
 def test_the_command_explains_a_prediction(capsys):
     [row] = predict()
     call_command("audit", "explain", str(row.pk))
-    told = json.loads(capsys.readouterr().out)
-    assert told["prediction"]["task_id"] == 7
-    assert told["version"] is None
+    output = json.loads(capsys.readouterr().out)
+    assert output["prediction"]["task_id"] == 7
+    assert output["version"] is None
     assert Prediction.objects.count() == 1

@@ -56,7 +56,7 @@ def test_only_partitions_wholly_past_their_days_expire(old_rows):
 def test_a_dropped_partition_leaves_its_seals_its_export_and_a_record(
     old_rows, tmp_path
 ):
-    dropped = retention.prune(partition=january(), folder=tmp_path, by="test")
+    dropped = retention.prune(partition=january(), folder=tmp_path, actor="test")
     assert Prediction.objects.count() == 2
     assert dropped.row_count == 3
     report = check_export(path=tmp_path / "audit_prediction_y2020m01.zip")
@@ -75,7 +75,7 @@ def test_a_partition_dropped_behind_the_applications_back_is_found(old_rows):
 def test_a_partition_with_a_changed_row_is_kept(old_rows, tmp_path):
     as_superuser("UPDATE audit_prediction_y2020m01 SET score = 0")
     with pytest.raises(retention.NotProven, match="was changed"):
-        retention.prune(partition=january(), folder=tmp_path, by="test")
+        retention.prune(partition=january(), folder=tmp_path, actor="test")
     assert Prediction.objects.count() == 5
     assert not DroppedPartition.objects.exists()
 

@@ -64,8 +64,8 @@ def apply(project, *bodies):
 
 
 def trained_on(project):
-    material = take_snapshot(project)
-    return {each.id: each.choices() for each in material.tasks}
+    inputs = take_snapshot(project)
+    return {each.id: each.choices() for each in inputs.tasks}
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from lsml.audit.models import Action
+from lsml.audit.models import AuditEntry
 from lsml.dataset.management.commands import sync as command
 from lsml.dataset.models import Annotation, Sync, Task
 from lsml.dataset.sync import catch_up, sync_project
@@ -245,7 +245,7 @@ def test_catching_up_asks_for_what_is_newer_than_the_newest_known(studio):
 
 def test_a_sync_is_on_record_with_what_it_found(studio):
     run(studio)
-    action = Action.objects.get(verb="dataset synced")
+    action = AuditEntry.objects.get(verb="dataset synced")
     assert action.actor == "test"
     assert action.detail == {"tasks": 5, "differences": {"tasks added": 5}}
 

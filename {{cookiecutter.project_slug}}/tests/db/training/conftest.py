@@ -9,28 +9,28 @@ from lsml.audit.services import Origin, digest_of
 from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.registry.models import Project
 from lsml.registry.storage_url import storage_from_url
-from lsml.training import attending, doorbell
-from lsml.training.childprocess import nursery
+from lsml.training import attending, notify
 from lsml.training.lease import claim
 from lsml.training.models import TrainingRun
 from lsml.training.services import receive
-from lsml.training.supervisor import Supervisor, stopping
+from lsml.training.worker.supervisor import Supervisor, stopping
+from lsml.training.worker.training_process import warm_process
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 
 
 @pytest.fixture(autouse=True)
-def rings(monkeypatch):
+def notifications(monkeypatch):
     """Collect what would be sent to the broker."""
     sent = []
 
     def send_task(name, args, **_):
         sent.append((name, *args))
 
-    monkeypatch.setattr(doorbell.current_app, "send_task", send_task)
-    doorbell.breaker.mend()
-    monkeypatch.setattr(doorbell, "_coalescer", doorbell.Coalescer())
+    monkeypatch.setattr(notify.current_app, "send_task", send_task)
+    notify.breaker.mend()
+    monkeypatch.setattr(notify, "_coalescer", notify.Coalescer())
     return sent
 
 
@@ -105,11 +105,11 @@ class Worker:
             self._monkeypatch.setenv(key, value)
         self._monkeypatch.setattr(attending, "_model_learns", lambda: True)
 
-    def attend(self):
+    def process_inbox(self):
         return [
             run
             for project in Project.objects.all()
-            if (run := attending.attend_to(project.pk))
+            if (run := attending.process_waiting_events(project.pk))
         ]
 
     def begin(self):
@@ -119,7 +119,7 @@ class Worker:
 
     def train(self):
         """Attend, and carry what was opened to its end."""
-        self.attend()
+        self.process_inbox()
         supervisor = self.begin()
         supervisor.carry()
         return TrainingRun.objects.select_related("version").get(pk=supervisor.run.pk)
@@ -144,6 +144,6 @@ def worker(transactional_db, monkeypatch, settings, tmp_path):
     monkeypatch.setenv("LSML_DATA_DIR", str(tmp_path))
     stopping.clear()
     yield Worker(monkeypatch)
-    nursery.dismiss_spare()
+    warm_process.dismiss()
     stopping.clear()
     assert not list(tmp_path.glob("runs/*"))

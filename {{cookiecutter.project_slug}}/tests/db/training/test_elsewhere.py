@@ -82,7 +82,7 @@ def test_what_a_lost_worker_stored_on_s3_is_removed(
     settings.TRAINING_LEASE_S = 0
     worker.serve("Remembering")
     studio.annotate(1)
-    worker.attend()
+    worker.process_inbox()
     lost = worker.begin()
     artifact_storage().save(lost.attempt.artifact_key, ContentFile(b"half of it"))
     assert len(s3_artifacts()) == 1
@@ -150,11 +150,11 @@ def test_runs_work_through_a_transaction_pooler(pgbouncer, worker, studio, setti
     assert worker.train().version.annotation_count == 2
     worker.serve("Slow")
     studio.annotate(3)
-    worker.attend()
+    worker.process_inbox()
     first = InBackground(worker.begin())
     first.until(lambda run: run.message.startswith("step"))
     sweeping.give_up_silent_workers()
-    request_cancel(run=first.run, by="ann", reason="", origin=ORIGIN)
+    request_cancel(run=first.run, actor="ann", reason="", origin=ORIGIN)
     assert first.end().state == "cancelled"
     assert TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).count() == 0
 

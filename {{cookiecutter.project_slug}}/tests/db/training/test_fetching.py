@@ -7,11 +7,11 @@ from lsml.dataset.models import Annotation, Task
 from lsml.labelstudio.failures import Unreachable
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.webhooks import WebhookRequest
-from lsml.registry.services import meet_project
+from lsml.registry.services import get_or_create_project
 from lsml.training import fetching
-from lsml.training.attending import attend_to
-from lsml.training.fetching import told_too_little
-from lsml.training.intake import take_events, waiting_of
+from lsml.training.inbox.apply import take_events, waiting_of
+from lsml.training.inbox.payloads import missing_payload_warning
+from lsml.training.inbox.process import process_waiting_events
 from lsml.training.models import InboxEntry
 from lsml.training.runs import open_run
 from lsml.training.services import receive
@@ -38,7 +38,7 @@ def studio(monkeypatch):
 
 @pytest.fixture
 def project(db):
-    project = meet_project(ProjectKey.parse(KEY))
+    project = get_or_create_project(ProjectKey.parse(KEY))
     project.training_mode = "manual"  # no run in the way
     project.save()
     return project
@@ -56,7 +56,7 @@ def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
     studio.annotate(3, 11)
     told()
     told()
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert Annotation.objects.count() == 2
     assert waiting_of(project).annotations == 2
     assert not InboxEntry.objects.filter(applied_at=None).exists()
@@ -65,21 +65,21 @@ def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
 def test_without_deletion_of_tasks_only_what_is_new_is_asked_for(studio, project):
     studio.annotate(2, 10)
     told()
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     asked = []
     pages = studio.pages
     studio.pages = lambda *a, **o: asked.append(o["since"]) or pages(*a, **o)
     told()
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert asked[0] is not None
 
 
 def test_deleted_tasks_are_found(studio, project):
     told()
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     del studio.tasks[4]
     told("TASKS_DELETED")
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert Task.objects.get(deleted_at__isnull=False).task_id == 4
 
 
@@ -92,36 +92,36 @@ def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
     there = studio.project
     studio.project = away
     told()
-    attend_to(project.pk)
-    assert InboxEntry.objects.get().untold
+    process_waiting_events(project.pk)
+    assert InboxEntry.objects.get().payload_missing
     assert waiting_of(project).fresh == 0  # no run is opened for nothing
-    run = open_run(project=project, trigger="person", asked_by="test")
+    run = open_run(project=project, trigger="person", requested_by="test")
     take_events(run)
     assert not run.events.exists()
     studio.project = there
     studio.annotate(2, 10)
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert not Annotation.objects.exists()  # too soon to ask again
     monkeypatch.setattr(fetching, "_not_before", 0.0)
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert Annotation.objects.exists()
 
 
 def test_without_credentials_the_run_says_what_is_missing(project, settings):
     settings.LABEL_STUDIO_API_KEY = ""
     told()
-    attend_to(project.pk)
+    process_waiting_events(project.pk)
     assert waiting_of(project).annotations == 1
-    run = open_run(project=project, trigger="person", asked_by="test")
+    run = open_run(project=project, trigger="person", requested_by="test")
     take_events(run)
-    assert "1 of the events came without payload" in told_too_little(run)
-    assert "LABEL_STUDIO_API_KEY" in told_too_little(run)
+    assert "1 of the events came without payload" in missing_payload_warning(run)
+    assert "LABEL_STUDIO_API_KEY" in missing_payload_warning(run)
 
 
 def test_a_run_that_was_told_all_says_nothing(project, settings):
     settings.LABEL_STUDIO_API_KEY = ""
-    run = open_run(project=project, trigger="person", asked_by="test")
-    assert told_too_little(run) == ""
+    run = open_run(project=project, trigger="person", requested_by="test")
+    assert missing_payload_warning(run) == ""
 
 
 def test_a_nameless_event_means_the_only_project(project):
@@ -129,5 +129,5 @@ def test_a_nameless_event_means_the_only_project(project):
 
 
 def test_of_several_projects_a_nameless_event_means_none(project):
-    meet_project(ProjectKey(2, 5))
+    get_or_create_project(ProjectKey(2, 5))
     assert told(named="").project_id is None

@@ -10,7 +10,7 @@ from lsml.audit.models import WebhookEvent
 from lsml.audit.services import Origin
 from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.registry.models import Project
-from lsml.training import doorbell, inbox
+from lsml.training import inbox, notify
 from lsml.training.models import InboxEntry
 from lsml.training.services import receive
 
@@ -19,16 +19,16 @@ PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 
 
 @pytest.fixture(autouse=True)
-def rings(monkeypatch):
+def notifications(monkeypatch):
     """Collect what would be sent."""
     sent = []
     monkeypatch.setattr(
-        doorbell.current_app,
+        notify.current_app,
         "send_task",
         lambda name, args, **_: sent.append((name, *args)),
     )
-    doorbell.breaker.mend()
-    monkeypatch.setattr(doorbell, "_coalescer", doorbell.Coalescer())
+    notify.breaker.mend()
+    monkeypatch.setattr(notify, "_coalescer", notify.Coalescer())
     return sent
 
 
@@ -73,11 +73,11 @@ def test_a_skipped_annotation_waits_but_counts_for_nothing(db):
 @pytest.mark.parametrize(
     "action", ["PROJECT_UPDATED", "LABEL_LINK_CREATED", "SOMETHING_NEW"]
 )
-def test_what_does_not_concern_training_is_recorded_only(db, action, rings):
+def test_what_does_not_concern_training_is_recorded_only(db, action, notifications):
     send({"action": action, "project": PROJECT})
     assert WebhookEvent.objects.get().action == action
     assert not InboxEntry.objects.exists()
-    assert not rings
+    assert not notifications
 
 
 def test_an_archived_project_keeps_the_record_and_trains_nothing(db):
@@ -99,12 +99,12 @@ def test_a_known_project_costs_three_queries(db):
 
 
 def test_the_doorbell_rings_after_the_commit(
-    db, rings, django_capture_on_commit_callbacks
+    db, notifications, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
         event = send(annotation_created())
-        assert not rings
-    assert rings == [(doorbell.ATTEND, event.project_id)]
+        assert not notifications
+    assert notifications == [(notify.PROCESS_INBOX, event.project_id)]
 
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
@@ -112,11 +112,13 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
 
     def refuse(*_, **__):
         asked.append(1)
-        raise doorbell.OperationalError("connection refused")
+        raise notify.OperationalError("connection refused")
 
-    monkeypatch.setattr(doorbell.current_app, "send_task", refuse)
+    monkeypatch.setattr(notify.current_app, "send_task", refuse)
     started = time.perf_counter()
-    assert not any(doorbell.ring(doorbell.ATTEND, 1, expires=9) for _ in range(1000))
+    assert not any(
+        notify.notify(notify.PROCESS_INBOX, 1, expires=9) for _ in range(1000)
+    )
     assert len(asked) == 1
     assert time.perf_counter() - started < 0.1
 
@@ -152,11 +154,11 @@ def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
     assert len(tries) == 1
 
 
-def test_many_rings_for_a_project_become_two(rings):
+def test_many_rings_for_a_project_become_two(notifications):
     for _ in range(50):
-        doorbell.ring_for_project(7)
-    assert rings == [(doorbell.ATTEND, 7)]
-    time.sleep(doorbell.AT_MOST_EVERY_S + 0.2)
-    assert rings == [(doorbell.ATTEND, 7)] * 2
-    doorbell.ring_for_project(8)
-    assert len(rings) == 3
+        notify.notify_project(7)
+    assert notifications == [(notify.PROCESS_INBOX, 7)]
+    time.sleep(notify.AT_MOST_EVERY_S + 0.2)
+    assert notifications == [(notify.PROCESS_INBOX, 7)] * 2
+    notify.notify_project(8)
+    assert len(notifications) == 3

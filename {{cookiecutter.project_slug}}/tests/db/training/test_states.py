@@ -7,7 +7,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from hypothesis.strategies import sampled_from
 
 from lsml.registry.models import Project
-from lsml.training import endings, lease, runs
+from lsml.training import lease, outcomes, runs
 from lsml.training.errors import AlreadyTraining, IllegalMove, Overtaken
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
 from lsml.training.states import MOVES, State, move
@@ -73,7 +73,7 @@ class Runs(RuleBasedStateMachine):
     @rule()
     def open(self):
         try:
-            runs.open_run(project=self.project, trigger="person", asked_by="ann")
+            runs.open_run(project=self.project, trigger="person", requested_by="ann")
         except AlreadyTraining:
             assert self._active()
 
@@ -83,7 +83,7 @@ class Runs(RuleBasedStateMachine):
         run = queued.first()
         claimed = lease.claim(run.pk) if run else None
         if claimed:
-            from lsml.training.intake import take_events
+            from lsml.training.inbox.apply import take_events
 
             take_events(claimed[0])
         return claimed
@@ -101,7 +101,7 @@ class Runs(RuleBasedStateMachine):
             "crash": {"reason": "why"},
         }.get(how, {})
         try:
-            getattr(endings, how)(*worker, **extra)
+            getattr(outcomes, how)(*worker, **extra)
         except (Overtaken, IllegalMove):
             now = TrainingRun.objects.get(pk=worker[0].pk)
             assert (now.state, now.fence) != ("running", worker[0].fence)
@@ -109,12 +109,12 @@ class Runs(RuleBasedStateMachine):
     @rule()
     def fall_silent(self):
         for run in self._active().filter(state="running"):
-            endings.lose(run)
+            outcomes.lose(run)
 
     @rule()
     def cancel(self):
         for run in self._active():
-            runs.request_cancel(run=run, by="ann", reason="", origin=ORIGIN)
+            runs.request_cancel(run=run, actor="ann", reason="", origin=ORIGIN)
 
     @invariant()
     def one_run_is_active(self):

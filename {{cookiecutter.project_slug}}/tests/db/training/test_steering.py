@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from lsml.audit.models import Action
+from lsml.audit.models import AuditEntry
 from lsml.registry.artifacts import artifact_storage
-from lsml.training import endings, lease, sweeping
-from lsml.training.childprocess import nursery
+from lsml.training import lease, outcomes, sweeping
 from lsml.training.errors import IllegalMove, Overtaken
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
 from lsml.training.services import request_cancel, retry_run, start_run
-from lsml.training.supervisor import stopping
+from lsml.training.worker.supervisor import stopping
+from lsml.training.worker.training_process import warm_process
 
 from .conftest import ORIGIN
 
@@ -60,7 +60,7 @@ def training(worker, studio):
     def begin(model, **environment):
         worker.serve(model, **environment)
         studio.annotate(1)
-        worker.attend()
+        worker.process_inbox()
         begun.append(InBackground(worker.begin()))
         begun[-1].until(lambda run: run.message != "starting" or run.state != "running")
         return begun[-1]
@@ -72,7 +72,7 @@ def training(worker, studio):
 
 
 def cancel(run, reason="enough"):
-    request_cancel(run=run, by="ann", reason=reason, origin=ORIGIN)
+    request_cancel(run=run, actor="ann", reason=reason, origin=ORIGIN)
 
 
 def kept_files():
@@ -96,7 +96,7 @@ def test_cancelling_stops_it_at_the_next_progress_call(training):
     assert (run.state, run.cancel_requested_by) == ("cancelled", "ann")
     assert run.attempt_set.get().outcome == "cancelled"
     assert InboxEntry.objects.get().held
-    action = Action.objects.get(verb="training cancelled")
+    action = AuditEntry.objects.get(verb="training cancelled")
     assert (action.actor, action.reason) == ("ann", "enough")
 
 
@@ -140,7 +140,7 @@ def runs(pid):
 def test_a_queued_run_is_cancelled_at_once(worker, studio):
     worker.serve("Slow")
     studio.annotate(1)
-    (run,) = worker.attend()
+    (run,) = worker.process_inbox()
     cancel(run)
     assert run.state == "cancelled"
     assert lease.claim(run.pk) is None
@@ -180,13 +180,13 @@ def test_a_silent_worker_loses_the_run_and_cannot_write_its_result(
     settings.TRAINING_LEASE_S = 0
     worker.serve("Remembering")
     event = studio.annotate(1)
-    worker.attend()
+    worker.process_inbox()
     zombie = worker.begin()
     _sweep_as_if_postgres_were_up_for_long()
     run = TrainingRun.objects.get()
     assert (run.state, run.attempt_set.get().outcome) == ("queued", "lost")
     with pytest.raises(Overtaken):
-        endings.succeed(zombie.run, zombie.attempt, {"version_name": "stolen"})
+        outcomes.succeed(zombie.run, zombie.attempt, {"version_name": "stolen"})
     settings.TRAINING_LEASE_S = 12
     worker.begin().carry()
     run.refresh_from_db()
@@ -201,15 +201,17 @@ def _sweep_as_if_postgres_were_up_for_long():
     sweeping.give_up_silent_workers()
 
 
-def test_a_worker_that_stops_hands_the_run_back_at_once(training, settings, rings):
+def test_a_worker_that_stops_hands_the_run_back_at_once(
+    training, settings, notifications
+):
     settings.TRAINING_STOP_GRACE_S = 0.5
     settings.TRAINING_MAX_ATTEMPTS = 1
     watched = training("Slow")
-    rings.clear()
+    notifications.clear()
     stopping.set()
     run = watched.end()
     assert (run.state, run.attempt_set.get().outcome) == ("queued", "handed_back")
-    assert ("lsml.training.tasks.train", run.pk) in rings
+    assert ("lsml.training.tasks.train", run.pk) in notifications
 
 
 def test_a_run_that_can_end_soon_may_end(training, settings):
@@ -249,12 +251,12 @@ def test_a_killed_training_process_costs_an_attempt_not_the_worker(training):
 def test_a_spare_is_used_and_sees_code_changed_meanwhile(worker, studio, settings):
     settings.TRAINING_SPARE = True
     worker.serve("Remembering")
-    nursery.keep_spare()
-    spare = nursery._spare
+    warm_process.prepare()
+    process = warm_process._ready
     source = Path("tests/models/learning.py")
     studio.annotate(1)
     deadline = time.monotonic() + 8
-    while not any(m["kind"] == "ready" for m in spare.listen(0.1)[0]):
+    while not any(m["kind"] == "ready" for m in process.listen(0.1)[0]):
         assert time.monotonic() < deadline
     source.touch()
     run = worker.train()
@@ -265,9 +267,9 @@ def test_retrying_trains_on_what_the_failed_run_gave_back(worker, studio):
     worker.serve("Raising")
     event = studio.annotate(1)
     failed = worker.train()
-    assert worker.attend() == []
+    assert worker.process_inbox() == []
     worker.serve("Remembering")
-    again = retry_run(run=failed, by="ann", origin=ORIGIN)
+    again = retry_run(run=failed, actor="ann", origin=ORIGIN)
     worker.begin().carry()
     again.refresh_from_db()
     assert again.state == "succeeded"
@@ -280,8 +282,8 @@ def test_a_person_may_start_a_run_whatever_the_policy_says(worker, studio):
     project = studio.project
     project.training_paused = True
     project.save()
-    assert worker.attend() == []
-    run = start_run(project=project, by="ann", origin=ORIGIN)
+    assert worker.process_inbox() == []
+    run = start_run(project=project, actor="ann", origin=ORIGIN)
     worker.begin().carry()
     run.refresh_from_db()
     assert run.state == "succeeded"
@@ -290,8 +292,8 @@ def test_a_person_may_start_a_run_whatever_the_policy_says(worker, studio):
 def test_events_that_come_during_a_run_are_the_next_ones(training, worker, studio):
     watched = training("Brief")
     late = studio.annotate(2)
-    assert worker.attend() == []
+    assert worker.process_inbox() == []
     assert watched.end().events.count() == 1
-    (following,) = worker.attend()
+    (following,) = worker.process_inbox()
     worker.begin().carry()
     assert [each.event_id for each in following.events.all()] == [late.pk]

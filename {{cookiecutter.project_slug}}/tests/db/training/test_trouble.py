@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError
 
-from lsml.training import lease, patience, supervisor
+from lsml.training import database, lease, supervisor
 from lsml.training.models import InboxEntry, TrainingRun
 
 from .test_steering import kept_files
@@ -43,7 +43,7 @@ def test_a_lease_is_given_time_after_a_restart_of_postgres(worker, studio, setti
     settings.TRAINING_LEASE_S = 0
     worker.serve("Remembering")
     studio.annotate(1)
-    worker.attend()
+    worker.process_inbox()
     worker.begin()
     time.sleep(0.05)
     assert lease.expired().exists()
@@ -52,9 +52,9 @@ def test_a_lease_is_given_time_after_a_restart_of_postgres(worker, studio, setti
 
 
 def test_a_database_that_is_away_is_waited_for(monkeypatch):
-    monkeypatch.setattr(patience, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(database, "_PAUSE_S", 0.01)
     outside = SimpleNamespace(in_atomic_block=False, close=lambda: None)
-    monkeypatch.setattr(patience, "connection", outside)
+    monkeypatch.setattr(database, "connection", outside)
     tries = []
 
     def work():
@@ -63,14 +63,14 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch):
             raise OperationalError("the database system is starting up")
         return "done"
 
-    assert patience.patiently(work) == "done"
+    assert database.retry_while_database_is_down(work) == "done"
     assert len(tries) == 4
 
 
 def test_a_training_goes_on_while_the_database_is_away(worker, studio, monkeypatch):
     worker.serve("Brief")
     studio.annotate(1)
-    worker.attend()
+    worker.process_inbox()
     watched = worker.begin()
     away_until = time.monotonic() + 4
     renew = lease.renew
@@ -92,7 +92,7 @@ def test_a_database_that_stays_away_ends_the_training(
     settings.TRAINING_OUTAGE_S = 0.5
     worker.serve("Slow")
     studio.annotate(1)
-    worker.attend()
+    worker.process_inbox()
     watched = worker.begin()
 
     def unreachable(*_, **__):
@@ -105,15 +105,15 @@ def test_a_database_that_stays_away_ends_the_training(
 
 
 def test_what_a_killed_worker_left_on_this_host_is_removed(worker, tmp_path):
-    from lsml.training import workfolder
+    from lsml.training import folders
 
     mine, dead = os.getpid(), 4_194_304  # above the largest process number
-    names = [f"{workfolder._owner_prefix()}{pid}-run-1-1" for pid in (mine, dead)] + [
+    names = [f"{folders._owner_prefix()}{pid}-run-1-1" for pid in (mine, dead)] + [
         f"other-host-{dead}-run-1-1"
     ]
     for name in names:
         (tmp_path / "runs" / name).mkdir(parents=True)
-    workfolder.remove_orphans()
+    folders.remove_orphans()
     left = sorted(path.name for path in Path(tmp_path / "runs").iterdir())
     assert left == sorted([names[0], names[2]])
     for name in left:

@@ -66,11 +66,11 @@ def test_every_fraction_from_0_to_1_is_taken(fraction):
 
 def test_a_cancelled_run_stops_at_the_next_report_which_is_still_made(tmp_path):
     reports = []
-    wish = iter([False, True])
+    training_request = iter([False, True])
     run = Run(
         artifacts=tmp_path,
         on_progress=reports.append,
-        is_cancelled=lambda: next(wish),
+        is_cancelled=lambda: next(training_request),
     )
     run.progress(0.1)
     with pytest.raises(RunCancelled):

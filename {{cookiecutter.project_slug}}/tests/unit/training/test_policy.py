@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from lsml.registry.models import Project
-from lsml.training.policy import DEBOUNCE_TIMES_MAX, Waiting, due
+from lsml.training.inbox.policy import DEBOUNCE_TIMES_MAX, Waiting, due
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

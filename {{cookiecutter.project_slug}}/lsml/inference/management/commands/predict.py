@@ -32,7 +32,7 @@ class Command(BaseCommand):
         try:
             job = start_job(
                 project=find_project(ProjectKey(project)),
-                by=f"command ({getpass.getuser()})",
+                actor=f"command ({getpass.getuser()})",
                 origin=Origin(f"predict-{uuid4().hex}", "manage.py predict"),
             )
         except (JobRefused, UnknownProject) as error:

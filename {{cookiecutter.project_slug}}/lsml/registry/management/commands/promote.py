@@ -30,7 +30,7 @@ class Command(BaseCommand):
             promote(
                 project=found,
                 version=find_version(project=found, version=version),
-                by=f"command ({getpass.getuser()})",
+                actor=f"command ({getpass.getuser()})",
                 reason=reason,
                 origin=Origin(f"promote-{uuid4().hex}", "manage.py promote"),
             )

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             request_cancel(
                 run=found,
-                by=f"command ({getpass.getuser()})",
+                actor=f"command ({getpass.getuser()})",
                 reason=reason,
                 origin=Origin(f"cancel-{uuid4().hex}", "manage.py cancel"),
             )

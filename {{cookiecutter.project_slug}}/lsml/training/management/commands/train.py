@@ -34,7 +34,7 @@ class Command(BaseCommand):
         try:
             run = start_run(
                 project=find_project(ProjectKey(project)),
-                by=f"command ({getpass.getuser()})",
+                actor=f"command ({getpass.getuser()})",
                 origin=Origin(f"train-{uuid4().hex}", "manage.py train"),
             )
         except (TrainingError, UnknownProject) as error:

@@ -1,0 +1,162 @@
+"""`manage.py audit verify|seal|export|prune|explain`.
+
+It lives here and not in lsml/audit because `explain` needs runs and snapshots.
+"""
+
+import getpass
+import json
+from argparse import ArgumentParser
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from tqdm import tqdm
+
+from lsml.audit import anchors, exports, formats, retention, sealing, verify
+from lsml.audit.export_check import NotAnExport, check_export
+from lsml.audit.models import Prediction
+from lsml.audit.services import Origin, record_entry
+from lsml.audit.tables import TABLES
+from lsml.training.explain import explain
+
+
+class Command(BaseCommand):
+    help = "The audit trail: prove it, hand it over, keep it small."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        words = parser.add_subparsers(dest="word", required=True)
+        word = words.add_parser("verify", help="check rows and seals")
+        word.add_argument("--since", type=moment, help="seals made from then on")
+        word.add_argument("--export", type=Path, help="check this file, no database")
+        word.add_argument("--anchors", type=Path, help="file of anchored seals")
+        words.add_parser("seal", help="seal what has finished")
+        word = words.add_parser("export", help="write rows and seals to a ZIP file")
+        word.add_argument("--from", dest="since", type=moment, required=True)
+        word.add_argument("--to", dest="until", type=moment, help="default: now")
+        word.add_argument("--format", choices=formats.FORMATS, default="jsonl")
+        word.add_argument("--table", choices=list(TABLES), action="append")
+        word.add_argument("--output", type=Path, help="default: AUDIT_EXPORT_DIR")
+        word = words.add_parser("prune", help="drop partitions past their retention")
+        word.add_argument("--dry-run", action="store_true")
+        word = words.add_parser("explain", help="where a prediction comes from")
+        word.add_argument("prediction_id", type=int)
+
+    def handle(self, *_: Any, word: str, **options: Any) -> None:
+        getattr(self, word)(options)
+
+    def verify(self, options: dict[str, Any]) -> None:
+        """Exit status 1 where something is not as it was sealed."""
+        path, known = options["export"], options["anchors"]
+        anchored = list(anchors.read_anchors(known)) if known else None
+        if path:
+            with _bar(None) as bar:
+                try:
+                    report = check_export(
+                        path=path, anchored=anchored or (), progress=bar.update
+                    )
+                except NotAnExport as error:
+                    raise CommandError(str(error)) from error
+        else:
+            with _bar(verify.rows_to_verify(options["since"])) as bar:
+                report = verify.verify(
+                    since=options["since"], anchored=anchored, progress=bar.update
+                )
+        for finding in report.findings:
+            self.stdout.write(str(finding))
+        facts = f"{report.rows} rows in {report.seals} seals"
+        if report.dropped_rows:
+            facts += f"; {report.dropped_rows} more were removed by retention"
+        if report.unsealed_rows:
+            facts += f"; {report.unsealed_rows} rows are not sealed yet"
+        if not report.intact:
+            raise CommandError(f"Not intact: {len(report.findings)} findings. {facts}.")
+        self.stdout.write(f"Intact: {facts}.")
+
+    def seal(self, options: dict[str, Any]) -> None:
+        """Once; beat does it every few seconds."""
+        made = sealing.seal()
+        rows = sum(seal.row_count for seal in made)
+        self.stdout.write(f"{rows} rows sealed in {len(made)} seals.")
+
+    def export(self, options: dict[str, Any]) -> None:
+        """Seal first, so that rows of a moment ago are in it."""
+        sealing.seal()
+        until = options["until"] or timezone.now()
+        order = exports.Order(
+            options["since"],
+            until,
+            options["format"],
+            tuple(options["table"] or TABLES),
+        )
+        name = f"audit-{order.since:%Y%m%dT%H%M}-{until:%Y%m%dT%H%M}.zip"
+        path = options["output"] or settings.AUDIT_EXPORT_DIR / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _bar(None) as bar:
+            try:
+                manifest = exports.export(order=order, path=path, progress=bar.update)
+            except formats.FormatMissing as error:
+                raise CommandError(str(error)) from error
+        rows = sum(table["rows"] for table in manifest["tables"].values())
+        _record_export(path, rows)
+        self.stdout.write(f"{rows} rows in {path}")
+
+    def prune(self, options: dict[str, Any]) -> None:
+        """By AUDIT_RETENTION_DAYS; says so when everything is kept for ever."""
+        days = settings.AUDIT_RETENTION_DAYS
+        found = list(retention.expired(days, timezone.now()))
+        for partition in found:
+            if options["dry_run"]:
+                self.stdout.write(f"{partition.name} would be exported and dropped")
+                continue
+            try:
+                dropped = retention.prune(
+                    partition=partition,
+                    folder=settings.AUDIT_EXPORT_DIR,
+                    actor=f"command by {getpass.getuser()}",
+                )
+            except retention.NotProven as error:
+                raise CommandError(str(error)) from error
+            rows = f"{dropped.row_count} rows in {dropped.export}"
+            self.stdout.write(f"{partition.name} dropped; {rows}")
+        if not found:
+            self.stdout.write(f"Nothing to drop. Days kept (0 = for ever): {days}")
+
+    def explain(self, options: dict[str, Any]) -> None:
+        """Everything known of one prediction, as JSON."""
+        prediction = Prediction.objects.filter(pk=options["prediction_id"]).first()
+        if prediction is None:
+            raise CommandError(
+                f"There is no prediction {options['prediction_id']}: mistyped, or"
+                " removed by retention."
+            )
+        self.stdout.write(json.dumps(explain(prediction), indent=2, default=str))
+
+
+def _record_export(path: Path, rows: int) -> None:
+    record_entry(
+        origin=Origin(f"export-{uuid4().hex}", "manage.py audit export"),
+        at=timezone.now(),
+        actor=f"command ({getpass.getuser()})",
+        verb="trail exported",
+        target=path.name[:200],
+        detail={"rows": rows},
+    )
+
+
+def moment(text: str) -> datetime:
+    """A date, a date with time (UTC unless it says otherwise), or `7d`, `12h` ago."""
+    if text[:-1].isdigit() and text[-1] in "dh":
+        unit = "days" if text[-1] == "d" else "hours"
+        return timezone.now() - timedelta(**{unit: int(text[:-1])})
+    parsed = datetime.fromisoformat(text)
+    if len(text) == len("2026-01-01"):
+        parsed = datetime.combine(parsed, time.min)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _bar(total: int | None) -> Any:
+    return tqdm(total=total, unit=" rows", unit_scale=True, disable=None)

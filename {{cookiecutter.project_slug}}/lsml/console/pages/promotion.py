@@ -1,0 +1,116 @@
+"""Promote and roll back: what will change, the reason, then one call of a service."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext_lazy as _
+
+from lsml.console.links import page_of
+from lsml.console.origin import origin_of
+from lsml.console.pages.access import needs, page
+from lsml.console.pages.scores import compared
+from lsml.registry import services
+from lsml.registry.errors import RegistryError
+from lsml.registry.models import ModelVersion, Project
+
+_TEMPLATE = "console/promote.html"
+
+
+class ReasonForm(forms.Form):
+    """Why somebody does what they do; it goes into the audit trail."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True, "class": "c-input"}),
+        help_text=_("Kept in the audit trail."),
+    )
+
+
+@needs("operate")
+def serve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Promote the version the address names; none = back to the untrained model."""
+    project = _project(pk)
+    name = request.GET.get("version", "")
+    version = (
+        get_object_or_404(ModelVersion, project=project, version=name) if name else None
+    )
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _done(
+            request,
+            project,
+            lambda: services.promote(
+                project=project,
+                version=version,
+                actor=request.user.get_username(),
+                reason=form.cleaned_data["reason"],
+                origin=origin_of(request),
+            ),
+        )
+    title = _("Promote %(version)s") % {"version": name or _("the untrained model")}
+    return page(request, _TEMPLATE, _context(project, version, form, title))
+
+
+@needs("operate")
+def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Serve again what was served before."""
+    project = _project(pk)
+    last = project.promotions.filter(to_version=project.active_version).order_by("-pk")
+    promotion = last.select_related("from_version").first()
+    if promotion is None:
+        messages.warning(request, _("Nothing was promoted yet: nothing to go back to."))
+        return redirect(page_of(project))
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _done(
+            request,
+            project,
+            lambda: services.roll_back(
+                project=project,
+                actor=request.user.get_username(),
+                reason=form.cleaned_data["reason"],
+                origin=origin_of(request),
+            ),
+        )
+    context = _context(project, promotion.from_version, form, _("Roll back"))
+    return page(request, _TEMPLATE, context)
+
+
+def _done(request: HttpRequest, project: Project, entry: Any) -> HttpResponse:
+    try:
+        promotion = entry()
+    except RegistryError as refused:
+        messages.error(request, str(refused))
+    else:
+        served = promotion.to_version
+        messages.success(
+            request,
+            _("Now serving %(version)s, in all processes, from the next request on.")
+            % {"version": served.version if served else _("the untrained model")},
+        )
+    return redirect(page_of(project))
+
+
+def _project(pk: int) -> Project:
+    return get_object_or_404(Project.objects.select_related("active_version"), pk=pk)
+
+
+def _context(
+    project: Project, version: ModelVersion | None, form: ReasonForm, title: Any
+) -> dict[str, Any]:
+    now = project.active_version
+    return {
+        "title": title,
+        "project": project,
+        "now": now,
+        "then": version,
+        "metrics": compared(
+            now.metrics if now else {}, version.metrics if version else {}
+        ),
+        "form": form,
+        "back": page_of(project),
+    }

@@ -1,0 +1,109 @@
+"""What people change about a project or a version; each change is recorded."""
+
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.services import Origin, record_entry
+from lsml.registry.models import ModelVersion, Project
+
+POLICY_FIELDS: Final = (
+    "training_mode",
+    "training_paused",
+    "min_annotations",
+    "debounce_s",
+    "quiet_from",
+    "quiet_until",
+    "auto_promote",
+    "time_limit_s",
+    "memory_mb",
+)
+POLICY_CHANGED: Final = "policy changed"
+
+
+def change_policy(
+    *,
+    project: Project,
+    changes: dict[str, Any],
+    actor: str,
+    reason: str,
+    origin: Origin,
+) -> dict[str, tuple[Any, Any]]:
+    """Change how a project is trained, and record each value before and after.
+
+    Args:
+        project: As known; brought up to date.
+        changes: New values by name, of POLICY_FIELDS.
+        actor: User name.
+        reason: The person's words.
+        origin: Of the request.
+
+    Returns:
+        What was different: name -> (before, after). Empty: nothing was written.
+
+    Raises:
+        ValidationError: A value that the table refuses, such as half a pair of quiet
+            hours; nothing was written.
+    """
+    if unknown := set(changes) - set(POLICY_FIELDS):
+        raise ValidationError(f"No part of the policy: {', '.join(sorted(unknown))}.")
+    with transaction.atomic():
+        locked = Project.objects.select_for_update().get(pk=project.pk)
+        different = {
+            name: (getattr(locked, name), value)
+            for name, value in changes.items()
+            if getattr(locked, name) != value
+        }
+        if not different:
+            return {}
+        for name, (_before, value) in different.items():
+            setattr(locked, name, value)
+        locked.full_clean(exclude=_not_policy(), validate_unique=False)
+        locked.save(update_fields=[*different, "updated_at"])
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb=POLICY_CHANGED,
+            target=f"project {locked.key}",
+            project_id=locked.pk,
+            reason=reason,
+            detail={
+                name: {"before": _plain(before), "after": _plain(after)}
+                for name, (before, after) in different.items()
+            },
+        )
+    for name, (_before, value) in different.items():
+        setattr(project, name, value)
+    return different
+
+
+def update_notes(
+    *, version: ModelVersion, notes: str, actor: str, origin: Origin
+) -> None:
+    """Replace the notes on a version; the words before are kept in the audit trail."""
+    with transaction.atomic():
+        locked = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
+        if locked.notes == notes:
+            return
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb="version noted",
+            target=f"version {locked.version}",
+            project_id=locked.project_id,
+            detail={"before": locked.notes, "after": notes},
+        )
+        ModelVersion.objects.filter(pk=version.pk).update(notes=notes)
+    version.notes = notes
+
+
+def _not_policy() -> set[str]:
+    return {field.name for field in Project._meta.fields} - set(POLICY_FIELDS)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | None) else str(value)

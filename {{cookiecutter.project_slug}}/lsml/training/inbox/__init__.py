@@ -1,0 +1,1 @@
+"""Events that wait for training: accepted, applied to the dataset, taken by a run."""

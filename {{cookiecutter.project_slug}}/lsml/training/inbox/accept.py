@@ -1,0 +1,95 @@
+"""Accepting events: the audit row, the inbox entry, the doorbell."""
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from lsml.audit.models import WebhookEvent
+from lsml.audit.services import Origin, record_event
+from lsml.labelstudio.webhooks import ANNOTATIONS_WRITTEN, WebhookRequest
+from lsml.registry.models import Project
+from lsml.registry.services import only_project, project_from_event
+from lsml.training.models import InboxEntry
+
+
+class _Try:
+    """How far a try to write came: past the last statement, nobody knows."""
+
+    committing = False
+
+
+def accept(
+    *, request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
+) -> tuple[WebhookEvent, bool]:
+    """Commit the event and, where it matters for training, its inbox entry.
+
+    A connection that a database restart broke costs one more try, as long as COMMIT
+    was not yet sent: then surely nothing was kept, and the event cannot be doubled.
+
+    Returns:
+        The event, and whether it waits in the inbox.
+
+    Raises:
+        OperationalError, InterfaceError: not committed, or nobody knows.
+    """
+    first = _Try()
+    try:
+        return _write(request, body, digest, origin, first)
+    except (OperationalError, InterfaceError):
+        if first.committing or connection.in_atomic_block:
+            raise
+        connection.close()
+    return _write(request, body, digest, origin, _Try())
+
+
+def _write(
+    request: WebhookRequest,
+    body: dict[str, Any],
+    digest: str,
+    origin: Origin,
+    attempt: _Try,
+) -> tuple[WebhookEvent, bool]:
+    received_at = timezone.now()
+    with transaction.atomic():
+        project = project_from_event(
+            key=request.project, project_object=request.project_object, origin=origin
+        )
+        if project is None and request.lacks_payload:
+            project = only_project()
+        event = record_event(
+            origin=origin,
+            received_at=received_at,
+            action=request.action[:100],  # the column's width; the payload has it all
+            project_id=project.pk if project else None,
+            task_id=request.task_id,
+            annotation_ids=request.annotation_ids,
+            payload=body,
+            digest=digest,
+        )
+        waits = project is not None and _matters(request, project)
+        if waits and project is not None:
+            InboxEntry.objects.create(
+                event_id=event.pk,
+                project=project,
+                action=request.action,
+                received_at=received_at,
+                annotations=_trainable_count(request),
+                payload_missing=request.lacks_payload,
+            )
+        attempt.committing = True
+    return event, waits
+
+
+def _matters(request: WebhookRequest, project: Project) -> bool:
+    if project.archived_at is not None:
+        return False
+    return request.affects_dataset or request.starts_training
+
+
+def _trainable_count(request: WebhookRequest) -> int:
+    if request.action not in ANNOTATIONS_WRITTEN:
+        return 0
+    if request.lacks_payload:
+        return 1  # counted once it was asked for
+    return sum(not each.get("was_cancelled") for each in request.annotations)

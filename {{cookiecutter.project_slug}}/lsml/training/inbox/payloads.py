@@ -1,0 +1,93 @@
+"""Events that came without payload: what they left out is asked of Label Studio."""
+
+import threading
+import time
+
+import structlog
+from django.conf import settings
+
+from lsml.audit.models import WebhookEvent
+from lsml.dataset.sync import Report, catch_up
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.failures import LabelStudioError
+from lsml.labelstudio.webhooks import DATASET_ACTIONS, TASKS_DELETED
+from lsml.registry.models import Project
+from lsml.training.models import InboxEntry, TrainingRun
+
+log = structlog.get_logger(__name__)
+
+# The sweeper rings every few seconds; one that is away need not be asked so often.
+PAUSE_AFTER_FAILURE_S = 30.0
+
+_TRAINABLE = ("annotations added", "annotations changed", "annotations restored")
+_SUBJECTS = ["annotation", "annotations", "task", "tasks"]
+_not_before = 0.0  # monotonic seconds
+_one_at_a_time = threading.Lock()
+
+
+def fetch_missing_payloads(project: Project) -> None:
+    """Bring the dataset up to date for events that only said that something happened.
+
+    Without credentials nothing can be asked: the events count as told, and the run
+    that takes them says what is missing. Where Label Studio does not answer they wait.
+    """
+    entries = InboxEntry.objects.filter(project=project, payload_missing=True)
+    events = dict(entries.values_list("event_id", "action"))
+    if not events:
+        return
+    if not _has_credentials():
+        log.warning("event without payload, and no credentials", project=project.pk)
+        _mark_fetched(list(events), annotations=len(events))
+        return
+    report = _ask(project, everything=TASKS_DELETED in events.values())
+    if report is not None:
+        learnable = sum(report.differences[what] for what in _TRAINABLE)
+        _mark_fetched(list(events), annotations=learnable)
+
+
+def missing_payload_warning(run: TrainingRun) -> str:
+    """What to tell of a run whose events nobody could look up; "" = nothing."""
+    if _has_credentials():
+        return ""
+    events = WebhookEvent.objects.filter(
+        pk__in=list(run.events.values_list("event_id", flat=True)),
+        action__in=DATASET_ACTIONS,
+    )
+    silent = events.exclude(payload__has_any_keys=_SUBJECTS).count()
+    if not silent:
+        return ""
+    return (
+        f"{silent} of the events came without payload, and LABEL_STUDIO_URL and"
+        " LABEL_STUDIO_API_KEY are not set: what they were about is not trained on."
+        " Set both, or switch the webhook's payload on; `manage.py sync` fetches it."
+    )
+
+
+def _has_credentials() -> bool:
+    return bool(settings.LABEL_STUDIO_URL and settings.LABEL_STUDIO_API_KEY)
+
+
+def _ask(project: Project, *, everything: bool) -> Report | None:
+    global _not_before  # noqa: PLW0603 - one pause per process
+    with _one_at_a_time:
+        if time.monotonic() < _not_before:
+            return None
+        try:
+            studio = LabelStudio(
+                url=settings.LABEL_STUDIO_URL, api_key=settings.LABEL_STUDIO_API_KEY
+            )
+            return catch_up(studio=studio, project=project, everything=everything)
+        except LabelStudioError as error:
+            _not_before = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            log.warning("label studio cannot be asked", why=str(error))
+            return None
+
+
+def _mark_fetched(event_ids: list[int], *, annotations: int) -> None:
+    """The first entry stands for all that was found; policies count annotations."""
+    first, *others = sorted(event_ids)
+    told = InboxEntry.objects.filter(event_id__in=others)
+    told.update(payload_missing=False, annotations=0)
+    InboxEntry.objects.filter(event_id=first).update(
+        payload_missing=False, annotations=annotations
+    )

@@ -1,0 +1,55 @@
+"""What the doorbell leads to: apply what waits, and see whether a run is due."""
+
+from functools import cache
+
+import structlog
+from django.utils import timezone
+
+from label_studio_ml.hosting import offers_fit, offers_train
+from lsml.registry.model_class import model_class
+from lsml.registry.models import Project
+from lsml.training.errors import AlreadyTraining
+from lsml.training.inbox.apply import apply_waiting, waiting_of
+from lsml.training.inbox.payloads import fetch_missing_payloads
+from lsml.training.inbox.policy import due
+from lsml.training.models import TrainingRun
+from lsml.training.runs import open_run
+
+log = structlog.get_logger(__name__)
+
+
+def process_waiting_events(project_id: int) -> TrainingRun | None:
+    """Bring the dataset up to date, and open a run if the policy says so."""
+    project = Project.objects.get(pk=project_id)
+    fetch_missing_payloads(project)
+    apply_waiting(project)
+    if project.runs.filter(state__in=TrainingRun.ACTIVE).exists():
+        return None  # what waits is for the next one
+    trigger = due(project, waiting_of(project), now=timezone.now())
+    if trigger is None or not _model_learns():
+        return None
+    try:
+        return open_run(
+            project=project, trigger=trigger, requested_by=_requested_by(trigger)
+        )
+    except AlreadyTraining:
+        return None  # somebody was quicker
+
+
+def _requested_by(trigger: str) -> str:
+    asked = trigger == TrainingRun.Trigger.START_TRAINING
+    return "label studio" if asked else "policy"
+
+
+@cache
+def _model_learns() -> bool:
+    """Whether there is anything to call; if not, events wait for a model that learns.
+
+    Code that cannot be loaded counts as yes: the run then says what is wrong with it.
+    """
+    try:
+        kind = model_class()
+    except Exception as error:  # noqa: BLE001 - importing the user's module
+        log.warning("model code cannot be loaded", error=str(error))
+        return True
+    return offers_train(kind) or offers_fit(kind)

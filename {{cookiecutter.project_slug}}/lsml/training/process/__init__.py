@@ -1,0 +1,1 @@
+"""The training process: where the user's `train()` or `fit()` is called."""

@@ -1,0 +1,103 @@
+"""Gets a run its events and its data, exactly once, inside the training process."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from label_studio_ml.hosting import ModelClass, fit_calls
+from label_studio_ml.training import AnnotatedTask
+from lsml.dataset.services import writing
+from lsml.dataset.snapshots import take_snapshot
+from lsml.jobs.database import retry_while_database_is_down
+from lsml.labelstudio.webhooks import (
+    ANNOTATIONS_WRITTEN,
+    START_TRAINING,
+    WebhookRequest,
+)
+from lsml.registry.models import Project
+from lsml.training.errors import Overtaken
+from lsml.training.inbox.apply import events_in_order, take_events
+from lsml.training.inbox.payloads import missing_payload_warning
+from lsml.training.models import InboxEntry, TrainingRun
+from lsml.training.states import State
+
+# Label Studio's threshold sends START_TRAINING first and then, a few milliseconds
+# later, the annotation that reached it: that one is to be trained on as well.
+_SETTLE_S = 1.0
+_EVENTS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the training code is given."""
+
+    project: Project
+    tasks: list[AnnotatedTask]
+    event_ids: list[int]  # in the order they were received
+    shortcoming: str = ""  # what is missing and why, for the run's log
+
+
+def prepare(*, run_id: int, fence: int) -> Prepared:
+    """Take the waiting events, bring the dataset up to date, and read it.
+
+    All in one transaction: an event is in the snapshot exactly if the run took it.
+
+    Raises:
+        Overtaken: The run is another worker's by now.
+    """
+    return retry_while_database_is_down(lambda: _prepare(run_id, fence))
+
+
+def _prepare(run_id: int, fence: int) -> Prepared:
+    project_id = TrainingRun.objects.values_list("project_id", flat=True).get(pk=run_id)
+    _let_settle(project_id)
+    with writing(project_id):
+        run = (
+            TrainingRun.objects.select_related("project__active_version")
+            .filter(pk=run_id, fence=fence, state=State.RUNNING)
+            .first()
+        )
+        if run is None:
+            raise Overtaken(f"Run {run_id}")
+        take_events(run)
+        inputs = take_snapshot(run.project)
+        TrainingRun.objects.filter(pk=run.pk).update(snapshot=inputs.snapshot)
+        event_ids = run.events.order_by("event_id").values_list("event_id", flat=True)
+        return Prepared(
+            run.project, inputs.tasks, list(event_ids), missing_payload_warning(run)
+        )
+
+
+def _let_settle(project_id: int) -> None:
+    entries = InboxEntry.objects.filter(project_id=project_id)
+    training_request = entries.filter(action=START_TRAINING, held=False).order_by(
+        "-event_id"
+    )
+    while newest := training_request.first():
+        followed = entries.filter(
+            action__in=ANNOTATIONS_WRITTEN, event_id__gt=newest.event_id
+        )
+        settled_at = newest.received_at + timedelta(seconds=_SETTLE_S)
+        if timezone.now() >= settled_at or followed.exists():
+            return
+        time.sleep(0.05)
+
+
+def fit_arguments(
+    model_class: ModelClass, prepared: Prepared
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a legacy `fit(event, data)` is called with, event by event."""
+    ids = prepared.event_ids
+    for start in range(0, len(ids), _EVENTS_AT_ONCE):
+        events = retry_while_database_is_down(
+            partial(events_in_order, ids[start : start + _EVENTS_AT_ONCE])
+        )
+        for event in events:
+            if WebhookRequest.parse(event.payload).lacks_payload:
+                continue  # nothing that a fit() could read
+            yield from fit_calls(model_class, event.action, event.payload)

@@ -1,0 +1,57 @@
+"""A model's key-value state during its training: written when the run succeeds.
+
+A run that fails, or whose worker lost its lease, leaves no trace in the state.
+"""
+
+from lsml.jobs.database import retry_while_database_is_down
+from lsml.registry.models import Project, StateItem
+from lsml.registry.state import MODEL_VERSION
+
+
+class RunStore:
+    """Reads through to the project's state, keeps what is set to itself."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self.written: dict[str, str] = {}  # what `set` was given, but the version
+        self.version_name = ""  # what the training called the new version
+        self._own_version = ""
+        self._training = False
+
+    def begin_training(self) -> None:
+        """From here on a version that is named is the new one.
+
+        Before, `setup()` names the untrained model, as it does on every load.
+        """
+        self._training = True
+
+    def get(self, key: str) -> str | None:
+        """The value, or None."""
+        if key == MODEL_VERSION:
+            return self._own_version or self._project.served_version
+        if key in self.written:
+            return self.written[key]
+        item = retry_while_database_is_down(lambda: self._item(key))
+        return item.value if item else None
+
+    def set(self, key: str, value: str) -> None:
+        """Keep `value` for this process, and for all once the run succeeded."""
+        if key != MODEL_VERSION:
+            self.written[key] = value
+        elif self._training:
+            self._own_version = self.version_name = value
+        elif not self._is_trained():
+            self._own_version = value
+
+    def has(self, key: str) -> bool:
+        """Whether the key was ever set."""
+        if key == MODEL_VERSION or key in self.written:
+            return True
+        return retry_while_database_is_down(lambda: self._item(key)) is not None
+
+    def _is_trained(self) -> bool:
+        version = self._project.active_version
+        return version is not None and version.trained
+
+    def _item(self, key: str) -> StateItem | None:
+        return StateItem.objects.filter(project=self._project, key=key).first()

@@ -1,0 +1,200 @@
+"""What happens inside the training process, from the order to the report."""
+
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connections
+
+from label_studio_ml.hosting import ModelClass, make_model, offers_fit, offers_train
+from label_studio_ml.model import LabelStudioMLBase
+from label_studio_ml.training import Dataset, Run, RunCancelled, numbers
+from lsml.labelstudio.secrets import masked_text
+from lsml.registry.artifacts import store_artifact
+from lsml.registry.model_class import model_class
+from lsml.training.errors import NotTrainable, TrainingError
+from lsml.training.process.inputs import Prepared, fit_arguments, prepare
+from lsml.training.process.legacy import at_home
+from lsml.training.process.provenance import code_revision, installed_packages
+from lsml.training.process.reporter import Reporter
+from lsml.training.process.store import RunStore
+
+_MB = 1 << 20
+_NICE = 5  # where all share one machine, answering goes before training
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the supervisor writes on the first line; see `Supervisor`."""
+
+    run_id: int
+    fence: int
+    folder: str  # of this attempt, on this host
+    artifact_key: str
+    memory_mb: int  # 0 = no limit
+
+
+class Trainer:
+    """The one training this process lives for."""
+
+    def __init__(self, report_descriptor: int) -> None:
+        self._reporter = Reporter(report_descriptor)
+        self._cancelled = threading.Event()
+        self._orders = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+        self._model_class: ModelClass | None = None
+        self._revision = ""
+
+    def work(self) -> None:
+        """Load the model's code, wait for the order, carry it out, report."""
+        broken = self._load_code()
+        sources = _source_times()
+        self._reporter.send("ready")
+        line = os.environ.pop("LSML_ORDER", "").encode() or self._orders.readline()
+        if not line:
+            return  # a spare that is not needed any more
+        if _source_times(sources) != sources:
+            _start_over(line)
+        threading.Thread(target=self._listen, daemon=True).start()
+        if broken:
+            self._reporter.send("failed", reason=broken)
+            return
+        self._report_on(Order(**orjson.loads(line)))
+
+    def _load_code(self) -> str | None:
+        try:
+            self._model_class = model_class()
+            self._revision = code_revision(self._model_class)
+        except BaseException as error:  # noqa: BLE001 - importing the user's module
+            traceback.print_exc()
+            return f"The model's code cannot be loaded: {_in_words(error)}"
+        return None
+
+    def _listen(self) -> None:
+        """Hear the supervisor's "cancel"; when it is gone, all of this ends with it."""
+        while self._orders.readline():
+            self._cancelled.set()
+        os.killpg(0, signal.SIGKILL)
+
+    def _report_on(self, order: Order) -> None:
+        self._reporter.start()
+        try:
+            product = self._train(order)
+        except RunCancelled:
+            self._reporter.send("cancelled")
+        except TrainingError as error:
+            self._reporter.send("failed", reason=str(error))
+        except (OperationalError, InterfaceError) as error:
+            self._reporter.send("crashed", reason=f"The database was away: {error}")
+        except BaseException as error:  # noqa: BLE001 - the user's code, sys.exit() too
+            traceback.print_exc()
+            self._reporter.send("failed", reason=_in_words(error, order.memory_mb))
+        else:
+            self._reporter.flush()
+            self._reporter.send("done", **product)
+
+    def _train(self, order: Order) -> dict[str, Any]:
+        prepared = prepare(run_id=order.run_id, fence=order.fence)
+        if prepared.shortcoming:
+            print(prepared.shortcoming, flush=True)  # noqa: T201 - into the run's log
+        store = RunStore(prepared.project)
+        run = Run(
+            artifacts=Path(order.folder) / "artifacts",
+            on_progress=self._reporter.progress,
+            is_cancelled=self._cancelled.is_set,
+        )
+        with at_home(
+            _checked(self._model_class),
+            served=prepared.project.active_version,
+            artifacts=run.artifacts,
+        ) as kind:
+            model = make_model(
+                kind,
+                store=store,
+                project_id=str(prepared.project.labelstudio_id),
+                label_config=prepared.project.label_config or None,
+            )
+            connections.close_all()  # training may take hours; whoever asks reconnects
+            _limit_memory(order.memory_mb)
+            os.nice(_NICE)
+            store.begin_training()
+            self._reporter.send("training")
+            learned = _learn(model, run, prepared)
+        artifact = store_artifact(run.artifacts, key=order.artifact_key)
+        return {
+            "metrics": numbers(run.metrics),  # the user may have put anything there
+            "artifact": asdict(artifact) if artifact else None,
+            "version_name": store.version_name,
+            "state": store.written,
+            "makes_version": learned,
+            "code_revision": self._revision,
+            "python_version": ".".join(map(str, sys.version_info[:3])),
+            "packages": installed_packages(),
+            "label_config": prepared.project.label_config,
+            "label_config_digest": prepared.project.label_config_digest,
+        }
+
+
+def _learn(model: LabelStudioMLBase, run: Run, prepared: Prepared) -> bool:
+    """Call the user's code; False: nothing was there for it to learn from."""
+    if offers_train(type(model)):
+        dataset = Dataset(prepared.tasks, label_config=prepared.project.label_config)
+        if not len(dataset):
+            raise NotTrainable("There is nothing to train on: no annotations so far.")
+        run.metrics.update(numbers(model.train(dataset, run)))
+        return True
+    if not offers_fit(type(model)):
+        raise NotTrainable("The model has neither train(dataset, run) nor fit().")
+    known, learned = len(prepared.event_ids), 0
+    for event, data in fit_arguments(type(model), prepared):
+        run.progress(min(1.0, learned / known), f"event {learned + 1} of {known}")
+        run.metrics.update(numbers(model.fit(event, data)))
+        learned += 1
+    return learned > 0
+
+
+def _checked(found: ModelClass | None) -> ModelClass:
+    assert found is not None  # noqa: S101 - _load_code said so
+    return found
+
+
+def _limit_memory(megabytes: int) -> None:
+    # Of what the process allocates, not of the address space: CUDA reserves that by
+    # the terabyte. The supervisor counts the whole process group besides.
+    if megabytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (megabytes * _MB, megabytes * _MB))
+
+
+def _in_words(error: BaseException, memory_mb: int = 0) -> str:
+    if isinstance(error, MemoryError) and memory_mb:
+        return f"Out of memory: over the limit of {memory_mb} MB (TRAINING_MEMORY_MB)."
+    if isinstance(error, SystemExit):
+        return f"The training code called sys.exit({error.code!r})."
+    return f"{type(error).__name__}: {masked_text(str(error))[:2000]}"
+
+
+def _source_times(of: dict[str, int] | None = None) -> dict[str, int]:
+    """When the project's own loaded source files were last changed."""
+    files = of or {
+        file
+        for module in list(sys.modules.values())
+        if (file := getattr(module, "__file__", None))
+        and Path(file).is_relative_to(settings.BASE_DIR)
+        and "site-packages" not in file
+    }
+    return {
+        file: Path(file).stat().st_mtime_ns for file in files if Path(file).exists()
+    }
+
+
+def _start_over(order: bytes) -> None:
+    """Replace a spare whose code was edited meanwhile by a fresh process."""
+    os.environ["LSML_ORDER"] = order.decode()
+    os.execv(sys.executable, [sys.executable, "-m", "lsml.training.process"])  # noqa: S606

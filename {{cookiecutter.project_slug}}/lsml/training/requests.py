@@ -1,0 +1,127 @@
+"""What Label Studio asks of a project's training: jobs, old-style train, deletion."""
+
+import re
+from contextlib import suppress
+from typing import Any
+
+from django.utils import timezone
+
+from lsml.audit.models import WebhookEvent
+from lsml.audit.services import Origin
+from lsml.dataset.services import writing
+from lsml.labelstudio.identity import ProjectKey
+from lsml.labelstudio.requests import TrainRequest, WebhookRequest
+from lsml.registry.projects import archive_project
+from lsml.registry.services import find_project
+from lsml.training.errors import IllegalMove
+from lsml.training.models import InboxEntry, RunEvent, TrainingRun
+from lsml.training.runs import request_cancel
+from lsml.training.services import receive
+
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # what fits a bigint
+_STATUS = {
+    TrainingRun.State.QUEUED: "queued",
+    TrainingRun.State.LOST: "queued",
+    TrainingRun.State.RUNNING: "started",
+    TrainingRun.State.SUCCEEDED: "finished",
+    TrainingRun.State.FAILED: "failed",
+    TrainingRun.State.CANCELLED: "failed",
+}
+
+
+class JobGone(Exception):
+    """No event waits or was trained on under that id."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"There is no training job {job[:50]!r}, or no more.")
+
+
+def job_status(job: str) -> str:
+    """How the training goes that an event asked for, in Label Studio's words.
+
+    A job is the id of the event, which is there before any run is.
+
+    Raises:
+        JobGone: no such job; Label Studio reads the 410 as removed.
+
+    Source: Label Studio's POST /job_status.
+    """
+    if not _EVENT_ID.fullmatch(job):
+        raise JobGone(job)
+    taken = (
+        RunEvent.objects.filter(event_id=int(job))
+        .select_related("run")
+        .order_by("-run_id")
+        .first()
+    )
+    if taken is not None:
+        return _STATUS[TrainingRun.State(taken.run.state)]
+    if not InboxEntry.objects.filter(event_id=int(job)).exists():
+        raise JobGone(job)
+    return "queued"
+
+
+def receive_train(
+    *, request: TrainRequest, body: dict[str, Any], digest: str, origin: Origin
+) -> WebhookEvent:
+    """Accept an older client's /train: its annotated tasks, then the wish to train.
+
+    Two events, because that is what newer clients send; both carry the body's digest.
+
+    Source: Label Studio's POST /train.
+    """
+    project = None if request.project is None else {"project": str(request.project)}
+    if request.tasks:
+        annotations = [
+            {"task": task.get("id"), **annotation}
+            for task in request.tasks
+            for annotation in _listed(task.get("annotations"))
+            if isinstance(annotation, dict)
+        ]
+        brought = {
+            **(project or {}),
+            "action": "ANNOTATIONS_CREATED",
+            "task": request.tasks,
+            "annotation": annotations,
+        }
+        receive(
+            request=WebhookRequest.parse(brought),
+            body=brought,
+            digest=digest,
+            origin=origin,
+        )
+    training_request = {**body, "action": "START_TRAINING", "annotations": None}
+    return receive(
+        request=WebhookRequest.parse(training_request),
+        body=training_request,
+        digest=digest,
+        origin=origin,
+    )
+
+
+def retire_project(*, key: ProjectKey, origin: Origin) -> None:
+    """Stop a project's training and archive its versions; the audit trail stays.
+
+    Raises:
+        UnknownProject: nothing is known of it.
+
+    Source: Label Studio's POST /delete.
+    """
+    project = find_project(key)
+    for run in TrainingRun.objects.filter(
+        project=project, state__in=TrainingRun.ACTIVE
+    ):
+        with suppress(IllegalMove):  # it ended meanwhile
+            request_cancel(
+                run=run,
+                actor="label studio",
+                reason="the project was deleted",
+                origin=origin,
+            )
+    with writing(project.pk):
+        archive_project(project=project, origin=origin, at=timezone.now())
+        InboxEntry.objects.filter(project=project).update(held=True)
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,99 @@
+"""What a run tells while it runs, gathered here and written a few times a second."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from lsml.labelstudio.secrets import masked_text
+from lsml.training.models import MetricPoint, TrainingAttempt, TrainingRun
+
+LOG_BYTES_MAX = 1 << 16  # of each attempt the end is kept
+_MESSAGE_MAX = 500
+_WRITE_EVERY_S = 0.4  # progress is to be seen within a second
+# A long log is rewritten as a whole: the longer, the less often.
+_LOG_BYTES_PER_S = 1 << 14
+
+
+class RunProgress:
+    """Progress, metrics, points and log of one attempt."""
+
+    def __init__(self, run: TrainingRun, attempt: TrainingAttempt) -> None:
+        self._run = run
+        self._attempt = attempt
+        self._columns: dict[str, Any] = {}
+        self._metrics: dict[str, float] = {}
+        self._points: list[MetricPoint] = []
+        self._log = bytearray()
+        self._dropped = 0
+        self._log_changed = False
+        self._log_written = self._written = 0.0  # monotonic
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to write, and it is time."""
+        now = time.monotonic()
+        return now - self._written >= _WRITE_EVERY_S and (
+            bool(self._columns) or self._log_due(now)
+        )
+
+    def progressed(self, facts: dict[str, Any]) -> None:
+        """Take a progress message of the child."""
+        self._metrics |= facts.get("metrics", {})
+        self._columns = {
+            "progress": facts["fraction"],
+            "message": facts["message"].replace("\0", "")[:_MESSAGE_MAX],
+            "metrics": self._metrics,
+        }
+        self._points += [
+            MetricPoint(
+                run=self._run,
+                attempt=self._attempt.number,
+                step=step,
+                at=datetime.fromtimestamp(at, UTC),
+                fraction=fraction,
+                values=values,
+            )
+            for step, at, fraction, values in facts.get("points", [])
+        ]
+
+    def printed(self, output: bytes) -> None:
+        """Take what the training code wrote to its output."""
+        self._log += output
+        self._log_changed = True
+        if surplus := max(0, len(self._log) - LOG_BYTES_MAX):
+            del self._log[:surplus]
+            self._dropped += surplus
+
+    def columns(self) -> dict[str, Any]:
+        """What is new of the run itself, to be written with the lease."""
+        return self._columns
+
+    def write(self) -> None:
+        """Write points and log; what could not be written is kept for the next time.
+
+        Raises:
+            OperationalError, InterfaceError: The database is away.
+        """
+        MetricPoint.objects.bulk_create(self._points, ignore_conflicts=True)
+        self._points = []
+        if self._log_due(time.monotonic()):
+            self.write_log()
+        self._columns = {}
+        self._written = time.monotonic()
+
+    def write_log(self) -> None:
+        """Write the log as it is now."""
+        self._attempt.log = self._text()
+        self._attempt.save(update_fields=["log"])
+        self._log_changed = False
+        self._log_written = time.monotonic()
+
+    def _log_due(self, now: float) -> bool:
+        pause_s = _WRITE_EVERY_S + len(self._log) / _LOG_BYTES_PER_S
+        return self._log_changed and now - self._log_written >= pause_s
+
+    def _text(self) -> str:
+        text = masked_text(self._log.decode(errors="replace").replace("\0", "�"))
+        if self._dropped:
+            return f"… {self._dropped} bytes before this are not kept …\n{text}"
+        return text

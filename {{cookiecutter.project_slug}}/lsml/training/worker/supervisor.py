@@ -1,0 +1,229 @@
+"""Carries one attempt: starts its process, keeps the lease, writes what happens.
+
+Runs in a worker's thread beside the training, which may hold the interpreter's lock or
+hang in native code as long as it likes: the lease is renewed from here.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from django.conf import settings
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+)
+
+from lsml.jobs.database import retry_while_database_is_down
+from lsml.training import lease, outcomes
+from lsml.training.cleanup import remove_unless_kept
+from lsml.training.errors import TrainingError
+from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.worker.folders import new_folder
+from lsml.training.worker.progress import RunProgress
+from lsml.training.worker.training_process import TrainingProcess, warm_process
+
+log = structlog.get_logger(__name__)
+
+stopping = threading.Event()  # set once this worker was asked to stop
+
+Outcome = Callable[[TrainingRun, TrainingAttempt], None]
+
+_LISTEN_S = 0.1
+_RENEW_EVERY_S = 1.0  # a cancellation is to be noticed as soon
+_MEASURE_EVERY_S = 0.5
+_LEAVE_WITHIN_S = 10.0  # after its report
+
+
+class Supervisor:
+    """One attempt at one run."""
+
+    def __init__(self, run: TrainingRun, attempt: TrainingAttempt) -> None:
+        self.run = run
+        self.attempt = attempt
+        self.progress = RunProgress(run, attempt)
+        self.memory_mb = run.project.memory_mb or settings.TRAINING_MEMORY_MB
+        self.time_limit_s = run.project.time_limit_s or settings.TRAINING_TIME_LIMIT_S
+        # Monotonic seconds.
+        self.started = self.renewed = self.reached = time.monotonic()
+        self.measured = 0.0
+        self.kill_at: float | None = None
+        # What is known of the ending; `_ending` weighs it.
+        self.evicted = False  # the run is another's by now
+        self.cancelling = False
+        self.handing_back = False
+        self.limit = ""  # the one that was exceeded, in words
+        self.report: Outcome | None = None  # the child's own
+
+    def carry(self) -> None:
+        """See the attempt through to one of its endings."""
+        try:
+            outcome = self._train()
+        except OSError as error:  # no space, no process: this host's fault
+            outcome = partial(
+                outcomes.crash, reason=f"The worker could not start: {error}"
+            )
+        self._write_end(outcome)
+
+    def _train(self) -> Outcome | None:
+        folder = new_folder(self.run)
+        try:
+            process = warm_process.take()
+            try:
+                process.tell(self._order(folder))
+                return self._watch(process)
+            finally:
+                process.close()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _order(self, folder: Path) -> str:
+        return orjson.dumps(
+            {
+                "run_id": self.run.pk,
+                "fence": self.run.fence,
+                "folder": str(folder),
+                "artifact_key": self.attempt.artifact_key,
+                "memory_mb": self.memory_mb,
+            }
+        ).decode()
+
+    def _watch(self, process: TrainingProcess) -> Outcome | None:
+        while process.alive:
+            self._note(*process.listen(_LISTEN_S))
+            self._keep_lease(process)
+            self._check_limits(process)
+            self._heed_stop()
+            if self.kill_at is not None and time.monotonic() >= self.kill_at:
+                process.kill()
+        self._note(*process.drain())
+        return self._outcome(process)
+
+    def _outcome(self, process: TrainingProcess) -> Outcome | None:
+        """What counts most first: a person's wish over the training's own result."""
+        if self.evicted:
+            return None
+        if self.cancelling:
+            return outcomes.cancel
+        if self.limit:
+            return partial(outcomes.fail, reason=self.limit)
+        if self.report is not None:
+            return self.report
+        if self.handing_back:
+            return outcomes.hand_back
+        return partial(outcomes.crash, reason=process.death_in_words())
+
+    def _note(self, messages: list[dict[str, Any]], printed: bytes) -> None:
+        if printed:
+            self.progress.printed(printed)
+        for message in messages:
+            match message.pop("kind"):
+                case "training":
+                    self.progress.progressed({"fraction": 0, "message": "training"})
+                    warm_process.prepare()  # the next run may be close behind
+                case "progress":
+                    self.progress.progressed(message)
+                case "done":
+                    self._reported(partial(outcomes.succeed, product=message))
+                case "failed":
+                    self._reported(partial(outcomes.fail, **message))
+                case "crashed":
+                    self._reported(partial(outcomes.crash, **message))
+
+    def _reported(self, outcome: Outcome) -> None:
+        self.report = outcome
+        self._kill_in(_LEAVE_WITHIN_S)
+
+    def _kill_in(self, seconds: float) -> None:
+        at = time.monotonic() + seconds
+        self.kill_at = at if self.kill_at is None else min(at, self.kill_at)
+
+    def _keep_lease(self, process: TrainingProcess) -> None:
+        now = time.monotonic()
+        if not self.progress.due and now - self.renewed < _RENEW_EVERY_S:
+            return
+        self.renewed = now
+        try:
+            held = lease.renew(self.run, **self.progress.columns())
+            self.progress.write()
+        except (OperationalError, InterfaceError) as error:
+            self._database_away(error)
+            return
+        self.reached = now
+        if held is None:
+            self.evicted = True
+            self._kill_in(0)
+        elif held.cancel_requested_at is not None and not self.cancelling:
+            self.cancelling = True
+            process.tell("cancel")
+            self._kill_in(settings.TRAINING_CANCEL_GRACE_S)
+
+    def _database_away(self, error: Exception) -> None:
+        """Train on: when the database is back, the lease is still ours or it is not."""
+        connection.close()
+        if time.monotonic() - self.reached > settings.TRAINING_OUTAGE_S:
+            log.error(
+                "database is away for too long; giving the run up", run=self.run.pk
+            )
+            self.evicted = True
+            self._kill_in(0)
+        else:
+            log.warning("database is away", run=self.run.pk, error=str(error).strip())
+
+    def _check_limits(self, process: TrainingProcess) -> None:
+        now = time.monotonic()
+        if self.limit or self.report is not None:
+            return
+        if self.time_limit_s and now - self.started > self.time_limit_s:
+            self.limit = f"Took longer than its limit of {self.time_limit_s} s."
+        elif self.memory_mb and now - self.measured > _MEASURE_EVERY_S:
+            self.measured = now
+            if process.memory_mb() > self.memory_mb:
+                self.limit = f"Used more memory than its limit of {self.memory_mb} MB."
+        if self.limit:
+            self._kill_in(0)
+
+    def _heed_stop(self) -> None:
+        if stopping.is_set() and not self.handing_back:
+            self.handing_back = True
+            self._kill_in(settings.TRAINING_STOP_GRACE_S)
+
+    def _write_end(self, outcome: Outcome | None) -> None:
+        log.info("training ends", run=self.run.pk, how=_name(outcome))
+        if outcome is not None:
+            try:
+                retry_while_database_is_down(partial(self._try_to_end, outcome))
+            except TrainingError as overtaken:
+                log.warning("result not written", run=self.run.pk, why=str(overtaken))
+            except (DataError, IntegrityError) as error:  # a name too long, a NUL
+                reason = f"The result could not be kept: {error}"
+                self._write_end(partial(outcomes.fail, reason=reason))
+                return
+            except (OperationalError, InterfaceError):
+                log.warning("the sweeper will end the run", run=self.run.pk)
+                return
+        with suppress(OperationalError, InterfaceError):  # then the sweeper does it
+            remove_unless_kept(self.attempt)
+
+    def _try_to_end(self, outcome: Outcome) -> None:
+        self.progress.write()
+        self.progress.write_log()
+        outcome(copy(self.run), copy(self.attempt))  # copies: a try may come to nothing
+
+
+def _name(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "evicted"
+    function = outcome.func if isinstance(outcome, partial) else outcome
+    return function.__name__

@@ -1,0 +1,150 @@
+"""Lists as CSV, and the verifications and exports that a worker makes."""
+
+import csv
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from lsml.audit import sealing
+from lsml.audit.models import AuditEntry
+from lsml.console import audit_jobs
+from lsml.console.models import AuditJob
+from tests.console import factory
+from tests.console.addresses import detail_page, list_page, page
+from tests.db.audit.rows import as_superuser
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    """What would have been sent to a worker."""
+    sent = []
+    monkeypatch.setattr(
+        "lsml.audit.jobs.ring", lambda task, pk, **_: sent.append((task, pk))
+    )
+    return sent
+
+
+@pytest.fixture
+def no_seal_yet(transactional_db):
+    """Emptying the tables between tests leaves the sequence, which remembers seals."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('audit_seal_number_seq', 1, false)")
+
+
+def table(answer):
+    return list(csv.reader(io.StringIO(answer.getvalue().decode())))
+
+
+@pytest.mark.django_db
+def test_a_csv_has_what_the_list_shows_with_its_filters(operator):
+    factory.story(predictions=130)
+    lines = table(operator.get(list_page("audit_prediction") + "csv/", {"q": "7"}))
+    assert lines[0][:3] == ["id", "Time", "Task"]
+    assert {line[2] for line in lines[1:]} == {"7"}
+    assert len(lines) == 3
+    assert AuditEntry.objects.filter(verb="list exported", actor="olga").exists()
+
+
+@pytest.mark.django_db
+def test_a_csv_is_read_in_batches_and_complete(operator, monkeypatch):
+    monkeypatch.setattr("lsml.console.lists.table._BATCH", 7)
+    factory.story(predictions=60)
+    lines = table(operator.get(list_page("audit_prediction") + "csv/"))
+    assert len({line[0] for line in lines[1:]}) == 60
+
+
+@pytest.mark.django_db
+def test_a_cell_of_a_csv_is_no_formula(operator):
+    factory.project(title='=HYPERLINK("http://evil.example")')
+    lines = table(operator.get(list_page("registry_project") + "csv/"))
+    assert lines[1][1].startswith("'=")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["csv", "verify", "export"])
+def test_a_viewer_exports_nothing(viewer, address):
+    if address == "csv":
+        answer = viewer.get(list_page("audit_prediction") + "csv/")
+    else:
+        answer = viewer.post(page(address))
+    assert answer.status_code == 403
+    assert not AuditJob.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_auditor_verifies_the_chain_and_sees_it_intact(
+    client, notifications, no_seal_yet
+):
+    client.force_login(factory.person("ada", "auditor"))
+    factory.story(predictions=40)
+    sealing.seal()
+    client.post(page("verify"))
+    job = AuditJob.objects.get()
+    assert notifications == [(audit_jobs.RUN, job.pk)]
+    audit_jobs.run(job.pk)
+    audit_jobs.run(job.pk)  # a message that comes twice
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+    assert job.report["intact"]
+    assert "are as they were sealed" in client.get(list_page("audit_seal")).text
+    assert AuditEntry.objects.filter(verb="verify succeeded").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet):
+    client.force_login(factory.person("ada", "auditor"))
+    factory.story(predictions=10)
+    sealing.seal()
+    as_superuser("UPDATE audit_prediction SET score = 0.123 WHERE task_id = 3")
+    client.post(page("verify"))
+    job = AuditJob.objects.get()
+    audit_jobs.run(job.pk)
+    assert "findings" in client.get(detail_page(job)).text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_is_asked_for_made_and_fetched(client, settings, tmp_path):
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path},
+        }
+    }
+    client.force_login(factory.person("ada", "auditor"))
+    factory.story(predictions=40)
+    sealing.seal()
+    today = timezone.now()
+    days = {"since": f"{today - timedelta(days=2):%F}", "until": f"{today:%F}"}
+    client.post(page("export"), days | {"file_format": "csv"})
+    job = AuditJob.objects.get()
+    audit_jobs.run(job.pk)
+    answer = client.get(page("audit_job_file", job.pk))
+    with zipfile.ZipFile(io.BytesIO(answer.getvalue())) as made:
+        assert "manifest.json" in made.namelist()
+    assert AuditEntry.objects.filter(verb="export downloaded", actor="ada").exists()
+    AuditJob.objects.update(finished_at=today - timedelta(days=8))
+    audit_jobs._remove_old_files()
+    assert client.get(page("audit_job_file", job.pk)).status_code == 404
+
+
+@pytest.mark.django_db
+def test_an_errand_whose_message_was_lost_is_sent_again(notifications):
+    long_ago = timezone.now() - timedelta(days=1)
+    waiting = AuditJob.objects.create(
+        kind="verify", requested_by="a", created_at=long_ago
+    )
+    silent = AuditJob.objects.create(
+        kind="verify",
+        requested_by="a",
+        created_at=long_ago,
+        started_at=long_ago,
+        state="running",
+    )
+    audit_jobs.sweep()
+    silent.refresh_from_db()
+    assert notifications == [(audit_jobs.RUN, waiting.pk)]
+    assert (silent.state, silent.error) == ("failed", "Its worker fell silent.")
