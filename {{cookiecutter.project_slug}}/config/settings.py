@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "knox",
     "lsml.embedded",
+    "lsml.jobs",
     "lsml.audit",
     "lsml.registry",
     "lsml.dataset",
@@ -166,18 +167,8 @@ else:
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "jobs": {
-        "task": "lsml.inference.tasks.sweep_jobs",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "audit_jobs": {
-        "task": "lsml.console.tasks.sweep_audit_jobs",
-        "schedule": 30.0,
-        "options": {"expires": 30.0},
-    },
     "sweep": {
-        "task": "lsml.training.tasks.sweep",
+        "task": "lsml.jobs.tasks.sweep",
         "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
         # Not less: behind a long queue every sweep would expire, and none run.
         "options": {"expires": 60.0},
@@ -314,7 +305,7 @@ AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_MAX", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_WAIT_MIN", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "lsml.console.origin.login_address"
+AXES_CLIENT_IP_CALLABLE = "lsml.observability.requests.login_address"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 AXES_ENABLE_ADMIN = False  # refused logins are deeds in the audit trail
 AXES_DISABLE_ACCESS_LOG = True

@@ -14,9 +14,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.observability import metrics
-from lsml.observability.requests import address_of, request_id_of
+from lsml.observability.origin import Origin
+from lsml.observability.requests import address_of
 
 _MINUTE_S: Final = 60
 _CHALLENGE: Final = 'Basic realm="ML backend"'
@@ -33,6 +34,10 @@ class Caller:
 
     name: str
     is_authenticated: bool = True
+
+    def get_username(self) -> str:
+        """The name, as Django's users give it."""
+        return self.name
 
 
 class LabelStudioAuthentication(BaseAuthentication):
@@ -101,7 +106,7 @@ def _record_refusal(request: Request, name: str) -> None:
     address = address_of(request)
     if cache.add(f"refused:{address}:{name}", 1, timeout=_MINUTE_S):
         record_entry(
-            origin=Origin(request_id_of(request), f"{name} {address}"[:200]),
+            origin=Origin.from_request(request, name=name),
             at=timezone.now(),
             actor=name,
             verb="credentials refused",

@@ -18,11 +18,11 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from lsml.inference.errors import ModelBusy, ModelError
+from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import WireError
 from lsml.observability.requests import request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
-from lsml.training.errors import TrainingError
 from lsml.training.requests import JobGone
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     UnknownVersion: (404, "unknown", None),
     JobGone: (410, "gone", None),
     RegistryError: (409, "refused", None),
-    TrainingError: (409, "refused", None),
+    JobError: (409, "refused", None),
     OperationalError: (503, "database_away", _DATABASE_AWAY),
     InterfaceError: (503, "database_away", _DATABASE_AWAY),
 }

@@ -10,8 +10,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from lsml.api import schemas
-from lsml.api.auth import Caller
-from lsml.audit.services import Origin
 from lsml.inference.services import predict
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.requests import (
@@ -27,21 +25,12 @@ from lsml.labelstudio.requests import (
 )
 from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
-from lsml.observability.requests import address_of, request_id_of
+from lsml.observability.origin import Origin
 from lsml.registry.model_class import model_class
 from lsml.registry.projects import duplicate_project, set_up_project
 from lsml.registry.versions import version_names
+from lsml.training.inbox.accept import receive
 from lsml.training.requests import job_status, receive_train, retire_project
-from lsml.training.services import receive
-
-
-def origin_of(request: Request) -> Origin:
-    """Who called, and under which request id."""
-    caller = cast("Caller", request.user)  # LabelStudioAuthentication's
-    return Origin(
-        request_id=request_id_of(request),
-        client=f"{caller.name} {address_of(request)}"[:200],
-    )
 
 
 class LabelStudioView(APIView):
@@ -67,7 +56,7 @@ class SetupView(LabelStudioView):
     @extend_schema(request=schemas.SETUP_REQUEST, responses=schemas.SETUP)
     def post(self, request: Request) -> Response:
         order = SetupRequest.parse(request.data)
-        project = set_up_project(order, origin=origin_of(request))
+        project = set_up_project(order, origin=Origin.from_request(request))
         return Response({"model_version": project.served_version})
 
 
@@ -77,7 +66,7 @@ class PredictView(LabelStudioView):
     @extend_schema(request=schemas.PREDICT_REQUEST, responses=schemas.PREDICT)
     def post(self, request: Request) -> Response:
         order = PredictRequest.parse(request.data)
-        predicted = predict(order, origin=origin_of(request))
+        predicted = predict(order, origin=Origin.from_request(request))
         return Response({"results": predicted.as_wire()})
 
 
@@ -94,7 +83,7 @@ class WebhookView(LabelStudioView):
             request=order,
             body=cast("dict[str, Any]", request.data),  # else parse() had refused it
             digest=digest,
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
         # A made-up action must not make Prometheus keep a series for it.
         known = order.action if order.action in KNOWN_ACTIONS else "other"
@@ -134,7 +123,7 @@ class TrainView(LabelStudioView):
             request=TrainRequest.parse(request.data),
             body=cast("dict[str, Any]", request.data),  # else parse() had refused it
             digest=digest,
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
         return Response({"status": "accepted", "job": str(event.pk)})
 
@@ -155,7 +144,9 @@ class DuplicateView(LabelStudioView):
     def post(self, request: Request) -> Response:
         order = DuplicateRequest.parse(request.data)
         project = duplicate_project(
-            source=order.source, target=order.target, origin=origin_of(request)
+            source=order.source,
+            target=order.target,
+            origin=Origin.from_request(request),
         )
         return Response({"model_version": project.served_version})
 
@@ -166,7 +157,7 @@ class DeleteView(LabelStudioView):
     @extend_schema(request=schemas.DELETE_REQUEST, responses=schemas.DELETE)
     def post(self, request: Request) -> Response:
         order = DeleteRequest.parse(request.data)
-        retire_project(key=order.project, origin=origin_of(request))
+        retire_project(key=order.project, origin=Origin.from_request(request))
         return Response({"deleted": str(order.project)})
 
 

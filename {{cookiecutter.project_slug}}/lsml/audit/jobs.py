@@ -1,161 +1,182 @@
-"""Runs errands: verify the seal chain, export the audit trail. Called by the worker."""
+"""Verifications and exports as jobs: they take longer than a page or a request may."""
 
 import tempfile
-import time
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from django.core.files import File
-from django.db import DatabaseError, transaction
+from django.core.files.storage import Storage, storages
+from django.db import transaction
 from django.utils import timezone
 
 from lsml.audit.exports import Order, export
 from lsml.audit.formats import FormatMissing
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.models import AuditJob
+from lsml.audit.services import record_entry
 from lsml.audit.verify import rows_to_verify, verify
-from lsml.console.models import AuditJob
-from lsml.jobs.notify import notify
-from lsml.registry.artifacts import artifact_storage
+from lsml.jobs.errors import JobFailed
+from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.outcomes import wake_worker
+from lsml.jobs.running import RunningJob, run_job
+from lsml.observability.origin import Origin
 
-log = structlog.get_logger(__name__)
 KEEP_FILES: Final = timedelta(days=7)  # an export can be made again
-LOST_AFTER: Final = timedelta(hours=6)  # a worker that died leaves its errand so
-SEND_AGAIN_AFTER: Final = timedelta(seconds=30)
-RUN: Final = "lsml.console.tasks.run_audit_job"
 _FINDINGS_MAX: Final = 200  # a broken chain may name millions of rows
-_TELL_EVERY_S: Final = 1.0
 
 
-def ask(
-    *,
-    kind: str,
-    actor: str,
-    origin: Origin,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    file_format: str = "",
+class AuditKind(JobKind[AuditJob]):
+    """Verifications and exports as one kind of job. Their end is recorded, too."""
+
+    name = "audit"
+    model = AuditJob
+    task = "lsml.audit.tasks.run_audit_job"
+    records_end = True
+
+    def record(
+        self,
+        job: AuditJob,
+        event: Event,
+        *,
+        actor: str,
+        origin: Origin,
+        reason: str = "",
+    ) -> None:
+        """Write the event to the audit log."""
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb=f"{job.kind} {event.value}",
+            target=f"audit job {job.pk}",
+            reason=reason,
+            detail=job.report
+            or {
+                "since": job.since and job.since.isoformat(),
+                "until": job.until and job.until.isoformat(),
+                "format": job.file_format,
+                "error": job.error,
+            },
+        )
+
+    def retry(self, job: AuditJob, *, actor: str, origin: Origin) -> AuditJob:
+        """Start the same verification or export again."""
+        return _start(
+            Event.RETRIED,
+            actor,
+            origin,
+            kind=job.kind,
+            since=job.since,
+            until=job.until,
+            file_format=job.file_format,
+        )
+
+    def sweep(self) -> None:
+        """Remove the files of old exports."""
+        remove_old_files()
+
+
+kind = AuditKind()
+
+
+def export_storage() -> Storage:
+    """Where the files of exports are kept: ARTIFACT_STORAGE, below `exports/`."""
+    return storages["artifacts"]
+
+
+def start_verification(
+    *, since: datetime | None, actor: str, origin: Origin
 ) -> AuditJob:
-    """Write an errand down, and that it was asked for."""
+    """Queue a verification of the seals made since then; None = of all."""
+    return _start(
+        Event.REQUESTED, actor, origin, kind=AuditJob.Kind.VERIFY, since=since
+    )
+
+
+def start_export(
+    *, since: datetime, until: datetime, file_format: str, actor: str, origin: Origin
+) -> AuditJob:
+    """Queue an export of the sealed rows of a time range, without its end.
+
+    Args:
+        since: The first moment.
+        until: The end; rows of that moment are not exported.
+        file_format: One of `formats.FORMATS`.
+        actor: User name.
+        origin: Of the request.
+    """
+    return _start(
+        Event.REQUESTED,
+        actor,
+        origin,
+        kind=AuditJob.Kind.EXPORT,
+        since=since,
+        until=until,
+        file_format=file_format,
+    )
+
+
+def _start(event: Event, actor: str, origin: Origin, **facts: Any) -> AuditJob:
     now = timezone.now()
     with transaction.atomic():
         job = AuditJob.objects.create(
-            kind=kind,
-            requested_by=actor,
-            since=since,
-            until=until,
-            file_format=file_format,
-            created_at=now,
+            requested_by=actor[:200], created_at=now, notified_at=now, **facts
         )
-        record_entry(
-            origin=origin,
-            at=now,
-            actor=actor,
-            verb=f"{kind} asked for",
-            target=f"errand {job.pk}",
-            detail={
-                "since": since and since.isoformat(),
-                "until": until and until.isoformat(),
-                "format": file_format,
-            },
-        )
-        # Named by text: a service knows no Celery task.
-        transaction.on_commit(partial(notify, RUN, job.pk))
+        kind.record(job, event, actor=actor, origin=origin)
+        wake_worker(job)
     return job
 
 
-def sweep() -> None:
-    """Send again what waits for a worker; end what a dead worker left."""
-    now = timezone.now()
-    waiting = AuditJob.objects.filter(
-        state=AuditJob.State.QUEUED, created_at__lt=now - SEND_AGAIN_AFTER
-    )
-    for pk in waiting.values_list("pk", flat=True):
-        notify(RUN, pk, expires=SEND_AGAIN_AFTER.total_seconds())
-    lost = AuditJob.objects.filter(
-        state=AuditJob.State.RUNNING, started_at__lt=now - LOST_AFTER
-    )
-    for job in lost:
-        _finish(job, state=AuditJob.State.FAILED, error="Its worker fell silent.")
+def run_audit_job(job_id: int) -> None:
+    """Carry a job to its end; a second message finds nothing to claim."""
+    run_job(kind, job_id, _work)
 
 
-def run(job_id: int) -> None:
-    """Carry an errand to its end; a second delivery finds nothing to claim."""
-    claimed = AuditJob.objects.filter(pk=job_id, state=AuditJob.State.QUEUED).update(
-        state=AuditJob.State.RUNNING, started_at=timezone.now()
-    )
-    if not claimed:
-        return
-    job = AuditJob.objects.get(pk=job_id)
-    try:
-        report, key = (_verify if job.kind == AuditJob.Kind.VERIFY else _export)(job)
-    except (DatabaseError, OSError, FormatMissing) as error:
-        log.warning("errand failed", job=job_id, error=str(error))
-        _finish(job, state=AuditJob.State.FAILED, error=str(error)[:1000])
-        return
-    _finish(job, state=AuditJob.State.SUCCEEDED, report=report, file_key=key)
-    _remove_old_files()
+def _work(running: RunningJob[AuditJob]) -> dict[str, Any]:
+    running.job.done = 0  # an earlier attempt may have counted some
+    if running.job.kind == AuditJob.Kind.VERIFY:
+        return _verify(running)
+    return _export(running)
 
 
-def _finish(job: AuditJob, **facts: Any) -> None:
-    now = timezone.now()
-    with transaction.atomic():
-        AuditJob.objects.filter(pk=job.pk).update(finished_at=now, **facts)
-        record_entry(
-            origin=Origin(request_id=f"errand-{job.pk:08}", client="worker"),
-            at=now,
-            actor="worker",
-            verb=f"{job.kind} {facts['state']}",
-            target=f"errand {job.pk}",
-            detail=facts.get("report") or {"error": facts.get("error", "")},
-        )
-
-
-class _Teller:
-    """Writes how many rows are done, now and then."""
-
-    def __init__(self, job: AuditJob) -> None:
-        self._pk, self._done, self._told_at = job.pk, 0, 0.0
-
-    def __call__(self, rows: int) -> None:
-        self._done += rows
-        if time.monotonic() - self._told_at > _TELL_EVERY_S:
-            self._told_at = time.monotonic()
-            AuditJob.objects.filter(pk=self._pk).update(done=self._done)
-
-
-def _verify(job: AuditJob) -> tuple[dict[str, Any], str]:
-    AuditJob.objects.filter(pk=job.pk).update(total=rows_to_verify(job.since))
-    found = verify(since=job.since, progress=_Teller(job))
+def _verify(running: RunningJob[AuditJob]) -> dict[str, Any]:
+    job = running.job
+    job.total = rows_to_verify(job.since)
+    found = verify(since=job.since, progress=running.advance)
     return {
-        "intact": found.intact,
-        "rows": found.rows,
-        "seals": found.seals,
-        "dropped_rows": found.dropped_rows,
-        "unsealed_rows": found.unsealed_rows,
-        "findings": [str(finding) for finding in found.findings[:_FINDINGS_MAX]],
-        "finding_count": len(found.findings),
-    }, ""
+        "report": {
+            "intact": found.intact,
+            "rows": found.rows,
+            "seals": found.seals,
+            "dropped_rows": found.dropped_rows,
+            "unsealed_rows": found.unsealed_rows,
+            "findings": [str(finding) for finding in found.findings[:_FINDINGS_MAX]],
+            "finding_count": len(found.findings),
+        }
+    }
 
 
-def _export(job: AuditJob) -> tuple[dict[str, Any], str]:
+def _export(running: RunningJob[AuditJob]) -> dict[str, Any]:
+    job = running.job
     if job.since is None or job.until is None:
-        raise OSError("An export needs both ends of its time range.")
+        raise JobFailed("An export needs both ends of its time range.")
     order = Order(job.since, job.until, job.file_format or "jsonl")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export.zip"
-        manifest = export(order=order, path=path, progress=_Teller(job))
+        try:
+            manifest = export(order=order, path=path, progress=running.advance)
+        except FormatMissing as error:
+            raise JobFailed(str(error)) from error
         with path.open("rb") as file:
-            key = artifact_storage().save(f"exports/{job.pk}.zip", File(file))
+            key = export_storage().save(f"exports/{job.pk}.zip", File(file))
         size = path.stat().st_size
     rows = {name: table.get("rows") for name, table in manifest["tables"].items()}
-    return {"bytes": size, "rows": rows}, key
+    return {"report": {"bytes": size, "rows": rows}, "file_key": key}
 
 
-def _remove_old_files() -> None:
+def remove_old_files() -> None:
+    """Remove the files of exports that ended more than KEEP_FILES ago."""
     old = AuditJob.objects.filter(finished_at__lt=timezone.now() - KEEP_FILES)
     for job in old.exclude(file_key=""):
-        artifact_storage().delete(job.file_key)
+        export_storage().delete(job.file_key)
         AuditJob.objects.filter(pk=job.pk).update(file_key="")

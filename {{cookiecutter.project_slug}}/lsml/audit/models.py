@@ -14,6 +14,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from lsml.audit.fields import SEQUENCE_BITS, TimeOrderedId, first_id_at
+from lsml.jobs.models import Job
 
 _Row_co = TypeVar("_Row_co", bound="AuditRow", covariant=True)
 
@@ -314,3 +315,21 @@ class EventHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%F %H}: {self.count} {self.action}"
+
+
+class AuditJob(Job):
+    """A verification or an export. Counts rows."""
+
+    class Kind(models.TextChoices):
+        VERIFY = "verify"  # check the sealed rows against their seals
+        EXPORT = "export"  # a ZIP of the sealed rows of a time range
+
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    since = models.DateTimeField(null=True)  # rows or seals from then on; null = all
+    until = models.DateTimeField(null=True)  # export: rows before then
+    file_format = models.CharField(max_length=10, blank=True)  # of an export
+    report = models.JSONField(default=dict)  # the findings, or the manifest's counts
+    file_key = models.CharField(max_length=200, blank=True)  # in the artifact storage
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"

@@ -11,14 +11,7 @@ from orjson import dumps
 
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.labelstudio.secrets import masked, masked_task_data, masked_text
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a deed came from: what ties its rows, log lines and answer together."""
-
-    request_id: str  # 8 to 64 characters; a run's own id where there is no request
-    client: str  # credential and address, or the program's name
+from lsml.observability.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)

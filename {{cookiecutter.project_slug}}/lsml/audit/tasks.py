@@ -1,18 +1,24 @@
-"""Celery tasks of the audit trail; beat rings them."""
+"""Celery tasks of the audit log. Beat starts the first two, `notify` the last."""
 
 from celery import shared_task
 
-from lsml.audit import partitions, sealing
+from lsml.audit import jobs, partitions, sealing
 
 
-@shared_task(ignore_result=True)
+@shared_task
 def seal() -> None:
     """Seal finished rows. A second one meanwhile finds the lock taken and returns."""
     sealing.seal()
 
 
-@shared_task(ignore_result=True)
+@shared_task
 def look_after_partitions() -> None:
     """Make the coming months' partitions and refresh the planner's row counts."""
     partitions.make_partitions_ahead()
     partitions.analyze()
+
+
+@shared_task
+def run_audit_job(job_id: int) -> None:
+    """Carry a verification or an export to its end."""
+    jobs.run_audit_job(job_id)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from lsml.audit.services import record_entry
-from lsml.console.origin import origin_of
+from lsml.observability.origin import Origin
 
 
 def connect() -> None:
@@ -42,7 +42,7 @@ def _refused(
 
 def _record(request: HttpRequest, *, actor: str, verb: str) -> None:
     record_entry(
-        origin=origin_of(request, name=actor),
+        origin=Origin.from_request(request, name=actor),
         at=timezone.now(),
         actor=actor,
         verb=verb,

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
-from uuid import uuid4
 
 from django.db.models import Max
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.dataset.comparison import Known, bring_up_to_date, remove_tasks
 from lsml.dataset.models import Sync
 from lsml.dataset.services import writing
@@ -22,6 +21,7 @@ from lsml.labelstudio.client import PAGE_SIZE, LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.reading import JsonObject
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import project_from_event
 
@@ -75,7 +75,7 @@ def sync_project(
         LabelStudioError: Label Studio does not answer, or says no.
     """
     began = timezone.now()
-    origin = Origin(request_id=f"sync-{uuid4().hex}", client="manage.py sync")
+    origin = Origin.from_command("sync")
     about = studio.project(labelstudio_id)
     project = _meet(about, origin)
     sync = _open(project, since, began, restart=restart)

@@ -1,172 +1,208 @@
 """Bulk predictions: all known tasks of a project, in a worker, in steps.
 
 Label Studio's own "Retrieve predictions" sends a whole project in one request, which
-ends after 100 s; a job has as long as it takes, and goes on where it was cut off.
+ends after 100 s; a job has as long as it takes, and resumes where it was interrupted.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
-from uuid import uuid4
+from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.dataset.models import Task
-from lsml.inference.errors import JobRefused, ModelBusy, ModelError
+from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
+from lsml.jobs.errors import JobFailed, JobRefused
+from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.outcomes import job_origin, wake_worker
+from lsml.jobs.running import RunningJob, run_job
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.requests import PredictRequest
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 
-log = structlog.get_logger(__name__)
-
 STEP = 100  # tasks of one predict()
-_SILENT_S = 120  # a runner that renewed nothing for so long is gone
+
+_VERBS = {
+    Event.REQUESTED: "bulk prediction requested",
+    Event.RETRIED: "bulk prediction retried",
+    Event.CANCELLED: "bulk prediction cancelled",
+}
+
+
+class PredictionKind(JobKind[PredictionJob]):
+    """Bulk predictions as one kind of job."""
+
+    name = "prediction"
+    model = PredictionJob
+    task = "lsml.inference.tasks.predict_all"
+
+    def record(
+        self,
+        job: PredictionJob,
+        event: Event,
+        *,
+        actor: str,
+        origin: Origin,
+        reason: str = "",
+    ) -> None:
+        """Write the event to the audit log."""
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb=_VERBS[event],
+            target=f"prediction job {job.pk}",
+            project_id=job.project_id,
+            reason=reason,
+            detail={"tasks": job.total, "done": job.done},
+        )
+
+    def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
+        """Start a job that continues where the failed or cancelled one ended."""
+        return _start(
+            job.project,
+            Event.RETRIED,
+            actor,
+            origin,
+            done=job.done,
+            last_task_id=job.last_task_id,
+        )
+
+
+kind = PredictionKind()
 
 
 def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
-    """Ask for predictions of all tasks known here. A worker has to be told yet.
+    """Queue a prediction of all known tasks; a worker is told after the commit.
 
     Args:
-        project: whose tasks.
-        actor: user name, or the command.
-        origin: of the deed in the audit trail.
+        project: Whose tasks.
+        actor: User name, or the command.
+        origin: Of the request.
 
     Raises:
-        JobRefused: no task is known, or a job is under way already.
+        JobRefused: No task is known, or a job is active already.
     """
+    return _start(project, Event.REQUESTED, actor, origin)
+
+
+def _start(
+    project: Project, event: Event, actor: str, origin: Origin, **resume: int
+) -> PredictionJob:
     total = _known(project).count()
     if not total:
         raise JobRefused(
             f"No task of {project} is known here: run"
             f" `manage.py sync --project {project.labelstudio_id}` first."
         )
+    now = timezone.now()
     try:
         with transaction.atomic():
             job = PredictionJob.objects.create(
-                project=project, total=total, requested_by=actor
+                project=project,
+                total=total,
+                requested_by=actor[:200],
+                created_at=now,
+                notified_at=now,
+                **resume,
             )
-            record_entry(
-                origin=origin,
-                at=timezone.now(),
-                actor=actor,
-                verb="bulk prediction asked for",
-                target=f"job {job.pk}",
-                project_id=project.pk,
-                detail={"tasks": total},
-            )
+            kind.record(job, event, actor=actor, origin=origin)
+            wake_worker(job)
     except IntegrityError:  # one_active_job_per_project
         raise JobRefused("A bulk prediction of this project is under way.") from None
     return job
 
 
-def cancel_job(*, job: PredictionJob, actor: str, reason: str, origin: Origin) -> None:
-    """Stop after the step that is being predicted; what was predicted stays."""
-    PredictionJob.objects.filter(
-        pk=job.pk,
-        state__in=[PredictionJob.State.QUEUED, PredictionJob.State.RUNNING],
-    ).update(state=PredictionJob.State.CANCELLED, finished_at=Now())
-    record_entry(
-        origin=origin,
-        at=timezone.now(),
-        actor=actor,
-        verb="bulk prediction cancelled",
-        target=f"job {job.pk}",
-        project_id=job.project_id,
-        reason=reason,
-    )
-
-
-def waiting_jobs() -> list[int]:
-    """Jobs that no living process works on; the sweeper rings for them."""
-    return list(PredictionJob.objects.filter(_free()).values_list("pk", flat=True))
-
-
-def run_job(job_id: int, *, on_step: Callable[[int, int], None] | None = None) -> None:
-    """Carry a job to its end; returns at once where another process does.
+def predict_all(
+    job_id: int, *, on_step: Callable[[int, int], None] | None = None
+) -> None:
+    """Carry a job to its end; return at once where another process does.
 
     Args:
-        job_id: the job.
-        on_step: told the tasks done and all of them after each step.
+        job_id: The job.
+        on_step: Called after each step with the tasks done and all of them.
     """
-    runner = uuid4().hex
-    claimed = PredictionJob.objects.filter(_free(), pk=job_id).update(
-        state=PredictionJob.State.RUNNING,
-        runner=runner,
-        heartbeat_at=Now(),
-        started_at=Now(),
-    )
-    if not claimed:
-        return
-    job = PredictionJob.objects.select_related("project").get(pk=job_id)
-    try:
-        finished = _predict_all(job, on_step)
-    except LabelStudioError as error:
-        _finish(job, PredictionJob.State.FAILED, f"{error} {error.next_step}")
-        return
-    if finished:
-        _finish(job, PredictionJob.State.SUCCEEDED)
+    run_job(kind, job_id, lambda running: _predict_all(running, on_step))
 
 
 def _predict_all(
-    job: PredictionJob, on_step: Callable[[int, int], None] | None
-) -> bool:
-    """Step by step; False when the job was cancelled or taken over meanwhile."""
+    running: RunningJob[PredictionJob], on_step: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    job = running.job
     studio = _label_studio(job.project)
     while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:STEP]):
-        try:
-            predicted = _predict(job, tasks)
-        except ModelError as error:  # recorded for each task; the next may do better
-            job.errors += len(tasks)
-            job.error = str(error)
-        else:
-            job.model_version = predicted.model_version
-            if studio:
-                _send(studio, job.project, tasks, predicted)
+        _do_step(running, studio, tasks)
         job.done += len(tasks)
         job.last_task_id = tasks[-1].pk
-        if not _note(job):
-            return False
+        running.save(
+            last_task_id=job.last_task_id,
+            errors=job.errors,
+            error=job.error,
+            model_version=job.model_version,
+        )
         if on_step:
             on_step(job.done, job.total)
-    return True
+    return {}
 
 
-def _predict(job: PredictionJob, tasks: list[Task]) -> Predicted:
+def _do_step(
+    running: RunningJob[PredictionJob], studio: LabelStudio | None, tasks: list[Task]
+) -> None:
+    job = running.job
+    try:
+        predicted = _predict(running, tasks)
+    except ModelError as error:  # recorded for each task; the next step may work
+        job.errors += len(tasks)
+        job.error = str(error)
+        running.log(f"{len(tasks)} tasks failed: {error}")
+        return
+    job.model_version = predicted.model_version
+    if studio:
+        _send(studio, job.project, tasks, predicted)
+
+
+def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted:
     order = PredictRequest(
         tasks=[{"id": task.task_id, "data": task.data} for task in tasks],
-        project=job.project.key,
+        project=running.job.project.key,
         label_config=None,
         context=None,
     )
-    origin = Origin(request_id=f"job-{job.pk:08}", client=job.requested_by)
+    origin = job_origin(running.job)
     while True:
         try:
             return predict(order, origin=origin, kind=Prediction.Kind.BULK)
         except ModelBusy:  # it waited PREDICT_WAIT_S already
-            _note(job)
+            running.save()
 
 
 def _send(
     studio: LabelStudio, project: Project, tasks: list[Task], predicted: Predicted
 ) -> None:
-    """Hand the step's predictions to Label Studio, which shows them beside its own."""
-    studio.import_predictions(
-        project.labelstudio_id,
-        [
-            {"task": task.task_id, **prediction.as_wire(predicted.model_version)}
-            for task, predictions in zip(tasks, predicted.by_task, strict=True)
-            for prediction in predictions
-        ],
-    )
+    """Hand the step's predictions to Label Studio.
+
+    Raises:
+        JobFailed: Label Studio did not take them.
+    """
+    try:
+        studio.import_predictions(
+            project.labelstudio_id,
+            [
+                {"task": task.task_id, **prediction.as_wire(predicted.model_version)}
+                for task, predictions in zip(tasks, predicted.by_task, strict=True)
+                for prediction in predictions
+            ],
+        )
+    except LabelStudioError as error:
+        raise JobFailed(f"{error} {error.next_step}") from error
 
 
 def _label_studio(project: Project) -> LabelStudio | None:
@@ -179,36 +215,3 @@ def _label_studio(project: Project) -> LabelStudio | None:
 
 def _known(project: Project) -> QuerySet[Task]:
     return Task.objects.filter(project=project, deleted_at__isnull=True).order_by("pk")
-
-
-def _free() -> Q:
-    silent = Q(
-        state=PredictionJob.State.RUNNING,
-        heartbeat_at__lt=Now() - timedelta(seconds=_SILENT_S),
-    )
-    return Q(state=PredictionJob.State.QUEUED) | silent
-
-
-def _mine(job: PredictionJob) -> QuerySet[PredictionJob]:
-    return PredictionJob.objects.filter(
-        pk=job.pk, runner=job.runner, state=PredictionJob.State.RUNNING
-    )
-
-
-def _note(job: PredictionJob) -> bool:
-    """Keep how far it is; False where the job is no longer this process's."""
-    return bool(
-        _mine(job).update(
-            done=job.done,
-            last_task_id=job.last_task_id,
-            errors=job.errors,
-            error=job.error,
-            model_version=job.model_version,
-            heartbeat_at=Now(),
-        )
-    )
-
-
-def _finish(job: PredictionJob, state: PredictionJob.State, error: str = "") -> None:
-    _mine(job).update(state=state, error=error or job.error, finished_at=Now())
-    log.info("bulk prediction ended", job=job.pk, state=state, done=job.done)

@@ -17,7 +17,3 @@ class ModelBusy(Exception):
             f"The model is busy: {concurrency} prediction(s) at a time, and none ended"
             f" within {waited_s:g} s. Try again, or raise the model's `concurrency`."
         )
-
-
-class JobRefused(Exception):
-    """A bulk prediction cannot be started; the sentence says why."""

@@ -19,9 +19,9 @@ from label_studio_ml.hosting import (
     run_anew,
 )
 from label_studio_ml.model import LabelStudioMLBase
-from lsml.audit.services import Origin
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.labelstudio.secrets import masked_text
+from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.errors import ArtifactDamaged
 from lsml.registry.model_class import ModelClassError, model_class

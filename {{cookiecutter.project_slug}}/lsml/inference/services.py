@@ -11,18 +11,14 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
-from lsml.audit.services import (
-    Origin,
-    PredictionBatch,
-    digest_of,
-    record_predictions,
-)
+from lsml.audit.services import PredictionBatch, digest_of, record_predictions
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
 from lsml.inference.errors import ModelError
 from lsml.inference.host import HostedModel, host
 from lsml.labelstudio.requests import PredictRequest
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability import metrics
+from lsml.observability.origin import Origin
 from lsml.registry.served import Served, served
 from lsml.registry.services import NO_PROJECT, get_or_create_project, update_project
 

@@ -6,17 +6,17 @@ Lives here because its outcome is a project of the registry, known and described
 import time
 from collections.abc import Callable
 from datetime import datetime
-from uuid import uuid4
 
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
 from lsml.labelstudio.failures import BackendRefused
 from lsml.labelstudio.webhooks import PROJECT_UPDATED
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import get_or_create_project, update_project
 
@@ -55,7 +55,7 @@ def _note(
     actor: str,
     began: datetime,
 ) -> Project:
-    origin = Origin(request_id=f"connect-{uuid4().hex}", client="manage.py connect")
+    origin = Origin.from_command("connect")
     project = get_or_create_project(connection.key)
     update_project(
         project=project,

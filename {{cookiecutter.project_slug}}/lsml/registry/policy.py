@@ -6,7 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
+from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project
 
 POLICY_FIELDS: Final = (

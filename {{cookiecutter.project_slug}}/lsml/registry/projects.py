@@ -7,9 +7,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
+from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project, StateItem
 from lsml.registry.services import (
     find_project,

@@ -8,11 +8,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
+from lsml.observability.origin import Origin
 from lsml.registry.errors import (
     NothingToRollBackTo,
     NotPromotable,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin
+from lsml.observability.origin import Origin
 from lsml.registry.errors import UnknownVersion
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, find_version, promote, register_version

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from lsml.dataset.models import Snapshot
+from lsml.jobs.models import Job
 from lsml.registry.models import ModelVersion, Project
 
 
@@ -20,9 +21,9 @@ class InboxEntry(models.Model):
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)  # how many it brings
     applied_at = models.DateTimeField(null=True)  # the dataset has it
-    # Came without payload: what it is about must first be asked of Label Studio.
+    # The webhook came without its payload, which must first be fetched.
     payload_missing = models.BooleanField(default=False)
-    # Given back by a run that failed or was cancelled: starts no run by itself.
+    # Given back by a run that failed or was cancelled: starts no run on its own.
     held = models.BooleanField(default=False)
 
     class Meta:
@@ -34,18 +35,8 @@ class InboxEntry(models.Model):
         return f"{self.action} {self.event_id}"
 
 
-class TrainingRun(models.Model):
-    """One attempt, or several after a lost worker, to train a project's model."""
-
-    class State(models.TextChoices):
-        QUEUED = "queued"  # waits for a worker
-        RUNNING = "running"  # a worker holds the lease
-        LOST = "lost"  # its worker fell silent; goes back to the queue
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
-
-    ACTIVE = (State.QUEUED, State.RUNNING, State.LOST)
+class TrainingRun(Job):
+    """One training of a project's model; several attempts after a lost worker."""
 
     class Trigger(models.TextChoices):
         ANNOTATIONS = "annotations"  # the policy, on new annotations
@@ -54,30 +45,8 @@ class TrainingRun(models.Model):
         RETRY = "retry"  # a person, of a run that failed
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="runs")
-    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     trigger = models.CharField(max_length=14, choices=Trigger.choices)
-    requested_by = models.CharField(
-        max_length=200
-    )  # user name, "policy", "label studio"
-    attempts = models.PositiveIntegerField(default=0)
-    created_at = models.DateTimeField()
-    started_at = models.DateTimeField(null=True)  # of the last attempt
-    finished_at = models.DateTimeField(null=True)
-
-    # The lease. Whoever writes a result names the fence it was given; a worker that
-    # comes back after losing the lease names an old one and changes nothing.
-    lease_owner = models.CharField(max_length=200, blank=True)  # host:pid of the worker
-    lease_expires_at = models.DateTimeField(null=True)  # the database's clock
-    fence = models.PositiveIntegerField(default=0)
-    notified_at = models.DateTimeField(null=True)  # last doorbell
-
-    progress = models.FloatField(default=0)  # 0 to 1
-    message = models.CharField(max_length=500, blank=True)
     metrics = models.JSONField(default=dict)  # the last value of each
-    error = models.TextField(blank=True)  # one readable reason
-    cancel_requested_at = models.DateTimeField(null=True)
-    cancel_requested_by = models.CharField(max_length=200, blank=True)
-    cancel_reason = models.TextField(blank=True)
     snapshot = models.ForeignKey(
         Snapshot, models.PROTECT, null=True, related_name="runs"
     )
@@ -85,31 +54,32 @@ class TrainingRun(models.Model):
         ModelVersion, models.PROTECT, null=True, related_name="run"
     )
 
-    class Meta:
+    class Meta(Job.Meta):
         constraints = [
+            *Job.Meta.constraints,
             models.UniqueConstraint(
                 fields=["project"],
                 condition=Q(state__in=["queued", "running", "lost"]),
                 name="one_active_run_per_project",
             ),
-            models.CheckConstraint(
-                condition=Q(progress__range=(0, 1)), name="run_progress_0_1"
-            ),
         ]
-        indexes = [models.Index(fields=["project", "-id"], name="run_by_project")]
+        indexes = [
+            *Job.Meta.indexes,
+            models.Index(fields=["project", "-id"], name="run_by_project"),
+        ]
 
     def __str__(self) -> str:
         return f"Run {self.pk} ({self.state})"
 
 
 class TrainingAttempt(models.Model):
-    """One go at a run by one worker."""
+    """One attempt at a run by one worker."""
 
     class Outcome(models.TextChoices):
         RUNNING = "running"
         SUCCEEDED = "succeeded"
         FAILED = "failed"  # the training itself: raised, crashed, over a limit
-        LOST = "lost"  # the worker fell silent
+        LOST = "lost"  # the worker stopped answering
         HANDED_BACK = "handed_back"  # the worker was asked to stop
         CANCELLED = "cancelled"
 
@@ -124,7 +94,6 @@ class TrainingAttempt(models.Model):
     finished_at = models.DateTimeField(null=True)
     # Where its artifact goes; emptied once nothing can be there any more.
     artifact_key = models.CharField(max_length=500, blank=True)
-    log = models.TextField(blank=True)  # what the training printed; the end, bounded
     error = models.TextField(blank=True)
 
     class Meta:

@@ -1,27 +1,23 @@
-"""How an attempt ends, each ending in one transaction that checks the fence.
+"""How an attempt at a run ends, each in one transaction that checks the fence.
 
-Whoever writes an ending names the fence it was given: `states.move` refuses it where
-another worker, the sweeper or a person was quicker.
+Raises Overtaken where another worker, the sweeper or a person was quicker; then nothing
+is written.
 """
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin
-from lsml.dataset.services import writing
-from lsml.jobs.notify import TRAIN, notify, notify_project
+from lsml.jobs import outcomes
+from lsml.jobs.states import State
+from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
-from lsml.training.inbox.apply import give_back
+from lsml.training.attempts import end_attempt
 from lsml.training.models import TrainingAttempt, TrainingRun
-from lsml.training.runs import NOTIFY_AGAIN_S
-from lsml.training.states import State, move
+from lsml.training.runs import kind
 
 Outcome = TrainingAttempt.Outcome
 
@@ -45,23 +41,18 @@ class Product:
 def succeed(
     run: TrainingRun, attempt: TrainingAttempt, product: dict[str, Any]
 ) -> None:
-    """Version, promotion, state and the run's end appear together or not at all.
+    """Write version, promotion, model state and the run's end, all or nothing.
 
     Args:
         run: As the worker holds it, with its fence.
         attempt: The one that ends.
         product: The fields of a `Product`, as the training process reported them.
-
-    Raises:
-        Overtaken: The lease was lost; nothing was written.
     """
     made = Product(**product)
-    now = timezone.now()
-    origin = run_origin(run)
-    with writing(run.project_id):
+    with kind.transaction(run):
         # First, so that a zombie stops here: it locks the run's row until the commit.
-        move(run, State.SUCCEEDED, finished_at=now, progress=1, error="")
-        _end_attempt(attempt, Outcome.SUCCEEDED)
+        outcomes.end(run, State.SUCCEEDED, error="")
+        end_attempt(attempt, Outcome.SUCCEEDED)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
@@ -70,8 +61,7 @@ def succeed(
                 project=project, key=key, defaults={"value": value}
             )
         if made.makes_version:
-            _register(run, project, made, origin)
-        transaction.on_commit(partial(notify_project, run.project_id))
+            _register(run, project, made, outcomes.job_origin(run))
 
 
 def _register(
@@ -111,92 +101,28 @@ def _register(
 
 
 def fail(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
-    """The training itself went wrong, and would again: its events wait for a person.
-
-    Raises:
-        Overtaken: The lease was lost.
-    """
-    with writing(run.project_id):
-        move(run, State.FAILED, finished_at=timezone.now(), error=reason)
-        _end_attempt(attempt, Outcome.FAILED, reason)
-        give_back(run)
-        transaction.on_commit(partial(notify_project, run.project_id))
+    """End a run whose training went wrong, and would again: a person must act."""
+    with kind.transaction(run):
+        outcomes.end(run, State.FAILED, error=reason)
+        end_attempt(attempt, Outcome.FAILED, reason)
 
 
 def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:
-    """A person's wish was carried out.
-
-    Raises:
-        Overtaken: The lease was lost.
-    """
-    with writing(run.project_id):
-        move(run, State.CANCELLED, finished_at=timezone.now())
-        _end_attempt(attempt, Outcome.CANCELLED)
-        give_back(run)
-        transaction.on_commit(partial(notify_project, run.project_id))
+    """End a run that a person asked to stop."""
+    with kind.transaction(run):
+        outcomes.end(run, State.CANCELLED)
+        end_attempt(attempt, Outcome.CANCELLED)
 
 
 def hand_back(run: TrainingRun, attempt: TrainingAttempt) -> None:
-    """The worker stops: another one takes the run at once. Costs no attempt.
-
-    Raises:
-        Overtaken: The lease was lost.
-    """
-    with transaction.atomic():
-        _requeue(run, message="handed back by a worker that stopped")
-        _end_attempt(attempt, Outcome.HANDED_BACK, "The worker was asked to stop.")
+    """Queue the run again because its worker stops. Costs no attempt."""
+    with kind.transaction(run):
+        outcomes.hand_back(run)
+        end_attempt(attempt, Outcome.HANDED_BACK, "The worker was asked to stop.")
 
 
 def crash(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
-    """The training process died: again, while attempts are left.
-
-    Raises:
-        Overtaken: The lease was lost.
-    """
-    with writing(run.project_id):
-        _end_attempt(attempt, Outcome.FAILED, reason)
-        _again_or_fail(run, reason)
-
-
-def lose(run: TrainingRun) -> None:
-    """The worker fell silent: again, while attempts are left.
-
-    Raises:
-        Overtaken: It spoke up, or another sweeper was quicker.
-    """
-    reason = f"Worker {run.lease_owner} fell silent: killed, out of memory, or cut off."
-    with writing(run.project_id):
-        move(run, State.LOST, message=reason)
-        attempt = run.attempt_set.get(number=run.attempts)
-        _end_attempt(attempt, Outcome.LOST, reason)
-        _again_or_fail(run, reason)
-
-
-def _again_or_fail(run: TrainingRun, reason: str) -> None:
-    spent = run.attempt_set.filter(outcome__in=[Outcome.FAILED, Outcome.LOST]).count()
-    if run.cancel_requested_at is not None:
-        move(run, State.CANCELLED, finished_at=timezone.now())
-    elif spent < settings.TRAINING_MAX_ATTEMPTS:
-        _requeue(run, message=f"attempt {run.attempts} was lost; waits for a worker")
-        return
-    else:
-        error = f"Gave up after {spent} attempts. The last one: {reason}"
-        move(run, State.FAILED, finished_at=timezone.now(), error=error)
-    give_back(run)
-    transaction.on_commit(partial(notify_project, run.project_id))
-
-
-def _requeue(run: TrainingRun, *, message: str) -> None:
-    move(run, State.QUEUED, message=message, notified_at=timezone.now())
-    transaction.on_commit(partial(notify, TRAIN, run.pk, expires=NOTIFY_AGAIN_S))
-
-
-def _end_attempt(attempt: TrainingAttempt, outcome: str, error: str = "") -> None:
-    attempt.outcome, attempt.error = outcome, error
-    attempt.finished_at = timezone.now()
-    attempt.save(update_fields=["outcome", "error", "finished_at"])
-
-
-def run_origin(run: TrainingRun) -> Origin:
-    """What ties the rows a run writes together."""
-    return Origin(request_id=f"run-{run.pk:08d}", client=run.lease_owner or "worker")
+    """Try again after the training process died, while attempts are left."""
+    with kind.transaction(run):
+        end_attempt(attempt, Outcome.FAILED, reason)
+        outcomes.try_again_or_fail(run, reason)

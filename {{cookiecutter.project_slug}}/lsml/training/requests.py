@@ -7,16 +7,16 @@ from typing import Any
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
-from lsml.audit.services import Origin
 from lsml.dataset.services import writing
+from lsml.jobs.errors import IllegalMove
+from lsml.jobs.services import request_cancel
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import TrainRequest, WebhookRequest
+from lsml.observability.origin import Origin
 from lsml.registry.projects import archive_project
 from lsml.registry.services import find_project
-from lsml.training.errors import IllegalMove
+from lsml.training.inbox.accept import receive
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
-from lsml.training.runs import request_cancel
-from lsml.training.services import receive
 
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # what fits a bigint
 _STATUS = {
@@ -113,7 +113,7 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
     ):
         with suppress(IllegalMove):  # it ended meanwhile
             request_cancel(
-                run=run,
+                run,
                 actor="label studio",
                 reason="the project was deleted",
                 origin=origin,

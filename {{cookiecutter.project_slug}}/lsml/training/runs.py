@@ -1,29 +1,119 @@
-"""Runs from the outside: opened, asked to stop, tried again. Each deed is recorded."""
+"""Training runs as one kind of job: how they are started, retried and given up."""
 
-from functools import partial
+from contextlib import AbstractContextManager
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.dataset.services import writing
-from lsml.jobs.notify import TRAIN, notify
+from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.outcomes import wake_worker
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
-from lsml.training.errors import AlreadyTraining, IllegalMove, NotTrainable
-from lsml.training.inbox.apply import give_back
-from lsml.training.models import TrainingRun
-from lsml.training.states import State, move
+from lsml.training.attempts import end_attempt
+from lsml.training.cleanup import remove_orphans
+from lsml.training.errors import AlreadyTraining, NotTrainable
+from lsml.training.inbox.notify import notify_inbox
+from lsml.training.inbox.sweep import notify_waiting_events
+from lsml.training.inbox.take import give_back
+from lsml.training.models import TrainingAttempt, TrainingRun
 
-# A doorbell of a queued run is dropped unread after so long, and rung again: workers
-# that were all busy find one message per run, not hundreds.
-NOTIFY_AGAIN_S = 5.0
+_VERBS = {
+    Event.REQUESTED: "training started",
+    Event.RETRIED: "training retried",
+    Event.CANCELLED: "training cancelled",
+}
+
+
+class TrainingKind(JobKind[TrainingRun]):
+    """Runs hold a project's events and change its dataset's transaction."""
+
+    name = "training"
+    model = TrainingRun
+    task = "lsml.training.tasks.train"
+
+    def transaction(self, job: TrainingRun) -> AbstractContextManager[Any]:
+        """As everything that writes the project's dataset and inbox."""
+        return writing(job.project_id)
+
+    def on_attempt_lost(self, job: TrainingRun, reason: str) -> None:
+        """Close the attempt of the worker that stopped answering."""
+        attempt = job.attempt_set.get(number=job.attempts)
+        end_attempt(attempt, TrainingAttempt.Outcome.LOST, reason)
+
+    def on_unfinished(self, job: TrainingRun) -> None:
+        """Put the run's events back into the inbox."""
+        give_back(job)
+
+    def on_end(self, job: TrainingRun) -> None:
+        """Have a worker see whether events that came meanwhile start the next run."""
+        notify_inbox(job.project_id)
+
+    def record(
+        self,
+        job: TrainingRun,
+        event: Event,
+        *,
+        actor: str,
+        origin: Origin,
+        reason: str = "",
+        **detail: Any,
+    ) -> None:
+        """Write the event to the audit log."""
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb=_VERBS[event],
+            target=f"run {job.pk}",
+            project_id=job.project_id,
+            reason=reason,
+            detail={"run": job.pk, **detail},
+        )
+
+    def retry(self, job: TrainingRun, *, actor: str, origin: Origin) -> TrainingRun:
+        """Open a new run for the events that the failed or cancelled one gave back.
+
+        Raises:
+            NotTrainable: The project is archived.
+            AlreadyTraining: Another run is active.
+        """
+        with transaction.atomic():
+            run = _open(job.project, TrainingRun.Trigger.RETRY, actor)
+            self.record(
+                run, Event.RETRIED, actor=actor, origin=origin, retried_run=job.pk
+            )
+        return run
+
+    def sweep(self) -> None:
+        """Find waiting events, and artifacts that nobody needs."""
+        notify_waiting_events()
+        remove_orphans()
+
+
+kind = TrainingKind()
+
+
+def start_run(*, project: Project, actor: str, origin: Origin) -> TrainingRun:
+    """Open a run because a person wants one, whatever the policy says.
+
+    Raises:
+        NotTrainable: The project is archived.
+        AlreadyTraining: It has an active run.
+    """
+    with transaction.atomic():
+        run = _open(project, TrainingRun.Trigger.PERSON, actor)
+        kind.record(run, Event.REQUESTED, actor=actor, origin=origin)
+    return run
 
 
 def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRun:
-    """Queue a run; the worker is told after the commit.
+    """Queue a run; a worker is told after the commit.
 
     Raises:
-        AlreadyTraining: The project has an active one.
+        AlreadyTraining: The project has an active run.
     """
     now = timezone.now()
     try:
@@ -36,106 +126,13 @@ def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRu
                 notified_at=now,
             )
     except IntegrityError:
-        active = TrainingRun.objects.filter(
-            project=project, state__in=TrainingRun.ACTIVE
-        ).first()
+        active = project.runs.filter(state__in=TrainingRun.ACTIVE).first()
         raise AlreadyTraining(active or "The project's run") from None
-    transaction.on_commit(partial(notify, TRAIN, run.pk, expires=NOTIFY_AGAIN_S))
+    wake_worker(run)
     return run
 
 
-def start_run(*, project: Project, actor: str, origin: Origin) -> TrainingRun:
-    """Open a run because a person wants one, whatever the policy says.
-
-    Raises:
-        NotTrainable: The project is archived.
-        AlreadyTraining: It has an active run.
-    """
-    return _start(
-        project, TrainingRun.Trigger.PERSON, actor, origin, "training started"
-    )
-
-
-def retry_run(*, run: TrainingRun, actor: str, origin: Origin) -> TrainingRun:
-    """Open a new run for the events a failed or cancelled one gave back.
-
-    Raises:
-        IllegalMove: The run is active, or succeeded.
-        NotTrainable: The project is archived.
-        AlreadyTraining: Another run is active.
-    """
-    if run.state not in {State.FAILED, State.CANCELLED}:
-        raise IllegalMove(run, "a new attempt")
-    return _start(
-        run.project,
-        TrainingRun.Trigger.RETRY,
-        actor,
-        origin,
-        "training retried",
-        retried_run=run.pk,
-    )
-
-
-def _start(
-    project: Project,
-    trigger: str,
-    actor: str,
-    origin: Origin,
-    verb: str,
-    **detail: int,
-) -> TrainingRun:
+def _open(project: Project, trigger: str, actor: str) -> TrainingRun:
     if project.archived_at is not None:
-        raise NotTrainable(f"{project} is archived; nothing trains it any more.")
-    with transaction.atomic():
-        run = open_run(project=project, trigger=trigger, requested_by=actor)
-        record_entry(
-            origin=origin,
-            at=run.created_at,
-            actor=actor,
-            verb=verb,
-            target=f"run {run.pk}",
-            project_id=project.pk,
-            detail={"run": run.pk, **detail},
-        )
-    return run
-
-
-def request_cancel(
-    *, run: TrainingRun, actor: str, reason: str, origin: Origin
-) -> None:
-    """Stop a run: at once while it waits, soon while it trains.
-
-    The training code sees it at its next `run.progress`; after
-    TRAINING_CANCEL_GRACE_S it is ended by force. Asking again changes nothing.
-
-    Raises:
-        IllegalMove: The run is finished.
-    """
-    with writing(run.project_id):
-        fresh = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
-        if fresh.state not in TrainingRun.ACTIVE:
-            raise IllegalMove(fresh, State.CANCELLED)
-        if fresh.cancel_requested_at is not None:
-            return
-        now = timezone.now()
-        asked = {
-            "cancel_requested_at": now,
-            "cancel_requested_by": actor[:200],
-            "cancel_reason": reason,
-        }
-        if fresh.state == State.RUNNING:
-            TrainingRun.objects.filter(pk=run.pk).update(**asked)
-        else:
-            move(fresh, State.CANCELLED, finished_at=now, **asked)
-            give_back(fresh)
-        record_entry(
-            origin=origin,
-            at=now,
-            actor=actor,
-            verb="training cancelled",
-            target=f"run {run.pk}",
-            project_id=run.project_id,
-            reason=reason,
-            detail={"run": run.pk, "was": fresh.state},
-        )
-    run.refresh_from_db()
+        raise NotTrainable(f"{project} is archived; it is not trained any more.")
+    return open_run(project=project, trigger=trigger, requested_by=actor)

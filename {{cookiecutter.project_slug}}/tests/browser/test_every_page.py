@@ -3,8 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
-from lsml.console.models import AuditJob
+from lsml.audit.models import AuditEntry, AuditJob, Prediction, WebhookEvent
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
@@ -35,11 +34,11 @@ def every_page(story):
         reverse("admin:password_change"),
         *(list_page(name) for name in LISTS),
         *(detail_page(row) for row in rows),
-        page("serve", of.pk) + "?version=v1",
+        page("promote", of.pk) + "?version=v1",
         page("roll_back", of.pk),
         page("timeline", of.pk),
         page("policy", of.pk),
-        page("cancel", running.pk),
+        page("cancel", "training", running.pk),
         page("compare", latest.pk) + "?with=v2",
         page("export"),
     ]

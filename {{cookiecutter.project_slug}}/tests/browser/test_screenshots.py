@@ -33,7 +33,7 @@ def pages(story):
         "seals": list_page("audit_seal"),
         "audit_jobs": list_page("audit_auditjob"),
         "policy": page("policy", story["project"].pk),
-        "serve": page("serve", story["project"].pk) + "?version=v1",
+        "promote": page("promote", story["project"].pk) + "?version=v1",
     }
 
 

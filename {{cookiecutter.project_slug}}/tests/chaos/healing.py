@@ -8,11 +8,11 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.models import Q
 
-from lsml.audit.services import Origin
+from lsml.jobs.errors import JobError
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
-from lsml.training.errors import TrainingError
 from lsml.training.models import InboxEntry, TrainingRun
-from lsml.training.services import start_run
+from lsml.training.runs import start_run
 
 _ORIGIN = Origin(request_id="chaos-heals", client="chaos")
 
@@ -57,6 +57,6 @@ def _caught_up():
     for project in idle:
         try:
             start_run(project=project, actor="chaos", origin=_ORIGIN)
-        except TrainingError:
+        except JobError:
             continue
     return not waiting.exists()

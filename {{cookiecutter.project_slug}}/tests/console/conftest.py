@@ -2,7 +2,14 @@
 
 import pytest
 
+from tests.broker import collect_messages
 from tests.console import factory
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    """What would have been sent to a worker."""
+    return collect_messages(monkeypatch)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from django.utils import timezone
 from lsml.audit import rollups
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
-from lsml.audit.services import Origin, digest_of
+from lsml.audit.services import digest_of
 from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
+from lsml.observability.origin import Origin
 from lsml.registry import services
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import (
@@ -166,6 +167,7 @@ def finished_run(of, made, *, at, points=20):
         progress=1,
         message="done",
         metrics={"accuracy": made.metrics["accuracy"]},
+        log="reading 60 annotations\nfitting\nheld out 12, right 11\n",
         snapshot=snapshot,
         version=made,
     )
@@ -178,7 +180,6 @@ def finished_run(of, made, *, at, points=20):
         outcome="succeeded",
         started_at=at,
         finished_at=at + timedelta(seconds=48),
-        log="reading 60 annotations\nfitting\nheld out 12, right 11\n",
     )
     curve(run, at, points)
     return run
@@ -216,6 +217,7 @@ def running_run(of, *, at):
         fence=1,
         progress=0.4,
         message="epoch 4 of 10",
+        log="epoch 1\nepoch 2\nepoch 3\n",
         metrics={"loss": 0.31},
     )
     TrainingAttempt.objects.create(
@@ -224,7 +226,6 @@ def running_run(of, *, at):
         fence=1,
         worker="worker-1:4242",
         started_at=at,
-        log="epoch 1\nepoch 2\nepoch 3\n",
     )
     curve(run, at, 8)
     return run
@@ -308,6 +309,7 @@ def failed_run(of, *, at):
         started_at=at,
         finished_at=at + timedelta(seconds=9),
         progress=0.2,
+        log="Traceback (most recent call last):\n  ...\n",
         error="ValueError: only one class in the training data",
     )
     TrainingAttempt.objects.create(
@@ -319,7 +321,6 @@ def failed_run(of, *, at):
         started_at=at,
         finished_at=at + timedelta(seconds=9),
         error="ValueError: only one class in the training data",
-        log="Traceback (most recent call last):\n  ...\n",
     )
     return run
 

@@ -9,23 +9,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from lsml.audit import sealing
-from lsml.audit.models import AuditEntry
-from lsml.console import audit_jobs
-from lsml.console.models import AuditJob
+from lsml.audit import jobs, sealing
+from lsml.audit.models import AuditEntry, AuditJob
+from lsml.jobs import outcomes, sweeper
 from tests.console import factory
 from tests.console.addresses import detail_page, list_page, page
 from tests.db.audit.rows import as_superuser
-
-
-@pytest.fixture(autouse=True)
-def notifications(monkeypatch):
-    """What would have been sent to a worker."""
-    sent = []
-    monkeypatch.setattr(
-        "lsml.audit.jobs.ring", lambda task, pk, **_: sent.append((task, pk))
-    )
-    return sent
 
 
 @pytest.fixture
@@ -84,13 +73,13 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     sealing.seal()
     client.post(page("verify"))
     job = AuditJob.objects.get()
-    assert notifications == [(audit_jobs.RUN, job.pk)]
-    audit_jobs.run(job.pk)
-    audit_jobs.run(job.pk)  # a message that comes twice
+    assert notifications == [(jobs.kind.task, job.pk)]
+    jobs.run_audit_job(job.pk)
+    jobs.run_audit_job(job.pk)  # a message that comes twice
     job.refresh_from_db()
     assert job.state == "succeeded"
     assert job.report["intact"]
-    assert "are as they were sealed" in client.get(list_page("audit_seal")).text
+    assert "seals verified" in client.get(list_page("audit_seal")).text
     assert AuditEntry.objects.filter(verb="verify succeeded").count() == 1
 
 
@@ -102,7 +91,7 @@ def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet
     as_superuser("UPDATE audit_prediction SET score = 0.123 WHERE task_id = 3")
     client.post(page("verify"))
     job = AuditJob.objects.get()
-    audit_jobs.run(job.pk)
+    jobs.run_audit_job(job.pk)
     assert "findings" in client.get(detail_page(job)).text
 
 
@@ -121,30 +110,57 @@ def test_an_export_is_asked_for_made_and_fetched(client, settings, tmp_path):
     days = {"since": f"{today - timedelta(days=2):%F}", "until": f"{today:%F}"}
     client.post(page("export"), days | {"file_format": "csv"})
     job = AuditJob.objects.get()
-    audit_jobs.run(job.pk)
+    jobs.run_audit_job(job.pk)
     answer = client.get(page("audit_job_file", job.pk))
     with zipfile.ZipFile(io.BytesIO(answer.getvalue())) as made:
         assert "manifest.json" in made.namelist()
     assert AuditEntry.objects.filter(verb="export downloaded", actor="ada").exists()
     AuditJob.objects.update(finished_at=today - timedelta(days=8))
-    audit_jobs._remove_old_files()
+    jobs.remove_old_files()
     assert client.get(page("audit_job_file", job.pk)).status_code == 404
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", ["verify", "export"])
+def test_a_started_job_answers_with_its_page_and_wakes_a_worker(
+    client, notifications, address
+):
+    client.force_login(factory.person("ada", "auditor"))
+    day = f"{timezone.now():%F}"
+    form = {"since": day, "until": day, "file_format": "csv"}
+    answer = client.post(page(address), form)
+    job = AuditJob.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, detail_page(job))
+    assert notifications == [("lsml.audit.tasks.run_audit_job", job.pk)]
+
+
 @pytest.mark.django_db
-def test_an_errand_whose_message_was_lost_is_sent_again(notifications):
+def test_a_job_whose_message_was_lost_is_sent_again(notifications):
     long_ago = timezone.now() - timedelta(days=1)
     waiting = AuditJob.objects.create(
-        kind="verify", requested_by="a", created_at=long_ago
+        kind="verify", requested_by="a", created_at=long_ago, notified_at=long_ago
     )
-    silent = AuditJob.objects.create(
-        kind="verify",
-        requested_by="a",
-        created_at=long_ago,
-        started_at=long_ago,
-        state="running",
-    )
-    audit_jobs.sweep()
-    silent.refresh_from_db()
-    assert notifications == [(audit_jobs.RUN, waiting.pk)]
-    assert (silent.state, silent.error) == ("failed", "Its worker fell silent.")
+    sweeper.sweep()
+    assert notifications == [(jobs.kind.task, waiting.pk)]
+
+
+@pytest.mark.django_db
+def test_a_job_whose_worker_died_is_tried_again_and_then_fails(settings):
+    settings.TRAINING_MAX_ATTEMPTS = 2
+    long_ago = timezone.now() - timedelta(days=1)
+    AuditJob.objects.create(kind="verify", requested_by="a", created_at=long_ago)
+    states = []
+    for _ in range(2):
+        AuditJob.objects.update(
+            state="running", lease_owner="host:1", lease_expires_at=long_ago
+        )
+        lose_silent_jobs()
+        states.append(AuditJob.objects.get().state)
+    assert states == ["queued", "failed"]
+    assert "Gave up after 2 attempts" in AuditJob.objects.get().error
+
+
+def lose_silent_jobs():
+    """As the sweeper does, without the grace after a restart of PostgreSQL."""
+    for job in AuditJob.objects.filter(state="running"):
+        outcomes.lose(job)

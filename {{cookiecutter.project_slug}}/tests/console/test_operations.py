@@ -26,13 +26,7 @@ POLICY = {
 }
 
 
-@pytest.fixture
-def told(monkeypatch):
-    """No broker: the doorbell of a run is not what these tests are about."""
-    monkeypatch.setattr("lsml.training.runs.ring", lambda *a, **k: True)
-
-
-def test_training_now_opens_a_run_asked_for_by_the_person(operator, told):
+def test_training_now_opens_a_run_asked_for_by_the_person(operator):
     of = factory.project()
     operator.post(page("train", of.pk))
     run = TrainingRun.objects.get(project=of)
@@ -40,7 +34,7 @@ def test_training_now_opens_a_run_asked_for_by_the_person(operator, told):
     assert "waits for a worker" in operator.get(detail_page(run)).text
 
 
-def test_a_second_run_is_refused_with_a_sentence(operator, told):
+def test_a_second_run_is_refused_with_a_sentence(operator):
     of = factory.project()
     operator.post(page("train", of.pk))
     again = operator.post(page("train", of.pk), follow=True)
@@ -50,18 +44,18 @@ def test_a_second_run_is_refused_with_a_sentence(operator, told):
 
 def test_cancelling_takes_a_reason_and_asks_the_run_to_stop(operator):
     run = factory.story(predictions=1)["running"]
-    operator.post(page("cancel", run.pk), {"reason": ""})
+    operator.post(page("cancel", "training", run.pk), {"reason": ""})
     run.refresh_from_db()
     assert run.cancel_requested_at is None
-    operator.post(page("cancel", run.pk), {"reason": "wrong data"})
+    operator.post(page("cancel", "training", run.pk), {"reason": "wrong data"})
     run.refresh_from_db()
     assert (run.cancel_requested_by, run.cancel_reason) == ("olga", "wrong data")
 
 
-def test_a_failed_run_can_be_tried_again(operator, told):
+def test_a_failed_run_can_be_tried_again(operator):
     of = factory.project()
     failed = factory.failed_run(of, at=of.created_at)
-    operator.post(page("retry", failed.pk))
+    operator.post(page("retry", "training", failed.pk))
     assert TrainingRun.objects.filter(trigger="retry", requested_by="olga").exists()
 
 
@@ -112,7 +106,7 @@ def test_notes_are_replaced_and_the_old_ones_kept(operator):
         ("pause", "project"),
         ("predict", "project"),
         ("policy", "project"),
-        ("serve", "project"),
+        ("promote", "project"),
         ("roll_back", "project"),
         ("cancel", "running"),
         ("retry", "running"),
@@ -123,7 +117,9 @@ def test_notes_are_replaced_and_the_old_ones_kept(operator):
 def test_a_viewer_is_refused_whatever_the_page_showed(viewer, name, of):
     story = factory.story(predictions=1)
     entries = AuditEntry.objects.count()
-    assert viewer.post(page(name, story[of].pk), POLICY).status_code == 403
+    kind = ["training"] if of == "running" else []
+    address = page(name, *kind, story[of].pk)
+    assert viewer.post(address, POLICY).status_code == 403
     assert AuditEntry.objects.count() == entries
 
 
@@ -151,17 +147,16 @@ def test_nobody_gets_anywhere_without_logging_in(client):
     assert "/login/" in answer["Location"]
 
 
-def test_predicting_all_opens_a_job_that_can_be_cancelled(operator, monkeypatch):
-    monkeypatch.setattr("lsml.console.pages.project.ring_for_job", lambda pk: None)
+def test_predicting_all_opens_a_job_that_can_be_cancelled(operator):
     of = factory.project()
-    told_why = operator.post(page("predict", of.pk), follow=True)
-    assert "No task" in told_why.text
+    refused = operator.post(page("predict", of.pk), follow=True)
+    assert "No task" in refused.text
     factory.known(of, of.created_at)
     operator.post(page("predict", of.pk))
     job = PredictionJob.objects.get()
     assert (job.requested_by, job.total) == ("olga", 120)
-    assert "data-poll" in operator.get(page("job_progress", job.pk)).text
-    operator.post(page("cancel_job", job.pk))
+    assert "data-poll" in operator.get(page("job_progress", "prediction", job.pk)).text
+    operator.post(page("cancel", "prediction", job.pk), {"reason": "enough"})
     job.refresh_from_db()
     assert job.state == "cancelled"
     assert "Cancel<" not in operator.get(detail_page(job)).text

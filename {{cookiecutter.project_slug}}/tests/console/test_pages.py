@@ -93,7 +93,7 @@ def test_no_page_offers_to_add_change_or_delete_an_audit_row(client):
 def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
     of = factory.story(predictions=1)["project"]
     first = of.versions.get(version="v1")
-    address = page("serve", of.pk) + "?version=v1"
+    address = page("promote", of.pk) + "?version=v1"
     assert "Will serve" in operator.get(address).text
     assert operator.post(address, {"reason": ""}).status_code == 200
     of.refresh_from_db()
@@ -115,7 +115,7 @@ def test_rolling_back_serves_what_was_served_before(operator):
 
 def test_a_viewer_sees_no_button_and_is_refused_by_the_server(viewer):
     of = factory.story(predictions=1)["project"]
-    address = page("serve", of.pk) + "?version=v1"
+    address = page("promote", of.pk) + "?version=v1"
     assert "Promote" not in viewer.get(detail_page(of)).text.replace("Promotions", "")
     assert viewer.get(address).status_code == 403
     assert viewer.post(address, {"reason": "please"}).status_code == 403

@@ -86,8 +86,8 @@ def test_home_says_what_is_wrong(viewer):
 
 def test_a_fragment_of_a_finished_run_asks_for_no_more(viewer):
     story = factory.story(predictions=1)
-    running = viewer.get(page("progress", story["running"].pk)).text
-    finished = viewer.get(page("progress", story["runs"][0].pk)).text
+    running = viewer.get(page("job_progress", "training", story["running"].pk)).text
+    finished = viewer.get(page("job_progress", "training", story["runs"][0].pk)).text
     assert "data-poll" in running
     assert "data-poll" not in finished
 

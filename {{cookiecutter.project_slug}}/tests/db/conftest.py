@@ -7,8 +7,8 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from lsml.audit.services import Origin
 from lsml.inference.host import host
+from lsml.observability.origin import Origin
 from lsml.registry.model_class import model_class
 
 PROTOCOL = Path(__file__).resolve().parent.parent / "protocol"

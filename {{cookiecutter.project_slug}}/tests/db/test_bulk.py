@@ -11,13 +11,21 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.models import Task
 from lsml.inference import bulk
-from lsml.inference.errors import JobRefused
 from lsml.inference.models import PredictionJob
+from lsml.jobs import outcomes
+from lsml.jobs.errors import IllegalMove, JobRefused
+from lsml.jobs.services import request_cancel, retry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import ModelVersion
 from lsml.registry.services import get_or_create_project
+from tests.broker import collect_messages
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    return collect_messages(monkeypatch)
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ def job(known, origin):
 
 def test_every_known_task_is_predicted_and_recorded_once(job, constant):
     Task.objects.filter(task_id=3).update(deleted_at=timezone.now())
-    bulk.run_job(job.pk)
+    bulk.predict_all(job.pk)
     job.refresh_from_db()
     assert (job.state, job.done, job.model_version) == ("succeeded", 9, "0.0.1")
     rows = Prediction.objects.order_by("pk")
@@ -57,8 +65,8 @@ def test_every_known_task_is_predicted_and_recorded_once(job, constant):
     assert {row.kind for row in rows} == {"bulk"}
 
 
-def test_asking_is_a_deed_and_only_one_job_runs_at_a_time(job, known, origin):
-    assert AuditEntry.objects.get(verb="bulk prediction asked for").actor == "olga"
+def test_the_request_is_recorded_and_only_one_job_runs_at_a_time(job, known, origin):
+    assert AuditEntry.objects.get(verb="bulk prediction requested").actor == "olga"
     with pytest.raises(JobRefused, match="under way"):
         bulk.start_job(project=known, actor="olga", origin=origin)
 
@@ -72,36 +80,69 @@ def test_a_job_goes_on_where_a_lost_worker_left_it(job, constant):
     half = Task.objects.get(task_id=4)
     PredictionJob.objects.update(
         state="running",
-        runner="gone",
+        lease_owner="gone",
         done=4,
         last_task_id=half.pk,
-        heartbeat_at=Now() - timedelta(minutes=5),
+        lease_expires_at=Now() - timedelta(minutes=5),
     )
-    assert bulk.waiting_jobs() == [job.pk]
-    bulk.run_job(job.pk)
+    outcomes.lose(PredictionJob.objects.get())
+    bulk.predict_all(job.pk)
     assert [row.task_id for row in Prediction.objects.order_by("pk")] == [*range(5, 11)]
 
 
 def test_a_job_at_work_is_left_to_its_process(job, constant):
-    PredictionJob.objects.update(state="running", runner="busy", heartbeat_at=Now())
-    bulk.run_job(job.pk)
+    PredictionJob.objects.update(state="running", lease_owner="busy")
+    bulk.predict_all(job.pk)
     assert not Prediction.objects.exists()
 
 
 def test_a_cancelled_job_stops_after_its_step(job, constant, origin):
     def stop(_done, _total):
-        bulk.cancel_job(job=job, actor="olga", reason="enough", origin=origin)
+        request_cancel(job, actor="olga", reason="enough", origin=origin)
 
-    bulk.run_job(job.pk, on_step=stop)
+    bulk.predict_all(job.pk, on_step=stop)
     job.refresh_from_db()
     assert (job.state, Prediction.objects.count()) == ("cancelled", 8)
+
+
+def test_what_a_cancelled_job_did_is_what_it_says(job, constant, origin):
+    def stop(_done, _total):
+        request_cancel(job, actor="olga", reason="enough", origin=origin)
+
+    bulk.predict_all(job.pk, on_step=stop)
+    job.refresh_from_db()
+    assert (job.done, job.total, job.progress) == (8, 10, 0.8)
+    assert job.done == Prediction.objects.count()
+
+
+def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
+    job, constant, origin
+):
+    bulk.predict_all(job.pk)
+    with pytest.raises(IllegalMove):
+        request_cancel(job, actor="olga", reason="too late", origin=origin)
+    assert not AuditEntry.objects.filter(verb="bulk prediction cancelled").exists()
+    assert PredictionJob.objects.get().state == "succeeded"
+
+
+def test_a_retried_job_continues_where_the_cancelled_one_ended(job, constant, origin):
+    def stop(_done, _total):
+        request_cancel(job, actor="olga", reason="enough", origin=origin)
+
+    bulk.predict_all(job.pk, on_step=stop)
+    job.refresh_from_db()
+    again = retry(job, actor="olga", origin=origin)
+    bulk.predict_all(again.pk)
+    again.refresh_from_db()
+    assert (again.state, again.done) == ("succeeded", 10)
+    assert [row.task_id for row in Prediction.objects.order_by("pk")] == [*range(1, 11)]
 
 
 def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
     scripted.answer = lambda _model, tasks: (
         [{"result": []} for _ in tasks] if tasks[0]["id"] != 5 else 1 / 0
     )
-    bulk.run_job(job.pk)
+    bulk.predict_all(job.pk)
     job.refresh_from_db()
     assert (job.state, job.done, job.errors) == ("succeeded", 10, 4)
     assert "ZeroDivisionError" in job.error

@@ -7,8 +7,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry, Prediction
-from lsml.audit.services import Origin, digest_of, record_event
+from lsml.audit.services import digest_of, record_event
 from lsml.labelstudio.failures import BackendRefused
+from lsml.observability.origin import Origin
 from lsml.registry import connecting
 from lsml.registry.connecting import connect_project
 from lsml.registry.management.commands import connect as command

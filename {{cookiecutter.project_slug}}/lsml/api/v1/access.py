@@ -9,9 +9,6 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
 
-from lsml.audit.services import Origin
-from lsml.observability.requests import address_of, request_id_of
-
 AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
 THROTTLES = [AnonRateThrottle, UserRateThrottle]
 
@@ -43,11 +40,3 @@ def demand_export(request: Request) -> None:
     """Raise unless this person may take whole tables along."""
     if not request.user.has_perm("console.export"):
         raise PermissionDenied("Only auditors and operators may export.")
-
-
-def origin_of(request: Request) -> Origin:
-    """Who called, and under which request id."""
-    return Origin(
-        request_id=request_id_of(request),
-        client=f"{request.user.get_username()} {address_of(request)}"[:200],
-    )

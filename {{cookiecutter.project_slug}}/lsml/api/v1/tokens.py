@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from lsml.api.v1.access import AUTHENTICATION, THROTTLES, origin_of
-from lsml.audit.services import Origin, record_entry
-from lsml.observability.requests import address_of, request_id_of
+from lsml.api.v1.access import AUTHENTICATION, THROTTLES
+from lsml.audit.services import record_entry
+from lsml.observability.origin import Origin
 
 
 class WrongPassword(APIException):
@@ -93,9 +93,7 @@ class TokensView(APIView):
             raise WrongPassword
         kept, token = AuthToken.objects.create(user, expiry=timedelta(days=days))
         record_entry(
-            origin=Origin(
-                request_id_of(request), f"{name} {address_of(request)}"[:200]
-            ),
+            origin=Origin.from_request(request, name=name),
             at=timezone.now(),
             actor=user.get_username(),
             verb="token made",
@@ -118,7 +116,7 @@ class TokenView(APIView):
         if not found.delete()[0]:
             raise NotFound("You have no such token.")
         record_entry(
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
             verb="token revoked",

@@ -19,18 +19,18 @@ from lsml.api.v1.access import (
     MayOperate,
     MayRead,
     demand_export,
-    origin_of,
 )
 from lsml.api.v1.documents import describes_list, describes_one
 from lsml.api.v1.paging import ordered, page
 from lsml.api.v1.streaming import STREAMS, streamed
 from lsml.audit.models import AuditEntry, Prediction, Seal, WebhookEvent
 from lsml.audit.services import record_entry
+from lsml.jobs.services import request_cancel
+from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Promotion
 from lsml.registry.services import promote
 from lsml.training.explain import explain
 from lsml.training.models import TrainingRun
-from lsml.training.runs import request_cancel
 
 _Row = TypeVar("_Row", bound=Model)
 
@@ -70,7 +70,7 @@ class ListView(OperatorView):
 
     def _record_export(self, request: Request) -> None:
         record_entry(
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
             verb="list exported",
@@ -206,7 +206,7 @@ class PromoteView(OperatorView):
             version=version,
             actor=request.user.get_username(),
             reason=_reason(request),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
         return Response(serializers.PromotionSerializer(promotion).data)
 
@@ -242,10 +242,10 @@ class CancelView(OperatorView):
     def post(self, request: Request, pk: int) -> Response:
         run = found(TrainingRun.objects.all(), pk)
         request_cancel(
-            run=run,
+            run,
             actor=request.user.get_username(),
             reason=_reason(request),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
         return Response(serializers.RunSerializer(run).data)
 

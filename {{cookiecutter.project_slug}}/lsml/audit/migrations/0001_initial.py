@@ -153,11 +153,11 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL([PARTITIONED.format(table=table) for table in TABLES]),
         migrations.AddIndex(
-            "action",
+            "auditentry",
             models.Index(fields=["project_id", "-id"], name="entry_by_project"),
         ),
         migrations.AddIndex(
-            "action", models.Index(fields=["request_id"], name="entry_by_request")
+            "auditentry", models.Index(fields=["request_id"], name="entry_by_request")
         ),
         migrations.AddIndex(
             "prediction",

@@ -13,8 +13,8 @@ from lsml.console.admin import (
 
 __all__ = [
     "audit",
-    "dataset",
     "audit_jobs",
+    "dataset",
     "inference",
     "people",
     "registry",

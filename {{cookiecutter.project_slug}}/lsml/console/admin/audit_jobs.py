@@ -1,4 +1,4 @@
-"""Verifications and exports asked for here."""
+"""Verifications and exports."""
 
 from typing import Any
 
@@ -6,22 +6,23 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from lsml.audit.models import AuditJob
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.lists.filters import choice_filter
-from lsml.console.models import AuditJob
 from lsml.console.pages.audit_jobs import ExportForm
+from lsml.console.pages.jobs import job_context
 from lsml.console.templatetags.console import badge, duration, moment
 
 
 @admin.register(AuditJob)
 class AuditJobAdmin(ReadOnlyAdmin):
-    """Errands, newest first, and the forms to ask for one."""
+    """Newest first, with the forms to start one."""
 
     change_list_template = "console/audit_jobs.html"
-    detail_template = "console/audit_job.html"
+    detail_template = "console/job.html"
     list_display = ("job", "state_", "requested_by", "asked", "took")
     list_filter = (choice_filter("kind", _("Kind"), AuditJob.Kind.choices),)
-    empty_hint = _("Nothing was asked for yet: use the buttons above.")
+    empty_hint = _("None yet: use the buttons above.")
 
     @admin.display(description=_("AuditJob"))
     def job(self, row: AuditJob) -> str:
@@ -57,4 +58,4 @@ class AuditJobAdmin(ReadOnlyAdmin):
         return [Fact(*fact) for fact in facts]
 
     def detail(self, request: HttpRequest, found: AuditJob) -> dict[str, Any]:
-        return {"job": found}
+        return job_context(request, found)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
+from lsml.console.pages.jobs import job_context
 from lsml.console.templatetags.console import badge, duration, moment
 from lsml.inference.models import PredictionJob
 
@@ -47,7 +48,7 @@ class PredictionJobAdmin(ReadOnlyAdmin):
         return f"{row.done} / {row.total}"
 
     def detail(self, request: HttpRequest, found: PredictionJob) -> dict[str, Any]:
-        return {"job": found}
+        return job_context(request, found)
 
     def facts(self, found: PredictionJob) -> list[Fact]:
         facts: list[tuple[Any, Any]] = [

@@ -17,7 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from lsml.audit.services import record_entry
 from lsml.console.lists.paging import KeyChangeList
-from lsml.console.origin import origin_of
+from lsml.observability.origin import Origin
 
 admin.site.unregister(User)
 admin.site.unregister(Group)  # roles are made by `manage.py migrate`
@@ -94,7 +94,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         super().save_related(request, form, formsets, change)
         user = form.instance
         record_entry(
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
             verb="user changed" if change else "user created",

@@ -7,12 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from lsml.audit.models import Seal
+from lsml.audit.models import AuditJob, Seal
 from lsml.audit.tables import TABLES
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link, page_of
 from lsml.console.lists.filters import choice_filter
-from lsml.console.models import AuditJob
 from lsml.console.templatetags.console import moment
 
 
@@ -42,7 +41,7 @@ class SealAdmin(ReadOnlyAdmin):
         checked = (
             AuditJob.objects.filter(kind=AuditJob.Kind.VERIFY).order_by("-pk").first()
         )
-        context = {"checked": checked, "job": checked, **(extra_context or {})}
+        context = {"checked": checked, **(extra_context or {})}
         shown: HttpResponse = super().changelist_view(request, context)
         return shown
 

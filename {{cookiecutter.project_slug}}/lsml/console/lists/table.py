@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from lsml.audit.services import record_entry
-from lsml.console.origin import origin_of
+from lsml.observability.origin import Origin
 
 ROWS_MAX: Final = 100_000  # the audit trail's own export has no limit
 _BATCH: Final = 2_000  # rows a statement reads: far below the statement timeout
@@ -27,7 +27,7 @@ def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse
     changes = model_admin.get_changelist_instance(request)
     name = model_admin.opts.model_name
     record_entry(
-        origin=origin_of(request),
+        origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
         verb="list exported",

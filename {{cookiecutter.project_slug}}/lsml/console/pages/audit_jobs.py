@@ -1,23 +1,22 @@
-"""Ask for a verification or an export, see how far it is, fetch the file."""
+"""Start a verification or an export, and download the file."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
+from lsml.audit.models import AuditJob
 from lsml.audit.services import record_entry
-from lsml.console import audit_jobs
 from lsml.console.links import page_of
-from lsml.console.models import AuditJob
-from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs, page
-from lsml.registry.artifacts import artifact_storage
+from lsml.observability.origin import Origin
 
 
 class ExportForm(forms.Form):
@@ -46,28 +45,26 @@ class ExportForm(forms.Form):
 @require_POST
 @needs("export")
 def verify(request: HttpRequest) -> HttpResponse:
-    """Ask for a verification of the seals of the last days, or of all."""
+    """Start a verification of the seals of the last days, or of all."""
     days = request.POST.get("days", "")
     since = timezone.now() - timedelta(days=int(days)) if days.isdecimal() else None
-    job = audit_jobs.ask(
-        kind=AuditJob.Kind.VERIFY,
-        actor=request.user.get_username(),
-        origin=origin_of(request),
+    job = jobs.start_verification(
         since=since,
+        actor=request.user.get_username(),
+        origin=Origin.from_request(request),
     )
     return redirect(page_of(job))
 
 
 @needs("export")
 def export(request: HttpRequest) -> HttpResponse:
-    """Ask for an export of whole days."""
+    """Start an export of whole days."""
     form = ExportForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         last_day = form.cleaned_data["until"] + timedelta(days=1)
-        job = audit_jobs.ask(
-            kind=AuditJob.Kind.EXPORT,
+        job = jobs.start_export(
             actor=request.user.get_username(),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
             since=datetime.combine(form.cleaned_data["since"], time(), UTC),
             until=datetime.combine(last_day, time(), UTC),
             file_format=form.cleaned_data["file_format"],
@@ -77,26 +74,19 @@ def export(request: HttpRequest) -> HttpResponse:
     return page(request, "console/export.html", context)
 
 
-@needs("read")
-def progress(request: HttpRequest, pk: int) -> HttpResponse:
-    """How far an errand is."""
-    job = get_object_or_404(AuditJob, pk=pk)
-    return render(request, "console/fragments/audit_job.html", {"job": job})
-
-
 @needs("export")
 def file(request: HttpRequest, pk: int) -> FileResponse:
-    """The file an export made; recorded."""
+    """Download the file of an export; recorded."""
     job = get_object_or_404(AuditJob, pk=pk)
-    storage = artifact_storage()
+    storage = jobs.export_storage()
     if not job.file_key or not storage.exists(job.file_key):
-        raise Http404(_("The file is not there any more: ask for a new export."))
+        raise Http404(_("The file was removed: start a new export."))
     record_entry(
-        origin=origin_of(request),
+        origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
         verb="export downloaded",
-        target=f"errand {job.pk}",
+        target=f"audit job {job.pk}",
     )
     return FileResponse(
         storage.open(job.file_key),

@@ -15,16 +15,14 @@ from django.views.decorators.http import require_POST
 from lsml.audit.models import AuditEntry
 from lsml.console.charts import Series, line_chart
 from lsml.console.links import page_of
-from lsml.console.origin import origin_of
 from lsml.console.pages import timeline
 from lsml.console.pages.access import needs, page
 from lsml.console.pages.scores import plain
 from lsml.inference.bulk import start_job
-from lsml.inference.errors import JobRefused
-from lsml.inference.tasks import notify_job
+from lsml.jobs.errors import JobError, JobRefused
+from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.policy import POLICY_CHANGED, POLICY_FIELDS, change_policy
-from lsml.training.errors import TrainingError
 from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
 
@@ -149,9 +147,9 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
         run = start_run(
             project=project,
             actor=request.user.get_username(),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
-    except TrainingError as refused:
+    except JobError as refused:
         messages.error(request, str(refused))
         return redirect(page_of(project))
     messages.success(request, _("Run %d waits for a worker.") % run.pk)
@@ -167,12 +165,11 @@ def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
         job = start_job(
             project=project,
             actor=request.user.get_username(),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
     except JobRefused as refused:
         messages.error(request, str(refused))
         return redirect(page_of(project))
-    notify_job(job.pk)
     messages.success(request, _("Job %d waits for a worker.") % job.pk)
     return redirect(page_of(job))
 
@@ -186,7 +183,7 @@ def _change(
             changes=changes,
             actor=request.user.get_username(),
             reason=reason,
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
     except ValidationError as refused:
         messages.error(request, " ".join(refused.messages))

@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.links import page_of
-from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs, page
 from lsml.console.pages.scores import compared
+from lsml.observability.origin import Origin
 from lsml.registry import services
 from lsml.registry.errors import RegistryError
 from lsml.registry.models import ModelVersion, Project
@@ -31,7 +31,7 @@ class ReasonForm(forms.Form):
 
 
 @needs("operate")
-def serve(request: HttpRequest, pk: int) -> HttpResponse:
+def promote(request: HttpRequest, pk: int) -> HttpResponse:
     """Promote the version the address names; none = back to the untrained model."""
     project = _project(pk)
     name = request.GET.get("version", "")
@@ -48,7 +48,7 @@ def serve(request: HttpRequest, pk: int) -> HttpResponse:
                 version=version,
                 actor=request.user.get_username(),
                 reason=form.cleaned_data["reason"],
-                origin=origin_of(request),
+                origin=Origin.from_request(request),
             ),
         )
     title = _("Promote %(version)s") % {"version": name or _("the untrained model")}
@@ -73,7 +73,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
                 project=project,
                 actor=request.user.get_username(),
                 reason=form.cleaned_data["reason"],
-                origin=origin_of(request),
+                origin=Origin.from_request(request),
             ),
         )
     context = _context(project, promotion.from_version, form, _("Roll back"))

@@ -15,11 +15,11 @@ from lsml.audit.services import record_entry
 from lsml.console.charts import confusion_table
 from lsml.console.drawing.values import bar
 from lsml.console.links import page_of
-from lsml.console.origin import origin_of
 from lsml.console.pages.access import needs
-from lsml.console.pages.run import curves
 from lsml.console.pages.scores import compared, confusion, per_label
+from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
+from lsml.observability.origin import Origin
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
 from lsml.registry.policy import update_notes
@@ -84,7 +84,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
             version=version,
             notes=form.cleaned_data["notes"],
             actor=request.user.get_username(),
-            origin=origin_of(request),
+            origin=Origin.from_request(request),
         )
     return redirect(page_of(version))
 
@@ -97,7 +97,7 @@ def artifact(request: HttpRequest, pk: int) -> FileResponse:
     if not version.artifact_key or not storage.exists(version.artifact_key):
         raise Http404(_("The artifact is not in the storage."))
     record_entry(
-        origin=origin_of(request),
+        origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
         verb="artifact downloaded",

@@ -5,14 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import template
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from lsml.console.links import page_of
+from lsml.console.progress import progress_of
+from lsml.jobs.models import Job
+
 register = template.Library()
 
-JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is told, not shown
+JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is only counted
+LOG_CHARS_SHOWN: Final = 20_000
 
 _TONES: Final = {
     "good": {"ok", "succeeded", "serving", "ready", "valid", "alive"},
@@ -108,6 +114,26 @@ def unlocalised(value: float) -> str:
 def percent(value: float) -> str:
     """0.25 as 25 %."""
     return f"{value:.0%}"
+
+
+@register.inclusion_tag("console/fragments/job.html", takes_context=True)
+def job_progress(
+    context: dict[str, Any], job: Job, *, brief: bool = False
+) -> dict[str, Any]:
+    """How far a job is; asked for again and again while it is active."""
+    return {**progress_of(job, brief=brief), "perms": context.get("perms")}
+
+
+@register.filter
+def page(model: Model) -> str:
+    """The address of an object's page."""
+    return page_of(model)
+
+
+@register.filter
+def end_of_log(log: str) -> str:
+    """The end of a log, which is what one waits for."""
+    return log[-LOG_CHARS_SHOWN:]
 
 
 @register.inclusion_tag("console/connect.html")

@@ -1,15 +1,18 @@
-"""Accepting events: the audit row, the inbox entry, the doorbell."""
+"""Accepts events: the audit row and the inbox entry, then a worker is woken."""
 
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
-from lsml.audit.services import Origin, record_event
+from lsml.audit.services import record_event
 from lsml.labelstudio.webhooks import ANNOTATIONS_WRITTEN, WebhookRequest
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import only_project, project_from_event
+from lsml.training.inbox.notify import notify_inbox
 from lsml.training.models import InboxEntry
 
 
@@ -19,8 +22,31 @@ class _Try:
     committing = False
 
 
-def accept(
+def receive(
     *, request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
+) -> WebhookEvent:
+    """Keep an event that Label Studio sent; once this returns it cannot be lost.
+
+    A worker is woken after the commit, in at most a tenth of a second; where that
+    fails the sweeper does it.
+
+    Args:
+        request: The body, parsed.
+        body: The body as sent; secrets are masked on the way into the audit log.
+        digest: SHA-256 (hex) of the bytes received.
+        origin: The HTTP request.
+
+    Raises:
+        OperationalError, InterfaceError: The database did not confirm: answer 503.
+    """
+    event, waits = _accept(request, body, digest, origin)
+    if waits and event.project_id is not None:
+        transaction.on_commit(partial(notify_inbox, event.project_id))
+    return event
+
+
+def _accept(
+    request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
 ) -> tuple[WebhookEvent, bool]:
     """Commit the event and, where it matters for training, its inbox entry.
 

@@ -1,4 +1,4 @@
-"""What the doorbell leads to: apply what waits, and see whether a run is due."""
+"""Processes an inbox: applies what waits, opens a run if the policy says so."""
 
 from functools import cache
 
@@ -9,9 +9,10 @@ from label_studio_ml.hosting import offers_fit, offers_train
 from lsml.registry.model_class import model_class
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining
-from lsml.training.inbox.apply import apply_waiting, waiting_of
+from lsml.training.inbox.apply import apply_waiting
 from lsml.training.inbox.payloads import fetch_missing_payloads
 from lsml.training.inbox.policy import due
+from lsml.training.inbox.waiting import waiting_of
 from lsml.training.models import TrainingRun
 from lsml.training.runs import open_run
 

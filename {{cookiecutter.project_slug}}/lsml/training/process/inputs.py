@@ -1,4 +1,4 @@
-"""Gets a run its events and its data, exactly once, inside the training process."""
+"""What a run is given: its events, taken exactly once, and the dataset."""
 
 import time
 from collections.abc import Iterator
@@ -14,17 +14,18 @@ from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.services import writing
 from lsml.dataset.snapshots import take_snapshot
 from lsml.jobs.database import retry_while_database_is_down
+from lsml.jobs.errors import Overtaken
+from lsml.jobs.states import State
 from lsml.labelstudio.webhooks import (
     ANNOTATIONS_WRITTEN,
     START_TRAINING,
     WebhookRequest,
 )
 from lsml.registry.models import Project
-from lsml.training.errors import Overtaken
-from lsml.training.inbox.apply import events_in_order, take_events
+from lsml.training.inbox.apply import events_in_order
 from lsml.training.inbox.payloads import missing_payload_warning
+from lsml.training.inbox.take import take_events
 from lsml.training.models import InboxEntry, TrainingRun
-from lsml.training.states import State
 
 # Label Studio's threshold sends START_TRAINING first and then, a few milliseconds
 # later, the annotation that reached it: that one is to be trained on as well.
@@ -33,7 +34,7 @@ _EVENTS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class TrainingInputs:
     """What the training code is given."""
 
     project: Project
@@ -42,7 +43,7 @@ class Prepared:
     shortcoming: str = ""  # what is missing and why, for the run's log
 
 
-def prepare(*, run_id: int, fence: int) -> Prepared:
+def take_inputs(*, run_id: int, fence: int) -> TrainingInputs:
     """Take the waiting events, bring the dataset up to date, and read it.
 
     All in one transaction: an event is in the snapshot exactly if the run took it.
@@ -50,10 +51,10 @@ def prepare(*, run_id: int, fence: int) -> Prepared:
     Raises:
         Overtaken: The run is another worker's by now.
     """
-    return retry_while_database_is_down(lambda: _prepare(run_id, fence))
+    return retry_while_database_is_down(lambda: _take_inputs(run_id, fence))
 
 
-def _prepare(run_id: int, fence: int) -> Prepared:
+def _take_inputs(run_id: int, fence: int) -> TrainingInputs:
     project_id = TrainingRun.objects.values_list("project_id", flat=True).get(pk=run_id)
     _let_settle(project_id)
     with writing(project_id):
@@ -65,11 +66,11 @@ def _prepare(run_id: int, fence: int) -> Prepared:
         if run is None:
             raise Overtaken(f"Run {run_id}")
         take_events(run)
-        inputs = take_snapshot(run.project)
-        TrainingRun.objects.filter(pk=run.pk).update(snapshot=inputs.snapshot)
+        contents = take_snapshot(run.project)
+        TrainingRun.objects.filter(pk=run.pk).update(snapshot=contents.snapshot)
         event_ids = run.events.order_by("event_id").values_list("event_id", flat=True)
-        return Prepared(
-            run.project, inputs.tasks, list(event_ids), missing_payload_warning(run)
+        return TrainingInputs(
+            run.project, contents.tasks, list(event_ids), missing_payload_warning(run)
         )
 
 
@@ -89,10 +90,10 @@ def _let_settle(project_id: int) -> None:
 
 
 def fit_arguments(
-    model_class: ModelClass, prepared: Prepared
+    model_class: ModelClass, inputs: TrainingInputs
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """What a legacy `fit(event, data)` is called with, event by event."""
-    ids = prepared.event_ids
+    ids = inputs.event_ids
     for start in range(0, len(ids), _EVENTS_AT_ONCE):
         events = retry_while_database_is_down(
             partial(events_in_order, ids[start : start + _EVENTS_AT_ONCE])

@@ -17,11 +17,12 @@ from django.db import InterfaceError, OperationalError, connections
 from label_studio_ml.hosting import ModelClass, make_model, offers_fit, offers_train
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.training import Dataset, Run, RunCancelled, numbers
+from lsml.jobs.errors import JobError
 from lsml.labelstudio.secrets import masked_text
 from lsml.registry.artifacts import store_artifact
 from lsml.registry.model_class import model_class
-from lsml.training.errors import NotTrainable, TrainingError
-from lsml.training.process.inputs import Prepared, fit_arguments, prepare
+from lsml.training.errors import NotTrainable
+from lsml.training.process.inputs import TrainingInputs, fit_arguments, take_inputs
 from lsml.training.process.legacy import at_home
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
@@ -89,7 +90,7 @@ class Trainer:
             product = self._train(order)
         except RunCancelled:
             self._reporter.send("cancelled")
-        except TrainingError as error:
+        except JobError as error:
             self._reporter.send("failed", reason=str(error))
         except (OperationalError, InterfaceError) as error:
             self._reporter.send("crashed", reason=f"The database was away: {error}")
@@ -101,10 +102,10 @@ class Trainer:
             self._reporter.send("done", **product)
 
     def _train(self, order: Order) -> dict[str, Any]:
-        prepared = prepare(run_id=order.run_id, fence=order.fence)
-        if prepared.shortcoming:
-            print(prepared.shortcoming, flush=True)  # noqa: T201 - into the run's log
-        store = RunStore(prepared.project)
+        inputs = take_inputs(run_id=order.run_id, fence=order.fence)
+        if inputs.shortcoming:
+            print(inputs.shortcoming, flush=True)  # noqa: T201 - into the run's log
+        store = RunStore(inputs.project)
         run = Run(
             artifacts=Path(order.folder) / "artifacts",
             on_progress=self._reporter.progress,
@@ -112,21 +113,21 @@ class Trainer:
         )
         with at_home(
             _checked(self._model_class),
-            served=prepared.project.active_version,
+            served=inputs.project.active_version,
             artifacts=run.artifacts,
         ) as kind:
             model = make_model(
                 kind,
                 store=store,
-                project_id=str(prepared.project.labelstudio_id),
-                label_config=prepared.project.label_config or None,
+                project_id=str(inputs.project.labelstudio_id),
+                label_config=inputs.project.label_config or None,
             )
             connections.close_all()  # training may take hours; whoever asks reconnects
             _limit_memory(order.memory_mb)
             os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
-            learned = _learn(model, run, prepared)
+            learned = _learn(model, run, inputs)
         artifact = store_artifact(run.artifacts, key=order.artifact_key)
         return {
             "metrics": numbers(run.metrics),  # the user may have put anything there
@@ -137,23 +138,23 @@ class Trainer:
             "code_revision": self._revision,
             "python_version": ".".join(map(str, sys.version_info[:3])),
             "packages": installed_packages(),
-            "label_config": prepared.project.label_config,
-            "label_config_digest": prepared.project.label_config_digest,
+            "label_config": inputs.project.label_config,
+            "label_config_digest": inputs.project.label_config_digest,
         }
 
 
-def _learn(model: LabelStudioMLBase, run: Run, prepared: Prepared) -> bool:
+def _learn(model: LabelStudioMLBase, run: Run, inputs: TrainingInputs) -> bool:
     """Call the user's code; False: nothing was there for it to learn from."""
     if offers_train(type(model)):
-        dataset = Dataset(prepared.tasks, label_config=prepared.project.label_config)
+        dataset = Dataset(inputs.tasks, label_config=inputs.project.label_config)
         if not len(dataset):
             raise NotTrainable("There is nothing to train on: no annotations so far.")
         run.metrics.update(numbers(model.train(dataset, run)))
         return True
     if not offers_fit(type(model)):
         raise NotTrainable("The model has neither train(dataset, run) nor fit().")
-    known, learned = len(prepared.event_ids), 0
-    for event, data in fit_arguments(type(model), prepared):
+    known, learned = len(inputs.event_ids), 0
+    for event, data in fit_arguments(type(model), inputs):
         run.progress(min(1.0, learned / known), f"event {learned + 1} of {known}")
         run.metrics.update(numbers(model.fit(event, data)))
         learned += 1

@@ -1,4 +1,4 @@
-"""What a run tells while it runs, gathered here and written a few times a second."""
+"""A run's progress, gathered here and written a few times a second."""
 
 import time
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any
 from lsml.labelstudio.secrets import masked_text
 from lsml.training.models import MetricPoint, TrainingAttempt, TrainingRun
 
-LOG_BYTES_MAX = 1 << 16  # of each attempt the end is kept
+LOG_BYTES_MAX = 1 << 16  # the end of the log is kept
 _MESSAGE_MAX = 500
 _WRITE_EVERY_S = 0.4  # progress is to be seen within a second
 # A long log is rewritten as a whole: the longer, the less often.
@@ -23,9 +23,9 @@ class RunProgress:
         self._columns: dict[str, Any] = {}
         self._metrics: dict[str, float] = {}
         self._points: list[MetricPoint] = []
-        self._log = bytearray()
+        self._log = bytearray(_earlier_log(run).encode())
         self._dropped = 0
-        self._log_changed = False
+        self._log_changed = self._log_pending = False
         self._log_written = self._written = 0.0  # monotonic
 
     @property
@@ -37,7 +37,7 @@ class RunProgress:
         )
 
     def progressed(self, facts: dict[str, Any]) -> None:
-        """Take a progress message of the child."""
+        """Take a progress message of the training process."""
         self._metrics |= facts.get("metrics", {})
         self._columns = {
             "progress": facts["fraction"],
@@ -64,29 +64,31 @@ class RunProgress:
             del self._log[:surplus]
             self._dropped += surplus
 
-    def columns(self) -> dict[str, Any]:
-        """What is new of the run itself, to be written with the lease."""
-        return self._columns
+    def columns(self, *, whole: bool = False) -> dict[str, Any]:
+        """What is new of the run, to be written with the lease.
 
-    def write(self) -> None:
-        """Write points and log; what could not be written is kept for the next time.
+        Args:
+            whole: With the log as it is now, even if it was written a moment ago.
+        """
+        columns = dict(self._columns)
+        if whole or self._log_due(time.monotonic()):
+            columns["log"] = self._text()
+            self._log_pending = True
+        return columns
+
+    def written(self) -> None:
+        """Write the points too, now that the columns are in the database.
 
         Raises:
-            OperationalError, InterfaceError: The database is away.
+            OperationalError, InterfaceError: The database is away; nothing is lost.
         """
         MetricPoint.objects.bulk_create(self._points, ignore_conflicts=True)
         self._points = []
-        if self._log_due(time.monotonic()):
-            self.write_log()
         self._columns = {}
         self._written = time.monotonic()
-
-    def write_log(self) -> None:
-        """Write the log as it is now."""
-        self._attempt.log = self._text()
-        self._attempt.save(update_fields=["log"])
-        self._log_changed = False
-        self._log_written = time.monotonic()
+        if self._log_pending:
+            self._log_pending = self._log_changed = False
+            self._log_written = self._written
 
     def _log_due(self, now: float) -> bool:
         pause_s = _WRITE_EVERY_S + len(self._log) / _LOG_BYTES_PER_S
@@ -97,3 +99,10 @@ class RunProgress:
         if self._dropped:
             return f"… {self._dropped} bytes before this are not kept …\n{text}"
         return text
+
+
+def _earlier_log(run: TrainingRun) -> str:
+    """What earlier attempts printed, and a line where this one begins."""
+    if run.attempts < 2:
+        return ""
+    return f"{run.log}\n--- attempt {run.attempts} on {run.lease_owner} ---\n"

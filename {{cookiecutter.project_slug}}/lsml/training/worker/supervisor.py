@@ -5,7 +5,6 @@ hang in native code as long as it likes: the lease is renewed from here.
 """
 
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,18 +24,18 @@ from django.db import (
     connection,
 )
 
+from lsml.jobs import lease
 from lsml.jobs.database import retry_while_database_is_down
-from lsml.training import lease, outcomes
+from lsml.jobs.errors import JobError
+from lsml.jobs.running import stopping
+from lsml.training import outcomes
 from lsml.training.cleanup import remove_unless_kept
-from lsml.training.errors import TrainingError
 from lsml.training.models import TrainingAttempt, TrainingRun
 from lsml.training.worker.folders import new_folder
 from lsml.training.worker.progress import RunProgress
 from lsml.training.worker.training_process import TrainingProcess, warm_process
 
 log = structlog.get_logger(__name__)
-
-stopping = threading.Event()  # set once this worker was asked to stop
 
 Outcome = Callable[[TrainingRun, TrainingAttempt], None]
 
@@ -156,7 +155,7 @@ class Supervisor:
         self.renewed = now
         try:
             held = lease.renew(self.run, **self.progress.columns())
-            self.progress.write()
+            self.progress.written()
         except (OperationalError, InterfaceError) as error:
             self._database_away(error)
             return
@@ -204,7 +203,7 @@ class Supervisor:
         if outcome is not None:
             try:
                 retry_while_database_is_down(partial(self._try_to_end, outcome))
-            except TrainingError as overtaken:
+            except JobError as overtaken:
                 log.warning("result not written", run=self.run.pk, why=str(overtaken))
             except (DataError, IntegrityError) as error:  # a name too long, a NUL
                 reason = f"The result could not be kept: {error}"
@@ -217,9 +216,9 @@ class Supervisor:
             remove_unless_kept(self.attempt)
 
     def _try_to_end(self, outcome: Outcome) -> None:
-        self.progress.write()
-        self.progress.write_log()
-        outcome(copy(self.run), copy(self.attempt))  # copies: a try may come to nothing
+        lease.renew(self.run, **self.progress.columns(whole=True))
+        self.progress.written()
+        outcome(copy(self.run), copy(self.attempt))  # copies: a try may fail
 
 
 def _name(outcome: Outcome | None) -> str:

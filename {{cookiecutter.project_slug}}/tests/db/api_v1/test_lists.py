@@ -176,7 +176,7 @@ def test_a_prediction_is_explained_up_to_its_annotations(viewer, db):
 
 
 def test_the_facts_of_a_version_are_listed(viewer, db):
-    from lsml.audit.services import Origin
+    from lsml.observability.origin import Origin
 
     project = Project.objects.create(labelstudio_id=1)
     register_version(

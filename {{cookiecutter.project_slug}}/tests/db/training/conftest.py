@@ -5,16 +5,19 @@ import itertools
 import pytest
 from django.db import connection
 
-from lsml.audit.services import Origin, digest_of
+from lsml.audit.services import digest_of
+from lsml.jobs.running import stopping
 from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.storage_url import storage_from_url
-from lsml.training import attending, notify
-from lsml.training.lease import claim
+from lsml.training.attempts import claim_run
+from lsml.training.inbox import process as inbox_process
+from lsml.training.inbox.accept import receive
 from lsml.training.models import TrainingRun
-from lsml.training.services import receive
-from lsml.training.worker.supervisor import Supervisor, stopping
+from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process
+from tests.broker import collect_messages
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
@@ -22,16 +25,7 @@ PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 
 @pytest.fixture(autouse=True)
 def notifications(monkeypatch):
-    """Collect what would be sent to the broker."""
-    sent = []
-
-    def send_task(name, args, **_):
-        sent.append((name, *args))
-
-    monkeypatch.setattr(notify.current_app, "send_task", send_task)
-    notify.breaker.mend()
-    monkeypatch.setattr(notify, "_coalescer", notify.Coalescer())
-    return sent
+    return collect_messages(monkeypatch)
 
 
 class LabelStudio:
@@ -103,19 +97,19 @@ class Worker:
         self._monkeypatch.setenv("MODEL_CLASS", name)
         for key, value in environment.items():
             self._monkeypatch.setenv(key, value)
-        self._monkeypatch.setattr(attending, "_model_learns", lambda: True)
+        self._monkeypatch.setattr(inbox_process, "_model_learns", lambda: True)
 
     def process_inbox(self):
         return [
             run
             for project in Project.objects.all()
-            if (run := attending.process_waiting_events(project.pk))
+            if (run := inbox_process.process_waiting_events(project.pk))
         ]
 
     def begin(self):
         """Claim the queued run; None where there is none."""
         queued = TrainingRun.objects.filter(state="queued").first()
-        return Supervisor(*claim(queued.pk)) if queued else None
+        return Supervisor(*claim_run(queued.pk)) if queued else None
 
     def train(self):
         """Attend, and carry what was opened to its end."""

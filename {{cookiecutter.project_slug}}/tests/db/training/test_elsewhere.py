@@ -15,11 +15,13 @@ import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
 
+from lsml.jobs import sweeper
+from lsml.jobs.services import request_cancel
 from lsml.registry.artifacts import Artifact, artifact_storage, fetch_artifact
 from lsml.registry.storage_url import storage_from_url
-from lsml.training import sweeping
+from lsml.training import cleanup
 from lsml.training.models import TrainingAttempt, TrainingRun
-from lsml.training.services import request_cancel
+from lsml.training.runs import kind
 
 from .conftest import ORIGIN
 from .test_steering import InBackground
@@ -87,8 +89,8 @@ def test_what_a_lost_worker_stored_on_s3_is_removed(
     artifact_storage().save(lost.attempt.artifact_key, ContentFile(b"half of it"))
     assert len(s3_artifacts()) == 1
     time.sleep(0.1)
-    sweeping.give_up_silent_workers()
-    sweeping.remove_orphans()
+    sweeper.give_up_silent_workers(kind)
+    cleanup.remove_orphans()
     assert s3_artifacts() == []
     assert TrainingAttempt.objects.get().artifact_key  # looked at again later
 
@@ -153,8 +155,8 @@ def test_runs_work_through_a_transaction_pooler(pgbouncer, worker, studio, setti
     worker.process_inbox()
     first = InBackground(worker.begin())
     first.until(lambda run: run.message.startswith("step"))
-    sweeping.give_up_silent_workers()
-    request_cancel(run=first.run, actor="ann", reason="", origin=ORIGIN)
+    sweeper.give_up_silent_workers(kind)
+    request_cancel(first.run, actor="ann", reason="", origin=ORIGIN)
     assert first.end().state == "cancelled"
     assert TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).count() == 0
 

@@ -2,19 +2,20 @@
 
 import pytest
 
-from lsml.audit.services import Origin
 from lsml.dataset.models import Annotation, Task
 from lsml.labelstudio.failures import Unreachable
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.observability.origin import Origin
 from lsml.registry.services import get_or_create_project
-from lsml.training import fetching
-from lsml.training.inbox.apply import take_events, waiting_of
+from lsml.training.inbox import payloads
+from lsml.training.inbox.accept import receive
 from lsml.training.inbox.payloads import missing_payload_warning
 from lsml.training.inbox.process import process_waiting_events
+from lsml.training.inbox.take import take_events
+from lsml.training.inbox.waiting import waiting_of
 from lsml.training.models import InboxEntry
 from lsml.training.runs import open_run
-from lsml.training.services import receive
 from tests.db.dataset.test_sync import FakeStudio
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ KEY = "1.1795435200"  # FakeStudio's project
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, settings):
     """No pause after an earlier failure; a Label Studio to ask."""
-    monkeypatch.setattr(fetching, "_not_before", 0.0)
+    monkeypatch.setattr(payloads, "_not_before", 0.0)
     settings.LABEL_STUDIO_URL = "http://studio.example"
     settings.LABEL_STUDIO_API_KEY = "key"
 
@@ -32,7 +33,7 @@ def quiet(monkeypatch, settings):
 @pytest.fixture
 def studio(monkeypatch):
     studio = FakeStudio()
-    monkeypatch.setattr(fetching, "LabelStudio", lambda **_: studio)
+    monkeypatch.setattr(payloads, "LabelStudio", lambda **_: studio)
     return studio
 
 
@@ -102,7 +103,7 @@ def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
     studio.annotate(2, 10)
     process_waiting_events(project.pk)
     assert not Annotation.objects.exists()  # too soon to ask again
-    monkeypatch.setattr(fetching, "_not_before", 0.0)
+    monkeypatch.setattr(payloads, "_not_before", 0.0)
     process_waiting_events(project.pk)
     assert Annotation.objects.exists()
 

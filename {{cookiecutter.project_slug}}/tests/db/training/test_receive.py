@@ -7,12 +7,15 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from lsml.audit.models import WebhookEvent
-from lsml.audit.services import Origin
+from lsml.jobs import notify
 from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.observability.origin import Origin
 from lsml.registry.models import Project
-from lsml.training import inbox, notify
+from lsml.training.inbox import accept
+from lsml.training.inbox import notify as inbox_notify
+from lsml.training.inbox.accept import receive
 from lsml.training.models import InboxEntry
-from lsml.training.services import receive
+from tests.broker import collect_messages
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
@@ -20,16 +23,7 @@ PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 
 @pytest.fixture(autouse=True)
 def notifications(monkeypatch):
-    """Collect what would be sent."""
-    sent = []
-    monkeypatch.setattr(
-        notify.current_app,
-        "send_task",
-        lambda name, args, **_: sent.append((name, *args)),
-    )
-    notify.breaker.mend()
-    monkeypatch.setattr(notify, "_coalescer", notify.Coalescer())
-    return sent
+    return collect_messages(monkeypatch)
 
 
 def annotation_created(number=1, **changes):
@@ -98,13 +92,13 @@ def test_a_known_project_costs_three_queries(db):
     assert len(sent) == 3, sent
 
 
-def test_the_doorbell_rings_after_the_commit(
+def test_a_worker_is_notified_after_the_commit(
     db, notifications, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
         event = send(annotation_created())
         assert not notifications
-    assert notifications == [(notify.PROCESS_INBOX, event.project_id)]
+    assert notifications == [(inbox_notify.PROCESS_INBOX, event.project_id)]
 
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
@@ -117,7 +111,7 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
     monkeypatch.setattr(notify.current_app, "send_task", refuse)
     started = time.perf_counter()
     assert not any(
-        notify.notify(notify.PROCESS_INBOX, 1, expires=9) for _ in range(1000)
+        notify.notify(inbox_notify.PROCESS_INBOX, 1, expires=9) for _ in range(1000)
     )
     assert len(asked) == 1
     assert time.perf_counter() - started < 0.1
@@ -125,7 +119,7 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_broke_before_commit_costs_one_more_try(monkeypatch):
-    real, broken = inbox.record_event, []
+    real, broken = accept.record_event, []
 
     def break_once(**facts):
         if not broken:
@@ -133,7 +127,7 @@ def test_a_connection_that_broke_before_commit_costs_one_more_try(monkeypatch):
             raise OperationalError("server closed the connection unexpectedly")
         return real(**facts)
 
-    monkeypatch.setattr(inbox, "record_event", break_once)
+    monkeypatch.setattr(accept, "record_event", break_once)
     send(annotation_created())
     assert WebhookEvent.objects.count() == 1
     assert InboxEntry.objects.count() == 1
@@ -154,11 +148,11 @@ def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
     assert len(tries) == 1
 
 
-def test_many_rings_for_a_project_become_two(notifications):
+def test_many_notifications_for_a_project_become_two(notifications):
     for _ in range(50):
-        notify.notify_project(7)
-    assert notifications == [(notify.PROCESS_INBOX, 7)]
+        inbox_notify.notify_inbox(7)
+    assert notifications == [(inbox_notify.PROCESS_INBOX, 7)]
     time.sleep(notify.AT_MOST_EVERY_S + 0.2)
-    assert notifications == [(notify.PROCESS_INBOX, 7)] * 2
-    notify.notify_project(8)
+    assert notifications == [(inbox_notify.PROCESS_INBOX, 7)] * 2
+    inbox_notify.notify_inbox(8)
     assert len(notifications) == 3

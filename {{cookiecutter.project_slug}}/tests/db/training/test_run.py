@@ -29,8 +29,7 @@ def test_an_annotation_becomes_a_promoted_version(worker, studio):
         first.pk,
         second.pk,
     }
-    attempt = run.attempt_set.get()
-    assert "remembered 2" in attempt.log
+    assert "remembered 2" in run.log
     assert Snapshot.objects.get().label_counts == {"Positive": 2}
 
 
@@ -64,7 +63,7 @@ def test_what_the_training_raises_is_the_reason(worker, studio, model, words):
     run = worker.train()
     assert run.state == "failed"
     assert words in run.error
-    assert "abcdef123456" not in run.error + run.attempt_set.get().log
+    assert "abcdef123456" not in run.error + run.log
     assert InboxEntry.objects.get().held
 
 

@@ -6,11 +6,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from hypothesis.strategies import sampled_from
 
+from lsml.jobs import outcomes as job_outcomes
+from lsml.jobs.errors import IllegalMove, Overtaken
+from lsml.jobs.services import request_cancel
+from lsml.jobs.states import MOVES, State, move
 from lsml.registry.models import Project
-from lsml.training import lease, outcomes, runs
-from lsml.training.errors import AlreadyTraining, IllegalMove, Overtaken
+from lsml.training import outcomes, runs
+from lsml.training.attempts import claim_run
+from lsml.training.errors import AlreadyTraining
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
-from lsml.training.states import MOVES, State, move
 
 from .conftest import ORIGIN
 
@@ -81,9 +85,9 @@ class Runs(RuleBasedStateMachine):
     def claim(self):
         queued = TrainingRun.objects.filter(project=self.project, state="queued")
         run = queued.first()
-        claimed = lease.claim(run.pk) if run else None
+        claimed = claim_run(run.pk) if run else None
         if claimed:
-            from lsml.training.inbox.apply import take_events
+            from lsml.training.inbox.take import take_events
 
             take_events(claimed[0])
         return claimed
@@ -109,12 +113,12 @@ class Runs(RuleBasedStateMachine):
     @rule()
     def fall_silent(self):
         for run in self._active().filter(state="running"):
-            outcomes.lose(run)
+            job_outcomes.lose(run)
 
     @rule()
     def cancel(self):
         for run in self._active():
-            runs.request_cancel(run=run, actor="ann", reason="", origin=ORIGIN)
+            request_cancel(run, actor="ann", reason="", origin=ORIGIN)
 
     @invariant()
     def one_run_is_active(self):

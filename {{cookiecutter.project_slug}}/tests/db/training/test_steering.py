@@ -10,12 +10,15 @@ import pytest
 from django.db import connection
 
 from lsml.audit.models import AuditEntry
+from lsml.jobs import sweeper
+from lsml.jobs.errors import IllegalMove, Overtaken
+from lsml.jobs.running import stopping
+from lsml.jobs.services import request_cancel, retry
 from lsml.registry.artifacts import artifact_storage
-from lsml.training import lease, outcomes, sweeping
-from lsml.training.errors import IllegalMove, Overtaken
+from lsml.training import outcomes
+from lsml.training.attempts import claim_run
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
-from lsml.training.services import request_cancel, retry_run, start_run
-from lsml.training.worker.supervisor import stopping
+from lsml.training.runs import kind, start_run
 from lsml.training.worker.training_process import warm_process
 
 from .conftest import ORIGIN
@@ -72,7 +75,7 @@ def training(worker, studio):
 
 
 def cancel(run, reason="enough"):
-    request_cancel(run=run, actor="ann", reason=reason, origin=ORIGIN)
+    request_cancel(run, actor="ann", reason=reason, origin=ORIGIN)
 
 
 def kept_files():
@@ -143,7 +146,7 @@ def test_a_queued_run_is_cancelled_at_once(worker, studio):
     (run,) = worker.process_inbox()
     cancel(run)
     assert run.state == "cancelled"
-    assert lease.claim(run.pk) is None
+    assert claim_run(run.pk) is None
     with pytest.raises(IllegalMove):
         cancel(run)
 
@@ -169,7 +172,7 @@ def test_holding_the_interpreters_lock_does_not_look_dead(training, settings):
     settings.TRAINING_LEASE_S = 1.5
     watched = training("HoldingTheLock", HOLD_S="3")
     for _ in range(15):
-        sweeping.give_up_silent_workers()
+        sweeper.give_up_silent_workers(kind)
         time.sleep(0.2)
     assert watched.end().state == "succeeded"
 
@@ -198,7 +201,7 @@ def _sweep_as_if_postgres_were_up_for_long():
     # The embedded server may have started this second, and then leases get a grace.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.05)")
-    sweeping.give_up_silent_workers()
+    sweeper.give_up_silent_workers(kind)
 
 
 def test_a_worker_that_stops_hands_the_run_back_at_once(
@@ -225,7 +228,7 @@ def test_what_is_printed_can_be_read_while_it_runs_and_is_bounded(worker, studio
     worker.serve("Chatty")
     studio.annotate(1)
     run = worker.train()
-    log = run.attempt_set.get().log
+    log = run.log
     assert log.startswith("… ")
     assert "line 19999\nfrom a file descriptor\nand standard error��\n" in log
     assert len(log) < 70_000
@@ -269,7 +272,7 @@ def test_retrying_trains_on_what_the_failed_run_gave_back(worker, studio):
     failed = worker.train()
     assert worker.process_inbox() == []
     worker.serve("Remembering")
-    again = retry_run(run=failed, actor="ann", origin=ORIGIN)
+    again = retry(failed, actor="ann", origin=ORIGIN)
     worker.begin().carry()
     again.refresh_from_db()
     assert again.state == "succeeded"

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError
 
-from lsml.training import database, lease, supervisor
+from lsml.jobs import database, lease
 from lsml.training.models import InboxEntry, TrainingRun
+from lsml.training.worker import supervisor
 
 from .test_steering import kept_files
 
@@ -46,9 +47,9 @@ def test_a_lease_is_given_time_after_a_restart_of_postgres(worker, studio, setti
     worker.process_inbox()
     worker.begin()
     time.sleep(0.05)
-    assert lease.expired().exists()
+    assert lease.expired(TrainingRun).exists()
     settings.TRAINING_LEASE_S = 10**8  # PostgreSQL has not been up for that long
-    assert not lease.expired().exists()
+    assert not lease.expired(TrainingRun).exists()
 
 
 def test_a_database_that_is_away_is_waited_for(monkeypatch):
@@ -105,7 +106,7 @@ def test_a_database_that_stays_away_ends_the_training(
 
 
 def test_what_a_killed_worker_left_on_this_host_is_removed(worker, tmp_path):
-    from lsml.training import folders
+    from lsml.training.worker import folders
 
     mine, dead = os.getpid(), 4_194_304  # above the largest process number
     names = [f"{folders._owner_prefix()}{pid}-run-1-1" for pid in (mine, dead)] + [

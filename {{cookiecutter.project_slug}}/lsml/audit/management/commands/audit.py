@@ -3,13 +3,11 @@
 It lives here and not in lsml/audit because `explain` needs runs and snapshots.
 """
 
-import getpass
 import json
 from argparse import ArgumentParser
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -19,8 +17,9 @@ from tqdm import tqdm
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.models import Prediction
-from lsml.audit.services import Origin, record_entry
+from lsml.audit.services import record_entry
 from lsml.audit.tables import TABLES
+from lsml.observability.origin import Origin, command_actor
 from lsml.training.explain import explain
 
 
@@ -116,7 +115,7 @@ class Command(BaseCommand):
                 dropped = retention.prune(
                     partition=partition,
                     folder=settings.AUDIT_EXPORT_DIR,
-                    actor=f"command by {getpass.getuser()}",
+                    actor=command_actor(),
                 )
             except retention.NotProven as error:
                 raise CommandError(str(error)) from error
@@ -138,9 +137,9 @@ class Command(BaseCommand):
 
 def _record_export(path: Path, rows: int) -> None:
     record_entry(
-        origin=Origin(f"export-{uuid4().hex}", "manage.py audit export"),
+        origin=Origin.from_command("audit export"),
         at=timezone.now(),
-        actor=f"command ({getpass.getuser()})",
+        actor=command_actor(),
         verb="trail exported",
         target=path.name[:200],
         detail={"rows": rows},

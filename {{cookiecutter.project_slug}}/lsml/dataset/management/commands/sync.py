@@ -1,6 +1,5 @@
 """`manage.py sync`: brings the dataset level with Label Studio, says what differed."""
 
-import getpass
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from lsml.dataset.sync import Progress, Report, sync_project
 from lsml.labelstudio.client import PAGE_SIZE, LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
+from lsml.observability.origin import command_actor
 
 
 class Command(BaseCommand):
@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 report = sync_project(
                     studio=LabelStudio(url=url, api_key=api_key),
                     labelstudio_id=project,
-                    actor=f"command ({getpass.getuser()})",
+                    actor=command_actor(),
                     since=o["since"],
                     restart=o["restart"],
                     page_size=o["page_size"],

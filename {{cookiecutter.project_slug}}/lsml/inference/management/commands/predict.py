@@ -1,18 +1,16 @@
 """`manage.py predict`: predictions for all known tasks of a project, with progress."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
-from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from lsml.audit.services import Origin
-from lsml.inference.bulk import run_job, start_job
-from lsml.inference.errors import JobRefused
+from lsml.inference.bulk import predict_all, start_job
 from lsml.inference.models import PredictionJob
+from lsml.jobs.errors import JobRefused
 from lsml.labelstudio.identity import ProjectKey
+from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import UnknownProject
 from lsml.registry.services import find_project
 
@@ -32,8 +30,8 @@ class Command(BaseCommand):
         try:
             job = start_job(
                 project=find_project(ProjectKey(project)),
-                actor=f"command ({getpass.getuser()})",
-                origin=Origin(f"predict-{uuid4().hex}", "manage.py predict"),
+                actor=command_actor(),
+                origin=Origin.from_command("predict"),
             )
         except (JobRefused, UnknownProject) as error:
             raise CommandError(str(error)) from error
@@ -44,7 +42,7 @@ class Command(BaseCommand):
             def show(done: int, _total: int) -> None:
                 bar.update(done - bar.n)
 
-            run_job(job.pk, on_step=show)
+            predict_all(job.pk, on_step=show)
         job.refresh_from_db()
         if job.state != PredictionJob.State.SUCCEEDED:
             raise CommandError(f"job {job.pk} {job.state}: {job.error or 'no reason'}")

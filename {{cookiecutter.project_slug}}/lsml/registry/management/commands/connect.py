@@ -1,6 +1,5 @@
 """`manage.py connect`: this service becomes the backend of a project."""
 
-import getpass
 from argparse import ArgumentParser, BooleanOptionalAction
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend
 from lsml.labelstudio.failures import LabelStudioError
+from lsml.observability.origin import command_actor
 from lsml.registry.connecting import connect_project
 
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
                 studio=LabelStudio(url=url, api_key=api_key),
                 labelstudio_id=project,
                 backend=_backend(o["backend_url"], o["title"], o["interactive"]),
-                actor=f"command ({getpass.getuser()})",
+                actor=command_actor(),
                 say=self.stdout.write,
             )
         except LabelStudioError as error:

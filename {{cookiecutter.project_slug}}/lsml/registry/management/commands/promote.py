@@ -1,14 +1,12 @@
 """`manage.py promote PROJECT VERSION --reason …`: serve another version."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
-from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
 
-from lsml.audit.services import Origin
 from lsml.labelstudio.identity import ProjectKey
+from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import RegistryError
 from lsml.registry.services import find_project, find_version, promote
 
@@ -30,9 +28,9 @@ class Command(BaseCommand):
             promote(
                 project=found,
                 version=find_version(project=found, version=version),
-                actor=f"command ({getpass.getuser()})",
+                actor=command_actor(),
                 reason=reason,
-                origin=Origin(f"promote-{uuid4().hex}", "manage.py promote"),
+                origin=Origin.from_command("promote"),
             )
         except RegistryError as error:
             raise CommandError(str(error)) from error

@@ -1,20 +1,18 @@
 """`manage.py train`: start a run by hand, and see how it ends."""
 
-import getpass
 import time
 from argparse import ArgumentParser
 from typing import Any
-from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
 
-from lsml.audit.services import Origin
+from lsml.jobs.errors import JobError
 from lsml.labelstudio.identity import ProjectKey
+from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import UnknownProject
 from lsml.registry.services import find_project
-from lsml.training.errors import TrainingError
 from lsml.training.models import TrainingRun
-from lsml.training.services import start_run
+from lsml.training.runs import start_run
 
 _LOOK_EVERY_S = 0.5
 
@@ -34,10 +32,10 @@ class Command(BaseCommand):
         try:
             run = start_run(
                 project=find_project(ProjectKey(project)),
-                actor=f"command ({getpass.getuser()})",
-                origin=Origin(f"train-{uuid4().hex}", "manage.py train"),
+                actor=command_actor(),
+                origin=Origin.from_command("train"),
             )
-        except (TrainingError, UnknownProject) as error:
+        except (JobError, UnknownProject) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"run {run.pk} waits for a worker")
         if wait:

@@ -1,0 +1,121 @@
+"""What all jobs share in the console: progress, cancel, try again."""
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from lsml.console.links import page_of
+from lsml.console.pages.access import needs, page
+from lsml.console.pages.promotion import ReasonForm
+from lsml.console.progress import progress_of
+from lsml.jobs import services
+from lsml.jobs.errors import JobError
+from lsml.jobs.kinds import JobKind, kind_named, kind_of
+from lsml.jobs.models import Job
+from lsml.observability.origin import Origin
+
+_PERMISSIONS: Final = {
+    "training": "operate",
+    "prediction": "operate",
+    "audit": "export",
+}
+_CONSEQUENCES: Final = {
+    "training": _(
+        "The training stops at its next progress report. Its events go back to the"
+        " inbox and wait for the next event, or for you."
+    ),
+    "prediction": _("The job stops after the current step. What was predicted stays."),
+    "audit": _("The job stops. You can start it again at any time."),
+}
+
+
+def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
+    """What the page of a job needs: its progress, and what this person may do."""
+    kind = kind_of(job)
+    active = job.state in Job.ACTIVE
+    allowed = request.user.has_perm(f"console.{_PERMISSIONS[kind.name]}")
+    return {
+        **progress_of(job),
+        "may_cancel": allowed and active and job.cancel_requested_at is None,
+        "may_retry": allowed and job.state in {Job.State.FAILED, Job.State.CANCELLED},
+    }
+
+
+@needs("read")
+def progress(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """How far a job is; `?brief=1` without a run's log and curves."""
+    job = _job(_kind(kind), pk)
+    context = progress_of(job, brief="brief" in request.GET)
+    return render(request, "console/fragments/job.html", context)
+
+
+@needs("read")
+def cancel(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Ask a job to stop, with a reason."""
+    found = _kind(kind)
+    _demand(request, found)
+    job = _job(found, pk)
+    form = ReasonForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        context = {
+            "title": _("Cancel: %s") % job,
+            "consequence": _CONSEQUENCES[kind],
+            "form": form,
+            "back": page_of(job),
+            "danger": True,
+        }
+        return page(request, "console/confirm.html", context)
+    try:
+        services.request_cancel(
+            job,
+            actor=request.user.get_username(),
+            reason=form.cleaned_data["reason"],
+            origin=Origin.from_request(request),
+        )
+    except JobError as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, _("Cancellation requested."))
+    return redirect(page_of(job))
+
+
+@needs("read")
+def retry(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+    """Start a new job for what a failed or cancelled one did not finish."""
+    found = _kind(kind)
+    _demand(request, found)
+    job = _job(found, pk)
+    if request.method != "POST":
+        return redirect(page_of(job))
+    try:
+        fresh = services.retry(
+            job,
+            actor=request.user.get_username(),
+            origin=Origin.from_request(request),
+        )
+    except JobError as refused:
+        messages.error(request, str(refused))
+        return redirect(page_of(job))
+    messages.success(request, _("%s: waits for a worker.") % fresh)
+    return redirect(page_of(fresh))
+
+
+def _kind(name: str) -> JobKind[Any]:
+    try:
+        return kind_named(name)
+    except KeyError:
+        raise Http404 from None
+
+
+def _job(kind: JobKind[Any], pk: int) -> Job:
+    job: Job = get_object_or_404(kind.model, pk=pk)
+    return job
+
+
+def _demand(request: HttpRequest, kind: JobKind[Any]) -> None:
+    if not request.user.has_perm(f"console.{_PERMISSIONS[kind.name]}"):
+        raise PermissionDenied

@@ -1,0 +1,93 @@
+"""How a job ends or goes back to the queue. The fence is checked each time.
+
+Raises Overtaken where another worker, the sweeper or a person was quicker; then nothing
+is written.
+"""
+
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.jobs.kinds import Event, kind_of
+from lsml.jobs.models import Job
+from lsml.jobs.notify import notify
+from lsml.jobs.states import State, move
+from lsml.observability.origin import Origin
+
+# A message about a queued job expires after so long, and the sweeper sends a new one.
+# So workers that were all busy find one message per job, not hundreds.
+NOTIFY_AGAIN_S = 5.0
+
+# A cancellation was recorded when a person requested it.
+_RECORDED = {State.SUCCEEDED: Event.SUCCEEDED, State.FAILED: Event.FAILED}
+
+
+def wake_worker(job: Job) -> None:
+    """Tell a worker about a queued job, once the transaction has committed."""
+    task = kind_of(job).task
+    transaction.on_commit(partial(notify, task, job.pk, expires=NOTIFY_AGAIN_S))
+
+
+def end(job: Job, state: State, **changes: Any) -> None:
+    """End a job; call inside its kind's transaction.
+
+    Args:
+        job: With the fence its worker was given.
+        state: Succeeded, failed or cancelled.
+        changes: Other columns, such as `error`.
+    """
+    kind = kind_of(job)
+    if state == State.SUCCEEDED:
+        changes["progress"] = 1
+    move(job, state, finished_at=timezone.now(), **changes)
+    if state != State.SUCCEEDED:
+        kind.on_unfinished(job)
+    if kind.records_end and state in _RECORDED:
+        kind.record(job, _RECORDED[state], actor="worker", origin=job_origin(job))
+    kind.on_end(job)
+
+
+def hand_back(job: Job) -> None:
+    """Queue the job again because its worker stops. Costs no attempt."""
+    requeue(job, message="handed back by a worker that stopped")
+
+
+def requeue(job: Job, *, message: str, **changes: Any) -> None:
+    """Put the job back into the queue and wake a worker."""
+    move(job, State.QUEUED, message=message, notified_at=timezone.now(), **changes)
+    wake_worker(job)
+
+
+def lose(job: Job) -> None:
+    """Take the job from a worker that stopped renewing the lease."""
+    reason = f"Worker {job.lease_owner} stopped answering: killed, out of memory, or"
+    reason += " cut off from the network."
+    kind = kind_of(job)
+    with kind.transaction(job):
+        move(job, State.LOST, message=reason)
+        kind.on_attempt_lost(job, reason)
+        try_again_or_fail(job, reason)
+
+
+def try_again_or_fail(job: Job, reason: str) -> None:
+    """Count a failed attempt; try again while TRAINING_MAX_ATTEMPTS allows."""
+    failures = job.failures + 1
+    if job.cancel_requested_at is not None:
+        end(job, State.CANCELLED, failures=failures)
+    elif failures < settings.TRAINING_MAX_ATTEMPTS:
+        message = f"attempt {job.attempts} was lost; waits for a worker"
+        requeue(job, message=message, failures=failures)
+    else:
+        error = f"Gave up after {failures} attempts. The last one: {reason}"
+        end(job, State.FAILED, failures=failures, error=error)
+
+
+def job_origin(job: Job) -> Origin:
+    """What ties the rows together that a job writes."""
+    return Origin(
+        request_id=f"{kind_of(job).name}-{job.pk:08d}",
+        client=job.lease_owner or "worker",
+    )

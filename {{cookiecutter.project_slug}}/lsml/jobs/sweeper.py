@@ -1,0 +1,63 @@
+"""Finds forgotten jobs: expired leases, lost messages. Any number may sweep at once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.db.models import Q
+from django.utils import timezone
+
+from lsml.jobs import lease, outcomes
+from lsml.jobs.errors import JobError
+from lsml.jobs.kinds import JobKind, all_kinds
+from lsml.jobs.notify import notify
+from lsml.jobs.states import State
+
+log = structlog.get_logger(__name__)
+
+
+def sweep() -> None:
+    """Do one round over all kinds; one kind's error does not stop the others.
+
+    Raises:
+        OperationalError, InterfaceError: The database is away.
+    """
+    for kind in all_kinds():
+        for step in (give_up_silent_workers, notify_queued_jobs):
+            _try(step, kind)
+        _try(lambda each: each.sweep(), kind)
+
+
+def give_up_silent_workers(kind: JobKind[Any]) -> None:
+    """Send jobs whose lease expired back to the queue, or fail them."""
+    for job in lease.expired(kind.model):
+        try:
+            outcomes.lose(job)
+        except JobError:
+            continue  # its worker answered, or another sweeper was quicker
+        log.warning("worker stopped answering", job=str(job), worker=job.lease_owner)
+
+
+def notify_queued_jobs(kind: JobKind[Any]) -> None:
+    """Send another message for jobs that nobody took since the last one."""
+    now = timezone.now()
+    again = timedelta(seconds=outcomes.NOTIFY_AGAIN_S)
+    forgotten = kind.model.objects.filter(
+        Q(notified_at__isnull=True) | Q(notified_at__lt=now - again),
+        state=State.QUEUED,
+    )
+    for pk in forgotten.values_list("pk", flat=True):
+        if notify(kind.task, pk, expires=outcomes.NOTIFY_AGAIN_S):
+            log.info("sent another message for a queued job", kind=kind.name, job=pk)
+            kind.model.objects.filter(pk=pk).update(notified_at=now)
+
+
+def _try(step: Callable[[JobKind[Any]], None], kind: JobKind[Any]) -> None:
+    try:
+        step(kind)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # one kind's fault must not leave the others unswept
+        log.exception("sweep failed", kind=kind.name)

@@ -1,0 +1,39 @@
+"""Where a request came from: what its audit rows, log lines and answer share."""
+
+import getpass
+from dataclasses import dataclass
+from typing import Self
+from uuid import uuid4
+
+from django.http import HttpRequest
+
+from lsml.observability.requests import address_of, request_id_of
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request, command or job that causes rows to be written."""
+
+    request_id: str  # 8 to 64 characters; a job's own id where there is no request
+    client: str  # credential and address, or the program's name
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, *, name: str | None = None) -> Self:
+        """Describe an HTTP request.
+
+        Args:
+            request: Django's or REST framework's.
+            name: Of the caller, where nobody is logged in yet.
+        """
+        name = request.user.get_username() if name is None else name
+        return cls(request_id_of(request), f"{name} {address_of(request)}"[:200])
+
+    @classmethod
+    def from_command(cls, name: str) -> Self:
+        """Describe `manage.py name`."""
+        return cls(f"{name.replace(' ', '-')}-{uuid4().hex}"[:64], f"manage.py {name}")
+
+
+def command_actor() -> str:
+    """Who runs this command, for the column `actor`."""
+    return f"command ({getpass.getuser()})"
