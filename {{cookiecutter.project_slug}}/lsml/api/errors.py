@@ -7,7 +7,6 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
@@ -19,13 +18,11 @@ from rest_framework.views import set_rollback
 
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.labelstudio.errors import WireError
-from lsml.observability.requests import request_id_of
+from lsml.observability.requests import remember_error, request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
 from lsml.training.errors import TrainingError
 from lsml.training.requests import JobGone
-
-log = structlog.get_logger(__name__)
 
 _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 _DATABASE_AWAY = (
@@ -47,7 +44,7 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     request = context["request"]
     status, code, detail, field, headers = _describe(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", code=code, error=detail, exc_info=_trace(error))
+        remember_error(request, error)
     body = _body(request, detail=detail, code=code, field=field)
     return Response(body, status=status, headers=headers)
 
@@ -101,11 +98,6 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
             detail = detail[0]
     code = str(getattr(detail, "code", error.default_code))
     return error.status_code, code, str(detail), field, headers
-
-
-def _trace(error: Exception) -> Exception | None:
-    """The traceback goes to the log; a busy model is no fault worth one."""
-    return None if isinstance(error, ModelBusy) else error
 
 
 def _body(
