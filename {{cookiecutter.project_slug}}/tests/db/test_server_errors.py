@@ -156,6 +156,15 @@ def test_a_database_that_is_away_leaves_one_line_with_its_traceback(
     assert "OperationalError" in line["exception"]
 
 
+def test_a_person_sees_a_styled_page_while_the_database_is_away(api, database_away):
+    api.force_login(factory.person("vera", "viewer"))
+    database_away()
+    reply = api.get("/admin/")
+    assert (reply.status_code, reply["Retry-After"]) == (503, "2")
+    assert "<h1>Database not available</h1>" in reply.text
+    assert reply["X-Request-ID"] in reply.text
+
+
 def test_a_post_from_label_studio_without_a_database_leaves_one_line(
     post, error_lines, database_away
 ):
