@@ -335,6 +335,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # of a login that came from no page
 CSRF_FAILURE_VIEW = "lsml.api.handlers.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
