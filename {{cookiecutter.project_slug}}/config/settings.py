@@ -306,7 +306,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_WAIT_MIN", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "lsml.observability.requests.login_address"
-AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
+AXES_LOCKOUT_CALLABLE = "lsml.api.handlers.locked_out"
 AXES_ENABLE_ADMIN = False  # refused logins are deeds in the audit trail
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -326,6 +326,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # of a login that came from no page
+CSRF_FAILURE_VIEW = "lsml.api.handlers.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator")

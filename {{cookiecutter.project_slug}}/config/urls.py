@@ -8,7 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lsml.api.urls")),
 ]
 
-handler400 = "lsml.api.errors.bad_request"
-handler403 = "lsml.api.errors.forbidden"
-handler404 = "lsml.api.errors.not_found"
-handler500 = "lsml.api.errors.server_error"
+handler400 = "lsml.api.handlers.bad_request"
+handler403 = "lsml.api.handlers.forbidden"
+handler404 = "lsml.api.handlers.not_found"
+handler500 = "lsml.api.handlers.server_error"

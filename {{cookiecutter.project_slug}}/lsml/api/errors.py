@@ -1,18 +1,14 @@
-"""Errors to status codes: one JSON shape, a request id, never a traceback.
+"""Errors of REST views to status codes: one JSON shape, never a traceback.
 
 `{"detail": sentence, "code": word, "field": path or null, "request_id": id}`
 """
 
-import sys
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -20,22 +16,20 @@ from rest_framework.views import set_rollback
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import WireError
-from lsml.observability.requests import request_id_of
+from lsml.observability.requests import remember_error, request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
 from lsml.training.requests import JobGone
 
-log = structlog.get_logger(__name__)
-
 _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
-_DATABASE_AWAY = (
+DATABASE_AWAY = (
     "The database does not answer, so nothing was done. Try again in a moment."
 )
 _TOO_LARGE = (
     f"The body is larger than {settings.MAX_REQUEST_MB} MB. Send fewer tasks at a"
     " time, or raise MAX_REQUEST_MB."
 )
-_UNEXPECTED = (
+UNEXPECTED = (
     "Something went wrong here, not in your request."
     " The service's log has the details under this request id."
 )
@@ -47,8 +41,8 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     request = context["request"]
     status, code, detail, field, headers = _describe(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", code=code, error=detail, exc_info=_trace(error))
-    body = _body(request, detail=detail, code=code, field=field)
+        remember_error(request, error)
+    body = error_body(request, detail=detail, code=code, field=field)
     return Response(body, status=status, headers=headers)
 
 
@@ -68,8 +62,8 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     JobGone: (410, "gone", None),
     RegistryError: (409, "refused", None),
     JobError: (409, "refused", None),
-    OperationalError: (503, "database_away", _DATABASE_AWAY),
-    InterfaceError: (503, "database_away", _DATABASE_AWAY),
+    OperationalError: (503, "database_away", DATABASE_AWAY),
+    InterfaceError: (503, "database_away", DATABASE_AWAY),
 }
 
 
@@ -83,7 +77,7 @@ def _describe(error: Exception) -> _Description:
             headers = {"Retry-After": wait} if status == _UNAVAILABLE else {}
             field = getattr(error, "field", None)
             return status, code, sentence or str(error), field, headers
-    return 500, "unexpected", _UNEXPECTED, None, {}
+    return 500, "unexpected", UNEXPECTED, None, {}
 
 
 def _describe_drf(error: exceptions.APIException) -> _Description:
@@ -103,57 +97,20 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
     return error.status_code, code, str(detail), field, headers
 
 
-def _trace(error: Exception) -> Exception | None:
-    """The traceback goes to the log; a busy model is no fault worth one."""
-    return None if isinstance(error, ModelBusy) else error
-
-
-def _body(
+def error_body(
     request: Any, *, detail: str, code: str, field: str | None = None
 ) -> dict[str, str | None]:
+    """The one error shape, ready to be sent as JSON.
+
+    Args:
+        request: Django's, or REST framework's around it.
+        detail: a sentence for a person.
+        code: a word for a program.
+        field: path of the value at fault, such as `tasks.0.id`; None = not one value.
+    """
     return {
         "detail": detail,
         "code": code,
         "field": field,
         "request_id": request_id_of(request),
     }
-
-
-# --- What Django answers outside a REST view ---
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A request Django itself refuses, such as one for a host not allowed."""
-    if request.path.startswith("/admin/"):
-        return defaults.bad_request(request, exception)
-    name = request.META.get("HTTP_HOST", "")
-    detail = f"{str(exception) or 'The request was refused.'} (Host: {name[:100]})"
-    return JsonResponse(_body(request, detail=detail, code="bad_request"), status=400)
-
-
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page this person may not see."""
-    if request.path.startswith("/admin/"):
-        return defaults.permission_denied(request, exception)
-    body = _body(request, detail="You may not do this.", code="forbidden")
-    return JsonResponse(body, status=403)
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """An address that nothing is served at."""
-    if request.path.startswith("/admin/"):
-        return defaults.page_not_found(request, exception)
-    detail = f"Nothing is served at {request.path[:200]}."
-    return JsonResponse(_body(request, detail=detail, code="not_found"), status=404)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """What no view caught: a bug, or the database away."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        body = _body(request, detail=_DATABASE_AWAY, code="database_away")
-        return JsonResponse(body, status=503, headers={"Retry-After": "2"})
-    if request.path.startswith("/admin/"):
-        return defaults.server_error(request)
-    return JsonResponse(
-        _body(request, detail=_UNEXPECTED, code="unexpected"), status=500
-    )

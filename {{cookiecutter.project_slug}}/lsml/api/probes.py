@@ -4,6 +4,8 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from lsml.observability.requests import remember_error
+
 
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
@@ -21,7 +23,8 @@ def ready(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass('training_inboxentry') IS NOT NULL")
             migrated = cursor.fetchone()[0]
-    except DatabaseError:
+    except DatabaseError as error:
+        remember_error(request, error)
         migrated = False
     if not migrated:
         return HttpResponse("not ready\n", status=503, content_type="text/plain")

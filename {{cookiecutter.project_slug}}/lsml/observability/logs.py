@@ -1,11 +1,18 @@
 """Logs as events with fields, on standard error. Called once, by settings."""
 
 import logging.config
+import re
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import structlog
 
+# PostgreSQL's details quote the row that it refused, and so a task's data. Up to the
+# next exception of a chain.
+_ROW_VALUES = re.compile(
+    r"^(?:DETAIL|CONTEXT): .*?(?=\n\n(?:The above exception|During handling)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -24,7 +31,7 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
         mask: takes the secrets out of a text. Each field goes through it: an error of
             the user's code, or of a library, may quote the URL it could not fetch.
     """
-    shared = [*_SHARED, _masking(mask)]
+    shared = [*_SHARED, _without_row_values, _masking(mask)]
     renderer = _renderer(cast("Literal['json', 'console']", fmt))
     structlog.configure(
         processors=[
@@ -54,8 +61,8 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
             },
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
-                # One line per request is the access log's; Django's own 4xx lines
-                # would say the same again, with a traceback.
+                # Answers of 500 and more are logged by RequestIdMiddleware, with the
+                # request's id; Django's own lines, also for 4xx, would repeat them.
                 "django.request": {"level": "CRITICAL"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 # It would tell every request to Label Studio's API, query and all.
@@ -63,6 +70,12 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
             },
         }
     )
+
+
+def _without_row_values(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    if "exception" in event:
+        event["exception"] = _ROW_VALUES.sub("DETAIL: not logged", event["exception"])
+    return event
 
 
 def _masking(mask: Callable[[str], str]) -> Any:
