@@ -9,7 +9,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -24,6 +23,7 @@ from lsml.inference.services import Predicted, predict
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.requests import PredictRequest
+from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,11 @@ def _predict_all(
     job: PredictionJob, on_step: Callable[[int, int], None] | None
 ) -> bool:
     """Step by step; False when the job was cancelled or taken over meanwhile."""
-    studio = _label_studio(job.project)
+    studio = configured_label_studio()
+    if studio is None:
+        log.info(
+            "predictions are only recorded here", job=job.pk, needs=SETTINGS_NEEDED
+        )
     while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:STEP]):
         try:
             predicted = _predict(job, tasks)
@@ -167,14 +171,6 @@ def _send(
             for prediction in predictions
         ],
     )
-
-
-def _label_studio(project: Project) -> LabelStudio | None:
-    """Without credentials predictions are recorded here and sent nowhere."""
-    url = settings.LABEL_STUDIO_URL or project.hostname
-    if not settings.LABEL_STUDIO_API_KEY or not url:
-        return None
-    return LabelStudio(url=url, api_key=settings.LABEL_STUDIO_API_KEY)
 
 
 def _known(project: Project) -> QuerySet[Task]:
