@@ -156,9 +156,23 @@ class LabelStudio:
         """Change a webhook."""
         return self._object("PATCH", f"api/webhooks/{webhook_id}/", body=fields)
 
+    def change_project(self, project_id: int, fields: JsonObject) -> None:
+        """Change settings of a project."""
+        self._request("PATCH", f"api/projects/{project_id}/", body=fields)
+
+    def prediction_versions(self, project_id: int) -> list[str]:
+        """The model versions that the project's stored predictions carry."""
+        answer = self._object(
+            "GET",
+            f"api/projects/{project_id}/model-versions/",
+            params={"extended": "true"},  # else it lists the chosen one in any case
+        )
+        counted = cast("list[JsonObject]", answer.get("static") or [])
+        return [str(each["model_version"]) for each in counted]
+
     def touch_project(self, project_id: int) -> None:
         """Save the project as it is, which makes Label Studio send PROJECT_UPDATED."""
-        self._request("PATCH", f"api/projects/{project_id}/", body={})
+        self.change_project(project_id, {})
 
     def remove_webhook(self, webhook_id: int) -> None:
         """Remove a webhook."""

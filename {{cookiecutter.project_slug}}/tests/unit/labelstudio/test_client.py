@@ -219,6 +219,28 @@ def test_a_project_without_tasks_has_no_pages():
     assert list(studio(paged([], [])).pages(1)) == []
 
 
+def test_the_versions_of_stored_predictions_are_those_that_are_counted():
+    def answer(request):
+        assert request.url.path == "/prefix/api/projects/1/model-versions/"
+        assert request.url.params["extended"] == "true"
+        counted = [{"model_version": "v1", "count": 3, "latest": None}]
+        return httpx.Response(200, json={"static": counted, "live": None})
+
+    assert studio(answer).prediction_versions(1) == ["v1"]
+
+
+def test_settings_of_a_project_are_changed_and_no_others():
+    seen = []
+
+    def answer(request):
+        seen.append((request.method, request.url.path, json.loads(request.content)))
+        return httpx.Response(200, json={})
+
+    studio(answer).change_project(1, {"model_version": "lsml"})
+    body = {"model_version": "lsml"}
+    assert seen == [("PATCH", "/prefix/api/projects/1/", body)]
+
+
 def test_webhooks_of_the_whole_organisation_are_left_out():
     hooks = [{"id": 1, "project": 1}, {"id": 2, "project": None}]
     assert answering(200, hooks).webhooks(1) == hooks[:1]
