@@ -265,7 +265,7 @@ TRAINING_OUTAGE_S = env.float("TRAINING_OUTAGE_S", default=300.0)
 # at the price of that process's memory.
 TRAINING_SPARE = env.bool("TRAINING_SPARE", default=True)
 
-# --- Label Studio: what sync and webhooks without payload ask ---
+# --- Label Studio: lsml/registry/label_studio.py; no other address gets the key ---
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")
 LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")
 # How Label Studio's own machine reaches this service; `manage.py connect` tells it.

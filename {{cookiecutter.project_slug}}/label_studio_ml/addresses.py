@@ -139,9 +139,17 @@ class GuardedAdapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
+class GuardedSession(requests.Session):
+    """Sends credentials to the origin they were given for, and to no other."""
+
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Tell whether a redirect loses the credentials: also from http to https."""
+        return not same_origin(old_url, new_url)
+
+
 def guarded_session(gate: Gate) -> requests.Session:
     """Return a session whose every connection passes the gate."""
-    session = requests.Session()
+    session = GuardedSession()
     session.max_redirects = 5
     for scheme in ("http://", "https://"):
         session.mount(scheme, GuardedAdapter(gate))
@@ -154,6 +162,13 @@ def origin_of(url: str) -> tuple[str, int] | None:
     if not parts.hostname or parts.scheme not in _DEFAULT_PORTS:
         return None
     return parts.hostname.rstrip("."), parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def same_origin(first: str, second: str) -> bool:
+    """Tell whether two http(s) URLs have the same scheme, host and port."""
+    origin = origin_of(first)
+    schemes = {urlsplit(url).scheme for url in (first, second)}
+    return origin is not None and origin == origin_of(second) and len(schemes) == 1
 
 
 class _Guarded:

@@ -13,7 +13,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 import requests
 from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
 
-from .addresses import ForbiddenAddress, Gate, guarded_session, origin_of
+from .addresses import (
+    ForbiddenAddress,
+    Gate,
+    guarded_session,
+    origin_of,
+    same_origin,
+)
 from .file_cache import FileCache, FileTooLarge
 
 __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
@@ -21,6 +27,7 @@ __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
 TIMEOUT_S = (5, 60)  # to connect, and between two pieces of the body
 TIME_LIMIT_S = 600  # for one whole file: a server that trickles must not hold a thread
 _CHUNK_BYTES = 1024 * 1024
+_URL_VARIABLES = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
 _FILE_PATHS = ("/data/", "/storage-data/", "/tasks/", "/projects/")
 _RESOLVED_URI = re.compile(r"/(tasks|projects)/\d+/(presign|resolve)/?\?fileuri=")
 
@@ -33,16 +40,18 @@ class LabelStudio:
 
     url: str  # "" where it is not configured
     token: Token
+    configured: bool  # by the operator: no other address is sent a token
 
     @classmethod
     def from_environment(cls, url: str | None, token: Token) -> LabelStudio:
-        variables = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
-        url = url or next(filter(None, map(os.environ.get, variables)), "")
+        known = list(filter(None, map(os.environ.get, _URL_VARIABLES)))
+        url = url or next(iter(known), "")
         if url and not origin_of(url):
             raise ValueError(
                 f"LABEL_STUDIO_URL is {url!r}; it has to begin with http:// or https://"
             )
-        return cls(url.rstrip("/"), token)
+        configured = any(same_origin(url, each) for each in known)
+        return cls(url.rstrip("/"), token, configured)
 
     def address(self, path: str, wanted: str) -> str:
         """Return the URL of a path on Label Studio, where the wanted file is."""
@@ -57,10 +66,18 @@ class LabelStudio:
         """Return the credentials for a URL: none unless Label Studio's file.
 
         A task that names Label Studio's API must not be answered with our rights.
+
+        Raises:
+            FileNotFoundError: There is no token, or it may not be sent there.
         """
         path = url.removeprefix(self.url) if self.url else ""
-        if not path.startswith(_FILE_PATHS):
+        if not path.startswith(_FILE_PATHS) or ".." in urlsplit(path).path.split("/"):
             return {}
+        if not self.configured:
+            raise FileNotFoundError(
+                f"{url} needs credentials, which are sent only to the address in "
+                f"LABEL_STUDIO_URL: set it to {self.url} if that is your Label Studio"
+            )
         token = self.token() if callable(self.token) else self.token
         token = token or os.environ.get("LABEL_STUDIO_API_KEY")
         token = token or os.environ.get("LABEL_STUDIO_ACCESS_TOKEN")
@@ -73,10 +90,15 @@ class LabelStudio:
         return {"Authorization": f"{kind} {token}"}
 
     def refused(self, response: requests.Response) -> bool:
-        """Tell whether Label Studio wants another token; it may show its login page."""
-        if not self.url or not response.url.startswith(f"{self.url}/"):
+        """Tell whether Label Studio wants another token; it may show its login page.
+
+        Label Studio is also the same host with another scheme or port: a redirect
+        there has lost the token.
+        """
+        here, there = urlsplit(self.url), urlsplit(response.url)
+        if not self.url or here.hostname != there.hostname:
             return False
-        path = response.url.removeprefix(self.url)
+        path = there.path.removeprefix(here.path)
         return response.status_code in {401, 403} or path.startswith("/user/login")
 
 
@@ -106,7 +128,8 @@ def get_local_path(
             "azure-blob://…", "/storage-data/uploaded/?filepath=…", or http(s).
         cache_dir: Folder for fetched files; LSML_CACHE_DIR if None.
         project_dir: Folder whose `upload` folder holds Label Studio's uploads.
-        hostname: Label Studio's address; LABEL_STUDIO_URL if None.
+        hostname: Label Studio's address; LABEL_STUDIO_URL if None. Another one than
+            that is sent no token.
         image_dir: Folder that holds Label Studio's uploads, by project id.
         access_token: Label Studio's token, or what returns it; LABEL_STUDIO_API_KEY
             if None.
@@ -211,13 +234,24 @@ def _first_answer(
         response.close()
     response = _get(session, last, server)
     if server.refused(response):
-        raise PermissionError(
-            f"Label Studio refused the token for {source.name}: LABEL_STUDIO_API_KEY "
-            "has to be valid, of a user who may see the project, and of a kind the "
-            "organization allows (legacy tokens are off by default)"
-        )
+        raise PermissionError(_refusal(response, source, server))
     response.raise_for_status()
     return response
+
+
+def _refusal(response: requests.Response, source: Source, server: LabelStudio) -> str:
+    if not same_origin(response.url, server.url):
+        scheme, netloc, *_ = urlsplit(response.url)
+        return (
+            f"{source.name} was redirected to {scheme}://{netloc.rpartition('@')[2]}, "
+            "where the token is not sent: set LABEL_STUDIO_URL to that address if "
+            "Label Studio is there"
+        )
+    return (
+        f"Label Studio refused the token for {source.name}: LABEL_STUDIO_API_KEY "
+        "has to be valid, of a user who may see the project, and of a kind the "
+        "organization allows (legacy tokens are off by default)"
+    )
 
 
 def _get(session: requests.Session, url: str, server: LabelStudio) -> requests.Response:

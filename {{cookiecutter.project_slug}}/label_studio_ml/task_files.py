@@ -31,7 +31,8 @@ class TaskFiles:
         Args:
             url: An upload, a local-files or storage URI, or an http(s) address.
             project_dir: Folder whose `upload` folder holds uploads, if they are here.
-            ls_host: Label Studio's address; LABEL_STUDIO_URL if None.
+            ls_host: Label Studio's address; LABEL_STUDIO_URL if None. Another one than
+                that is sent no token.
             ls_access_token: Its token; LABEL_STUDIO_API_KEY if None.
             task_id: Label Studio's task, needed for s3:, gs: and azure-blob: URIs.
             kwargs: `cache_dir`, `image_dir` and `download_resources` of the reference.
@@ -82,10 +83,19 @@ class TaskFiles:
         """Return a token Label Studio's API accepts now; None if none is configured.
 
         A personal access token (LABEL_STUDIO_API_KEY) gets a short-lived one.
+
+        Raises:
+            PermissionError: What answers there is no token.
         """
         client = self._get_label_studio_client()
         if client:
-            token: str = client._client_wrapper._tokens_client.api_key
+            try:
+                token: str = client._client_wrapper._tokens_client.api_key
+            except ValueError:  # no JSON: a redirect, or another server
+                raise PermissionError(
+                    "No token comes from LABEL_STUDIO_URL: set it to the address where "
+                    "Label Studio itself answers, without a redirect"
+                ) from None
             return token
         return os.getenv("LABEL_STUDIO_API_KEY") or os.getenv(
             "LABEL_STUDIO_ACCESS_TOKEN"
@@ -94,8 +104,14 @@ class TaskFiles:
     def _get_label_studio_client(self) -> Any:
         if self._label_studio_client is None:
             base_url = os.getenv("LABEL_STUDIO_URL") or os.getenv("LABEL_STUDIO_HOST")
+            if not base_url:
+                return None  # label-studio-sdk would send the key to localhost:8000
             try:
-                self._label_studio_client = on_demand().LabelStudio(base_url=base_url)
+                self._label_studio_client = on_demand().LabelStudio(
+                    base_url=base_url,
+                    api_key=os.getenv("LABEL_STUDIO_API_KEY"),
+                    follow_redirects=False,  # would carry the key elsewhere
+                )
             except Exception as error:  # noqa: BLE001 - label-studio-sdk raises what it likes
                 logger.warning("No Label Studio client for %s: %s", base_url, error)
                 self._label_studio_client = False  # tried; asked once only

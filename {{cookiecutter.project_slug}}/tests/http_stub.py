@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class HttpStub:
-    """Answers GET by path, with its query or without, and keeps what was asked."""
+    """Answers by path, with its query or without, and keeps what was asked."""
 
     url: str = ""
     answers: dict = field(
@@ -49,6 +49,10 @@ def http_stub():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.do_GET()
 
         def log_message(self, *_):
             """Keep the test output clean."""

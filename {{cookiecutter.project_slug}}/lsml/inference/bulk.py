@@ -7,7 +7,6 @@ ends after 100 s; a job has as long as it takes, and resumes where it was interr
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -26,6 +25,7 @@ from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.requests import PredictRequest
 from lsml.observability.origin import Origin
+from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
 
 STEP = 100  # tasks of one predict()
@@ -130,14 +130,26 @@ def predict_all(
         job_id: The job.
         on_step: Called after each step with the tasks done and all of them.
     """
-    run_job(kind, job_id, lambda running: _predict_all(running, on_step))
+
+    def work(running: RunningJob[PredictionJob]) -> dict[str, Any]:
+        try:
+            _predict_all(running, on_step)
+        except LabelStudioError as error:
+            raise JobFailed(f"{error} {error.next_step}") from error
+        return {}
+
+    run_job(kind, job_id, work)
 
 
 def _predict_all(
     running: RunningJob[PredictionJob], on_step: Callable[[int, int], None] | None
-) -> dict[str, Any]:
+) -> None:
     job = running.job
-    studio = _label_studio(job.project)
+    studio = configured_label_studio()
+    if studio is None:
+        running.log(
+            f"Predictions are only recorded here; to send them, set {SETTINGS_NEEDED}."
+        )
     while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:STEP]):
         _do_step(running, studio, tasks)
         job.done += len(tasks)
@@ -150,7 +162,6 @@ def _predict_all(
         )
         if on_step:
             on_step(job.done, job.total)
-    return {}
 
 
 def _do_step(
@@ -187,30 +198,15 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
 def _send(
     studio: LabelStudio, project: Project, tasks: list[Task], predicted: Predicted
 ) -> None:
-    """Hand the step's predictions to Label Studio.
-
-    Raises:
-        JobFailed: Label Studio did not take them.
-    """
-    try:
-        studio.import_predictions(
-            project.labelstudio_id,
-            [
-                {"task": task.task_id, **prediction.as_wire(predicted.model_version)}
-                for task, predictions in zip(tasks, predicted.by_task, strict=True)
-                for prediction in predictions
-            ],
-        )
-    except LabelStudioError as error:
-        raise JobFailed(f"{error} {error.next_step}") from error
-
-
-def _label_studio(project: Project) -> LabelStudio | None:
-    """Without credentials predictions are recorded here and sent nowhere."""
-    url = settings.LABEL_STUDIO_URL or project.hostname
-    if not settings.LABEL_STUDIO_API_KEY or not url:
-        return None
-    return LabelStudio(url=url, api_key=settings.LABEL_STUDIO_API_KEY)
+    """Hand the step's predictions to Label Studio."""
+    studio.import_predictions(
+        project.labelstudio_id,
+        [
+            {"task": task.task_id, **prediction.as_wire(predicted.model_version)}
+            for task, predictions in zip(tasks, predicted.by_task, strict=True)
+            for prediction in predictions
+        ],
+    )
 
 
 def _known(project: Project) -> QuerySet[Task]:

@@ -16,6 +16,7 @@ import httpx
 
 from lsml.labelstudio.failures import (
     LabelStudioError,
+    RedirectedElsewhere,
     Unreachable,
     refusal,
 )
@@ -35,6 +36,9 @@ class LabelStudio:
         api_key: a legacy token or a personal access token.
         http: for tests; by default a client with `TIMEOUT_S` that follows redirects.
 
+    The token is sent to the origin of `url` only: a redirect to another one is an
+    error, as the exchange of a personal access token would carry the token there.
+
     Raises:
         LabelStudioError: already here, when the token has expired.
     """
@@ -49,6 +53,7 @@ class LabelStudio:
         self.url = url.rstrip("/")
         self._api_error = ApiError
         self._http = http or httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
+        self._http.event_hooks = {"request": [self._check_origin]}
         try:
             # The slash: without it the token is refreshed at the host's root.
             self._sdk = Sdk(
@@ -151,13 +156,33 @@ class LabelStudio:
         """Change a webhook."""
         return self._object("PATCH", f"api/webhooks/{webhook_id}/", body=fields)
 
+    def change_project(self, project_id: int, fields: JsonObject) -> None:
+        """Change settings of a project."""
+        self._request("PATCH", f"api/projects/{project_id}/", body=fields)
+
+    def prediction_versions(self, project_id: int) -> list[str]:
+        """The model versions that the project's stored predictions carry."""
+        answer = self._object(
+            "GET",
+            f"api/projects/{project_id}/model-versions/",
+            params={"extended": "true"},  # else it lists the chosen one in any case
+        )
+        counted = cast("list[JsonObject]", answer.get("static") or [])
+        return [str(each["model_version"]) for each in counted]
+
     def touch_project(self, project_id: int) -> None:
         """Save the project as it is, which makes Label Studio send PROJECT_UPDATED."""
-        self._request("PATCH", f"api/projects/{project_id}/", body={})
+        self.change_project(project_id, {})
 
     def remove_webhook(self, webhook_id: int) -> None:
         """Remove a webhook."""
         self._request("DELETE", f"api/webhooks/{webhook_id}/")
+
+    def _check_origin(self, request: httpx.Request) -> None:
+        """Called by httpx before each request, redirected ones included."""
+        if _origin(request.url) != _origin(httpx.URL(self.url)):
+            elsewhere = f"{request.url.scheme}://{request.url.netloc.decode()}"
+            raise RedirectedElsewhere(url=self.url, elsewhere=elsewhere)
 
     def _object(
         self,
@@ -210,6 +235,10 @@ class LabelStudio:
         if response.is_success:
             return answer
         raise refusal(response.status_code, answer, url=self.url)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port  # httpx drops a scheme's default port
 
 
 def _filters(after: int, since: datetime | None) -> JsonObject:

@@ -6,12 +6,16 @@ made for some addresses, stays behind when one changes. See `docs/label-studio.m
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lsml.labelstudio.addresses import check_address
+from lsml.labelstudio.connection_webhook import (
+    connect_webhook,
+    remove_stale_webhooks,
+    webhook_url,
+)
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.failures import (
     BackendRefused,
@@ -20,7 +24,6 @@ from lsml.labelstudio.failures import (
 )
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
-from lsml.labelstudio.webhooks import PROJECT_HEADER
 
 if TYPE_CHECKING:
     from lsml.labelstudio.client import LabelStudio
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-TOKEN_HEADER = "X-Webhook-Token"  # noqa: S105 - a header's name
+DEFAULT_TITLE = "lsml"
+_NOT_READY = {"DI", "ER"}  # Label Studio's states "Disconnected" and "Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Backend:
     """This service as Label Studio is to know it."""
 
     url: str  # as Label Studio's machine or container reaches it
-    title: str
+    title: str | None = None  # None = leave as it is; a new one gets DEFAULT_TITLE
     user: str = ""  # basic auth; "" = none
     password: str = field(default="", repr=False)
     webhook_token: str = field(default="", repr=False)  # where there is no basic auth
@@ -80,13 +84,15 @@ def connect(
     _check_label_config(project)
     known = studio.backends(project_id)
     ours = _ours(backend, known)
-    earlier = _webhook_url(ours) if ours else ""
+    earlier = webhook_url(ours) if ours else ""
     for other in known:
-        if other is not ours:
+        if other is not ours and not _is_at(backend.url, other):
             say(f"Another backend stays: “{other['title']}” at {other['url']}.")
     connected, changed = _connect_backend(studio, project_id, backend, ours, say)
-    changed |= _connect_webhook(studio, project_id, key, backend, say)
-    changed |= _remove_stale_webhooks(studio, project_id, backend, earlier, say)
+    changed |= _remove_doubles(studio, project_id, connected, say)
+    changed |= connect_webhook(studio, project_id, key, backend, say)
+    changed |= remove_stale_webhooks(studio, project_id, backend, earlier, say)
+    changed |= _choose_predictions(studio, project_id, connected, say)
     return Connection(project, key, connected, changed)
 
 
@@ -138,9 +144,9 @@ def _connect_backend(
 ) -> tuple[JsonObject, bool]:
     if ours is None:
         added = _add_backend(studio, project_id, backend)
-        say(f"Connected {backend.url} as “{backend.title}”.")
+        say(f"Connected {backend.url} as “{added['title']}”.")
         return added, True
-    wanted = _backend_fields(project_id, backend)
+    wanted = _backend_fields(project_id, backend, ours.get("title"))
     differs = [
         name
         for name, value in wanted.items()
@@ -154,19 +160,92 @@ def _connect_backend(
     return updated, True
 
 
+def _remove_doubles(
+    studio: LabelStudio, project_id: int, connected: JsonObject, say: Say
+) -> bool:
+    """Leave one backend at our address; a POST that was repeated makes several.
+
+    Looks again, as the POST that connected us may be the repeated one.
+    """
+    url = str(connected["url"]).rstrip("/")
+    doubles = [
+        each
+        for each in studio.backends(project_id)
+        if _is_at(url, each) and each["id"] != connected["id"]
+    ]
+    for double in doubles:
+        studio.remove_backend(cast("int", double["id"]))
+        say(f"Removed a second backend at {url}: “{double['title']}”.")
+    return bool(doubles)
+
+
+def _choose_predictions(
+    studio: LabelStudio, project_id: int, connected: JsonObject, say: Say
+) -> bool:
+    """Have the labelling stream show our predictions where it can show none.
+
+    Label Studio shows those of what `project.model_version` names: a backend by its
+    title, or a version among the stored predictions. It enters the title of a backend
+    that is added where nothing is named, and clears it when a backend of that title is
+    removed, even one of two. What else is named was chosen by somebody.
+
+    Source: Label Studio 1.23.2, `ml/api.py`, `ml/models.py`, `tasks/models.py`.
+    """
+    project = studio.project(project_id)
+    title, chosen = connected["title"], project.get("model_version")
+    if chosen == title:
+        return False
+    if not project.get("show_collab_predictions", True):
+        say(
+            "The project shows annotators no predictions. Switch on “Use predictions to"
+            " prelabel tasks” in its annotation settings if it should."
+        )
+        return False
+    if chosen and _answers(studio, project_id, chosen):
+        say(f"The project goes on showing the predictions of “{chosen}”.")
+        return False
+    studio.change_project(project_id, {"model_version": title})
+    before = f"“{chosen}”, which nothing answers to" if chosen else "nothing"
+    say(f"The project showed the predictions of {before}; now those of “{title}”.")
+    return True
+
+
+def _answers(studio: LabelStudio, project_id: int, name: object) -> bool:
+    """Whether it is the title of a live backend or the version of a prediction."""
+    live = {
+        each["title"]
+        for each in studio.backends(project_id)
+        if each.get("state") not in _NOT_READY
+    }
+    return name in live or name in studio.prediction_versions(project_id)
+
+
+def _is_at(url: str, known: JsonObject) -> bool:
+    return str(known["url"]).rstrip("/") == url
+
+
 def _ours(backend: Backend, known: list[JsonObject]) -> JsonObject | None:
-    """By address; else by title, as the address may be what has changed."""
-    for candidate in known:
-        if str(candidate["url"]).rstrip("/") == backend.url:
-            return candidate
-    return next((each for each in known if each["title"] == backend.title), None)
+    """By address; else by title, as the address may be what has changed.
+
+    Of several at our address a connected one, of those one with the right title.
+    """
+    title = backend.title or DEFAULT_TITLE
+    here = [each for each in known if _is_at(backend.url, each)]
+    if here:
+        return max(
+            here, key=lambda each: (each.get("state") == "CO", each["title"] == title)
+        )
+    return next((each for each in known if each["title"] == title), None)
 
 
-def _backend_fields(project_id: int, backend: Backend) -> JsonObject:
+def _backend_fields(
+    project_id: int, backend: Backend, title: object = None
+) -> JsonObject:
+    """What the backend is to have in Label Studio, and `title`, its present one."""
     fields: JsonObject = {
         "project": project_id,
         "url": backend.url,
-        "title": backend.title,
+        "title": backend.title or title or DEFAULT_TITLE,
         "auth_method": "NONE",
     }
     if backend.user:
@@ -201,77 +280,3 @@ def _add_with_retries(studio: LabelStudio, fields: JsonObject) -> JsonObject:
         if "timed out" not in str(refusal):
             raise
         return studio.add_backend(fields)
-
-
-def _connect_webhook(
-    studio: LabelStudio,
-    project_id: int,
-    key: ProjectKey,
-    backend: Backend,
-    say: Say,
-) -> bool:
-    hooks = [
-        hook
-        for hook in studio.webhooks(project_id)
-        if hook["url"] == backend.webhook_url
-    ]
-    wanted: JsonObject = {
-        "url": backend.webhook_url,
-        "send_payload": True,
-        "send_for_all_actions": True,
-        "is_active": True,
-    }
-    headers = _webhook_headers(key, backend)
-    if not hooks:
-        studio.add_webhook(wanted | {"project": project_id, "headers": headers})
-        say("Added the webhook, with credentials.")
-        return True
-    hook, *doubles = hooks
-    for double in doubles:
-        studio.remove_webhook(cast("int", double["id"]))
-        say(f"Removed a second webhook to {backend.webhook_url}.")
-    present = cast("dict[str, object]", hook.get("headers") or {})
-    if all(hook.get(name) == value for name, value in wanted.items()) and (
-        present | headers == present
-    ):
-        say("The webhook is in order.")
-        return False
-    studio.change_webhook(
-        cast("int", hook["id"]), wanted | {"headers": present | headers}
-    )
-    say("Put credentials and settings on the webhook.")
-    return True
-
-
-def _webhook_headers(key: ProjectKey, backend: Backend) -> JsonObject:
-    headers: JsonObject = {PROJECT_HEADER: str(key)}
-    if backend.user:
-        pair = f"{backend.user}:{backend.password}".encode()
-        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-    elif backend.webhook_token:
-        headers[TOKEN_HEADER] = backend.webhook_token
-    return headers
-
-
-def _remove_stale_webhooks(
-    studio: LabelStudio, project_id: int, backend: Backend, earlier: str, say: Say
-) -> bool:
-    """Remove what earlier addresses of ours left; only name what may be another's."""
-    in_use = {_webhook_url(each) for each in studio.backends(project_id)}
-    removed = False
-    for hook in studio.webhooks(project_id):
-        url = str(hook["url"])
-        if url in in_use or url == backend.webhook_url or not url.endswith("/webhook"):
-            continue
-        marked = PROJECT_HEADER in cast("dict[str, object]", hook.get("headers") or {})
-        if marked or url == earlier:
-            studio.remove_webhook(cast("int", hook["id"]))
-            say(f"Removed the webhook of an earlier address: {url}.")
-            removed = True
-        else:
-            say(f"A webhook without a backend still fires: {url}. Remove it if unused.")
-    return removed
-
-
-def _webhook_url(backend: JsonObject) -> str:
-    return f"{str(backend['url']).rstrip('/')}/webhook"

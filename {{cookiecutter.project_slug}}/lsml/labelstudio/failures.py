@@ -33,6 +33,17 @@ class Unreachable(LabelStudioError):
         )
 
 
+class RedirectedElsewhere(LabelStudioError):
+    """It redirects to another origin, where the token must not go."""
+
+    def __init__(self, *, url: str, elsewhere: str) -> None:
+        super().__init__(
+            f"Label Studio at {masked_text(url)} redirects to {masked_text(elsewhere)},"
+            " where the API key is not sent.",
+            "If Label Studio is there, set LABEL_STUDIO_URL or --url to that address.",
+        )
+
+
 class WrongKey(LabelStudioError):
     """The token is unknown, expired or revoked."""
 

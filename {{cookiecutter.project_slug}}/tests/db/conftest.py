@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from lsml.inference.host import host
 from lsml.observability.origin import Origin
 from lsml.registry.model_class import model_class
+from tests.http_stub import http_stub
 
 PROTOCOL = Path(__file__).resolve().parent.parent / "protocol"
 CONFIG = (
@@ -27,6 +28,13 @@ def api():
 @pytest.fixture(autouse=True)
 def nobody_guessed():
     cache.clear()
+
+
+@pytest.fixture
+def server():
+    """A host on loopback that keeps what it is asked."""
+    with http_stub() as stub:
+        yield stub
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import ModelVersion
 from lsml.registry.services import get_or_create_project
 from tests.broker import collect_messages
+from tests.db.conftest import CONFIG
+from tests.http_stub import http_stub
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +148,45 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
     job.refresh_from_db()
     assert (job.state, job.done, job.errors) == ("succeeded", 10, 4)
     assert "ZeroDivisionError" in job.error
+
+
+@pytest.fixture
+def hostile(known, post, server):
+    """A host that some caller of /setup names as Label Studio's."""
+    body = {"project": str(known.key), "schema": CONFIG, "hostname": server.url}
+    assert post("/setup", body).status_code == 200
+    known.refresh_from_db()
+    assert known.hostname == server.url
+    return server
+
+
+def test_the_key_goes_to_no_host_that_a_caller_of_setup_names(
+    hostile, job, constant, settings
+):
+    settings.LABEL_STUDIO_API_KEY, settings.LABEL_STUDIO_URL = "key", ""
+    bulk.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("succeeded", 10)
+    assert hostile.requests == []
+
+
+def test_predictions_go_to_the_label_studio_the_operator_configured(
+    hostile, job, constant, settings
+):
+    with http_stub() as configured:
+        configured.answers["/api/projects/1/import/predictions"] = {}
+        settings.LABEL_STUDIO_API_KEY = "key"
+        settings.LABEL_STUDIO_URL = configured.url
+        bulk.predict_all(job.pk)
+        sent = [headers["Authorization"] for _, headers in configured.requests]
+    assert sent == ["Token key"] * 3  # ten tasks, four a step
+    assert hostile.requests == []
+
+
+def test_the_command_says_what_to_set_for_predictions_to_be_sent(known, constant):
+    output = StringIO()
+    call_command("predict", project=1, stdout=StringIO(), stderr=output)
+    assert "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY" in output.getvalue()
 
 
 def test_the_command_predicts_and_says_how_many(known, constant):

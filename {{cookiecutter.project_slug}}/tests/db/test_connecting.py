@@ -121,6 +121,22 @@ def test_the_command_puts_a_webhook_token_where_there_is_no_password(
     assert hook["headers"]["X-Webhook-Token"] == "t0ken"
 
 
+def test_the_command_leaves_a_title_alone_that_it_was_not_given(call, studio):
+    call()
+    [backend] = studio.by_id.values()
+    assert backend["title"] == "lsml"
+    backend["title"] = studio.about["model_version"] = "Sentiment"
+    assert "connected already" in call()
+    assert backend["title"] == "Sentiment"
+
+
+def test_a_repair_is_recorded_as_a_change(studio):
+    run(studio)
+    studio.about["model_version"] = None
+    run(studio)
+    assert AuditEntry.objects.filter(verb="connected to label studio").count() == 2
+
+
 def test_the_command_names_the_next_step(call):
     with pytest.raises(CommandError, match="Next step: Give the service a name"):
         call("--backend-url", "http://ml-backend:9090")

@@ -4,13 +4,16 @@ import threading
 import time
 
 import structlog
-from django.conf import settings
 
 from lsml.audit.models import WebhookEvent
 from lsml.dataset.sync import Report, catch_up
-from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.webhooks import DATASET_ACTIONS, TASKS_DELETED
+from lsml.registry.label_studio import (
+    SETTINGS_NEEDED,
+    configured_label_studio,
+    is_label_studio_configured,
+)
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 
@@ -35,7 +38,7 @@ def fetch_missing_payloads(project: Project) -> None:
     events = dict(entries.values_list("event_id", "action"))
     if not events:
         return
-    if not _has_credentials():
+    if not is_label_studio_configured():
         log.warning("event without payload, and no credentials", project=project.pk)
         _mark_fetched(list(events), annotations=len(events))
         return
@@ -47,7 +50,7 @@ def fetch_missing_payloads(project: Project) -> None:
 
 def missing_payload_warning(run: TrainingRun) -> str:
     """What to tell of a run whose events nobody could look up; "" = nothing."""
-    if _has_credentials():
+    if is_label_studio_configured():
         return ""
     events = WebhookEvent.objects.filter(
         pk__in=list(run.events.values_list("event_id", flat=True)),
@@ -57,14 +60,10 @@ def missing_payload_warning(run: TrainingRun) -> str:
     if not silent:
         return ""
     return (
-        f"{silent} of the events came without payload, and LABEL_STUDIO_URL and"
-        " LABEL_STUDIO_API_KEY are not set: what they were about is not trained on."
+        f"{silent} of the events came without payload, and {SETTINGS_NEEDED}"
+        " are not set: what they were about is not trained on."
         " Set both, or switch the webhook's payload on; `manage.py sync` fetches it."
     )
-
-
-def _has_credentials() -> bool:
-    return bool(settings.LABEL_STUDIO_URL and settings.LABEL_STUDIO_API_KEY)
 
 
 def _ask(project: Project, *, everything: bool) -> Report | None:
@@ -73,9 +72,9 @@ def _ask(project: Project, *, everything: bool) -> Report | None:
         if time.monotonic() < _not_before:
             return None
         try:
-            studio = LabelStudio(
-                url=settings.LABEL_STUDIO_URL, api_key=settings.LABEL_STUDIO_API_KEY
-            )
+            studio = configured_label_studio()
+            if studio is None:
+                return None
             return catch_up(studio=studio, project=project, everything=everything)
         except LabelStudioError as error:
             _not_before = time.monotonic() + PAUSE_AFTER_FAILURE_S

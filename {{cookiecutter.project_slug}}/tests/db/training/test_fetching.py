@@ -7,6 +7,7 @@ from lsml.labelstudio.failures import Unreachable
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.observability.origin import Origin
+from lsml.registry import label_studio
 from lsml.registry.services import get_or_create_project
 from lsml.training.inbox import payloads
 from lsml.training.inbox.accept import receive
@@ -16,6 +17,7 @@ from lsml.training.inbox.take import take_events
 from lsml.training.inbox.waiting import waiting_of
 from lsml.training.models import InboxEntry
 from lsml.training.runs import open_run
+from tests.db.conftest import CONFIG
 from tests.db.dataset.test_sync import FakeStudio
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +35,7 @@ def quiet(monkeypatch, settings):
 @pytest.fixture
 def studio(monkeypatch):
     studio = FakeStudio()
-    monkeypatch.setattr(payloads, "LabelStudio", lambda **_: studio)
+    monkeypatch.setattr(label_studio, "LabelStudio", lambda **_: studio)
     return studio
 
 
@@ -117,6 +119,16 @@ def test_without_credentials_the_run_says_what_is_missing(project, settings):
     take_events(run)
     assert "1 of the events came without payload" in missing_payload_warning(run)
     assert "LABEL_STUDIO_API_KEY" in missing_payload_warning(run)
+
+
+def test_the_host_a_caller_of_setup_names_is_not_asked(project, settings, post, server):
+    settings.LABEL_STUDIO_URL = ""
+    post("/setup", {"project": KEY, "schema": CONFIG, "hostname": server.url})
+    project.refresh_from_db()
+    assert project.hostname == server.url
+    told()
+    process_waiting_events(project.pk)
+    assert server.requests == []
 
 
 def test_a_run_that_was_told_all_says_nothing(project, settings):

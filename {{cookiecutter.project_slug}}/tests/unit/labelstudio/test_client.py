@@ -14,6 +14,7 @@ from lsml.labelstudio.failures import (
     LegacyTokensDisabled,
     LocalAddressBlocked,
     NoSuchThing,
+    RedirectedElsewhere,
     Unreachable,
     WrongKey,
 )
@@ -82,6 +83,38 @@ def test_a_revoked_personal_access_token_is_a_wrong_key():
 def test_an_expired_personal_access_token_is_a_wrong_key():
     with pytest.raises(WrongKey):
         studio(lambda request: None, api_key=token(exp=1, token_type="refresh"))
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["http://other.example", "http://studio.example:8080", "https://studio.example"],
+)
+@pytest.mark.parametrize("personal", [True, False])
+def test_a_redirect_to_another_origin_gets_no_token_and_is_said(elsewhere, personal):
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.host)
+        moved = elsewhere + request.url.path
+        return httpx.Response(307, headers={"Location": moved})
+
+    http = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
+    key = token(exp=FAR, token_type="refresh") if personal else "0123456789abcdef"
+    client = LabelStudio(url=URL, api_key=key, http=http)
+    with pytest.raises(RedirectedElsewhere, match=elsewhere) as refusal:
+        client.project(1)
+    assert asked == ["studio.example"]
+    assert "LABEL_STUDIO_URL" in refusal.value.next_step
+
+
+def test_a_redirect_within_label_studio_is_followed():
+    def answer(request):
+        if request.url.path.endswith("/1/"):
+            return httpx.Response(302, headers={"Location": f"{URL}/there"})
+        return httpx.Response(200, json={"id": 1})
+
+    http = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
+    assert LabelStudio(url=URL, api_key="0123", http=http).project(1) == {"id": 1}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +217,28 @@ def test_since_is_sent_in_the_only_form_label_studio_reads():
 
 def test_a_project_without_tasks_has_no_pages():
     assert list(studio(paged([], [])).pages(1)) == []
+
+
+def test_the_versions_of_stored_predictions_are_those_that_are_counted():
+    def answer(request):
+        assert request.url.path == "/prefix/api/projects/1/model-versions/"
+        assert request.url.params["extended"] == "true"
+        counted = [{"model_version": "v1", "count": 3, "latest": None}]
+        return httpx.Response(200, json={"static": counted, "live": None})
+
+    assert studio(answer).prediction_versions(1) == ["v1"]
+
+
+def test_settings_of_a_project_are_changed_and_no_others():
+    seen = []
+
+    def answer(request):
+        seen.append((request.method, request.url.path, json.loads(request.content)))
+        return httpx.Response(200, json={})
+
+    studio(answer).change_project(1, {"model_version": "lsml"})
+    body = {"model_version": "lsml"}
+    assert seen == [("PATCH", "/prefix/api/projects/1/", body)]
 
 
 def test_webhooks_of_the_whole_organisation_are_left_out():

@@ -32,7 +32,9 @@ class FakeStudio:
         self.about = {
             "id": 1, "title": "P", "created_at": "2026-11-23T11:39:00Z",
             "label_config": label_config, "task_number": tasks,
+            "model_version": "", "show_collab_predictions": True,
         }  # fmt: skip
+        self.versions = []  # of stored predictions
         self.by_id, self.hooks, self.calls = {}, {}, []
         self.answer = {"response": [{"result": []}]}
         self.ids = iter(range(1, 100))
@@ -53,6 +55,8 @@ class FakeStudio:
         self.by_id[backend["id"]] = backend
         if self.blocks_webhooks:  # stored all the same
             raise LocalAddressBlocked(detail="reserved network")
+        if self.about["show_collab_predictions"] and not self.about["model_version"]:
+            self.about["model_version"] = backend["title"]
         url = fields["url"] + "/webhook"
         if not any(hook["url"] == url for hook in self.hooks.values()):
             self._hook(url=url)
@@ -60,11 +64,27 @@ class FakeStudio:
 
     def change_backend(self, backend_id, fields):
         self.calls.append("change_backend")
+        before = self.by_id[backend_id]["title"]
         self.by_id[backend_id] |= fields
+        if self.about["model_version"] == before:  # it moves along with a title
+            self.about["model_version"] = self.by_id[backend_id]["title"]
         return self.by_id[backend_id]
 
     def remove_backend(self, backend_id):
-        del self.by_id[backend_id]
+        self.calls.append("remove_backend")
+        removed = self.by_id.pop(backend_id)
+        if self.about["model_version"] == removed["title"]:  # even of one of two
+            self.about["model_version"] = ""
+
+    def change_project(self, project_id, fields):
+        self.calls.append("change_project")
+        known = {each["title"] for each in self.by_id.values()} | set(self.versions)
+        if fields["model_version"] not in known:
+            raise LabelStudioError("Model version doesn't exist.", "Choose another.")
+        self.about |= fields
+
+    def prediction_versions(self, project_id):
+        return self.versions
 
     def webhooks(self, project_id):
         return list(self.hooks.values())
@@ -95,6 +115,10 @@ class FakeStudio:
 def ours(**changes):
     fields = {"url": URL, "title": "ours", "user": "me", "password": "gehäim"}
     return Backend(**fields | changes)
+
+
+def titles(studio):
+    return {each["id"]: each["title"] for each in studio.by_id.values()}
 
 
 def run(studio, backend=None):
@@ -157,6 +181,123 @@ def test_an_unmarked_webhook_of_a_connection_made_by_hand_goes_with_its_address(
     studio.add_backend({"url": "http://10.0.0.4:9090", "title": "ours", "project": 1})
     run(studio)
     assert [each["url"] for each in studio.hooks.values()] == [f"{URL}/webhook"]
+
+
+@pytest.fixture
+def doubled():
+    """A project with two backends at our address and one at another, which is shown."""
+    studio = FakeStudio()
+    studio.add_backend({"url": "http://other.example", "title": "theirs", "project": 1})
+    for title in ("ours", "ours"):
+        studio.add_backend({"url": f"{URL}/", "title": title, "project": 1})
+    return studio
+
+
+def test_a_second_backend_at_our_address_is_removed_and_said(doubled):
+    connection, said = run(doubled)
+    assert sorted(titles(doubled).values()) == ["ours", "theirs"]
+    assert connection.backend["id"] in doubled.by_id
+    assert connection.changed
+    assert f"Removed a second backend at {URL}: “ours”." in said
+    assert "Another backend stays: “theirs”" in said
+    assert "stays: “ours”" not in said
+    doubled.calls.clear()
+    connection, _ = run(doubled)
+    assert doubled.calls == []
+    assert not connection.changed
+
+
+@pytest.mark.parametrize(
+    ("states", "names", "kept"),
+    [
+        (("CO", "CO"), ("mine", "ours"), 1),
+        (("CO", "CO"), ("ours", "mine"), 0),
+        (("DI", "CO"), ("ours", "mine"), 1),
+        (("DI", "DI"), ("mine", "ours"), 1),
+        (("CO", "CO"), ("ours", "ours"), 0),
+    ],
+)
+def test_of_several_the_connected_one_with_the_right_title_is_kept(
+    doubled, states, names, kept
+):
+    ours_twice = [each for each in doubled.by_id.values() if each["title"] == "ours"]
+    for each, state, title in zip(ours_twice, states, names, strict=True):
+        each |= {"state": state, "title": title}
+    connection, _ = run(doubled)
+    assert connection.backend["id"] == ours_twice[kept]["id"]
+    assert sorted(titles(doubled).values()) == ["ours", "theirs"]
+
+
+def test_a_backend_that_the_connecting_itself_doubled_is_removed():
+    studio = FakeStudio()
+    add = studio.add_backend
+    studio.add_backend = lambda fields: [add(fields), add(fields)][1]
+    run(studio)
+    assert len(studio.by_id) == 1
+    assert studio.about["model_version"] == "ours"
+
+
+def test_removing_a_double_does_not_leave_the_project_without_predictions(doubled):
+    doubled.about["model_version"] = "ours"
+    run(doubled)
+    assert doubled.about["model_version"] == "ours"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "a backend that was removed"])
+def test_a_project_that_shows_no_predictions_shows_ours_and_says_so(nothing):
+    studio = FakeStudio()
+    run(studio)
+    studio.about["model_version"] = nothing
+    connection, said = run(studio)
+    assert studio.about["model_version"] == "ours"
+    assert connection.changed
+    assert "now those of “ours”" in said
+    studio.calls.clear()
+    connection, _ = run(studio)
+    assert studio.calls == []
+    assert not connection.changed
+
+
+def test_predictions_of_another_live_backend_or_of_a_stored_version_stay_chosen(
+    doubled,
+):
+    _, said = run(doubled)
+    assert doubled.about["model_version"] == "theirs"
+    assert "goes on showing the predictions of “theirs”" in said
+    doubled.versions = ["v1"]
+    doubled.about["model_version"] = "v1"
+    run(doubled)
+    assert doubled.about["model_version"] == "v1"
+
+
+def test_another_backend_that_no_longer_answers_gives_way(doubled):
+    next(iter(doubled.by_id.values()))["state"] = "DI"
+    _, said = run(doubled)
+    assert doubled.about["model_version"] == "ours"
+    assert "“theirs”, which nothing answers to" in said
+
+
+def test_a_project_whose_predictions_are_switched_off_stays_so():
+    studio = FakeStudio()
+    studio.about["show_collab_predictions"] = False
+    _, said = run(studio)
+    assert studio.about["model_version"] == ""
+    assert "shows annotators no predictions" in said
+    assert "change_project" not in studio.calls
+
+
+def test_a_title_that_somebody_changed_stays_unless_another_is_asked_for():
+    studio = FakeStudio()
+    run(studio, ours(title=None))
+    assert list(titles(studio).values()) == ["lsml"]
+    [backend] = studio.by_id.values()
+    studio.change_backend(backend["id"], {"title": "Sentiment"})
+    studio.calls.clear()
+    run(studio, ours(title=None))
+    assert studio.calls == []
+    assert backend["title"] == studio.about["model_version"] == "Sentiment"
+    run(studio, ours(title="ours"))
+    assert backend["title"] == studio.about["model_version"] == "ours"
 
 
 def test_webhooks_of_others_stay_and_orphans_are_named():

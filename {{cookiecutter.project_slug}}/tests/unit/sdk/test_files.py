@@ -7,10 +7,11 @@ import pytest
 import requests
 from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
 
-from label_studio_ml.addresses import ForbiddenAddress
+from label_studio_ml.addresses import ForbiddenAddress, Gate, guarded_session
 from label_studio_ml.files import get_local_path
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.utils import get_image_local_path
+from tests.http_stub import http_stub
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
 
@@ -118,6 +119,61 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(
     label_studio.answers["/bucket"] = b"body"
     assert read("/data/local-files/?d=a") == b"body"
     assert "Authorization" not in label_studio.requests[1][1]
+
+
+def test_the_token_does_not_follow_a_redirect_to_another_port_of_the_same_host(
+    label_studio, monkeypatch
+):
+    monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "127.0.0.1")
+    with http_stub() as elsewhere:
+        moved = {"Location": f"{elsewhere.url}/data/local-files/?d=a"}
+        label_studio.answers["/data/local-files/?d=a"] = (302, moved, b"")
+        elsewhere.answers["/data/local-files/"] = (401, {}, b"")
+        with pytest.raises(PermissionError, match="LABEL_STUDIO_URL to that address"):
+            get_local_path("/data/local-files/?d=a")
+        [(_, headers)] = elsewhere.requests
+        assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://ls.example/a",  # requests itself lets credentials pass to https
+        "http://ls.example:8080/a",
+        "http://other.example/a",
+    ],
+)
+def test_credentials_stay_with_scheme_host_and_port(elsewhere):
+    session = guarded_session(Gate())
+    assert session.should_strip_auth("http://ls.example/a", elsewhere)
+    assert not session.should_strip_auth(
+        "http://ls.example/a", "http://ls.example:80/b"
+    )
+
+
+@pytest.mark.parametrize("configured", ["", "http://ls.example"])
+@pytest.mark.parametrize("token", [None, "mine", lambda: "mine"])
+def test_a_host_the_operator_did_not_configure_is_asked_nothing_with_a_token(
+    server, cache_dir, monkeypatch, configured, token
+):
+    monkeypatch.setenv("LABEL_STUDIO_URL", configured)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
+    with pytest.raises(FileNotFoundError, match=f"set it to {server.url}"):
+        get_local_path("/data/upload/1/a", hostname=server.url, access_token=token)
+    assert server.requests == []
+
+
+def test_a_model_may_name_the_host_the_operator_configured(label_studio, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_HOST", label_studio.url)
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://ls.example")
+    label_studio.answers["/data/local-files/?d=a"] = b"body"
+    assert read("/data/local-files/?d=a", hostname=label_studio.url) == b"body"
+
+
+def test_dots_in_a_path_do_not_lead_the_token_to_label_studios_api(label_studio):
+    label_studio.answers["/api/users"] = b"public"
+    read(f"{label_studio.url}/data/../api/users")
+    assert "Authorization" not in label_studio.requests[0][1]
 
 
 def test_a_redirect_from_label_studio_into_the_own_network_is_refused(label_studio):

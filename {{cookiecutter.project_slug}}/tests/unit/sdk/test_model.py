@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 
+import jwt
 import pytest
 from semver import Version
 
 from label_studio_ml import model as sdk
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.state import MemoryStore, bound
+from tests.http_stub import http_stub
 
 CONFIG = """<View>
   <Text name="text" value="$text"/>
@@ -264,7 +266,7 @@ class FakeLabelStudio:
 
     made = 0
 
-    def __init__(self, base_url):
+    def __init__(self, *, base_url, api_key, follow_redirects):
         type(self).made += 1
         if base_url != "http://ls.example":
             raise RuntimeError("no key")
@@ -286,10 +288,33 @@ def test_the_token_is_asked_of_one_client_each_time(label_studio, monkeypatch):
 
 
 def test_without_a_client_the_token_is_the_configured_one(label_studio, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://other.example")
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "legacy")
     model = LabelStudioMLBase()
     tokens = [model.get_label_studio_access_token() for _ in range(2)]
     assert (tokens, FakeLabelStudio.made) == (["legacy", "legacy"], 1)
+
+
+def test_without_an_address_no_client_is_made_that_would_guess_one(
+    label_studio, monkeypatch
+):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "legacy")
+    assert LabelStudioMLBase().get_label_studio_access_token() == "legacy"
+    assert FakeLabelStudio.made == 0
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj`")  # the SDK's own
+def test_a_personal_access_token_does_not_follow_a_redirect(server, monkeypatch):
+    personal = jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", personal)
+    with http_stub() as elsewhere:
+        moved = {"Location": f"{elsewhere.url}/api/token/refresh/"}
+        server.answers["/api/token/refresh/"] = (307, moved, b"")
+        with pytest.raises(PermissionError, match="set it to the address"):
+            LabelStudioMLBase().get_label_studio_access_token()
+        assert server.paths == ["/api/token/refresh/"]
+        assert elsewhere.requests == []
 
 
 def test_the_names_the_reference_has_in_this_module_are_there():

@@ -12,6 +12,7 @@ from lsml.jobs.errors import JobRefused
 from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import UnknownProject
+from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.services import find_project
 
 
@@ -50,5 +51,10 @@ class Command(BaseCommand):
             f"{job.done - job.errors} of {job.done} tasks predicted by"
             f" {job.model_version or 'nothing'}."
         )
+        if not is_label_studio_configured():
+            self.stderr.write(
+                "The predictions are recorded here only. To send them to Label Studio,"
+                f" set {SETTINGS_NEEDED}."
+            )
         if job.errors:
             raise CommandError(f"{job.errors} tasks failed, the last: {job.error}")

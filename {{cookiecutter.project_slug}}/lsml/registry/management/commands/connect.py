@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from lsml.labelstudio.client import LabelStudio
-from lsml.labelstudio.connection import Backend
+from lsml.labelstudio.connection import DEFAULT_TITLE, Backend
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.observability.origin import command_actor
 from lsml.registry.connecting import connect_project
@@ -33,7 +33,11 @@ class Command(BaseCommand):
             default=settings.SERVICE_URL,
             help="this service, as Label Studio reaches it (default: SERVICE_URL)",
         )
-        parser.add_argument("--title", default="lsml", help="name in Label Studio")
+        parser.add_argument(
+            "--title",
+            help=f"name in Label Studio (default: leave as it is, {DEFAULT_TITLE!r} for"
+            " a new connection)",
+        )
         parser.add_argument(
             "--interactive",
             action=BooleanOptionalAction,
@@ -59,7 +63,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error}\nNext step: {error.next_step}") from error
 
 
-def _backend(url: str, title: str, interactive: bool | None) -> Backend:
+def _backend(url: str, title: str | None, interactive: bool | None) -> Backend:
     """The first credentials are the newest: older ones are only still accepted."""
     user, password = next(iter(settings.BASIC_AUTH_CREDENTIALS), ("", ""))
     return Backend(

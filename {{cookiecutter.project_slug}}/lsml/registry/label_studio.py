@@ -1,0 +1,29 @@
+"""The one Label Studio that gets the API key: the one the operator configured.
+
+What a project says of Label Studio's address (`Project.hostname`) comes from callers of
+`/setup`. It is shown to people and must never decide where credentials are sent.
+"""
+
+from django.conf import settings
+
+from lsml.labelstudio.client import LabelStudio
+
+SETTINGS_NEEDED = "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"
+
+
+def is_label_studio_configured() -> bool:
+    """Whether the operator set both the address and the key."""
+    return bool(settings.LABEL_STUDIO_URL and settings.LABEL_STUDIO_API_KEY)
+
+
+def configured_label_studio() -> LabelStudio | None:
+    """A client of the Label Studio the operator configured; None without one.
+
+    Raises:
+        LabelStudioError: the key has expired.
+    """
+    if not is_label_studio_configured():
+        return None
+    return LabelStudio(
+        url=settings.LABEL_STUDIO_URL, api_key=settings.LABEL_STUDIO_API_KEY
+    )
