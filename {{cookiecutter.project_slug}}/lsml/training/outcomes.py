@@ -4,6 +4,7 @@ Whoever writes an ending names the fence it was given: `states.move` refuses it 
 another worker, the sweeper or a person was quicker.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from lsml.jobs.notify import TRAIN, notify, notify_project
 from lsml.registry.artifacts import Artifact
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
-from lsml.training.inbox.apply import give_back
+from lsml.training.inbox.apply import give_back, set_aside
 from lsml.training.models import TrainingAttempt, TrainingRun
 from lsml.training.runs import NOTIFY_AGAIN_S
 from lsml.training.states import State, move
@@ -39,7 +40,9 @@ class Product:
     packages: dict[str, str] = field(default_factory=dict)
     label_config: str = ""  # the one it was trained with
     label_config_digest: str = ""
-    makes_version: bool = True  # False: no event was one the model learns from
+    makes_version: bool = True  # False: the training kept nothing
+    note: str = ""  # for the run's message; "" = the last one of the training stays
+    event_errors: dict[str, str] = field(default_factory=dict)  # id -> error of `fit`
 
 
 def succeed(
@@ -60,8 +63,10 @@ def succeed(
     origin = run_origin(run)
     with writing(run.project_id):
         # First, so that a zombie stops here: it locks the run's row until the commit.
-        move(run, State.SUCCEEDED, finished_at=now, progress=1, error="")
+        message = {"message": made.note} if made.note else {}
+        move(run, State.SUCCEEDED, finished_at=now, progress=1, error="", **message)
         _end_attempt(attempt, Outcome.SUCCEEDED)
+        set_aside(run, made.event_errors)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
@@ -110,8 +115,20 @@ def _register(
         )
 
 
-def fail(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
+def fail(
+    run: TrainingRun,
+    attempt: TrainingAttempt,
+    reason: str,
+    event_errors: Mapping[str, str] | None = None,
+) -> None:
     """The training itself went wrong, and would again: its events wait for a person.
+
+    Args:
+        run: As the worker holds it, with its fence.
+        attempt: The one that ends.
+        reason: For a person.
+        event_errors: Event id -> why a legacy `fit` failed on it. These events come
+            back in no later run by themselves: each of them would fail that one, too.
 
     Raises:
         Overtaken: The lease was lost.
@@ -119,6 +136,7 @@ def fail(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
     with writing(run.project_id):
         move(run, State.FAILED, finished_at=timezone.now(), error=reason)
         _end_attempt(attempt, Outcome.FAILED, reason)
+        set_aside(run, event_errors or {})
         give_back(run)
         transaction.on_commit(partial(notify_project, run.project_id))
 

@@ -10,8 +10,8 @@ from lsml.dataset.services import writing
 from lsml.jobs.notify import TRAIN, notify
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining, IllegalMove, NotTrainable
-from lsml.training.inbox.apply import give_back
-from lsml.training.models import TrainingRun
+from lsml.training.inbox.apply import give_back, retry_set_aside
+from lsml.training.models import RunEvent, RunEventQuerySet, TrainingRun
 from lsml.training.states import State, move
 
 # A doorbell of a queued run is dropped unread after so long, and rung again: workers
@@ -44,27 +44,41 @@ def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRu
     return run
 
 
-def start_run(*, project: Project, actor: str, origin: Origin) -> TrainingRun:
+def start_run(
+    *, project: Project, actor: str, origin: Origin, retry_failed_events: bool = False
+) -> TrainingRun:
     """Open a run because a person wants one, whatever the policy says.
+
+    Args:
+        project: The one to train.
+        actor: User name.
+        origin: Of the request or command.
+        retry_failed_events: Let the run take the project's events that are set aside.
 
     Raises:
         NotTrainable: The project is archived.
         AlreadyTraining: It has an active run.
     """
+    every = RunEvent.objects.filter(run__project=project)
     return _start(
-        project, TrainingRun.Trigger.PERSON, actor, origin, "training started"
+        project,
+        TrainingRun.Trigger.PERSON,
+        actor,
+        origin,
+        "training started",
+        every if retry_failed_events else RunEvent.objects.none(),
     )
 
 
 def retry_run(*, run: TrainingRun, actor: str, origin: Origin) -> TrainingRun:
-    """Open a new run for the events a failed or cancelled one gave back.
+    """Open a new run for the events that one gave back, or that it set aside.
 
     Raises:
-        IllegalMove: The run is active, or succeeded.
+        IllegalMove: The run is active, or succeeded and set no event aside.
         NotTrainable: The project is archived.
         AlreadyTraining: Another run is active.
     """
-    if run.state not in {State.FAILED, State.CANCELLED}:
+    if not may_retry(run):
         raise IllegalMove(run, "a new attempt")
     return _start(
         run.project,
@@ -72,7 +86,15 @@ def retry_run(*, run: TrainingRun, actor: str, origin: Origin) -> TrainingRun:
         actor,
         origin,
         "training retried",
+        run.events.all(),
         retried_run=run.pk,
+    )
+
+
+def may_retry(run: TrainingRun) -> bool:
+    """Whether `retry_run` has anything to do."""
+    return (
+        run.state in {State.FAILED, State.CANCELLED} or run.events.set_aside().exists()
     )
 
 
@@ -82,12 +104,15 @@ def _start(
     actor: str,
     origin: Origin,
     verb: str,
+    retried: RunEventQuerySet,
     **detail: int,
 ) -> TrainingRun:
     if project.archived_at is not None:
         raise NotTrainable(f"{project} is archived; nothing trains it any more.")
-    with transaction.atomic():
+    with writing(project.pk):
         run = open_run(project=project, trigger=trigger, requested_by=actor)
+        if count := retry_set_aside(retried):
+            detail["retried_events"] = count
         record_entry(
             origin=origin,
             at=run.created_at,

@@ -15,28 +15,33 @@ from lsml.console.pages.access import needs, page
 from lsml.console.pages.promotion import ReasonForm
 from lsml.training.errors import TrainingError
 from lsml.training.models import MetricPoint, TrainingRun
-from lsml.training.runs import request_cancel, retry_run
+from lsml.training.runs import may_retry, request_cancel, retry_run
 
 _POINTS_MAX: Final = 400  # of the curves; the newest
 _LOG_CHARS: Final = 20_000  # the end of the log, which is what one waits for
-_RETRIABLE: Final = (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED)
+_EVENTS_SHOWN: Final = 100
 
 
 def run_context(request: HttpRequest, found: TrainingRun) -> dict[str, Any]:
     """Attempts with their logs, the curves, and the first of the events."""
     attempts = list(found.attempt_set.order_by("-number")[:10])
+    failed = found.events.exclude(error="")
     return {
         "run": found,
         "attempts": attempts,
         "log": attempts[0].log[-_LOG_CHARS:] if attempts else "",
         "chart": curves(found),
         "event_ids": list(
-            found.events.order_by("event_id").values_list("event_id", flat=True)[:100]
+            found.events.order_by("event_id").values_list("event_id", flat=True)[
+                :_EVENTS_SHOWN
+            ]
         ),
         "event_count": found.events.count(),
+        "failed_events": failed.order_by("event_id")[:_EVENTS_SHOWN],
+        "failed_count": failed.count(),
         "may_cancel": found.state in TrainingRun.ACTIVE
         and found.cancel_requested_at is None,
-        "may_retry": found.state in _RETRIABLE,
+        "may_retry": may_retry(found),
     }
 
 
@@ -98,7 +103,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs("operate")
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Open a new run for what a failed or cancelled one gave back."""
+    """Open a new run for what that one gave back, or set aside."""
     run = get_object_or_404(TrainingRun.objects.select_related("project"), pk=pk)
     if request.method != "POST":
         return redirect(page_of(run))

@@ -1,6 +1,6 @@
 """The inbox from the other side: waiting events applied, taken by a run, given back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from django.db.models import Count, Max, Min, Q, Sum
@@ -14,7 +14,12 @@ from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.webhooks import START_TRAINING, WebhookRequest
 from lsml.registry.models import Project
 from lsml.training.inbox.policy import Waiting
-from lsml.training.models import InboxEntry, RunEvent, TrainingRun
+from lsml.training.models import (
+    InboxEntry,
+    RunEvent,
+    RunEventQuerySet,
+    TrainingRun,
+)
 
 _EVENTS_AT_ONCE = 500
 
@@ -111,20 +116,54 @@ def take_events(run: TrainingRun) -> None:
 
 
 def give_back(run: TrainingRun) -> None:
-    """Put the events of a run that failed or was cancelled back, held."""
+    """Put the events of a run that failed or was cancelled back, held.
+
+    Events that are set aside stay where they are.
+    """
+    _put_back(run.events.filter(error=""))
+
+
+def set_aside(run: TrainingRun, errors: Mapping[str, str]) -> None:
+    """Mark events that a legacy `fit` failed on; call inside `writing`.
+
+    Args:
+        run: The run that took the events.
+        errors: Event id -> the error's text, masked and bounded.
+    """
+    events = list(run.events.filter(event_id__in=map(int, errors)))
+    for event in events:
+        event.error = errors[str(event.event_id)]
+    RunEvent.objects.bulk_update(events, ["error"], batch_size=_EVENTS_AT_ONCE)
+
+
+def retry_set_aside(events: RunEventQuerySet) -> int:
+    """Put events that are set aside back, held; call inside `writing`.
+
+    Returns:
+        How many there were.
+    """
+    waiting = list(events.set_aside())
+    _put_back(waiting)
+    RunEvent.objects.filter(pk__in=[event.pk for event in waiting]).update(
+        retried_at=timezone.now()
+    )
+    return len(waiting)
+
+
+def _put_back(events: Iterable[RunEvent]) -> None:
     now = timezone.now()
     InboxEntry.objects.bulk_create(
         [
             InboxEntry(
                 event_id=event.event_id,
-                project_id=run.project_id,
+                project_id=event.run.project_id,
                 action=event.action,
                 received_at=event.received_at,
                 annotations=event.annotations,
                 applied_at=now,
                 held=True,
             )
-            for event in run.events.all()
+            for event in events
         ],
         ignore_conflicts=True,
         batch_size=_EVENTS_AT_ONCE,

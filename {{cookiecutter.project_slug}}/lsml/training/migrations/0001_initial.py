@@ -157,6 +157,8 @@ class Migration(migrations.Migration):
                 ("action", models.CharField(max_length=128)),
                 ("received_at", models.DateTimeField()),
                 ("annotations", models.PositiveIntegerField(default=0)),
+                ("error", models.TextField(blank=True)),
+                ("retried_at", models.DateTimeField(null=True)),
                 (
                     "run",
                     models.ForeignKey(
@@ -254,6 +256,17 @@ class Migration(migrations.Migration):
             model_name="trainingattempt",
             constraint=models.UniqueConstraint(
                 fields=("run", "number"), name="attempt_once"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="runevent",
+            index=models.Index(
+                condition=models.Q(
+                    models.Q(("error", ""), _negated=True),
+                    ("retried_at__isnull", True),
+                ),
+                fields=["run", "event_id"],
+                name="run_event_set_aside",
             ),
         ),
         migrations.AddConstraint(
