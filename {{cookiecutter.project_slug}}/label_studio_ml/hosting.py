@@ -149,10 +149,15 @@ def fit_calls(
         action == "ANNOTATIONS_CREATED"
         and "ANNOTATION_CREATED" in model_class.TRAIN_EVENTS
     ):
-        tasks = {task.get("id"): task for task in data.get("task") or []}
-        for annotation in data.get("annotation") or []:
-            task = tasks.get(annotation.get("task"), {})
+        tasks = {str(task.get("id")): task for task in _objects(data.get("task"))}
+        for annotation in _objects(data.get("annotation")):
+            task = tasks.get(str(annotation.get("task")), {})
             yield "ANNOTATION_CREATED", {**data, "annotation": annotation, "task": task}
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _accepted(model_class: ModelClass, arguments: dict[str, Any]) -> dict[str, Any]:

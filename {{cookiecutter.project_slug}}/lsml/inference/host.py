@@ -1,5 +1,6 @@
 """Models in memory: one instance per process and version, loaded once."""
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -127,7 +128,7 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
     version = project.versions.filter(version=serving.version).first()
     store = ProjectStore(project.pk, origin)
     try:
-        with _class_for(version) as kind, store.during_setup():
+        with _class_for(version, project.pk) as kind, store.during_setup():
             model = make_model(
                 kind,
                 store=store,
@@ -155,15 +156,30 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
 
 
 @contextmanager
-def _class_for(version: ModelVersion | None) -> Iterator[ModelClass]:
-    """A legacy model keeps what it learned in globals: each version has its own."""
+def _class_for(version: ModelVersion | None, project_id: int) -> Iterator[ModelClass]:
+    """A legacy model keeps what it learned in globals: each version has its own.
+
+    The untrained model is run anew as well, to find the MODEL_DIR of its project;
+    where the operator sets one, there is nothing else for it to find.
+    """
     kind = model_class()
-    if version is None or not version.trained or not learns_by_fit(kind):
+    trained = version is not None and version.trained
+    if not learns_by_fit(kind) or (os.environ.get("MODEL_DIR") and not trained):
         yield kind
         return
-    model_dir = _artifacts(version) if version.artifact_key else None
+    if version is not None and version.artifact_key:
+        model_dir = _artifacts(version)
+    else:
+        model_dir = _empty_model_dir(project_id)
     with run_anew(kind, model_dir=model_dir) as anew:
         yield anew
+
+
+def _empty_model_dir(project_id: int) -> Path:
+    """Where a legacy model of this project that has no files looks for them."""
+    folder: Path = settings.DATA_DIR / "model-dir" / f"project-{project_id}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _artifacts(version: ModelVersion) -> Path:

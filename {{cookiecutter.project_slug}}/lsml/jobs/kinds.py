@@ -49,6 +49,10 @@ class JobKind(Generic[J]):
         """Write the event to the audit log, in that transaction."""
         raise NotImplementedError
 
+    def may_retry(self, job: J) -> bool:
+        """Whether there is anything left to do."""
+        return job.state in {job.State.FAILED, job.State.CANCELLED}
+
     def retry(self, job: J, *, actor: str, origin: Origin) -> J:
         """Start a new job that does what `job` did not finish, and record it.
 

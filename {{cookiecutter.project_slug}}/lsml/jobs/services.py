@@ -49,12 +49,13 @@ def request_cancel(job: J, *, actor: str, reason: str, origin: Origin) -> None:
 
 
 def retry(job: J, *, actor: str, origin: Origin) -> J:
-    """Start a new job for what a failed or cancelled one did not finish.
+    """Start a new job for what that one did not finish.
 
     Raises:
-        IllegalMove: The job is active, or succeeded.
+        IllegalMove: The job is active, or left nothing to do.
         JobError: The new one cannot be started; the sentence says why.
     """
-    if job.state not in {State.FAILED, State.CANCELLED}:
+    kind = kind_of(job)
+    if not kind.may_retry(job):
         raise IllegalMove(job, "a new attempt")
-    return kind_of(job).retry(job, actor=actor, origin=origin)
+    return kind.retry(job, actor=actor, origin=origin)

@@ -1,6 +1,9 @@
-"""What training refuses. The messages are sentences for a person."""
+"""What training refuses, and what user code raised, in sentences for a person."""
 
-from lsml.jobs.errors import JobRefused
+from lsml.jobs.errors import JobFailed, JobRefused
+from lsml.labelstudio.secrets import masked_text
+
+_ERROR_CHARS_MAX = 2000
 
 
 class AlreadyTraining(JobRefused):
@@ -11,4 +14,36 @@ class AlreadyTraining(JobRefused):
 
 
 class NotTrainable(JobRefused):
-    """This project, or this model, cannot be trained."""
+    """This project, or this model, is not trained."""
+
+
+class FitFailed(JobFailed):
+    """No call of a legacy `fit` returned, and at least one raised."""
+
+    def __init__(self, event_errors: dict[str, str]) -> None:
+        """Keep the errors.
+
+        Args:
+            event_errors: Event id -> why `fit` failed on it; in the order received.
+        """
+        count, first = len(event_errors), next(iter(event_errors.values()))
+        events = "1 event" if count == 1 else f"{count} events"
+        super().__init__(f"fit() failed on {events} and learned nothing: {first}")
+        self.event_errors = event_errors
+
+
+def in_words(error: BaseException, memory_mb: int = 0) -> str:
+    """Describe what user code raised: type and text, masked, at most 2000 characters.
+
+    Args:
+        error: As caught.
+        memory_mb: The memory limit that was in force; 0 = none.
+    """
+    if isinstance(error, MemoryError) and memory_mb:
+        return f"Out of memory: over the limit of {memory_mb} MB (TRAINING_MEMORY_MB)."
+    if isinstance(error, SystemExit):
+        return f"The training code called sys.exit({error.code!r})."
+    # An unpaired surrogate is legal in a Python string, but neither in JSON nor in
+    # PostgreSQL.
+    text = masked_text(str(error)).encode(errors="replace").decode()
+    return f"{type(error).__name__}: {text[:_ERROR_CHARS_MAX]}"

@@ -112,6 +112,15 @@ class TrainingAttempt(models.Model):
         return f"Attempt {self.number} of run {self.run_id}"
 
 
+class RunEventQuerySet(models.QuerySet["RunEvent"]):
+    """Events that runs took."""
+
+    def set_aside(self) -> "RunEventQuerySet":
+        """Those a legacy `fit` failed on and nobody retried yet, oldest first."""
+        unsolved = self.exclude(error="").filter(retried_at__isnull=True)
+        return unsolved.select_related("run").order_by("event_id")
+
+
 class RunEvent(models.Model):
     """Which run took which event."""
 
@@ -121,10 +130,23 @@ class RunEvent(models.Model):
     action = models.CharField(max_length=128)
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)
+    # Why a legacy `fit` failed on it: the event is set aside, and comes back in no
+    # later run until a person retries it.
+    error = models.TextField(blank=True)
+    retried_at = models.DateTimeField(null=True)
+
+    objects = RunEventQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "event_id"], name="run_event_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["run", "event_id"],
+                condition=~Q(error="") & Q(retried_at__isnull=True),
+                name="run_event_set_aside",
+            )
         ]
 
     def __str__(self) -> str:

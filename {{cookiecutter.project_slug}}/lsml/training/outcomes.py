@@ -4,6 +4,7 @@ Raises Overtaken where another worker, the sweeper or a person was quicker; then
 is written.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from lsml.registry.artifacts import Artifact
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
 from lsml.training.attempts import end_attempt
+from lsml.training.inbox.take import set_aside
 from lsml.training.models import TrainingAttempt, TrainingRun
 from lsml.training.runs import kind
 
@@ -35,7 +37,9 @@ class Product:
     packages: dict[str, str] = field(default_factory=dict)
     label_config: str = ""  # the one it was trained with
     label_config_digest: str = ""
-    makes_version: bool = True  # False: no event was one the model learns from
+    makes_version: bool = True  # False: the training kept nothing
+    note: str = ""  # for the run's message; "" = the last one of the training stays
+    event_errors: dict[str, str] = field(default_factory=dict)  # id -> error of `fit`
 
 
 def succeed(
@@ -51,8 +55,10 @@ def succeed(
     made = Product(**product)
     with kind.transaction(run):
         # First, so that a zombie stops here: it locks the run's row until the commit.
-        outcomes.end(run, State.SUCCEEDED, error="")
+        message = {"message": made.note} if made.note else {}
+        outcomes.end(run, State.SUCCEEDED, error="", **message)
         end_attempt(attempt, Outcome.SUCCEEDED)
+        set_aside(run, made.event_errors)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
@@ -100,9 +106,23 @@ def _register(
         )
 
 
-def fail(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
-    """End a run whose training went wrong, and would again: a person must act."""
+def fail(
+    run: TrainingRun,
+    attempt: TrainingAttempt,
+    reason: str,
+    event_errors: Mapping[str, str] | None = None,
+) -> None:
+    """End a run whose training went wrong, and would again: a person must act.
+
+    Args:
+        run: As the worker holds it, with its fence.
+        attempt: The one that ends.
+        reason: For a person.
+        event_errors: Event id -> why a legacy `fit` failed on it. No later run takes
+            these events by itself: each of them would fail that one, too.
+    """
     with kind.transaction(run):
+        set_aside(run, event_errors or {})
         outcomes.end(run, State.FAILED, error=reason)
         end_attempt(attempt, Outcome.FAILED, reason)
 

@@ -17,8 +17,8 @@ from lsml.training.cleanup import remove_orphans
 from lsml.training.errors import AlreadyTraining, NotTrainable
 from lsml.training.inbox.notify import notify_inbox
 from lsml.training.inbox.sweep import notify_waiting_events
-from lsml.training.inbox.take import give_back
-from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.inbox.take import give_back, retry_set_aside
+from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 
 _VERBS = {
     Event.REQUESTED: "training started",
@@ -73,17 +73,26 @@ class TrainingKind(JobKind[TrainingRun]):
             detail={"run": job.pk, **detail},
         )
 
+    def may_retry(self, job: TrainingRun) -> bool:
+        """A run that succeeded may have set events aside."""
+        return super().may_retry(job) or job.events.set_aside().exists()
+
     def retry(self, job: TrainingRun, *, actor: str, origin: Origin) -> TrainingRun:
-        """Open a new run for the events that the failed or cancelled one gave back.
+        """Open a new run for the events that one gave back, or set aside.
 
         Raises:
             NotTrainable: The project is archived.
             AlreadyTraining: Another run is active.
         """
-        with transaction.atomic():
+        with writing(job.project_id):
             run = _open(job.project, TrainingRun.Trigger.RETRY, actor)
             self.record(
-                run, Event.RETRIED, actor=actor, origin=origin, retried_run=job.pk
+                run,
+                Event.RETRIED,
+                actor=actor,
+                origin=origin,
+                retried_run=job.pk,
+                retried_events=retry_set_aside(job.events.all()),
             )
         return run
 
@@ -96,16 +105,28 @@ class TrainingKind(JobKind[TrainingRun]):
 kind = TrainingKind()
 
 
-def start_run(*, project: Project, actor: str, origin: Origin) -> TrainingRun:
+def start_run(
+    *, project: Project, actor: str, origin: Origin, retry_failed_events: bool = False
+) -> TrainingRun:
     """Open a run because a person wants one, whatever the policy says.
+
+    Args:
+        project: The one to train.
+        actor: User name, or the command.
+        origin: Of the request or command.
+        retry_failed_events: Let the run take the project's events that are set aside.
 
     Raises:
         NotTrainable: The project is archived.
         AlreadyTraining: It has an active run.
     """
-    with transaction.atomic():
+    failed = RunEvent.objects.filter(run__project=project)
+    with writing(project.pk):
         run = _open(project, TrainingRun.Trigger.PERSON, actor)
-        kind.record(run, Event.REQUESTED, actor=actor, origin=origin)
+        detail = (
+            {"retried_events": retry_set_aside(failed)} if retry_failed_events else {}
+        )
+        kind.record(run, Event.REQUESTED, actor=actor, origin=origin, **detail)
     return run
 
 

@@ -44,9 +44,9 @@ def predict(post):
 def fitted(studio):  # noqa: F811
     """Send an annotation and train on it; gives the run."""
 
-    def fit(worker, number, regions, data=None):  # noqa: F811
+    def fit(worker, number, regions, data=None, **more):  # noqa: F811
         task = {"id": 1000 + number, "data": data or {"text": f"text {number}"}}
-        annotation = studio.annotation(number) | {"result": regions}
+        annotation = studio.annotation(number, **more) | {"result": regions}
         studio.send("ANNOTATION_CREATED", annotation=annotation, task=task)
         run = worker.train()
         assert (run.state, run.error) == ("succeeded", "")
@@ -107,6 +107,43 @@ def test_what_fit_sets_is_seen_by_the_web_process(running, predict, fitted):
     prediction = predict(cases.PROMPT, text)
     assert prediction["model_version"] == "0.2.0"
     assert prediction["result"][1]["value"]["text"] == ["Judge"]
+
+
+def test_a_model_that_checks_its_path_finds_a_model_dir_before_and_after_training(
+    running, predict, fitted, settings, tmp_path
+):
+    worker = running("folder_segmenter.FolderSegmenter")  # noqa: F811
+
+    def said():
+        return predict(cases.PROMPT, {"text": "a"})["result"][0]["value"]["text"]
+
+    assert said() == ["untrained"]
+    (folder,) = (tmp_path / "model-dir").iterdir()
+    assert list(folder.iterdir()) == []
+    run = fitted(worker, 1, [], project=7)
+    assert run.version.artifact_key
+    assert said() == ["annotation 1"]
+    assert list(folder.iterdir()) == []
+
+
+def test_start_training_does_not_stop_a_fit_that_reads_the_annotation(
+    running,
+    predict,
+    studio,  # noqa: F811
+):
+    worker = running("folder_segmenter.FolderSegmenter")  # noqa: F811
+    for number in range(1, 11):
+        annotation = studio.annotation(number, project=7)
+        studio.send("ANNOTATION_CREATED", annotation=annotation, task={"id": number})
+    studio.send("START_TRAINING")
+    run = worker.train()
+    assert (run.state, run.error) == ("succeeded", "")
+    assert run.message == "1 of 11 events failed in fit()."
+    assert predict(cases.PROMPT, {"text": "a"})["result"][0]["value"]["text"] == [
+        "annotation 10"
+    ]
+    (failed,) = run.events.set_aside()
+    assert (failed.action, failed.error) == ("START_TRAINING", "KeyError: 'annotation'")
 
 
 def test_a_series_model_learns_its_threshold_from_an_event(

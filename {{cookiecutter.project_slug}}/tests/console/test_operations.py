@@ -7,7 +7,7 @@ from django.urls import reverse
 from lsml.audit.models import AuditEntry
 from lsml.inference.models import PredictionJob
 from lsml.registry.models import Project
-from lsml.training.models import TrainingRun
+from lsml.training.models import InboxEntry, TrainingRun
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 
@@ -57,6 +57,23 @@ def test_a_failed_run_can_be_tried_again(operator):
     failed = factory.failed_run(of, at=of.created_at)
     operator.post(page("retry", "training", failed.pk))
     assert TrainingRun.objects.filter(trigger="retry", requested_by="olga").exists()
+
+
+def test_the_events_that_fit_failed_on_are_shown_and_retried(operator, told):
+    story = factory.story(predictions=1)
+    TrainingRun.objects.filter(pk=story["running"].pk).update(state="cancelled")
+    run = story["runs"][-1]
+    failed = run.events.order_by("event_id").first()
+    run.events.filter(pk=failed.pk).update(error="KeyError: <annotation>")
+    shown = operator.get(detail_page(run)).text
+    assert "Events that fit() failed on (1)" in shown
+    assert "KeyError: &lt;annotation&gt;" in shown
+    operator.post(page("retry", run.pk))
+    assert InboxEntry.objects.get(event_id=failed.event_id).held
+    assert TrainingRun.objects.filter(trigger="retry", requested_by="olga").exists()
+    shown = operator.get(detail_page(run)).text
+    assert "Retry failed events" not in shown
+    assert "· retried" in shown
 
 
 def test_changing_the_policy_keeps_each_value_before_and_after(operator):

@@ -5,6 +5,9 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
+
+from django.utils.module_loading import import_string
 
 from label_studio_ml.model import LabelStudioMLBase
 
@@ -134,3 +137,42 @@ class Heavy(LabelStudioMLBase):
 
     def train(self, dataset, run):
         (run.artifacts / "weights").write_bytes(os.urandom(10 << 20))
+
+
+class Strict(LabelStudioMLBase):
+    """Reads data["annotation"], which Label Studio's Start training does not send."""
+
+    def setup(self):
+        self.set("device", "cpu")
+
+    def fit(self, event, data, **kwargs):
+        annotation = data["annotation"]
+        self.set("seen", f"{self.get('seen') or ''}{annotation['id']} ")
+        if annotation.get("ground_truth"):
+            raise import_string(os.environ["FIT_RAISES"])("token=abcdef123456")
+
+
+class Idle(LabelStudioMLBase):
+    """Keeps state when it is set up, and does nothing in `fit` but count."""
+
+    def setup(self):
+        self.set("device", "cpu")
+
+    def fit(self, event, data, **kwargs):
+        return {"calls": 1}
+
+
+class Filing(LabelStudioMLBase):
+    """Writes a file for an annotation, and nothing for Start training."""
+
+    def fit(self, event, data, **kwargs):
+        if event == "ANNOTATION_CREATED":
+            with Path(os.environ["MODEL_DIR"], "seen.txt").open("a") as seen:
+                seen.write(f"{data['annotation']['id']} ")
+
+
+class Wordy(Exception):
+    """Says too much, and nothing that JSON could hold."""
+
+    def __str__(self):
+        return f"{self.args[0]} \udc80 {'x' * 5000}"

@@ -41,7 +41,7 @@ def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
     return {
         **progress_of(job),
         "may_cancel": allowed and active and job.cancel_requested_at is None,
-        "may_retry": allowed and job.state in {Job.State.FAILED, Job.State.CANCELLED},
+        "may_retry": allowed and kind.may_retry(job),
     }
 
 

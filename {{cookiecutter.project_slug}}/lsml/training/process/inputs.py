@@ -91,8 +91,11 @@ def _let_settle(project_id: int) -> None:
 
 def fit_arguments(
     model_class: ModelClass, inputs: TrainingInputs
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What a legacy `fit(event, data)` is called with, event by event."""
+) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
+    """Give each event's id, and the (event, data) pairs `fit` is called with for it.
+
+    An event that `fit` is not for, or that came without payload, gives no pair.
+    """
     ids = inputs.event_ids
     for start in range(0, len(ids), _EVENTS_AT_ONCE):
         events = retry_while_database_is_down(
@@ -100,5 +103,7 @@ def fit_arguments(
         )
         for event in events:
             if WebhookRequest.parse(event.payload).lacks_payload:
-                continue  # nothing that a fit() could read
-            yield from fit_calls(model_class, event.action, event.payload)
+                yield event.pk, []
+            else:
+                calls = fit_calls(model_class, event.action, event.payload)
+                yield event.pk, list(calls)

@@ -1,14 +1,35 @@
-"""Where a model written for the reference SDK keeps what it learns: MODEL_DIR."""
+"""Models written for the reference SDK: `fit`, event by event, and MODEL_DIR."""
 
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from django.db import DatabaseError, InterfaceError
+
 from label_studio_ml.hosting import ModelClass, learns_by_fit, run_anew
+from label_studio_ml.model import LabelStudioMLBase
+from label_studio_ml.training import Run, RunCancelled, numbers
 from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.models import ModelVersion
+from lsml.training.errors import FitFailed, in_words
+from lsml.training.process.inputs import TrainingInputs, fit_arguments
+from lsml.training.process.store import RunStore
+
+# About the run or the machine, not about the event that `fit` was called with.
+_NOT_THE_EVENT = (RunCancelled, MemoryError, DatabaseError, InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What became of calling the user's code."""
+
+    makes_version: bool = True
+    note: str = ""  # what a person should know of it; "" = nothing
+    event_errors: dict[str, str] = field(default_factory=dict)  # event id -> error
 
 
 @contextmanager
@@ -35,3 +56,61 @@ def at_home(
         shutil.copytree(fetch_artifact(before), artifacts, dirs_exist_ok=True)
     with run_anew(kind, model_dir=artifacts) as anew:
         yield anew
+
+
+def fit_events(
+    model: LabelStudioMLBase, run: Run, inputs: TrainingInputs, store: RunStore
+) -> Learned:
+    """Call `fit` event by event; an event it fails on does not stop the others.
+
+    There is a version to make if `fit` kept anything: state, a file, a version's name.
+    Metrics alone are not a model.
+
+    Raises:
+        FitFailed: `fit` raised, and no call of it returned.
+    """
+    before = _files_of(run)
+    returned, errors = 0, dict[str, str]()
+    known = len(inputs.event_ids)
+    for number, (event_id, calls) in enumerate(fit_arguments(type(model), inputs)):
+        run.progress(number / known, f"event {number + 1} of {known}")
+        for event, data in calls:
+            try:
+                run.metrics.update(numbers(model.fit(event, data)))
+                returned += 1
+            except _NOT_THE_EVENT:
+                raise
+            except Exception as error:  # noqa: BLE001 - the user's code
+                traceback.print_exc()
+                errors.setdefault(str(event_id), in_words(error))
+    if errors and not returned:
+        raise FitFailed(errors)
+    kept = returned > 0 and (store.set_in_training or _files_of(run) != before)
+    return Learned(
+        makes_version=kept,
+        note=_note(failed=len(errors), known=known, returned=returned, kept=kept),
+        event_errors=errors,
+    )
+
+
+def _note(*, failed: int, known: int, returned: int, kept: bool) -> str:
+    notes = []
+    if failed:
+        notes.append(f"{failed} of {known} events failed in fit().")
+    if not returned:
+        notes.append("No new version: there was no event for fit().")
+    elif not kept:
+        notes.append("No new version: fit() set no state and wrote no file.")
+    return " ".join(notes)
+
+
+def _files_of(run: Run) -> dict[Path, tuple[int, int]]:
+    """Size and time of change of what is in MODEL_DIR, the operator's or the run's."""
+    folder = Path(os.environ.get("MODEL_DIR") or run.artifacts)
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # others may write to the operator's folder
+            if path.is_file():
+                status = path.stat()
+                found[path] = (status.st_size, status.st_mtime_ns)
+    return found

@@ -15,6 +15,7 @@ class RunStore:
         self._project = project
         self.written: dict[str, str] = {}  # what `set` was given, but the version
         self.version_name = ""  # what the training called the new version
+        self.set_in_training = False  # by the training itself, not by `setup()`
         self._own_version = ""
         self._training = False
 
@@ -36,6 +37,7 @@ class RunStore:
 
     def set(self, key: str, value: str) -> None:
         """Keep `value` for this process, and for all once the run succeeded."""
+        self.set_in_training |= self._training
         if key != MODEL_VERSION:
             self.written[key] = value
         elif self._training:

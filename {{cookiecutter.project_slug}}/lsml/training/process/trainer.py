@@ -18,12 +18,11 @@ from label_studio_ml.hosting import ModelClass, make_model, offers_fit, offers_t
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.training import Dataset, Run, RunCancelled, numbers
 from lsml.jobs.errors import JobError
-from lsml.labelstudio.secrets import masked_text
 from lsml.registry.artifacts import store_artifact
 from lsml.registry.model_class import model_class
-from lsml.training.errors import NotTrainable
-from lsml.training.process.inputs import TrainingInputs, fit_arguments, take_inputs
-from lsml.training.process.legacy import at_home
+from lsml.training.errors import FitFailed, NotTrainable, in_words
+from lsml.training.process.inputs import TrainingInputs, take_inputs
+from lsml.training.process.legacy import Learned, at_home, fit_events
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
 from lsml.training.process.store import RunStore
@@ -75,7 +74,7 @@ class Trainer:
             self._revision = code_revision(self._model_class)
         except BaseException as error:  # noqa: BLE001 - importing the user's module
             traceback.print_exc()
-            return f"The model's code cannot be loaded: {_in_words(error)}"
+            return f"The model's code cannot be loaded: {in_words(error)}"
         return None
 
     def _listen(self) -> None:
@@ -90,13 +89,17 @@ class Trainer:
             product = self._train(order)
         except RunCancelled:
             self._reporter.send("cancelled")
+        except FitFailed as error:
+            self._reporter.send(
+                "failed", reason=str(error), event_errors=error.event_errors
+            )
         except JobError as error:
             self._reporter.send("failed", reason=str(error))
         except (OperationalError, InterfaceError) as error:
             self._reporter.send("crashed", reason=f"The database was away: {error}")
         except BaseException as error:  # noqa: BLE001 - the user's code, sys.exit() too
             traceback.print_exc()
-            self._reporter.send("failed", reason=_in_words(error, order.memory_mb))
+            self._reporter.send("failed", reason=in_words(error, order.memory_mb))
         else:
             self._reporter.flush()
             self._reporter.send("done", **product)
@@ -127,14 +130,18 @@ class Trainer:
             os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
-            learned = _learn(model, run, inputs)
-        artifact = store_artifact(run.artifacts, key=order.artifact_key)
+            learned = _learn(model, run, inputs, store)
+        artifact = (
+            store_artifact(run.artifacts, key=order.artifact_key)
+            if learned.makes_version
+            else None
+        )
         return {
             "metrics": numbers(run.metrics),  # the user may have put anything there
             "artifact": asdict(artifact) if artifact else None,
             "version_name": store.version_name,
             "state": store.written,
-            "makes_version": learned,
+            **asdict(learned),
             "code_revision": self._revision,
             "python_version": ".".join(map(str, sys.version_info[:3])),
             "packages": installed_packages(),
@@ -143,22 +150,19 @@ class Trainer:
         }
 
 
-def _learn(model: LabelStudioMLBase, run: Run, inputs: TrainingInputs) -> bool:
-    """Call the user's code; False: nothing was there for it to learn from."""
+def _learn(
+    model: LabelStudioMLBase, run: Run, inputs: TrainingInputs, store: RunStore
+) -> Learned:
+    """Call the user's code."""
     if offers_train(type(model)):
         dataset = Dataset(inputs.tasks, label_config=inputs.project.label_config)
         if not len(dataset):
             raise NotTrainable("There is nothing to train on: no annotations so far.")
         run.metrics.update(numbers(model.train(dataset, run)))
-        return True
+        return Learned()
     if not offers_fit(type(model)):
         raise NotTrainable("The model has neither train(dataset, run) nor fit().")
-    known, learned = len(inputs.event_ids), 0
-    for event, data in fit_arguments(type(model), inputs):
-        run.progress(min(1.0, learned / known), f"event {learned + 1} of {known}")
-        run.metrics.update(numbers(model.fit(event, data)))
-        learned += 1
-    return learned > 0
+    return fit_events(model, run, inputs, store)
 
 
 def _checked(found: ModelClass | None) -> ModelClass:
@@ -171,14 +175,6 @@ def _limit_memory(megabytes: int) -> None:
     # the terabyte. The supervisor counts the whole process group besides.
     if megabytes:
         resource.setrlimit(resource.RLIMIT_DATA, (megabytes * _MB, megabytes * _MB))
-
-
-def _in_words(error: BaseException, memory_mb: int = 0) -> str:
-    if isinstance(error, MemoryError) and memory_mb:
-        return f"Out of memory: over the limit of {memory_mb} MB (TRAINING_MEMORY_MB)."
-    if isinstance(error, SystemExit):
-        return f"The training code called sys.exit({error.code!r})."
-    return f"{type(error).__name__}: {masked_text(str(error))[:2000]}"
 
 
 def _source_times(of: dict[str, int] | None = None) -> dict[str, int]:

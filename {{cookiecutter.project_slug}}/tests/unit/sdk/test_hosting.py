@@ -151,6 +151,16 @@ def test_annotations_made_in_bulk_reach_a_legacy_fit_one_by_one():
     ]
 
 
+def test_what_is_no_annotation_in_a_bulk_event_gives_no_call():
+    odd = {"annotation": ["x", {"id": 1, "task": [10]}], "task": ["y", {"id": [10]}]}
+    ((event, data),) = calls(Legacy, {"action": "ANNOTATIONS_CREATED"} | odd)
+    assert (event, data["annotation"]["id"], data["task"]) == (
+        "ANNOTATION_CREATED",
+        1,
+        {"id": [10]},
+    )
+
+
 def test_a_class_that_lists_the_bulk_event_gets_it_whole():
     class Bulk(Legacy):
         TRAIN_EVENTS = (*Legacy.TRAIN_EVENTS, "ANNOTATIONS_CREATED")

@@ -28,12 +28,26 @@ class Command(BaseCommand):
             "--wait", action="store_true", help="until it ends; fails if the run does"
         )
 
-    def handle(self, *_: Any, project: int, wait: bool, **__: Any) -> None:
+        parser.add_argument(
+            "--retry-failed-events",
+            action="store_true",
+            help="train on the events too that fit() failed on and that are set aside",
+        )
+
+    def handle(
+        self,
+        *_: Any,
+        project: int,
+        wait: bool,
+        retry_failed_events: bool,
+        **__: Any,
+    ) -> None:
         try:
             run = start_run(
                 project=find_project(ProjectKey(project)),
                 actor=command_actor(),
                 origin=Origin.from_command("train"),
+                retry_failed_events=retry_failed_events,
             )
         except (JobError, UnknownProject) as error:
             raise CommandError(str(error)) from error
