@@ -123,9 +123,9 @@ def start_run(
     failed = RunEvent.objects.filter(run__project=project)
     with writing(project.pk):
         run = _open(project, TrainingRun.Trigger.PERSON, actor)
-        detail = (
-            {"retried_events": retry_set_aside(failed)} if retry_failed_events else {}
-        )
+        detail: dict[str, Any] = {}
+        if retry_failed_events:
+            detail["retried_events"] = retry_set_aside(failed)
         kind.record(run, Event.REQUESTED, actor=actor, origin=origin, **detail)
     return run
 

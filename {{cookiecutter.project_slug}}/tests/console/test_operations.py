@@ -59,7 +59,7 @@ def test_a_failed_run_can_be_tried_again(operator):
     assert TrainingRun.objects.filter(trigger="retry", requested_by="olga").exists()
 
 
-def test_the_events_that_fit_failed_on_are_shown_and_retried(operator, told):
+def test_the_events_that_fit_failed_on_are_shown_and_retried(operator):
     story = factory.story(predictions=1)
     TrainingRun.objects.filter(pk=story["running"].pk).update(state="cancelled")
     run = story["runs"][-1]
@@ -68,7 +68,7 @@ def test_the_events_that_fit_failed_on_are_shown_and_retried(operator, told):
     shown = operator.get(detail_page(run)).text
     assert "Events that fit() failed on (1)" in shown
     assert "KeyError: &lt;annotation&gt;" in shown
-    operator.post(page("retry", run.pk))
+    operator.post(page("retry", "training", run.pk))
     assert InboxEntry.objects.get(event_id=failed.event_id).held
     assert TrainingRun.objects.filter(trigger="retry", requested_by="olga").exists()
     shown = operator.get(detail_page(run)).text

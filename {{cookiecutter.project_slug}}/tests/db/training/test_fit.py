@@ -9,7 +9,7 @@ from lsml.jobs.errors import IllegalMove
 from lsml.jobs.services import retry
 from lsml.registry.models import ModelVersion, StateItem
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
-from lsml.training.process.inputs import Prepared
+from lsml.training.process.inputs import TrainingInputs
 from lsml.training.process.legacy import fit_events
 from lsml.training.process.store import RunStore
 from lsml.training.runs import start_run
@@ -186,7 +186,7 @@ def test_progress_counts_events_and_not_calls(strict, studio, monkeypatch):
     fit_events(
         learning.Strict(),
         Run(on_progress=lambda at: seen.append((at.fraction, at.message))),
-        Prepared(studio.project, [], [event.pk for event in events]),
+        TrainingInputs(studio.project, [], [event.pk for event in events]),
         RunStore(studio.project),
     )
     assert seen == [(n / 4, f"event {n + 1} of 4") for n in range(4)]
