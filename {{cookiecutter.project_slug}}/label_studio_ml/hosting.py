@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import model as sdk
@@ -59,6 +59,45 @@ def make_model(
     arguments = {"project_id": project_id, "label_config": label_config}
     with bound(store, project_id=project_id, label_config=label_config):
         return model_class(**_accepted(model_class, arguments))
+
+
+def load_version(
+    model_class: ModelClass,
+    *,
+    store: Store,
+    project_id: str,
+    label_config: str | None,
+    artifacts: Path | None,
+    trained: bool,
+) -> LabelStudioMLBase:
+    """Make the model of one version and load what its training wrote.
+
+    Args:
+        model_class: The user's class.
+        store: State of the project.
+        project_id: Label Studio's id, without the creation stamp.
+        label_config: The project's labelling configuration (XML).
+        artifacts: Folder of what the training wrote; None = nothing.
+        trained: A legacy model keeps what it learned in globals, so that each trained
+            version gets a module of its own.
+    """
+    own_module = (
+        run_anew(model_class, model_dir=artifacts)
+        if trained and learns_by_fit(model_class)
+        else nullcontext(model_class)
+    )
+    with own_module as kind:
+        model = make_model(
+            kind, store=store, project_id=project_id, label_config=label_config
+        )
+    if artifacts is not None and offers_load(kind):
+        model.load(artifacts)
+    return model
+
+
+def reads_artifacts(model_class: ModelClass) -> bool:
+    """Tell whether loading a trained version needs what its training wrote."""
+    return offers_load(model_class) or learns_by_fit(model_class)
 
 
 @contextmanager

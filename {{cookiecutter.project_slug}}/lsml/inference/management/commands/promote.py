@@ -8,9 +8,10 @@ from uuid import uuid4
 from django.core.management.base import BaseCommand, CommandError
 
 from lsml.audit.services import Origin
+from lsml.inference.promotion import promote_loaded
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.errors import RegistryError
-from lsml.registry.services import find_project, find_version, promote
+from lsml.registry.services import find_project, find_version
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         try:
             found = find_project(ProjectKey(project))
             before = found.served_version
-            promote(
+            promote_loaded(
                 project=found,
                 version=find_version(project=found, version=version),
                 actor=f"command ({getpass.getuser()})",
