@@ -16,6 +16,7 @@ from lsml.audit.services import Origin
 from lsml.dataset.services import writing
 from lsml.jobs.notify import TRAIN, notify, notify_project
 from lsml.registry.artifacts import Artifact
+from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
 from lsml.training.inbox.apply import give_back
@@ -39,6 +40,7 @@ class Product:
     packages: dict[str, str] = field(default_factory=dict)
     label_config: str = ""  # the one it was trained with
     label_config_digest: str = ""
+    load_error: str = ""  # why it cannot be loaded; it is kept, but not promoted
     makes_version: bool = True  # False: no event was one the model learns from
 
 
@@ -65,7 +67,9 @@ def succeed(
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
-        for key, value in made.state.items():
+        # State is the project's, not the version's: what keeps the new version from
+        # loading must not reach the version that is served on.
+        for key, value in ({} if made.load_error else made.state).items():
             StateItem.objects.update_or_create(
                 project=project, key=key, defaults={"value": value}
             )
@@ -100,7 +104,11 @@ def _register(
         origin=origin,
     )
     TrainingRun.objects.filter(pk=run.pk).update(version=version)
-    if project.auto_promote:
+    if product.load_error:
+        mark_unloadable(version, product.load_error)
+        warning = f"{version.version} was not promoted: it cannot be loaded."
+        TrainingRun.objects.filter(pk=run.pk).update(message=warning)
+    elif project.auto_promote:
         promote(
             project=project,
             version=version,

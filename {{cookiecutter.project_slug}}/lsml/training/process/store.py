@@ -17,6 +17,7 @@ class RunStore:
         self.version_name = ""  # what the training called the new version
         self._own_version = ""
         self._training = False
+        self._ended = False
 
     def begin_training(self) -> None:
         """From here on a version that is named is the new one.
@@ -24,6 +25,10 @@ class RunStore:
         Before, `setup()` names the untrained model, as it does on every load.
         """
         self._training = True
+
+    def end_training(self) -> None:
+        """From here on the model is only tried, and names no version any more."""
+        self._ended = True
 
     def get(self, key: str) -> str | None:
         """The value, or None."""
@@ -38,6 +43,8 @@ class RunStore:
         """Keep `value` for this process, and for all once the run succeeded."""
         if key != MODEL_VERSION:
             self.written[key] = value
+        elif self._ended:
+            return
         elif self._training:
             self._own_version = self.version_name = value
         elif not self._is_trained():

@@ -21,6 +21,7 @@ from lsml.labelstudio.secrets import masked_text
 from lsml.registry.artifacts import store_artifact
 from lsml.registry.model_class import model_class
 from lsml.training.errors import NotTrainable, TrainingError
+from lsml.training.loadcheck import why_not_loadable
 from lsml.training.process.inputs import Prepared, fit_arguments, prepare
 from lsml.training.process.legacy import at_home
 from lsml.training.process.provenance import code_revision, installed_packages
@@ -110,6 +111,35 @@ class Trainer:
             on_progress=self._reporter.progress,
             is_cancelled=self._cancelled.is_set,
         )
+        learned = self._learned(prepared, store, run, order.memory_mb)
+        artifact = store_artifact(run.artifacts, key=order.artifact_key)
+        product = {
+            "metrics": numbers(run.metrics),  # the user may have put anything there
+            "artifact": asdict(artifact) if artifact else None,
+            "version_name": store.version_name,
+            "state": dict(store.written),
+            "makes_version": learned,
+            "code_revision": self._revision,
+            "python_version": ".".join(map(str, sys.version_info[:3])),
+            "packages": installed_packages(),
+            "label_config": prepared.project.label_config,
+            "label_config_digest": prepared.project.label_config_digest,
+        }
+        store.end_training()
+        if learned:
+            product["load_error"] = why_not_loadable(
+                _checked(self._model_class),
+                project=prepared.project,
+                store=store,
+                artifact=artifact,
+                cache=Path(order.folder) / "fetched",
+            )
+        return product
+
+    def _learned(
+        self, prepared: Prepared, store: RunStore, run: Run, memory_mb: int
+    ) -> bool:
+        """Train an instance of the model and let go of it."""
         with at_home(
             _checked(self._model_class),
             served=prepared.project.active_version,
@@ -122,24 +152,11 @@ class Trainer:
                 label_config=prepared.project.label_config or None,
             )
             connections.close_all()  # training may take hours; whoever asks reconnects
-            _limit_memory(order.memory_mb)
+            _limit_memory(memory_mb)
             os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
-            learned = _learn(model, run, prepared)
-        artifact = store_artifact(run.artifacts, key=order.artifact_key)
-        return {
-            "metrics": numbers(run.metrics),  # the user may have put anything there
-            "artifact": asdict(artifact) if artifact else None,
-            "version_name": store.version_name,
-            "state": store.written,
-            "makes_version": learned,
-            "code_revision": self._revision,
-            "python_version": ".".join(map(str, sys.version_info[:3])),
-            "packages": installed_packages(),
-            "label_config": prepared.project.label_config,
-            "label_config_digest": prepared.project.label_config_digest,
-        }
+            return _learn(model, run, prepared)
 
 
 def _learn(model: LabelStudioMLBase, run: Run, prepared: Prepared) -> bool:
