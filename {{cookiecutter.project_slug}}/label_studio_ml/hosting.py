@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import model as sdk
@@ -59,6 +59,51 @@ def make_model(
     arguments = {"project_id": project_id, "label_config": label_config}
     with bound(store, project_id=project_id, label_config=label_config):
         return model_class(**_accepted(model_class, arguments))
+
+
+def load_version(
+    model_class: ModelClass,
+    *,
+    store: Store,
+    project_id: str,
+    label_config: str | None,
+    artifacts: Path | None,
+    empty_dir: Path,
+    trained: bool,
+) -> LabelStudioMLBase:
+    """Make the model of one version and load what its training wrote.
+
+    Args:
+        model_class: The user's class.
+        store: State of the project.
+        project_id: Label Studio's id, without the creation stamp.
+        label_config: The project's labelling configuration (XML).
+        artifacts: Folder of what the training wrote; None = nothing.
+        empty_dir: MODEL_DIR of a legacy model that has no files yet; made if needed.
+        trained: A legacy model keeps what it learned in globals, so that each trained
+            version gets a module of its own. The untrained one does as well, to find
+            its MODEL_DIR, unless the operator sets one.
+    """
+    if learns_by_fit(model_class) and artifacts is None:
+        empty_dir.mkdir(parents=True, exist_ok=True)
+    needs_module = trained or not os.environ.get("MODEL_DIR")
+    own_module = (
+        run_anew(model_class, model_dir=artifacts or empty_dir)
+        if needs_module and learns_by_fit(model_class)
+        else nullcontext(model_class)
+    )
+    with own_module as kind:
+        model = make_model(
+            kind, store=store, project_id=project_id, label_config=label_config
+        )
+    if artifacts is not None and offers_load(kind):
+        model.load(artifacts)
+    return model
+
+
+def reads_artifacts(model_class: ModelClass) -> bool:
+    """Tell whether loading a trained version needs what its training wrote."""
+    return offers_load(model_class) or learns_by_fit(model_class)
 
 
 @contextmanager

@@ -8,6 +8,10 @@ class ModelError(Exception):
     """
 
 
+class ModelNotLoadable(ModelError):
+    """This version's model cannot be fetched or loaded in this process."""
+
+
 class ModelBusy(Exception):
     """Every place to run `predict()` stayed taken for the whole bounded wait."""
 
@@ -16,4 +20,14 @@ class ModelBusy(Exception):
         super().__init__(
             f"The model is busy: {concurrency} prediction(s) at a time, and none ended"
             f" within {waited_s:g} s. Try again, or raise the model's `concurrency`."
+        )
+
+
+class StillLoading(ModelError):
+    """The model takes longer to load than the caller waits; loading goes on."""
+
+    def __init__(self, version: str, *, waited_s: float) -> None:
+        super().__init__(
+            f"Version {version} is still loading after {waited_s:g} s. Loading goes on:"
+            " try again in a moment."
         )

@@ -1,30 +1,30 @@
 """Models in memory: one instance per process and version, loaded once."""
 
-import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.db import connections
 
-from label_studio_ml.hosting import (
-    ModelClass,
-    learns_by_fit,
-    make_model,
-    offers_load,
-    run_anew,
-)
+from label_studio_ml.hosting import load_version, reads_artifacts
 from label_studio_ml.model import LabelStudioMLBase
-from lsml.inference.errors import ModelBusy, ModelError
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelError,
+    ModelNotLoadable,
+    StillLoading,
+)
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact, fetch_artifact
-from lsml.registry.errors import ArtifactDamaged
+from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
 from lsml.registry.model_class import ModelClassError, model_class
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.served import Served
@@ -66,7 +66,8 @@ class ModelHost:
 
         Raises:
             ModelBusy: no place became free within PREDICT_WAIT_S.
-            ModelError: the model cannot be loaded.
+            ModelNotLoadable: this version cannot be fetched or loaded.
+            ModelError: the model's code cannot be imported.
         """
         started = time.monotonic()
         hosted = self._hosted(serving, origin)
@@ -79,6 +80,43 @@ class ModelHost:
             yield hosted
         finally:
             hosted.places.release()
+
+    def load(
+        self, serving: Served, origin: Origin, *, within_s: float | None = None
+    ) -> None:
+        """Have the version in memory, so that the next request finds it there.
+
+        Args:
+            serving: The version, whether it is served or not.
+            origin: Goes on what its `setup()` writes.
+            within_s: How long to wait; None = as long as it takes. User code cannot be
+                interrupted, so it goes on in its thread, and the next call finds the
+                model in memory, or waits again.
+
+        Raises:
+            ModelNotLoadable: this version cannot be fetched or loaded.
+            ModelError: the model's code cannot be imported.
+            StillLoading: not loaded within `within_s`.
+            ModelBusy: another thread is loading it, for PREDICT_WAIT_S by now.
+        """
+        if within_s is None:
+            self._hosted(serving, origin)
+            return
+        loaded: Future[HostedModel] = Future()
+
+        def work() -> None:
+            try:
+                loaded.set_result(self._hosted(serving, origin))
+            except Exception as error:  # noqa: BLE001 - raised again by `result()`
+                loaded.set_exception(error)
+            finally:
+                connections.close_all()
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            loaded.result(timeout=within_s)
+        except TimeoutError:
+            raise StillLoading(serving.version, waited_s=within_s) from None
 
     def clear(self) -> None:
         """Let go of all models; the next request loads afresh."""
@@ -120,32 +158,29 @@ class ModelHost:
 
 
 def _load(serving: Served, origin: Origin) -> HostedModel:
-    """Make the model of the served version; the only place where user code loads."""
+    """Make the model of a version; the only place where user code loads."""
     started = time.monotonic()
     project = Project.objects.get(pk=serving.project_id)
     # By name and not by `active_version`: another version may be promoted meanwhile,
     # and this request has already promised this one.
     version = project.versions.filter(version=serving.version).first()
+    trained = version is not None and version.trained
     store = ProjectStore(project.pk, origin)
-    try:
-        with _class_for(version, project.pk) as kind, store.during_setup():
-            model = make_model(
-                kind,
-                store=store,
-                project_id=str(project.labelstudio_id),
-                label_config=serving.label_config or None,
-            )
-        if version is not None and version.artifact_key and offers_load(kind):
-            model.load(_artifacts(version))
-    except (ModelClassError, ArtifactDamaged) as error:
-        raise ModelError(str(error)) from error
-    except DatabaseError:
-        raise  # no fault of the model: a 503, and the next request tries again
-    except Exception as error:  # the user's code: anything can come out of it
-        raise ModelError(
-            f"The model of version {serving.version} cannot be loaded:"
-            f" {type(error).__name__}: {masked_text(str(error))[:500]}"
-        ) from error
+    with _in_words(serving.version, ModelError):
+        kind = model_class()
+    with (
+        _in_words(serving.version, ModelNotLoadable),
+        store.during_setup(names_version=not trained),
+    ):
+        model = load_version(
+            kind,
+            store=store,
+            project_id=str(project.labelstudio_id),
+            label_config=serving.label_config or None,
+            artifacts=_artifacts(version) if reads_artifacts(kind) else None,
+            empty_dir=settings.DATA_DIR / "model-dir" / f"project-{project.pk}",
+            trained=trained,
+        )
     log.info(
         "model loaded",
         project=str(project.key),
@@ -156,33 +191,24 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
 
 
 @contextmanager
-def _class_for(version: ModelVersion | None, project_id: int) -> Iterator[ModelClass]:
-    """A legacy model keeps what it learned in globals: each version has its own.
-
-    The untrained model is run anew as well, to find the MODEL_DIR of its project;
-    where the operator sets one, there is nothing else for it to find.
-    """
-    kind = model_class()
-    trained = version is not None and version.trained
-    if not learns_by_fit(kind) or (os.environ.get("MODEL_DIR") and not trained):
-        yield kind
-        return
-    if version is not None and version.artifact_key:
-        model_dir = _artifacts(version)
-    else:
-        model_dir = _empty_model_dir(project_id)
-    with run_anew(kind, model_dir=model_dir) as anew:
-        yield anew
+def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
+    """Turn whatever loading raises into one sentence; a database error is none."""
+    try:
+        yield
+    except (ModelClassError, ArtifactDamaged, ArtifactUnavailable) as error:
+        raise kind(str(error)) from error
+    except DatabaseError:
+        raise  # no fault of the model: a 503, and the next request tries again
+    except (Exception, SystemExit) as error:  # the user's code: anything can come
+        raise kind(
+            f"The model of version {version} cannot be loaded:"
+            f" {type(error).__name__}: {masked_text(str(error))[:500]}"
+        ) from error
 
 
-def _empty_model_dir(project_id: int) -> Path:
-    """Where a legacy model of this project that has no files looks for them."""
-    folder: Path = settings.DATA_DIR / "model-dir" / f"project-{project_id}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _artifacts(version: ModelVersion) -> Path:
+def _artifacts(version: ModelVersion | None) -> Path | None:
+    if version is None or not version.artifact_key:
+        return None
     return fetch_artifact(
         Artifact(
             key=version.artifact_key,

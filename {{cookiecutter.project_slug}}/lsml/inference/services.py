@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +15,9 @@ from django.utils import timezone
 from lsml.audit.models import Prediction
 from lsml.audit.services import PredictionBatch, digest_of, record_predictions
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
-from lsml.inference.errors import ModelError
+from lsml.inference.errors import ModelError, ModelNotLoadable
 from lsml.inference.host import HostedModel, host
+from lsml.inference.promotion import fall_back
 from lsml.labelstudio.requests import PredictRequest
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability import metrics
@@ -59,7 +62,8 @@ def predict(
 
     Raises:
         WireError: the label config is none.
-        ModelError: the model raised or returned nonsense; recorded for each task.
+        ModelError: the model raised or returned nonsense, or neither the served version
+            nor an earlier one can be loaded; recorded for each task.
         ModelBusy: no place to run it within PREDICT_WAIT_S; nothing was tried.
 
     Source: Label Studio's POST /predict, tests/protocol/predict.
@@ -73,7 +77,7 @@ def predict(
     )
     started = time.perf_counter()
     try:
-        with host.place(serving, origin) as hosted:
+        with _place(serving, origin, kind) as (serving, hosted):
             started = time.perf_counter()
             by_task = _by_task(hosted, order)
             # A model that renames itself while it predicts (the reference allows it)
@@ -97,6 +101,25 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
     project = get_or_create_project(key)
     update_project(project=project, origin=origin, label_config=order.label_config)
     return Served(project.pk, project.served_version, project.label_config)
+
+
+@contextmanager
+def _place(
+    serving: Served, origin: Origin, kind: Prediction.Kind
+) -> Iterator[tuple[Served, HostedModel]]:
+    """A place to run the served version, or the one before it if it cannot be loaded.
+
+    A bulk prediction runs in a worker, which does not decide what web can serve.
+    """
+    with ExitStack() as held:
+        try:
+            hosted = held.enter_context(host.place(serving, origin))
+        except ModelNotLoadable as error:
+            if kind is Prediction.Kind.BULK:
+                raise
+            serving = fall_back(serving, error, origin)
+            hosted = held.enter_context(host.place(serving, origin))
+        yield serving, hosted
 
 
 def _by_task(hosted: HostedModel, order: PredictRequest) -> list[list[TaskPrediction]]:

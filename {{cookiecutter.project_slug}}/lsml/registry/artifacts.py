@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,9 +13,10 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 
-from lsml.registry.errors import ArtifactDamaged
+from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
 
 _CHUNK = 1 << 20
+_RETRY_AFTER_S = (0.5, 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,35 @@ def remove_artifact(key: str) -> None:
     artifact_storage().delete(key)
 
 
-def fetch_artifact(artifact: Artifact) -> Path:
+def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
     """The unpacked folder of an artifact on this host, fetched on first use.
 
-    Safe between processes: the folder appears whole, by one rename.
+    A storage that does not answer is asked again, for about two seconds in all. A file
+    that is not there, or damaged, will not be better for waiting.
+
+    Args:
+        artifact: Which one.
+        cache: Where unpacked artifacts are kept; default: ARTIFACT_CACHE_DIR.
 
     Raises:
         ArtifactDamaged: the stored bytes are not those of the version.
+        ArtifactUnavailable: the storage does not have it, or does not hand it out.
     """
-    folder: Path = settings.ARTIFACT_CACHE_DIR / artifact.sha256
-    if folder.exists():
-        return folder
+    folder: Path = (cache or settings.ARTIFACT_CACHE_DIR) / artifact.sha256
+    for pause_s in (*_RETRY_AFTER_S, None):
+        try:
+            return folder if folder.exists() else _fetch(artifact, folder)
+        except ArtifactDamaged:
+            raise
+        except Exception as error:  # each storage raises errors of its own library
+            if pause_s is None or isinstance(error, FileNotFoundError):
+                raise ArtifactUnavailable(artifact.key, error) from error
+            time.sleep(pause_s)
+    raise AssertionError("unreachable")  # the last pause is None
+
+
+def _fetch(artifact: Artifact, folder: Path) -> Path:
+    """Fetch and unpack. Safe between processes: the folder appears by one rename."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetching-"))
     try:

@@ -1,5 +1,7 @@
 """What the registry refuses."""
 
+from lsml.labelstudio.secrets import masked_text
+
 
 class RegistryError(Exception):
     """Base of the registry's refusals; the message is a sentence for a person."""
@@ -33,6 +35,21 @@ class NothingToRollBackTo(RegistryError):
 
     def __init__(self) -> None:
         super().__init__("This project never served another version: nothing to undo.")
+
+
+class ArtifactUnavailable(RegistryError):
+    """The storage does not hand out what the run stored."""
+
+    def __init__(self, key: str, error: Exception) -> None:
+        why = (
+            "is not in the artifact storage"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be fetched ({type(error).__name__}:"
+            f" {masked_text(str(error))[:300]})"
+        )
+        super().__init__(
+            f"Artifact {key} {why}. Web and workers need the same ARTIFACT_STORAGE."
+        )
 
 
 class ArtifactDamaged(RegistryError):

@@ -98,7 +98,7 @@ class Project(models.Model):
 
 
 class ModelVersion(models.Model):
-    """What one run produced. Only `state` and `notes` change once it is made."""
+    """What one run produced. Only `state`, `notes` and `load_error` change later."""
 
     class State(models.TextChoices):
         READY = "ready"  # can be served
@@ -127,6 +127,8 @@ class ModelVersion(models.Model):
     python_version = models.CharField(max_length=20, blank=True)
     packages = models.JSONField(default=dict)  # name -> version, installed at training
     notes = models.TextField(blank=True)
+    # Why it could not be loaded when it was last tried; "" = no failure is known.
+    load_error = models.TextField(blank=True)
     created_at = models.DateTimeField()
 
     class Meta:

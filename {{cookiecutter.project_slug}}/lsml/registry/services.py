@@ -222,6 +222,16 @@ def register_version(
     return version
 
 
+def demand_promotable(*, project: Project, version: ModelVersion | None) -> None:
+    """Raise NotPromotable for a version of another project, or an archived one."""
+    if version is None:
+        return
+    if version.project_id != project.pk:
+        raise NotPromotable(f"{version.version} belongs to another project.")
+    if version.state != ModelVersion.State.READY:
+        raise NotPromotable(f"{version.version} is {version.state}.")
+
+
 def promote(
     *,
     project: Project,
@@ -232,14 +242,14 @@ def promote(
 ) -> Promotion:
     """Serve `version` from the next request on, in all processes; None = untrained.
 
+    Loads nothing: a person's promotion goes through `lsml.inference.promotion`.
+
     Raises:
-        NotPromotable: of another project, or archived.
+        NotPromotable: of another project, archived, or known not to load.
     """
-    if version is not None:
-        if version.project_id != project.pk:
-            raise NotPromotable(f"{version.version} belongs to another project.")
-        if version.state != ModelVersion.State.READY:
-            raise NotPromotable(f"{version.version} is {version.state}.")
+    demand_promotable(project=project, version=version)
+    if version is not None and version.load_error:
+        raise NotPromotable(f"{version.version} does not load: {version.load_error}")
     with transaction.atomic():
         # The lock puts two promotions in an order, so that the last row of the
         # history is what is served.
@@ -259,14 +269,11 @@ def promote(
     return promotion
 
 
-def roll_back(
-    *, project: Project, actor: str, reason: str, origin: Origin
-) -> Promotion:
-    """Serve again what was served before the present version was promoted.
+def version_before(project: Project) -> ModelVersion | None:
+    """What was served before the present version was promoted; None = untrained.
 
     Raises:
         NothingToRollBackTo: nothing was ever promoted.
-        NotPromotable: the earlier version was archived meanwhile.
     """
     last = (
         project.promotions.filter(to_version=project.active_version)
@@ -276,13 +283,7 @@ def roll_back(
     )
     if last is None:
         raise NothingToRollBackTo
-    return promote(
-        project=project,
-        version=last.from_version,
-        actor=actor,
-        reason=reason,
-        origin=origin,
-    )
+    return last.from_version
 
 
 def find_version(*, project: Project, version: str) -> ModelVersion:

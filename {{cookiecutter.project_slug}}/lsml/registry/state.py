@@ -29,19 +29,23 @@ class ProjectStore:
         self.origin = origin
         self.adopted: str | None = None  # the version the model last named itself
         self._in_setup = False
+        self._names_version = True
 
     @contextmanager
-    def during_setup(self) -> Iterator[None]:
+    def during_setup(self, *, names_version: bool) -> Iterator[None]:
         """While `setup()` runs.
 
         It names the untrained model on every load, which must not take a trained
-        version out of service.
+        version out of service, nor name the trained version that is being loaded.
+
+        Args:
+            names_version: Whether the model that is being made is the untrained one.
         """
-        self._in_setup = True
+        self._in_setup, self._names_version = True, names_version
         try:
             yield
         finally:
-            self._in_setup = False
+            self._in_setup, self._names_version = False, True
 
     def take_adopted(self) -> str | None:
         """The version named since last asked, once."""
@@ -75,7 +79,7 @@ class ProjectStore:
 
     def _adopt_version(self, name: str) -> None:
         project = self._project()
-        if not name or name == project.served_version:
+        if not name or not self._names_version or name == project.served_version:
             return
         active = project.active_version
         if self._in_setup and active is not None and active.trained:

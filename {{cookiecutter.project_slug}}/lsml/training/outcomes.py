@@ -14,6 +14,7 @@ from lsml.jobs import outcomes
 from lsml.jobs.states import State
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
+from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
 from lsml.training.attempts import end_attempt
@@ -40,6 +41,7 @@ class Product:
     makes_version: bool = True  # False: the training kept nothing
     note: str = ""  # for the run's message; "" = the last one of the training stays
     event_errors: dict[str, str] = field(default_factory=dict)  # id -> error of `fit`
+    load_error: str = ""  # why it cannot be loaded; it is kept, but not promoted
 
 
 def succeed(
@@ -62,7 +64,9 @@ def succeed(
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
-        for key, value in made.state.items():
+        # State is the project's, not the version's: what keeps the new version from
+        # loading must not reach the version that is served on.
+        for key, value in ({} if made.load_error else made.state).items():
             StateItem.objects.update_or_create(
                 project=project, key=key, defaults={"value": value}
             )
@@ -96,7 +100,12 @@ def _register(
         origin=origin,
     )
     TrainingRun.objects.filter(pk=run.pk).update(version=version)
-    if project.auto_promote:
+    if product.load_error:
+        mark_unloadable(version, product.load_error)
+        warning = f"{version.version} was not promoted: it cannot be loaded."
+        message = f"{product.note} {warning}".strip()
+        TrainingRun.objects.filter(pk=run.pk).update(message=message)
+    elif project.auto_promote:
         promote(
             project=project,
             version=version,

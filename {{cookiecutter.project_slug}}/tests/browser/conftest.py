@@ -10,8 +10,9 @@ from playwright.sync_api import Error, sync_playwright
 
 from tests.browser.axe import axe
 from tests.console import factory
+from tests.db.conftest import constant, serve
 
-__all__ = ["axe"]
+__all__ = ["axe", "constant", "serve"]
 
 # Playwright's loop runs in this thread; the ORM calls of the tests are no coroutines.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -71,7 +71,7 @@ def test_an_operator_cancels_a_run_with_a_reason(desk, story):
     assert story["running"].cancel_reason == "wrong labels"
 
 
-def test_an_operator_promotes_with_a_reason_and_rolls_back(desk, story):
+def test_an_operator_promotes_with_a_reason_and_rolls_back(desk, story, constant):
     seat = desk("operator")
     shown = seat.open(detail_page(story["project"]))
     shown.get_by_role("link", name="Promote v1").click()

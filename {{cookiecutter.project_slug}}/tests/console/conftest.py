@@ -4,6 +4,9 @@ import pytest
 
 from tests.broker import collect_messages
 from tests.console import factory
+from tests.db.conftest import constant, serve
+
+__all__ = ["constant", "serve"]  # the story's versions have no artifacts to load
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,8 @@ def test_no_page_offers_to_add_change_or_delete_an_audit_row(client):
     assert Prediction.objects.get(pk=row.pk).score == row.score
 
 
-def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
+@pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
+def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator, constant):
     of = factory.story(predictions=1)["project"]
     first = of.versions.get(version="v1")
     address = page("promote", of.pk) + "?version=v1"
@@ -105,7 +106,8 @@ def test_promoting_asks_for_a_reason_and_records_who_gave_it(operator):
     assert (last.actor, last.reason) == ("olga", "v3 forgot a label")
 
 
-def test_rolling_back_serves_what_was_served_before(operator):
+@pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
+def test_rolling_back_serves_what_was_served_before(operator, constant):
     of = factory.story(predictions=1)["project"]
     address = page("roll_back", of.pk)
     operator.post(address, {"reason": "worse"})

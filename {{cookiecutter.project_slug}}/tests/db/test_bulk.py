@@ -195,7 +195,8 @@ def test_the_command_predicts_and_says_how_many(known, constant):
     assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
 
 
-def test_the_promote_command_serves_a_version_with_a_reason(project):
+@pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
+def test_the_promote_command_serves_a_version_with_a_reason(project, constant):
     ModelVersion.objects.create(
         project=project, number=1, version="v1", created_at=timezone.now()
     )

@@ -73,12 +73,17 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "python_version",
             "packages",
             "notes",
+            "load_error",
             "created_at",
         ]
 
 
 class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     version = serializers.CharField(source="version.version", default=None)
+    # Why its version was made but not promoted; "" = it loads, null = no version.
+    version_load_error = serializers.CharField(
+        source="version.load_error", default=None
+    )
 
     class Meta:
         model = TrainingRun
@@ -100,6 +105,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
             "cancel_requested_by",
             "cancel_reason",
             "version",
+            "version_load_error",
         ]
 
 

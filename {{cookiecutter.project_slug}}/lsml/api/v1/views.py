@@ -25,10 +25,10 @@ from lsml.api.v1.paging import ordered, page
 from lsml.api.v1.streaming import STREAMS, streamed
 from lsml.audit.models import AuditEntry, Prediction, Seal, WebhookEvent
 from lsml.audit.services import record_entry
+from lsml.inference.promotion import promote_loaded
 from lsml.jobs.services import request_cancel
 from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Promotion
-from lsml.registry.services import promote
 from lsml.training.explain import explain
 from lsml.training.models import TrainingRun
 
@@ -190,7 +190,7 @@ class VersionView(OneView):
 
 
 class PromoteView(OperatorView):
-    """Serve this version from the next request on."""
+    """Serve this version from the next request on; 409 when it does not load."""
 
     permission_classes = [MayOperate]
 
@@ -201,7 +201,7 @@ class PromoteView(OperatorView):
     )
     def post(self, request: Request, pk: int) -> Response:
         version = found(ModelVersion.objects.select_related("project"), pk)
-        promotion = promote(
+        promotion = promote_loaded(
             project=version.project,
             version=version,
             actor=request.user.get_username(),

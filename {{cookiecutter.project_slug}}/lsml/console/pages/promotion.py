@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from lsml.console.links import page_of
 from lsml.console.pages.access import needs, page
 from lsml.console.pages.scores import compared
+from lsml.inference import promotion
 from lsml.observability.origin import Origin
-from lsml.registry import services
-from lsml.registry.errors import RegistryError
+from lsml.registry.errors import NothingToRollBackTo, RegistryError
 from lsml.registry.models import ModelVersion, Project
+from lsml.registry.services import version_before
 
 _TEMPLATE = "console/promote.html"
 
@@ -43,7 +44,7 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
         return _done(
             request,
             project,
-            lambda: services.promote(
+            lambda: promotion.promote_loaded(
                 project=project,
                 version=version,
                 actor=request.user.get_username(),
@@ -59,9 +60,9 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Serve again what was served before."""
     project = _project(pk)
-    last = project.promotions.filter(to_version=project.active_version).order_by("-pk")
-    promotion = last.select_related("from_version").first()
-    if promotion is None:
+    try:
+        earlier = version_before(project)
+    except NothingToRollBackTo:
         messages.warning(request, _("Nothing was promoted yet: nothing to go back to."))
         return redirect(page_of(project))
     form = ReasonForm(request.POST or None)
@@ -69,24 +70,24 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
         return _done(
             request,
             project,
-            lambda: services.roll_back(
+            lambda: promotion.roll_back(
                 project=project,
                 actor=request.user.get_username(),
                 reason=form.cleaned_data["reason"],
                 origin=Origin.from_request(request),
             ),
         )
-    context = _context(project, promotion.from_version, form, _("Roll back"))
+    context = _context(project, earlier, form, _("Roll back"))
     return page(request, _TEMPLATE, context)
 
 
 def _done(request: HttpRequest, project: Project, entry: Any) -> HttpResponse:
     try:
-        promotion = entry()
+        promoted = entry()
     except RegistryError as refused:
         messages.error(request, str(refused))
     else:
-        served = promotion.to_version
+        served = promoted.to_version
         messages.success(
             request,
             _("Now serving %(version)s, in all processes, from the next request on.")

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ("python_version", models.CharField(blank=True, max_length=20)),
                 ("packages", models.JSONField(default=dict)),
                 ("notes", models.TextField(blank=True)),
+                ("load_error", models.TextField(blank=True)),
                 ("created_at", models.DateTimeField()),
                 (
                     "parent",

@@ -18,6 +18,7 @@ class RunStore:
         self.set_in_training = False  # by the training itself, not by `setup()`
         self._own_version = ""
         self._training = False
+        self._ended = False
 
     def begin_training(self) -> None:
         """From here on a version that is named is the new one.
@@ -25,6 +26,10 @@ class RunStore:
         Before, `setup()` names the untrained model, as it does on every load.
         """
         self._training = True
+
+    def end_training(self) -> None:
+        """From here on the model is only tried, and names no version any more."""
+        self._ended = True
 
     def get(self, key: str) -> str | None:
         """The value, or None."""
@@ -40,6 +45,8 @@ class RunStore:
         self.set_in_training |= self._training
         if key != MODEL_VERSION:
             self.written[key] = value
+        elif self._ended:
+            return
         elif self._training:
             self._own_version = self.version_name = value
         elif not self._is_trained():

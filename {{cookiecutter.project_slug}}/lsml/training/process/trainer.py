@@ -23,6 +23,7 @@ from lsml.registry.model_class import model_class
 from lsml.training.errors import FitFailed, NotTrainable, in_words
 from lsml.training.process.inputs import TrainingInputs, take_inputs
 from lsml.training.process.legacy import Learned, at_home, fit_events
+from lsml.training.process.loadcheck import why_not_loadable
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
 from lsml.training.process.store import RunStore
@@ -114,6 +115,39 @@ class Trainer:
             on_progress=self._reporter.progress,
             is_cancelled=self._cancelled.is_set,
         )
+        learned = self._learned(inputs, store, run, order.memory_mb)
+        artifact = (
+            store_artifact(run.artifacts, key=order.artifact_key)
+            if learned.makes_version
+            else None
+        )
+        product = {
+            "metrics": numbers(run.metrics),  # the user may have put anything there
+            "artifact": asdict(artifact) if artifact else None,
+            "version_name": store.version_name,
+            "state": dict(store.written),
+            **asdict(learned),
+            "code_revision": self._revision,
+            "python_version": ".".join(map(str, sys.version_info[:3])),
+            "packages": installed_packages(),
+            "label_config": inputs.project.label_config,
+            "label_config_digest": inputs.project.label_config_digest,
+        }
+        store.end_training()
+        if learned.makes_version:
+            product["load_error"] = why_not_loadable(
+                _checked(self._model_class),
+                project=inputs.project,
+                store=store,
+                artifact=artifact,
+                folder=Path(order.folder) / "loaded",
+            )
+        return product
+
+    def _learned(
+        self, inputs: TrainingInputs, store: RunStore, run: Run, memory_mb: int
+    ) -> Learned:
+        """Train an instance of the model and let go of it."""
         with at_home(
             _checked(self._model_class),
             served=inputs.project.active_version,
@@ -126,28 +160,11 @@ class Trainer:
                 label_config=inputs.project.label_config or None,
             )
             connections.close_all()  # training may take hours; whoever asks reconnects
-            _limit_memory(order.memory_mb)
+            _limit_memory(memory_mb)
             os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
-            learned = _learn(model, run, inputs, store)
-        artifact = (
-            store_artifact(run.artifacts, key=order.artifact_key)
-            if learned.makes_version
-            else None
-        )
-        return {
-            "metrics": numbers(run.metrics),  # the user may have put anything there
-            "artifact": asdict(artifact) if artifact else None,
-            "version_name": store.version_name,
-            "state": store.written,
-            **asdict(learned),
-            "code_revision": self._revision,
-            "python_version": ".".join(map(str, sys.version_info[:3])),
-            "packages": installed_packages(),
-            "label_config": inputs.project.label_config,
-            "label_config_digest": inputs.project.label_config_digest,
-        }
+            return _learn(model, run, inputs, store)
 
 
 def _learn(

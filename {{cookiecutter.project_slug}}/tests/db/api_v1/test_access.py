@@ -144,7 +144,8 @@ def test_only_operators_cancel_a_run(person, client_of):
     assert (reply.status_code, reply.json()["cancel_reason"]) == (200, "wrong data")
 
 
-def test_an_operator_promotes_and_says_why(person, client_of):
+@pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
+def test_an_operator_promotes_and_says_why(person, client_of, constant):
     project = Project.objects.create(labelstudio_id=1)
     version = ModelVersion.objects.create(
         project=project, number=1, version="v1", created_at=timezone.now()

@@ -93,7 +93,9 @@ class Worker:
         self._monkeypatch = monkeypatch
 
     def serve(self, model, **environment):
-        name = f"tests.models.learning.{model}"
+        self.use(f"tests.models.learning.{model}", **environment)
+
+    def use(self, name, **environment):
         self._monkeypatch.setenv("MODEL_CLASS", name)
         for key, value in environment.items():
             self._monkeypatch.setenv(key, value)

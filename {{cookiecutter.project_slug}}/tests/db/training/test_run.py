@@ -89,3 +89,35 @@ def test_a_crash_is_tried_again_and_then_a_reason_in_words(
     assert words in run.error
     assert [each.number for each in run.attempt_set.order_by("number")] == [1, 2]
     assert InboxEntry.objects.get().held
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "reason"),
+    [
+        ("WritingNonsense", "v1", "ValueError: weights of another shape"),
+        ("LosingItsState", "fitted-1", "invalid literal for int()"),
+    ],
+)
+def test_a_version_that_cannot_be_loaded_is_kept_but_not_promoted(
+    worker, studio, model, name, reason
+):
+    worker.use(f"tests.models.loading.{model}")
+    studio.annotate(1)
+    before = studio.project.served_version
+    run = worker.train()
+    assert (run.state, run.error) == ("succeeded", "")
+    assert run.message == f"{name} was not promoted: it cannot be loaded."
+    assert run.version.version == name
+    assert reason in run.version.load_error
+    assert "hunter2" not in run.version.load_error + run.attempt_set.get().log
+    assert studio.project.served_version == before
+    assert not studio.project.promotions.filter(to_version=run.version).exists()
+    assert not StateItem.objects.exists()  # the version served on reads it, too
+
+
+def test_a_version_that_loads_is_promoted_without_a_mark(worker, studio):
+    worker.use("tests.models.loading.WritingSense")
+    studio.annotate(1)
+    run = worker.train()
+    assert run.version.load_error == ""
+    assert studio.project.active_version == run.version

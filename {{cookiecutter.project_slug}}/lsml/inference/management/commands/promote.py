@@ -5,10 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lsml.inference.promotion import promote_loaded
 from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import RegistryError
-from lsml.registry.services import find_project, find_version, promote
+from lsml.registry.services import find_project, find_version
 
 
 class Command(BaseCommand):
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         try:
             found = find_project(ProjectKey(project))
             before = found.served_version
-            promote(
+            promote_loaded(
                 project=found,
                 version=find_version(project=found, version=version),
                 actor=command_actor(),

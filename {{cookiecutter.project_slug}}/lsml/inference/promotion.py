@@ -1,0 +1,166 @@
+"""Promotes what was loaded where it serves, and goes back when that fails later on.
+
+Called by the console, the REST API, `manage.py promote`, and by `predict`.
+"""
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from lsml.audit.services import record_entry
+from lsml.inference.errors import ModelBusy, ModelError, ModelNotLoadable
+from lsml.inference.host import host
+from lsml.observability.origin import Origin
+from lsml.registry import fallback
+from lsml.registry.errors import NotPromotable
+from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
+from lsml.registry.served import Served
+from lsml.registry.services import demand_promotable, promote, version_before
+
+log = structlog.get_logger(__name__)
+
+LOAD_WITHIN_S = 30.0  # a person, and the proxies between, wait for the answer
+
+
+def promote_loaded(
+    *,
+    project: Project,
+    version: ModelVersion | None,
+    actor: str,
+    reason: str,
+    origin: Origin,
+) -> Promotion:
+    """Load `version` in this process, then serve it in all; None = untrained.
+
+    A version that was marked as not loadable may be tried again: the mark goes when it
+    loads. When it does not, what was served before is served on, and the refusal is
+    recorded.
+
+    Raises:
+        NotPromotable: of another project, archived, or it does not load; the sentence
+            says why.
+    """
+    demand_promotable(project=project, version=version)
+    try:
+        host.load(_serving(project, version), origin, within_s=LOAD_WITHIN_S)
+    except (ModelError, ModelBusy) as error:
+        raise _refused(project, version, error, actor, reason, origin) from error
+    with transaction.atomic():
+        if version is not None and version.load_error:
+            version.load_error = ""
+            version.save(update_fields=["load_error"])
+        return promote(
+            project=project, version=version, actor=actor, reason=reason, origin=origin
+        )
+
+
+def roll_back(
+    *, project: Project, actor: str, reason: str, origin: Origin
+) -> Promotion:
+    """Serve again what was served before the present version was promoted.
+
+    Raises:
+        NothingToRollBackTo: nothing was ever promoted.
+        NotPromotable: the earlier version was archived meanwhile, or does not load.
+    """
+    return promote_loaded(
+        project=project,
+        version=version_before(project),
+        actor=actor,
+        reason=reason,
+        origin=origin,
+    )
+
+
+def fall_back(serving: Served, error: ModelNotLoadable, origin: Origin) -> Served:
+    """Go back to the latest earlier version that loads in this process.
+
+    Nothing is written before one has loaded: where none does, the fault is the model's
+    code, not the version.
+
+    Args:
+        serving: What could not be loaded.
+        error: Why.
+        origin: Of the request that needs an answer.
+
+    Returns:
+        What is served now, by this call or by whoever was quicker.
+
+    Raises:
+        ModelNotLoadable: `error`, when there is nothing to go back to.
+    """
+    project = Project.objects.select_related("active_version").get(
+        pk=serving.project_id
+    )
+    active = project.active_version
+    if project.served_version != serving.version:  # somebody changed it meanwhile
+        return _serving(project, active)
+    if active is None or not active.trained:
+        raise error
+    failed = {active: str(error)}
+    for version in fallback.earlier_versions(project):
+        try:
+            host.load(_serving(project, version), origin)
+        except ModelNotLoadable as another:
+            if version is not None:
+                failed[version] = str(another)
+            continue
+        return _fall_back_to(version, project, failed, origin)
+    raise error
+
+
+def _fall_back_to(
+    version: ModelVersion | None,
+    project: Project,
+    failed: dict[ModelVersion, str],
+    origin: Origin,
+) -> Served:
+    served_before = project.served_version
+    promotion = fallback.fall_back(
+        project=project, to_version=version, failed=failed, origin=origin
+    )
+    if promotion is None:  # somebody was quicker
+        project.refresh_from_db(fields=["active_version"])
+        return _serving(project, project.active_version)
+    serving = _serving(project, version)
+    log.error(
+        "served version cannot be loaded; an earlier one is served",
+        project=str(project.key),
+        version=served_before,
+        now_serving=serving.version,
+        error=next(iter(failed.values())),
+    )
+    return serving
+
+
+def _refused(
+    project: Project,
+    version: ModelVersion | None,
+    error: ModelError | ModelBusy,
+    actor: str,
+    reason: str,
+    origin: Origin,
+) -> NotPromotable:
+    """Record that a promotion was refused; gives what to raise."""
+    name = version.version if version else "the untrained model"
+    with transaction.atomic():
+        if version is not None and isinstance(error, ModelNotLoadable):
+            fallback.mark_unloadable(version, str(error))
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb="promotion refused",
+            target=f"version {name}",
+            project_id=project.pk,
+            reason=reason,
+            detail={"error": str(error)},
+        )
+    return NotPromotable(
+        f"{name} was not promoted; {project.served_version} is served on. {error}"
+    )
+
+
+def _serving(project: Project, version: ModelVersion | None) -> Served:
+    name = version.version if version else INITIAL_VERSION
+    return Served(project.pk, name, project.label_config)

@@ -1,0 +1,89 @@
+"""What happens to versions that turn out not to load. Called by inference."""
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from lsml.labelstudio.secrets import masked_text
+from lsml.observability.origin import Origin
+from lsml.registry.models import ModelVersion, Project, Promotion
+from lsml.registry.services import promote
+
+_PROMOTIONS_READ = 50
+_EARLIER_MAX = 5  # each is loaded while a request waits
+
+
+def mark_unloadable(version: ModelVersion, reason: str) -> None:
+    """Keep why a version did not load; it is not promoted again before it does.
+
+    Only for versions that a run made: what the model names itself has nothing to load
+    that the untrained model has not.
+    """
+    if version.trained:
+        version.load_error = masked_text(reason)
+        version.save(update_fields=["load_error"])
+
+
+def earlier_versions(project: Project) -> list[ModelVersion | None]:
+    """What may be served instead of the active version, the latest first.
+
+    Returns:
+        Up to five versions that were served before and are not known to fail; None is
+        the untrained model, and is always the last.
+    """
+    found: list[ModelVersion | None] = []
+    recent = project.promotions.select_related("to_version").order_by("-pk")
+    for promotion in recent[:_PROMOTIONS_READ]:
+        version = promotion.to_version
+        if version is None or len(found) == _EARLIER_MAX:
+            break
+        if version not in found and _may_serve(version, project):
+            found.append(version)
+    return [*found, None]
+
+
+def _may_serve(version: ModelVersion, project: Project) -> bool:
+    return (
+        version.pk != project.active_version_id
+        and version.state == ModelVersion.State.READY
+        and not version.load_error
+    )
+
+
+def fall_back(
+    *,
+    project: Project,
+    to_version: ModelVersion | None,
+    failed: Mapping[ModelVersion, str],
+    origin: Origin,
+) -> Promotion | None:
+    """Serve an earlier version in place of one that does not load.
+
+    Args:
+        project: With the active version that does not load.
+        to_version: What to serve instead; None = the untrained model.
+        failed: Why each version that was tried does not load, the active one among
+            them.
+        origin: Of the request that needed it.
+
+    Returns:
+        The promotion; None when another process or a person changed the served version
+        meanwhile, and nothing was written.
+    """
+    active = project.active_version
+    if active is None:
+        return None
+    with transaction.atomic():
+        locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        if locked.active_version_id != active.pk:
+            return None
+        for version, reason in failed.items():
+            mark_unloadable(version, reason)
+        return promote(
+            project=project,
+            version=to_version,
+            actor="policy",
+            reason=f"{active.version} cannot be loaded where it serves:"
+            f" {failed[active]}",
+            origin=origin,
+        )

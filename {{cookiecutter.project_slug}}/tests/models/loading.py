@@ -1,0 +1,62 @@
+"""A model whose versions load, or do not, as the test says."""
+
+import threading
+from pathlib import Path
+
+from label_studio_ml.model import LabelStudioMLBase
+
+
+class LoadingModel(LabelStudioMLBase):
+    """Loads the word its artifact holds; "broken" raises, "gone" leaves the process."""
+
+    loaded = []  # words, in the order they were loaded
+
+    def load(self, artifacts: Path):
+        word = (artifacts / "word").read_text()
+        type(self).loaded.append(word)
+        if word == "broken":
+            raise ValueError("weights of another shape, password=hunter2")
+        if word == "gone":
+            raise SystemExit("no GPU")
+        self.word = word
+
+    def predict(self, tasks, context=None, **kwargs):
+        return [{"result": [], "score": 0.5} for _ in tasks]
+
+
+class SlowLoadingModel(LoadingModel):
+    """Loads only once the test lets it."""
+
+    go_on = threading.Event()
+
+    def load(self, artifacts: Path):
+        self.go_on.wait(10)
+        super().load(artifacts)
+
+
+class WritingNonsense(LoadingModel):
+    """Trains well and writes what it cannot load."""
+
+    def train(self, dataset, run):
+        (run.artifacts / "word").write_text("broken")
+        return {"tasks": len(dataset)}
+
+
+class WritingSense(LoadingModel):
+    """Trains and writes what it can load."""
+
+    def train(self, dataset, run):
+        (run.artifacts / "word").write_text("fine")
+        return {"tasks": len(dataset)}
+
+
+class LosingItsState(LabelStudioMLBase):
+    """A legacy model whose `fit` leaves behind what its next `setup` chokes on."""
+
+    def setup(self):
+        self.set("model_version", "untrained-1")
+        int(self.get("count") or "0")
+
+    def fit(self, event, data, **kwargs):
+        self.set("count", "many")
+        self.set("model_version", "fitted-1")
