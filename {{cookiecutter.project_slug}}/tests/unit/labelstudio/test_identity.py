@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.labelstudio.errors import WireError
-from lsml.labelstudio.identity import LARGEST_ID, ProjectKey, unix_second
+from lsml.labelstudio.identity import ProjectKey, unix_second
+from lsml.labelstudio.reading import LARGEST_ID
 
 numbers = st.integers(min_value=1, max_value=LARGEST_ID)
 
