@@ -201,6 +201,28 @@ def test_a_newer_state_from_an_event_is_not_overwritten(studio):
     assert Annotation.objects.get().result == ["newer"]
 
 
+@pytest.mark.parametrize("date", ["yesterday", 7, None, "9999-12-31T23:59:59-23:59"])
+def test_an_unreadable_date_counts_as_oldest_and_never_stops_a_sync(studio, date):
+    studio.add(6, created_at=date, updated_at=date)
+    studio.annotate(2, 10, created_at=date)
+    studio.tasks[2]["annotations"][0]["updated_at"] = date
+    report = run(studio)
+    assert report.differences == {"tasks added": 6, "annotations added": 1}
+    assert run(studio).differences == {}
+    studio.tasks[2]["annotations"][0]["was_cancelled"] = True
+    assert run(studio).differences == {"annotations changed": 1}
+
+
+def test_parts_of_an_annotation_that_cannot_be_used_are_left_out(studio):
+    unusable = {"result": "x", "lead_time": "long", "parent_prediction": []}
+    studio.annotate(2, 10, completed_by={"id": 4}, **unusable)
+    studio.tasks[3]["annotations"] = ["x", {"id": None}, {}]
+    assert run(studio).differences["annotations added"] == 1
+    annotation = Annotation.objects.get()
+    assert (annotation.result, annotation.lead_time) == ([], None)
+    assert (annotation.completed_by, annotation.parent_prediction) == (4, None)
+
+
 def test_a_sync_that_was_cut_off_goes_on_after_its_last_page(studio):
     studio.breaks_after = 2
     with pytest.raises(Unreachable):

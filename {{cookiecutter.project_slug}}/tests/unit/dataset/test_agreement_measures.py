@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.dataset.agreement import agreement
+from lsml.dataset.agreement_measures import agreement
 
 
 def region(kind, value, name="a"):

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from lsml.dataset.agreeing import compare_annotations
+from lsml.dataset.agreement import update_agreements
 from lsml.dataset.models import Agreement, Annotation
 from lsml.registry.models import Project
 from tests.db.audit.rows import predict
@@ -36,7 +36,7 @@ def annotate(project):
                 **facts,
             },
         )
-        compare_annotations(project=project, annotation_ids=[number])
+        update_agreements(project=project, annotation_ids=[number])
 
     return say
 
@@ -96,4 +96,4 @@ def test_many_annotations_cost_no_more_queries_than_one(
     for number in range(1, 20):
         annotate("A", number=number)
     with django_assert_num_queries(4):
-        compare_annotations(project=project, annotation_ids=range(1, 20))
+        update_agreements(project=project, annotation_ids=range(1, 20))
