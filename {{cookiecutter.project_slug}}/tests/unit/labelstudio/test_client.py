@@ -186,6 +186,13 @@ def test_a_project_without_tasks_has_no_pages():
     assert list(studio(paged([], [])).pages(1)) == []
 
 
+@pytest.mark.parametrize("last", [{}, {"id": "x"}, "x"])
+def test_a_page_whose_last_task_has_no_id_is_not_label_studios(last):
+    answers = answering(200, {"tasks": [{"id": 1}, last], "total": 5})
+    with pytest.raises(LabelStudioError, match="not Label Studio"):
+        list(answers.pages(1))
+
+
 def test_webhooks_of_the_whole_organisation_are_left_out():
     hooks = [{"id": 1, "project": 1}, {"id": 2, "project": None}]
     assert answering(200, hooks).webhooks(1) == hooks[:1]
