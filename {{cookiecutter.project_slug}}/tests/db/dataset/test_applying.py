@@ -1,4 +1,4 @@
-"""Events in whatever order end in the same dataset."""
+"""Events in any order lead to the same dataset."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def test_a_deletion_is_final_in_any_order(project, gone, together):
         assert trained_on(project) == {}
 
 
-def test_a_deleted_annotation_leaves_the_others_of_its_task(project):
+def test_deleting_an_annotation_keeps_the_others_of_its_task(project):
     other = event(
         "ANNOTATION_CREATED", annotation=annotation("Maybe", 2, number=2), task=task(2)
     )
@@ -127,7 +127,7 @@ def test_applying_twice_changes_nothing(project):
     assert before == (list(Annotation.objects.values()), list(Task.objects.values()))
 
 
-def test_runs_that_see_the_same_share_a_snapshot(project):
+def test_runs_that_see_the_same_annotations_share_a_snapshot(project):
     apply(project, CREATED)
     first = take_snapshot(project).snapshot
     assert take_snapshot(project).snapshot == first
@@ -169,9 +169,7 @@ def test_a_deletion_that_arrives_first_keeps_the_content_readable(project):
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_number_that_comes_back_after_its_deletion_is_another_thing(
-    project, together
-):
+def test_an_id_reused_after_a_deletion_is_a_new_task(project, together):
     def created(minute, choice):
         born = {"created_at": f"2026-11-23T12:{minute:02}:00Z"}
         return event(
