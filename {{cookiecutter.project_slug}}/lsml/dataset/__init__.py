@@ -1,1 +1,1 @@
-"""Tasks and annotations as last seen, rebuilt from events; snapshots; agreement."""
+"""Tasks and annotations as last seen, snapshots, agreement, reconciling."""

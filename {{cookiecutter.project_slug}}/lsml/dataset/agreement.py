@@ -1,211 +1,73 @@
-"""How near a prediction came to an annotation, 0 to 1, by kind of answer.
-
-Plain functions over lists of regions, as Label Studio has them. What is not shaped as
-expected counts as no agreement, never as an error: results are the user's model's.
-"""
+"""Keeps the `Agreement` rows up to date: predictions against final annotations."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from difflib import SequenceMatcher
-from math import isnan
-from statistics import fmean
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final, cast
 
-Region = dict[str, Any]
-_Measure = Callable[[list[Region], list[Region]], float]
-_TEXT_MAX: Final = 1_000  # characters compared; the cost grows with the square
-_REGIONS_MAX: Final = 500  # boxes of one picture compared with each other
-_STARS: Final = 5  # Label Studio's default for a rating
+from lsml.audit.models import Prediction
+from lsml.dataset.agreement_measures import agreement
+from lsml.dataset.models import Agreement, Annotation
+from lsml.registry.models import Project
+
+_VERSIONS_MAX: Final = 5  # per task; the latest ones
 
 
-def agreement(
-    prediction: Sequence[object], annotation: Sequence[object]
-) -> dict[str, float]:
-    """Compare two results, control by control.
+def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int:
+    """Compare annotations with the last prediction of each version for their task.
+
+    The agreements of these annotations are replaced; those of deleted and skipped
+    annotations are removed. Call it inside the transaction that changed them.
 
     Args:
-        prediction: regions as the model gave them.
-        annotation: regions as a person left them.
+        project: whose annotations they are.
+        annotation_ids: Label Studio's IDs; unknown ones are ignored.
 
     Returns:
-        Measure -> value, each the mean over the controls it fits: `choices` (share of
-        common choices), `spans` (F1 of exact spans with their labels), `boxes` (F1 in
-        which a pair counts by its overlap), `text` (similarity), `rating`, `number`,
-        and `exact` (1 or 0) for every other kind. Empty when both are.
+        How many agreements these annotations have now.
     """
-    ours, theirs = _by_control(prediction), _by_control(annotation)
-    values: defaultdict[str, list[float]] = defaultdict(list)
-    for control in sorted(ours.keys() | theirs.keys()):
-        a, b = ours.get(control, []), theirs.get(control, [])
-        name, measure = _MEASURES.get(str((a or b)[0].get("type")), ("exact", exact))
-        value = measure(a, b)
-        # A rating or a box may lie outside its scale, or be no number at all.
-        values[name].append(min(1.0, max(0.0, value)) if not isnan(value) else 0.0)
-    return {name: round(fmean(each), 6) for name, each in values.items()}
-
-
-# --- Measures: each takes the regions of one control ---
-
-
-def choices(a: list[Region], b: list[Region]) -> float:
-    """Common choices (or taxonomy paths) as a share of all."""
-    ours, theirs = _chosen(a), _chosen(b)
-    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
-
-
-def spans(a: list[Region], b: list[Region]) -> float:
-    """F1: a span counts when bounds and labels are the same."""
-    ours, theirs = {_span(region) for region in a}, {_span(region) for region in b}
-    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours | theirs else 1.0
-
-
-def boxes(a: list[Region], b: list[Region]) -> float:
-    """F1 in which a matched pair counts by its intersection over union.
-
-    Pairs of the same label are matched greedily, the best overlap first. Rotation is
-    left out of account.
-    """
-    pairs = [
-        (_overlap(one, other), i, j)
-        for i, one in enumerate(a[:_REGIONS_MAX])
-        for j, other in enumerate(b[:_REGIONS_MAX])
-        if _labels(one) == _labels(other)
+    annotations = list(
+        Annotation.objects.trainable().filter(
+            project=project, annotation_id__in=annotation_ids, task_id__isnull=False
+        )
+    )
+    predictions = _last_predictions(project, {one.task_id for one in annotations})
+    rows = [
+        Agreement(
+            project=project,
+            prediction_id=prediction.pk,
+            annotation_id=annotation.annotation_id,
+            task_id=cast("int", annotation.task_id),
+            model_version=prediction.model_version,
+            measure=measure,
+            value=value,
+        )
+        for annotation in annotations
+        for prediction in predictions[annotation.task_id]
+        for measure, value in agreement(
+            prediction.result or [], annotation.result or []
+        ).items()
     ]
-    total, used_a, used_b = 0.0, set(), set()
-    for overlap, i, j in sorted(pairs, reverse=True):
-        if overlap and i not in used_a and j not in used_b:
-            used_a.add(i)
-            used_b.add(j)
-            total += overlap
-    return 2 * total / (len(a) + len(b)) if a or b else 1.0
+    Agreement.objects.filter(project=project, annotation_id__in=annotation_ids).delete()
+    Agreement.objects.bulk_create(rows)
+    return len(rows)
 
 
-def text(a: list[Region], b: list[Region]) -> float:
-    """Similarity of two texts: twice the common characters over all characters."""
-    ours, theirs = _text(a), _text(b)
-    return SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
-
-
-def rating(a: list[Region], b: list[Region]) -> float:
-    """Distance on the scale of stars."""
-    ours, theirs = _number(a, "rating"), _number(b, "rating")
-    if ours is None or theirs is None:
-        return 0.0
-    return 1 - abs(ours - theirs) / (max(_STARS, ours, theirs) - 1)
-
-
-def number(a: list[Region], b: list[Region]) -> float:
-    """One minus the relative difference, not below 0."""
-    ours, theirs = _number(a, "number"), _number(b, "number")
-    if ours is None or theirs is None:
-        return 0.0
-    largest = max(abs(ours), abs(theirs))
-    return max(0.0, 1 - abs(ours - theirs) / largest) if largest else 1.0
-
-
-def exact(a: list[Region], b: list[Region]) -> float:
-    """Whether both say the same, whatever the order of the regions."""
-    return float(
-        sorted(repr(_frozen(region.get("value"))) for region in a)
-        == sorted(repr(_frozen(region.get("value"))) for region in b)
+def _last_predictions(
+    project: Project, task_ids: set[int | None]
+) -> defaultdict[int | None, list[Prediction]]:
+    """Return by task the last prediction of each of its latest versions."""
+    found: defaultdict[int | None, list[Prediction]] = defaultdict(list)
+    rows = Prediction.objects.filter(
+        project_id=project.pk,
+        task_id__in=task_ids,
+        outcome=Prediction.Outcome.OK,
     )
-
-
-_MEASURES: Final[dict[str, tuple[str, _Measure]]] = {
-    "choices": ("choices", choices),
-    "taxonomy": ("choices", choices),
-    "labels": ("spans", spans),
-    "hypertextlabels": ("spans", spans),
-    "paragraphlabels": ("spans", spans),
-    "timeserieslabels": ("spans", spans),
-    "timelinelabels": ("spans", spans),
-    "rectangle": ("boxes", boxes),
-    "rectanglelabels": ("boxes", boxes),
-    "textarea": ("text", text),
-    "rating": ("rating", rating),
-    "number": ("number", number),
-}
-
-
-# --- Reading regions ---
-
-
-def _by_control(result: Iterable[object]) -> dict[str, list[Region]]:
-    controls: defaultdict[str, list[Region]] = defaultdict(list)
-    for region in result:
-        if isinstance(region, dict) and isinstance(region.get("value"), dict):
-            controls[str(region.get("from_name"))].append(region)
-    return controls
-
-
-def _chosen(regions: list[Region]) -> set[Hashable]:
-    kinds = ("choices", "taxonomy")
-    return {
-        _frozen(choice)
-        for region in regions
-        for kind in kinds
-        for choice in _list(region["value"].get(kind))
-    }
-
-
-def _span(region: Region) -> Hashable:
-    bounds = ("start", "end", "startOffset", "endOffset", "ranges", "channel")
-    value = region["value"]
-    return (*(_frozen(value.get(name)) for name in bounds), _labels(region))
-
-
-def _labels(region: Region) -> frozenset[str]:
-    """The labels, under whichever name: `labels`, `rectanglelabels` and so on."""
-    return frozenset(
-        str(label)
-        for name, labels in region["value"].items()
-        if name.endswith("labels")
-        for label in _list(labels)
+    last = rows.order_by("task_id", "model_version", "-pk").distinct(
+        "task_id", "model_version"
     )
-
-
-def _overlap(one: Region, other: Region) -> float:
-    """Intersection over union of two boxes, in percent of the picture."""
-    a, b = _box(one), _box(other)
-    if a is None or b is None:
-        return 0.0
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    common = width * height
-    return common / (_area(a) + _area(b) - common)
-
-
-def _box(region: Region) -> tuple[float, float, float, float] | None:
-    numbers = [region["value"].get(name) for name in ("x", "y", "width", "height")]
-    if not all(isinstance(each, int | float) for each in numbers):
-        return None
-    x, y, width, height = numbers
-    return x, y, x + width, y + height
-
-
-def _area(box: tuple[float, float, float, float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _text(regions: list[Region]) -> str:
-    texts = (_list(region["value"].get("text")) for region in regions)
-    return "\n".join(str(each) for one in texts for each in one)[:_TEXT_MAX]
-
-
-def _number(regions: list[Region], name: str) -> float | None:
-    value = regions[0]["value"].get(name) if regions else None
-    return value if isinstance(value, int | float) else None
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple(sorted((key, _frozen(item)) for key, item in value.items()))
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value
+    for prediction in last:
+        found[prediction.task_id].append(prediction)
+    for task_id, predictions in found.items():
+        latest = sorted(predictions, key=lambda one: one.pk, reverse=True)
+        found[task_id] = latest[:_VERSIONS_MAX]
+    return found

@@ -1,4 +1,4 @@
-"""Tasks and annotations as last seen. All of it can be rebuilt from the events."""
+"""Tasks and annotations as last seen. All rows can be rebuilt from the events."""
 
 from typing import Self
 
@@ -9,15 +9,15 @@ from lsml.registry.models import Project
 
 
 class Task(models.Model):
-    """A Label Studio item to label, as last seen."""
+    """A Label Studio task, as last seen."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="tasks")
-    task_id = models.BigIntegerField()  # Label Studio's id
+    task_id = models.BigIntegerField()  # Label Studio's ID
     data = models.JSONField(default=dict)
     meta = models.JSONField(default=dict)
-    created_at = models.DateTimeField(null=True)  # another one: another task
-    updated_at = models.DateTimeField()  # Label Studio's clock
-    deleted_at = models.DateTimeField(null=True)  # final: a late event cannot undo it
+    created_at = models.DateTimeField(null=True)  # a later one: the ID was reused
+    updated_at = models.DateTimeField()  # Label Studio's clock; the newest state wins
+    deleted_at = models.DateTimeField(null=True)  # final, even if events arrive late
 
     class Meta:
         constraints = [
@@ -29,32 +29,29 @@ class Task(models.Model):
 
 
 class AnnotationQuerySet(models.QuerySet["Annotation"]):
-    """Reads of annotations."""
+    """Reads of annotations, to be chained."""
 
     def trainable(self) -> Self:
-        """What a model may learn from: neither deleted nor skipped."""
+        """Keep what a model may learn from: neither deleted nor skipped."""
         return self.filter(deleted_at__isnull=True, was_cancelled=False)
 
 
 class Annotation(models.Model):
-    """What a person made, as last seen."""
+    """A Label Studio annotation, as last seen."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="annotations")
-    annotation_id = models.BigIntegerField()  # Label Studio's id
-    task_id = models.BigIntegerField(
-        null=True
-    )  # Label Studio's; null = only its deletion is known
+    annotation_id = models.BigIntegerField()  # Label Studio's ID
+    # Label Studio's ID; null = only the deletion is known.
+    task_id = models.BigIntegerField(null=True)
     result = models.JSONField(default=list)  # list of regions
     was_cancelled = models.BooleanField(default=False)  # skipped by the annotator
     ground_truth = models.BooleanField(default=False)
-    completed_by = models.BigIntegerField(null=True)  # Label Studio's user id
+    completed_by = models.BigIntegerField(null=True)  # Label Studio's user ID
     lead_time = models.FloatField(null=True)  # seconds
-    parent_prediction = models.BigIntegerField(
-        null=True
-    )  # Label Studio's prediction id
+    parent_prediction = models.BigIntegerField(null=True)  # Label Studio's ID
     created_at = models.DateTimeField(null=True)
-    updated_at = models.DateTimeField()  # Label Studio's clock; the newest wins
-    deleted_at = models.DateTimeField(null=True)  # final: a late event cannot undo it
+    updated_at = models.DateTimeField()  # Label Studio's clock; the newest state wins
+    deleted_at = models.DateTimeField(null=True)  # final, even if events arrive late
 
     objects = AnnotationQuerySet.as_manager()
 
@@ -73,14 +70,14 @@ class Annotation(models.Model):
 
 
 class Sync(models.Model):
-    """One comparison of the dataset with Label Studio; goes on where it was cut off."""
+    """One reconciliation with Label Studio, resumable if it was interrupted."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="syncs")
     since = models.DateTimeField(null=True)  # only tasks changed since; null = all
-    after_task = models.BigIntegerField(default=0)  # every task up to it is done
-    differences = models.JSONField(default=dict)  # "tasks added" -> how many
+    after_task = models.BigIntegerField(default=0)  # every task up to it is reconciled
+    differences = models.JSONField(default=dict)  # "tasks added" -> count
     started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)  # null = running, or cut off
+    finished_at = models.DateTimeField(null=True)  # null = running or interrupted
 
     class Meta:
         indexes = [models.Index(fields=["project", "-id"], name="sync_by_project")]
@@ -90,14 +87,14 @@ class Sync(models.Model):
 
 
 class Snapshot(models.Model):
-    """Exactly which annotations a run trained on. Shared by runs that saw the same."""
+    """The exact annotations a run trained on. Runs that saw the same share one."""
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="snapshots")
-    digest = models.CharField(max_length=64)  # SHA-256 over id and last update of each
+    digest = models.CharField(max_length=64)  # SHA-256 hex of IDs and update times
     annotation_ids = ArrayField(models.BigIntegerField())  # ascending
     annotation_updates = ArrayField(models.DateTimeField())  # same order
     task_count = models.PositiveIntegerField()
-    label_counts = models.JSONField(default=dict)  # label -> annotations that use it
+    label_counts = models.JSONField(default=dict)  # label -> annotations with it
     created_at = models.DateTimeField()
 
     class Meta:
@@ -110,12 +107,12 @@ class Snapshot(models.Model):
 
 
 class Agreement(models.Model):
-    """How near a prediction came to what an annotator then said."""
+    """How close a prediction is to an annotation of the same task."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="agreements")
-    prediction_id = models.BigIntegerField()  # audit row
-    annotation_id = models.BigIntegerField()  # Label Studio's id
-    task_id = models.BigIntegerField()
+    prediction_id = models.BigIntegerField()  # primary key of the audit row
+    annotation_id = models.BigIntegerField()  # Label Studio's ID
+    task_id = models.BigIntegerField()  # Label Studio's ID
     model_version = models.CharField(max_length=200)
     measure = models.CharField(max_length=50)  # choices, spans, boxes, …
     value = models.FloatField()  # 0 to 1

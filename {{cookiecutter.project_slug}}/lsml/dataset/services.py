@@ -1,31 +1,27 @@
-"""Writes of the dataset: what events tell, merged into it under one lock."""
+"""Writes of the dataset: applies events under one lock per project."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from lsml.dataset.merging import Changes, Row, Told, changes_told, newest
+from lsml.dataset.events import Changes, ReceivedEvent, changes_in
+from lsml.dataset.merge import State, merge
 from lsml.dataset.models import Annotation, Task
+from lsml.dataset.tables import ANNOTATIONS, ROWS_AT_ONCE, TASKS, Table
 from lsml.registry.models import Project
 
-_LOCK_SPACE = 0x6C736D6C  # "lsml": this service's corner of the advisory locks
-_ROWS_AT_ONCE = 500
-_TASK_FIELDS = ["data", "meta", "created_at", "updated_at", "deleted_at"]
-_ANNOTATION_FIELDS = [
-    "task_id", "result", "was_cancelled", "ground_truth", "completed_by", "lead_time",
-    "parent_prediction", "created_at", "updated_at", "deleted_at",
-]  # fmt: skip
+_LOCK_SPACE = 0x6C736D6C  # "lsml": keeps these advisory locks apart from others
 
 
 @contextmanager
 def writing(project_id: int) -> Iterator[None]:
-    """A transaction that alone writes this project's dataset and empties its inbox.
+    """Open a transaction that alone may write this project's dataset and inbox.
 
     The lock ends with the transaction, so it works behind a transaction-pooling
-    pgbouncer; it is not the project's row, so no webhook ever waits for it.
+    pgbouncer. It does not lock the project's row, so webhooks never wait for it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -36,49 +32,40 @@ def writing(project_id: int) -> Iterator[None]:
         yield
 
 
-def apply_events(*, project: Project, events: Iterable[Told]) -> None:
+def apply_events(*, project: Project, events: Iterable[ReceivedEvent]) -> None:
     """Bring tasks and annotations up to date; call inside `writing`.
 
-    Events in another order, or told twice, end in the same dataset.
+    The order of the events does not matter, nor does applying one twice.
     """
-    apply_changes(project=project, changes=changes_told(events, project_id=project.pk))
+    changes = changes_in(events)
+    _merge_into(TASKS, project, changes.tasks)
+    _merge_into(ANNOTATIONS, project, changes.annotations)
+    _delete_annotations_of_deleted_tasks(project, changes)
 
 
-def apply_changes(*, project: Project, changes: Changes) -> None:
-    """Merge states told by whatever source; call inside `writing`."""
-    _merge(project.tasks.all(), "task_id", changes.tasks, _TASK_FIELDS)
-    _merge(
-        project.annotations.all(),
-        "annotation_id",
-        changes.annotations,
-        _ANNOTATION_FIELDS,
-    )
-    _delete_with_their_tasks(project, changes)
-
-
-def _merge(
-    rows: QuerySet[Row], key: str, told: dict[int, Row], fields: list[str]
+def _merge_into(
+    table: Table[State], project: Project, states: dict[int, State]
 ) -> None:
-    if not told:
+    if not states:
         return
     known = {
-        getattr(row, key): row for row in rows.filter(**{f"{key}__in": list(told)})
+        table.number(row): table.state_of(row) for row in table.rows(project, states)
     }
-    merged = [newest(known.get(number), row) for number, row in told.items()]
-    for row in merged:
-        row.pk = None  # (project, key) says which row it is
-    rows.model._default_manager.bulk_create(
-        merged,
+    merged = [
+        merge(known.get(number, state), state) for number, state in states.items()
+    ]
+    table.model._default_manager.bulk_create(
+        [table.new_row(project, state) for state in merged],
         update_conflicts=True,
-        unique_fields=["project", key],
-        update_fields=fields,
-        batch_size=_ROWS_AT_ONCE,
+        unique_fields=["project", table.key],
+        update_fields=table.columns,
+        batch_size=ROWS_AT_ONCE,
     )
 
 
-def _delete_with_their_tasks(project: Project, changes: Changes) -> None:
-    # Label Studio tells of deleted tasks but not of the annotations that went with
-    # them; and an annotation's own event may come in after its task's end.
+def _delete_annotations_of_deleted_tasks(project: Project, changes: Changes) -> None:
+    # Label Studio sends no events for annotations deleted with their task, and an
+    # annotation's own event may arrive after its task was deleted.
     deleted = Task.objects.filter(
         project=project, task_id=OuterRef("task_id"), deleted_at__isnull=False
     )

@@ -1,4 +1,4 @@
-"""Reads the dataset for one training, and writes down exactly what was read."""
+"""Reads the dataset for a training run and records exactly what was read."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -15,16 +15,17 @@ from lsml.registry.models import Project
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a run trains on, and the record of it."""
+    """The tasks that a run trains on, and the record of them."""
 
     tasks: list[AnnotatedTask]
     snapshot: Snapshot
 
 
 def take_snapshot(project: Project) -> Material:
-    """Read what may be trained on now; call inside `writing`, so that nothing moves.
+    """Read everything that may be trained on.
 
-    Runs that see the same annotations in the same state share one snapshot.
+    Call inside `writing`, so that nothing changes meanwhile. Runs that see the same
+    annotations in the same state share one snapshot.
     """
     rows = list(
         Annotation.objects.filter(project=project).trainable().order_by("annotation_id")
@@ -56,7 +57,7 @@ def _annotated_tasks(
             id=task.task_id,
             data=task.data,
             meta=task.meta,
-            annotations=[_as_sent(row) for row in by_task[task.task_id]],
+            annotations=[_as_json(row) for row in by_task[task.task_id]],
         )
         for task in project.tasks.filter(
             task_id__in=list(by_task), deleted_at__isnull=True
@@ -64,7 +65,7 @@ def _annotated_tasks(
     ]
 
 
-def _as_sent(row: Annotation) -> dict[str, Any]:
+def _as_json(row: Annotation) -> dict[str, Any]:
     return {
         "id": row.annotation_id,
         "task": row.task_id,
@@ -87,12 +88,12 @@ def _digest(rows: Iterable[Annotation]) -> str:
 def _label_counts(rows: Iterable[Annotation]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for row in rows:
-        counts.update(set(_labels(row.result)))  # annotations that use it, not regions
+        counts.update(set(_labels(row.result)))  # counts annotations, not regions
     return dict(counts.most_common())
 
 
 def _labels(regions: list[Any]) -> Iterator[str]:
-    """Label Studio keeps a region's labels under its type: `choices`, `labels`, …."""
+    """Yield the labels, which a region keeps under its type: `choices`, `labels`, …."""
     for region in regions:
         if not isinstance(region, dict) or not isinstance(region.get("value"), dict):
             continue

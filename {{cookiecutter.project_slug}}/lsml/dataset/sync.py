@@ -1,7 +1,7 @@
-"""`manage.py sync`: puts right what webhooks never tell, and says what differed.
+"""Reconciles a project's dataset with Label Studio, for `manage.py sync` and workers.
 
-They are silent about annotations turned into drafts, changed task data, imports that
-bring annotations, and the deletion of all tasks of a project.
+Label Studio sends no webhook for annotations turned into drafts, changed task data,
+imports that bring annotations, and the deletion of all tasks of a project.
 """
 
 from collections import Counter
@@ -14,8 +14,13 @@ from django.db.models import Max
 from django.utils import timezone
 
 from lsml.audit.services import record_entry
-from lsml.dataset.comparison import Known, bring_up_to_date, remove_tasks
 from lsml.dataset.models import Sync
+from lsml.dataset.reconcile import (
+    Known,
+    listed_ids,
+    reconcile_page,
+    remove_tasks,
+)
 from lsml.dataset.services import writing
 from lsml.labelstudio.client import PAGE_SIZE, LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
@@ -25,13 +30,13 @@ from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import project_from_event
 
-# An older one that was cut off has seen too little of what is there now.
+# What an older, interrupted sync has seen may have changed since.
 RESUME_WITHIN = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is, in tasks; `left` is what Label Studio says is to come."""
+    """How far a sync is, in tasks; Label Studio says how many are `left`."""
 
     done: int
     left: int
@@ -39,7 +44,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Report:
-    """What differed."""
+    """The result of a sync."""
 
     project: Project
     resumed_after: int  # task id; 0 = from the start
@@ -57,50 +62,51 @@ def sync_project(
     page_size: int = PAGE_SIZE,
     on_page: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
-    """Compare the dataset with Label Studio, page by page, and bring it up to date.
+    """Compare the dataset with Label Studio, page by page, and correct the dataset.
 
-    A sync that was cut off goes on after its last page. Each page is one transaction,
-    so readers never see half a task.
+    An interrupted sync is resumed after its last page. Each page is one transaction, so
+    readers never see half a task.
 
     Args:
         studio: the Label Studio of the project.
-        labelstudio_id: the project's number there.
-        actor: who asked, for the audit trail.
-        since: only tasks changed at or after it; tasks that are gone are then not seen.
-        restart: begin anew even if an earlier sync was cut off.
+        labelstudio_id: the project's ID there.
+        actor: who requested it, for the audit log.
+        since: only tasks changed at or after it; deleted tasks are then not noticed.
+        restart: start from the first task even if an earlier sync was interrupted.
         page_size: tasks per request.
-        on_page: told after each page.
+        on_page: called after each page.
 
     Raises:
-        LabelStudioError: Label Studio does not answer, or says no.
+        LabelStudioError: Label Studio does not answer, or refuses.
     """
     began = timezone.now()
     origin = Origin.from_command("sync")
     about = studio.project(labelstudio_id)
-    project = _meet(about, origin)
-    sync = _open(project, since, began, restart=restart)
+    project = _get_or_create_project(about, origin)
+    sync = _resume_or_create(project, since, began, restart=restart)
     report = Report(project, sync.after_task, differences=Counter(sync.differences))
     known = Known.of(project, after=sync.after_task)
     pages = studio.pages(
         labelstudio_id, after=sync.after_task, since=since, page_size=page_size
     )
     for tasks, left in pages:
-        _keep_page(sync, report, known, tasks)
+        _apply_page(sync, report, known, tasks)
         on_page(Progress(report.tasks, left))
-    _check_plausible(about, report)
+    _refuse_empty_list(about, report)
     _finish(sync, report, known, origin, actor)
     return report
 
 
 def catch_up(*, studio: LabelStudio, project: Project, everything: bool) -> Report:
-    """Fetch what changed, after a webhook that did not say what.
+    """Fetch what changed, after a webhook that came without its payload.
 
     Args:
         studio: the Label Studio of the project.
         project: whose webhook it was.
-        everything: also find tasks that are gone; else what changed since the newest
-            task known, by Label Studio's own clock.
+        everything: read every task, so that deleted ones are noticed; else only tasks
+            changed since the newest known one.
     """
+    # Both times are Label Studio's, so it does not matter whether our clock agrees.
     newest = project.tasks.aggregate(Max("updated_at"))["updated_at__max"]
     return sync_project(
         studio=studio,
@@ -111,41 +117,40 @@ def catch_up(*, studio: LabelStudio, project: Project, everything: bool) -> Repo
     )
 
 
-def _meet(about: JsonObject, origin: Origin) -> Project:
+def _get_or_create_project(about: JsonObject, origin: Origin) -> Project:
     key = ProjectKey.from_project_object(about)
     project = project_from_event(key=key, project_object=about, origin=origin)
-    return cast("Project", project)  # None only without a key
+    return cast("Project", project)  # None only if there is no key
 
 
-def _open(
+def _resume_or_create(
     project: Project, since: datetime | None, began: datetime, *, restart: bool
 ) -> Sync:
-    """The sync to go on with, or a new one."""
-    cut_off = Sync.objects.filter(
+    interrupted = Sync.objects.filter(
         project=project,
         since=since,
         finished_at__isnull=True,
         started_at__gt=began - RESUME_WITHIN,
     )
-    latest = None if restart else cut_off.order_by("-pk").first()
+    latest = None if restart else interrupted.order_by("-pk").first()
     return latest or Sync.objects.create(project=project, since=since, started_at=began)
 
 
-def _keep_page(
+def _apply_page(
     sync: Sync, report: Report, known: Known, tasks: list[JsonObject]
 ) -> None:
     at = timezone.now()
-    last = cast("int", tasks[-1]["id"])
-    with writing(sync.project_id):  # a page and the mark behind it appear together
-        differences = bring_up_to_date(
+    listed = listed_ids(tasks)
+    last = listed[-1]
+    with writing(sync.project_id):  # a page and `after_task` are committed together
+        differences = reconcile_page(
             project=sync.project, known=known, tasks=tasks, at=at
         )
         if sync.since is None:
-            listed = {task["id"] for task in tasks}
-            passed = known.tasks_between(sync.after_task, last)
+            expected = known.tasks_between(sync.after_task, last)
             differences += remove_tasks(
                 project=sync.project,
-                task_ids=[number for number in passed if number not in listed],
+                task_ids=sorted(set(expected).difference(listed)),
                 at=at,
             )
         report.differences += differences
@@ -154,19 +159,19 @@ def _keep_page(
         sync.save(update_fields=["after_task", "differences"])
 
 
-def _check_plausible(about: JsonObject, report: Report) -> None:
-    """Nothing at all from a project that has tasks must not empty the dataset."""
+def _refuse_empty_list(about: JsonObject, report: Report) -> None:
+    # Otherwise a token that may not see the tasks would empty the dataset.
     if about.get("task_number") and not report.tasks and not report.resumed_after:
         raise LabelStudioError(
-            f"Label Studio lists no task of a project with {about['task_number']}.",
-            "Use the API key of a user who may see the project's tasks.",
+            f"Label Studio lists no task of a project that has {about['task_number']}.",
+            "Use the API key of a user who may view the project's tasks.",
         )
 
 
 def _finish(
     sync: Sync, report: Report, known: Known, origin: Origin, actor: str
 ) -> None:
-    """What was known behind the last page is gone, then the books are closed."""
+    """Remove the tasks known beyond the last page, and record the sync."""
     at = timezone.now()
     with writing(sync.project.pk):
         if sync.since is None:

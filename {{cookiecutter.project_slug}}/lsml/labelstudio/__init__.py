@@ -1,1 +1,1 @@
-"""Label Studio's wire shapes, label configs and client. Plain Python."""
+"""Label Studio's requests, task JSON, label configs and API client. Plain Python."""

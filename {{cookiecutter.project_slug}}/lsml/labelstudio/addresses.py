@@ -1,4 +1,4 @@
-"""Which addresses of a backend Label Studio can really use."""
+"""Checks whether Label Studio can use an address of a backend."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from lsml.labelstudio.failures import LabelStudioError
 
 
 def check_address(url: str) -> None:
-    """Refuse an address for which Label Studio makes no webhook, without saying so.
+    """Refuse an address for which Label Studio would silently create no webhook.
 
     Raises:
-        LabelStudioError: with the reason.
+        LabelStudioError: the address cannot be used; the message says why.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host:
         raise LabelStudioError(
-            f"{url!r} is no address of a backend.",
-            "Give it as http://host:port, the way Label Studio reaches this service.",
+            f"{url!r} is not the address of a backend.",
+            "Use the form http://host:port, as Label Studio reaches this service.",
         )
     if parts.username or parts.password:
         raise LabelStudioError(
             "The backend's address must not contain credentials: everybody who sees "
             "the connection in Label Studio could read them.",
-            "Leave them out; BASIC_AUTH_USER and BASIC_AUTH_PASS are stored for you.",
+            "Remove them; BASIC_AUTH_USER and BASIC_AUTH_PASS are stored for you.",
         )
     if host == "localhost" or _is_ip(host):
         return
     if "." not in host or "_" in host:
         raise LabelStudioError(
-            f"Label Studio makes no webhook for the host name {host!r}: it wants a dot "
-            "in it and no underscore. Annotations would never arrive.",
+            f"Label Studio makes no webhook for the host name {host!r}: it must have "
+            "a dot and no underscore. Annotations would never arrive.",
             f"Give the service a name such as {host.replace('_', '-')}.internal (in "
             "compose: a network alias), or use its IP address.",
         )

@@ -20,7 +20,7 @@ from lsml.labelstudio.failures import (
     Unreachable,
     refusal,
 )
-from lsml.labelstudio.reading import JsonObject
+from lsml.labelstudio.reading import JsonObject, as_dict, as_id, as_list
 
 TIMEOUT_S = 60
 # Tasks per page. Label Studio gathers all annotations and predictions of a page.
@@ -99,14 +99,17 @@ class LabelStudio:
                     "query": json.dumps(query),
                 },
             )
-            tasks = cast("list[JsonObject]", answer.get("tasks") or [])
-            total = cast("int", answer.get("total") or len(tasks))
+            tasks = [as_dict(each) for each in as_list(answer.get("tasks"))]
+            total = as_id(answer.get("total")) or len(tasks)
             if not tasks:
                 return
+            last = as_id(tasks[-1].get("id"))
+            if last is None:
+                raise _not_label_studio(self.url)
             yield tasks, max(0, total - len(tasks))
             if total <= len(tasks):
                 return
-            after = cast("int", tasks[-1]["id"])
+            after = last
 
     def backends(self, project_id: int) -> list[JsonObject]:
         """The project's ML backends; asking makes Label Studio call each of them."""

@@ -1,13 +1,13 @@
-"""What Label Studio (or whoever calls in its name) sent cannot be understood."""
+"""The error for requests that cannot be understood."""
 
 from __future__ import annotations
 
 
 class WireError(ValueError):
-    """A request that is wrong; the message is a sentence for the sender.
+    """A request cannot be understood; the message is a sentence for the sender.
 
     Attributes:
-        field: path of the offending part, such as `tasks[3].data`, or `body`.
+        field: path of the invalid part, such as `tasks[3].data`, or `body`.
     """
 
     def __init__(self, field: str, sentence: str) -> None:

@@ -1,20 +1,19 @@
-"""Who a project is. Its number is not enough: numbers come back for new projects."""
+"""Identifies a project. Label Studio reuses project IDs, so the ID is not enough."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.reading import LARGEST_ID, as_time
 
-LARGEST_ID = 2**63 - 1  # Label Studio's and our own bigint columns
 _DOTTED = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectKey:
-    """Label Studio's project id with the unix second it was created in, if known.
+    """Label Studio's project ID with the Unix second of its creation, if known.
 
     Source: `MLApi._create_project_uid` of Label Studio 1.23.2.
     """
@@ -23,7 +22,7 @@ class ProjectKey:
     created_stamp: int | None = None
 
     def __str__(self) -> str:
-        """The wire form: `1.1795433940`, or `1` without a stamp."""
+        """Return the wire form: `1.1795433940`, or `1` without a stamp."""
         if self.created_stamp is None:
             return str(self.labelstudio_id)
         return f"{self.labelstudio_id}.{self.created_stamp}"
@@ -33,7 +32,8 @@ class ProjectKey:
         """Read `"1.1795433940"`, `"1"` or `1`.
 
         Raises:
-            WireError: any other form; a JSON number with a dot has lost its zeros.
+            WireError: any other form, including a JSON number with a dot, which loses
+                trailing zeros.
         """
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
@@ -49,9 +49,9 @@ class ProjectKey:
     def from_project_object(
         cls, project: dict[str, object], *, field: str = "project"
     ) -> ProjectKey:
-        """Read the long project object that webhooks and the API carry.
+        """Read the full project object of webhooks and the API.
 
-        An unreadable `created_at` only costs the stamp; a deleted project has none.
+        Without a readable `created_at`, as in a deleted project, the stamp is None.
 
         Raises:
             WireError: no usable `id`.
@@ -62,17 +62,10 @@ class ProjectKey:
 
 
 def unix_second(moment: object) -> int | None:
-    """The stamp of an ISO time as Label Studio cuts it: whole seconds, rounded down."""
-    if not isinstance(moment, str):
-        return None
-    try:
-        read = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    if read.tzinfo is None:
-        read = read.replace(tzinfo=UTC)
-    try:
-        stamp = int(read.timestamp())
-    except OverflowError:
-        return None
+    """Return the stamp of an ISO time: whole seconds, rounded down as by Label Studio.
+
+    None if there is no readable time, or one before 1970.
+    """
+    read = as_time(moment)
+    stamp = -1 if read is None else int(read.timestamp())
     return stamp if stamp >= 0 else None

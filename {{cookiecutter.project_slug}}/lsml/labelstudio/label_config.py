@@ -1,4 +1,4 @@
-"""A project's labelling config, read from its XML without trusting it."""
+"""Reads a project's label config from untrusted XML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHARS_MAX = 1_000_000  # large taxonomies reach a few hundred thousand
 DEPTH_MAX = 100
 _LABEL_TAGS = frozenset({"Label", "Choice"})
-# They point at another control (`toName`) but never appear in a result.
+# These have a `toName` but never appear in a result.
 _NEVER_IN_RESULTS = frozenset({"Filter", "Shortcut", "Relations"})
 
 
@@ -28,11 +28,9 @@ class Control:
     """A tag that produces regions: `<Choices name="sentiment" toName="text">`."""
 
     name: str
-    type: str  # the tag, e.g. Choices; a region's type is its lower case
+    type: str  # the tag, e.g. Choices; regions have it in lower case
     to_names: tuple[str, ...]
-    labels: tuple[
-        str, ...
-    ]  # static ones, as they stand in results; order of the config
+    labels: tuple[str, ...]  # static ones as in results, in the order of the config
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,12 @@ class ObjectTag:
 
 @dataclass(frozen=True, slots=True)
 class LabelConfig:
-    """What a model must know of a label config.
+    """What a model needs to know about a label config.
 
     Attributes:
         digest: SHA-256 hex that survives re-saving: white space between tags, the
-            order of attributes and comments do not count; labels and their order do.
+            order of attributes, and comments do not change it; labels and their order
+            do.
     """
 
     controls: tuple[Control, ...]
@@ -58,7 +57,7 @@ class LabelConfig:
     digest: str
 
     def labels(self) -> frozenset[str]:
-        """Every static label of every control."""
+        """Return every static label of every control."""
         return frozenset(label for control in self.controls for label in control.labels)
 
 
@@ -67,7 +66,7 @@ def parse_label_config(xml: str) -> LabelConfig:
     """Read a label config.
 
     Raises:
-        WireError: too large or too deep, no XML, declares entities, or has no control.
+        WireError: too large or too deep, not XML, declares entities, or no control.
     """
     root = _tree(xml)
     controls, objects = _tags(root)
@@ -75,7 +74,7 @@ def parse_label_config(xml: str) -> LabelConfig:
         raise WireError(
             "label_config",
             "The label config has no control tag (one with `name` and `toName`), "
-            "so there is nothing a model could predict.",
+            "so there is nothing to predict.",
         )
     canonical = "".join(_canonical(root))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -101,7 +100,7 @@ def _tree(xml: str) -> Element:
 
 
 def _tags(root: Element) -> tuple[list[Control], list[ObjectTag]]:
-    """Walk without recursion: a config of 100 000 nested tags must not end us."""
+    # Without recursion: 100 000 nested tags must not exhaust the stack.
     controls: list[Control] = []
     objects: list[ObjectTag] = []
     labels: dict[str, list[str]] = {}
@@ -144,11 +143,11 @@ def _to_names(element: Element) -> tuple[str, ...]:
 
 
 def _canonical(element: Element) -> list[str]:
-    """Tags, sorted attributes and trimmed text, unambiguously joined."""
+    """Return tags, sorted attributes and trimmed text, unambiguously joined."""
     parts = [repr((element.tag, sorted(element.attrib.items())))]
     text = " ".join((element.text or "").split())
     parts.append(repr(text))
-    for child in element:  # depth is bounded by the walk before
+    for child in element:  # `_tags` has limited the depth
         parts.extend(("(", *_canonical(child), ")"))
         parts.append(repr(" ".join((child.tail or "").split())))
     return parts

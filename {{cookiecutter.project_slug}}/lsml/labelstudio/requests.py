@@ -1,7 +1,7 @@
-"""Label Studio's requests, read once at the edge; inside nobody sees a foreign word.
+"""Parses Label Studio's requests and renames their fields to our words.
 
-Secrets (`access_token`, `params.login`, `params.password`) end here: no class has a
-place for them. Source of the shapes: Label Studio 1.23.2, `tests/protocol/`.
+Secrets (`access_token`, `params.login`, `params.password`) stop here: no class has a
+field for them. Source of the shapes: Label Studio 1.23.2, `tests/protocol/`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TASK_DATA_CREDENTIALS = {"login", "password"}
 
 @dataclass(frozen=True, slots=True)
 class SetupRequest:
-    """Label Studio introduces a project, many times a day."""
+    """Label Studio announces a project, many times a day."""
 
     project: ProjectKey | None
     label_config: str
@@ -54,22 +54,22 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True)
 class PredictRequest:
-    """Tasks to predict, in the order in which the answers must stand."""
+    """Tasks to predict, in the order of the answers."""
 
     tasks: list[JsonObject]
     project: ProjectKey | None
     label_config: str | None
     context: JsonObject | None
-    params: JsonObject = field(default_factory=dict)  # what else the caller passes on
+    params: JsonObject = field(default_factory=dict)  # the caller's other parameters
 
     @property
     def interactive(self) -> bool:
-        """Whether an annotator is waiting with a half-drawn annotation."""
+        """Whether an annotator is waiting, with a partly drawn annotation."""
         return self.context is not None
 
     @classmethod
     def parse(cls, body: object) -> PredictRequest:
-        """Read a `/predict` body; the tasks stay as they were sent."""
+        """Read a `/predict` body; the tasks are kept as sent."""
         sent = as_object(body, field="body")
         params = _object_or_none(sent.get("params"), field="params") or {}
         return cls(
@@ -87,13 +87,12 @@ class PredictRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """An older client asks for training and brings the annotated tasks itself."""
+    """An older client requests training and sends the annotated tasks."""
 
     project: ProjectKey | None
     label_config: str | None
-    tasks: list[
-        JsonObject
-    ]  # each with its `annotations`; empty: train on what is known
+    # Each with its `annotations`; empty = train on the known ones.
+    tasks: list[JsonObject]
 
     @classmethod
     def parse(cls, body: object) -> TrainRequest:
@@ -109,7 +108,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class ValidateRequest:
-    """Is this label config one the model can serve?"""
+    """A question: can the model serve this label config?"""
 
     label_config: str
 
@@ -122,13 +121,13 @@ class ValidateRequest:
 
 @dataclass(frozen=True, slots=True)
 class VersionsRequest:
-    """Which versions are there? Label Studio's GET names no project."""
+    """A question: which versions exist? Label Studio's GET names no project."""
 
     project: ProjectKey | None
 
     @classmethod
     def parse(cls, body: object) -> VersionsRequest:
-        """Read a `/versions` body; no body at all is fine."""
+        """Read a `/versions` body, which may be missing."""
         if body is None:
             return cls(project=None)
         return cls(project=_project(as_object(body, field="body")))
@@ -136,7 +135,7 @@ class VersionsRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobStatusRequest:
-    """How is that training job doing?"""
+    """A question: what is the state of this training job?"""
 
     job: str
 
@@ -151,7 +150,7 @@ class JobStatusRequest:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRequest:
-    """A project was duplicated; its model should come along."""
+    """A project was duplicated; copy its model."""
 
     source: ProjectKey
     target: ProjectKey
@@ -168,7 +167,7 @@ class DuplicateRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRequest:
-    """A project lets go of its model."""
+    """A project no longer uses its model."""
 
     project: ProjectKey
 
@@ -218,10 +217,10 @@ def _hostname(value: object) -> str | None:
 
 
 def _extra_params(value: object) -> JsonObject | None:
-    # The reference SDK stores them as JSON text, so some connections send a text.
+    # The reference SDK stores them as JSON text, so some clients send a text.
     if isinstance(value, str) and value:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise WireError("extra_params", "`extra_params` is no JSON.") from None
+            raise WireError("extra_params", "`extra_params` is not JSON.") from None
     return as_object(value, field="extra_params") if value else None

@@ -1,6 +1,6 @@
-"""Keeps tokens and passwords out of the audit trail, the logs and the errors.
+"""Keeps tokens and passwords out of the audit log, the logs and error messages.
 
-Two ways in: `masked` for JSON that is stored, `masked_text` for a line that is shown.
+`masked` is for JSON that is stored, `masked_text` for a line that is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SECRET_KEYS = frozenset(
         "cookie", "setcookie", "basicauthpass", "basicauthuser",
     }
 )  # fmt: skip
-# Columns of a data set may well be called `token` or `login`; these never are innocent.
+# A task may have columns called `token` or `login`. The other keys are always secrets.
 _SECRET_IN_TASK_DATA = _SECRET_KEYS - {
     "token", "login", "secret", "credentials", "cookie", "accesskey",
 }  # fmt: skip
@@ -48,23 +48,23 @@ _ASSIGNMENT = re.compile(
 
 
 def masked(value: object) -> object:
-    """A deep copy with secrets replaced by `***`, ready to be stored as JSON.
+    """Return a deep copy with secrets replaced by `***`, ready to be stored as JSON.
 
-    By key (`access_token`, `Authorization`, `task_data_password`, …), in URLs (user
-    info, signatures), and strings that are an authorization header or a JWT. Under
-    `data`, where the keys are the user's own columns, only unmistakable keys count.
-    NUL characters become U+FFFD, as PostgreSQL cannot hold them.
+    Secrets are found by key (`access_token`, `Authorization`, `task_data_password`, …),
+    in URLs (user info, signatures), and as strings that are an authorization header or
+    a JWT. Under `data`, where the keys are the user's own columns, only unambiguous
+    keys count. NUL characters become U+FFFD, as PostgreSQL cannot store them.
     """
     return _masked(value, in_task_data=False)
 
 
 def masked_task_data(data: object) -> object:
-    """The same for a task's `data` by itself, whose keys are the user's own columns."""
+    """Mask a task's `data` alone, whose keys are the user's own columns."""
     return _masked(data, in_task_data=True)
 
 
 def masked_text(text: str) -> str:
-    """The same for free text: an exception, a log line, a command's output."""
+    """Mask free text: an exception, a log line, the output of a command."""
     text = _SCHEME.sub(rf"\1\2{MASK}", _masked_string(text))
     return _ASSIGNMENT.sub(rf"\1{MASK}", text)
 
@@ -86,7 +86,7 @@ def _masked_object(value: dict[str, object], in_task_data: bool) -> dict[str, ob
         if item and _is_secret(key, in_task_data):
             copy[name] = MASK
         elif item.__class__ in _PLAIN:
-            copy[name] = item  # most of a task; a call each would double the time
+            copy[name] = item  # most items; a call for each would double the time
         else:
             deeper = in_task_data or (key == _TASK_DATA and isinstance(item, dict))
             copy[name] = _masked(item, in_task_data=deeper)

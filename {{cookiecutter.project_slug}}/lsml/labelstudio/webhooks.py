@@ -1,7 +1,7 @@
-"""Label Studio's webhooks: one normal form for their singulars, plurals and gaps.
+"""Parses Label Studio's webhooks into one form, whether their keys are plural or not.
 
-Nothing is refused that could be a webhook: an event that makes no sense today is
-recorded all the same. Source: Label Studio 1.23.2 `webhooks/`, `tests/protocol/`.
+Anything that could be a webhook is accepted: an event of an unknown kind is recorded
+too. Source: Label Studio 1.23.2 `webhooks/`, `tests/protocol/`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from typing import cast
 
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
-from lsml.labelstudio.reading import JsonObject, as_id, as_object, as_text
+from lsml.labelstudio.reading import (
+    JsonObject,
+    as_dict,
+    as_id,
+    as_list,
+    as_object,
+    as_text,
+)
 
-# `connect` puts it on webhooks: names the project where the payload does not, and lets
-# a later `connect` recognise what an earlier one left behind.
+# `connect` sets it on webhooks. It names the project where the payload does not, and a
+# later `connect` recognises its own webhooks by it.
 PROJECT_HEADER = "X-Label-Studio-Project"
 
 START_TRAINING = "START_TRAINING"
@@ -22,7 +29,7 @@ PROJECT_UPDATED = "PROJECT_UPDATED"
 ANNOTATIONS_WRITTEN = frozenset(
     {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"}
 )
-# The singular is what the reference SDK waits for; Label Studio sends the plural.
+# The reference SDK expects the singular; Label Studio sends the plural.
 ANNOTATIONS_DELETED = frozenset({"ANNOTATIONS_DELETED", "ANNOTATION_DELETED"})
 TASKS_CREATED = "TASKS_CREATED"
 TASKS_DELETED = "TASKS_DELETED"
@@ -37,17 +44,15 @@ KNOWN_ACTIONS = DATASET_ACTIONS | {
     "LABEL_LINK_UPDATED",
     "LABEL_LINK_DELETED",
 }
-ACTION_CHARS_MAX = 100  # the longest that can be recorded
+ACTION_CHARS_MAX = 100  # width of the audit column
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """One event, its lists normalised: always `tasks` and `annotations`, never one."""
+    """One event; `tasks` and `annotations` are always lists."""
 
     action: str
-    project: ProjectKey | None = (
-        None  # None: organisation-wide, or sent without payload
-    )
+    project: ProjectKey | None = None  # None: organisation-wide, or payload missing
     project_object: JsonObject | None = None
     tasks: list[JsonObject] = field(default_factory=list)
     annotations: list[JsonObject] = field(default_factory=list)
@@ -58,11 +63,10 @@ class WebhookRequest:
 
         Args:
             body: decoded JSON.
-            named_project: from the header that `connect` puts on webhooks; counts
-                where the body names none.
+            named_project: from `PROJECT_HEADER`; used if the body names no project.
 
         Raises:
-            WireError: no JSON object, or no `action` to tell what happened.
+            WireError: not a JSON object, or without `action`.
         """
         sent = as_object(body, field="body")
         action = as_text(sent.get("action"), field="action", longest=ACTION_CHARS_MAX)
@@ -83,14 +87,14 @@ class WebhookRequest:
 
     @property
     def task_ids(self) -> list[int]:
-        """Every task the event names, by itself or through an annotation; sorted."""
+        """Every task the event names, itself or through an annotation; ascending."""
         named = {as_id(task.get("id")) for task in self.tasks}
         named |= {as_id(annotation.get("task")) for annotation in self.annotations}
         return sorted(number for number in named if number is not None)
 
     @property
     def task_id(self) -> int | None:
-        """The task, where the event is about exactly one."""
+        """The task, if the event is about exactly one."""
         task_ids = self.task_ids
         return task_ids[0] if len(task_ids) == 1 else None
 
@@ -102,37 +106,35 @@ class WebhookRequest:
 
     @property
     def affects_dataset(self) -> bool:
-        """Whether tasks or annotations are others now than before."""
+        """Whether the event changes tasks or annotations."""
         return self.action in DATASET_ACTIONS
 
     @property
     def starts_training(self) -> bool:
-        """Whether a person, or Label Studio's own threshold, asked for training."""
+        """Whether a person, or Label Studio's own threshold, requested training."""
         return self.action == START_TRAINING
 
     @property
     def lacks_payload(self) -> bool:
-        """Whether what changed must be fetched: a webhook with `send_payload` off.
+        """Whether the payload is missing, so that the changes must be fetched.
 
-        Such a body is `{"action": …}` alone; not even the project is named.
+        A webhook with `send_payload` off sends `{"action": …}` alone, without the
+        project.
         """
         return self.affects_dataset and not self.tasks and not self.annotations
 
     @property
     def label_config(self) -> str | None:
-        """The project's label config, which every full project object carries."""
+        """The project's label config, which every full project object has."""
         config = (self.project_object or {}).get("label_config")
         return config if isinstance(config, str) and config else None
 
 
 def _objects(sent: JsonObject, singular: str, plural: str) -> list[JsonObject]:
-    # ANNOTATIONS_CREATED says `annotation` and `task` and holds lists.
+    # ANNOTATIONS_CREATED sends lists under `annotation` and `task`.
     found = sent.get(plural, sent.get(singular))
-    if isinstance(found, dict):
-        found = [found]
-    if not isinstance(found, list):
-        return []
-    return [cast("JsonObject", item) for item in found if isinstance(item, dict)]
+    items = [found] if isinstance(found, dict) else as_list(found)
+    return [as_dict(item) for item in items if isinstance(item, dict)]
 
 
 def _project_key(
@@ -144,7 +146,7 @@ def _project_key(
         if project:
             return ProjectKey.parse(project)
     except WireError:
-        return None  # recorded as an event of no known project
+        return None  # recorded as an event of an unknown project
     for item in (*annotations[:1], *tasks[:1]):
         if as_id(item.get("project")):
             return ProjectKey.parse(item["project"])

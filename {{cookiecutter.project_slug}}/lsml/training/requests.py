@@ -12,6 +12,7 @@ from lsml.jobs.errors import IllegalMove
 from lsml.jobs.services import request_cancel
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import TrainRequest, WebhookRequest
+from lsml.labelstudio.task_json import nested_annotations
 from lsml.observability.origin import Origin
 from lsml.registry.projects import archive_project
 from lsml.registry.services import find_project
@@ -72,17 +73,11 @@ def receive_train(
     """
     project = None if request.project is None else {"project": str(request.project)}
     if request.tasks:
-        annotations = [
-            {"task": task.get("id"), **annotation}
-            for task in request.tasks
-            for annotation in _listed(task.get("annotations"))
-            if isinstance(annotation, dict)
-        ]
         brought = {
             **(project or {}),
             "action": "ANNOTATIONS_CREATED",
             "task": request.tasks,
-            "annotation": annotations,
+            "annotation": nested_annotations(request.tasks),
         }
         receive(
             request=WebhookRequest.parse(brought),
@@ -121,7 +116,3 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
     with writing(project.pk):
         archive_project(project=project, origin=origin, at=timezone.now())
         InboxEntry.objects.filter(project=project).update(held=True)
-
-
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -1,8 +1,8 @@
 """Addresses below /admin/console/."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from django.contrib.admin import AdminSite
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
@@ -17,11 +17,8 @@ from lsml.console.pages import (
     version,
 )
 
-if TYPE_CHECKING:
-    from lsml.console.site import ConsoleSite
 
-
-def page_urls(site: "ConsoleSite") -> list[URLPattern]:
+def page_urls(site: AdminSite) -> list[URLPattern]:
     """Every page of the console that is no model's own."""
 
     def page(

@@ -6,8 +6,8 @@ from typing import cast
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
-from lsml.dataset.agreeing import compare_annotations
-from lsml.dataset.merging import Told
+from lsml.dataset.agreement import update_agreements
+from lsml.dataset.events import ReceivedEvent
 from lsml.dataset.services import apply_events, writing
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.webhooks import WebhookRequest
@@ -34,9 +34,9 @@ def apply_some(project: Project) -> int:
         entries.order_by("event_id").values_list("event_id", flat=True)[:EVENTS_AT_ONCE]
     )
     if event_ids:
-        apply_events(project=project, events=_told(event_ids))
+        apply_events(project=project, events=_received(event_ids))
         changed = WebhookEvent.objects.filter(pk__in=event_ids)
-        compare_annotations(
+        update_agreements(
             project=project,
             annotation_ids={
                 annotation_id
@@ -50,13 +50,13 @@ def apply_some(project: Project) -> int:
     return len(event_ids)
 
 
-def _told(event_ids: list[int]) -> Iterator[Told]:
+def _received(event_ids: list[int]) -> Iterator[ReceivedEvent]:
     for event in events_in_order(event_ids):
         try:
             request = WebhookRequest.parse(event.payload)
         except WireError:
             continue  # it was accepted, so it was readable: masking cannot break it
-        yield Told(request=request, received_at=event.received_at)
+        yield ReceivedEvent(request=request, received_at=event.received_at)
 
 
 def events_in_order(event_ids: list[int]) -> list[WebhookEvent]:

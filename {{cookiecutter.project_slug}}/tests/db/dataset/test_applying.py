@@ -1,18 +1,18 @@
-"""Events in whatever order end in the same dataset."""
+"""Events in any order lead to the same dataset."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lsml.dataset.merging import Told
+from lsml.dataset.events import ReceivedEvent
 from lsml.dataset.models import Annotation, Task
 from lsml.dataset.services import apply_events, writing
 from lsml.dataset.snapshots import take_snapshot
 from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.registry.models import Project
 
-HEARD = datetime(2026, 11, 23, 13, tzinfo=UTC)
+RECEIVED_AT = datetime(2026, 11, 23, 13, tzinfo=UTC)
 PROJECT = {"id": 7}
 
 
@@ -57,7 +57,9 @@ def apply(project, *bodies):
         apply_events(
             project=project,
             events=[
-                Told(WebhookRequest.parse(body), HEARD + timedelta(seconds=number))
+                ReceivedEvent(
+                    WebhookRequest.parse(body), RECEIVED_AT + timedelta(seconds=number)
+                )
                 for number, body in enumerate(bodies)
             ],
         )
@@ -91,7 +93,7 @@ def test_a_deletion_is_final_in_any_order(project, gone, together):
         assert trained_on(project) == {}
 
 
-def test_a_deleted_annotation_leaves_the_others_of_its_task(project):
+def test_deleting_an_annotation_keeps_the_others_of_its_task(project):
     other = event(
         "ANNOTATION_CREATED", annotation=annotation("Maybe", 2, number=2), task=task(2)
     )
@@ -125,7 +127,7 @@ def test_applying_twice_changes_nothing(project):
     assert before == (list(Annotation.objects.values()), list(Task.objects.values()))
 
 
-def test_runs_that_see_the_same_share_a_snapshot(project):
+def test_runs_that_see_the_same_annotations_share_a_snapshot(project):
     apply(project, CREATED)
     first = take_snapshot(project).snapshot
     assert take_snapshot(project).snapshot == first
@@ -142,10 +144,32 @@ def test_two_projects_with_the_same_ids_do_not_mix(project):
     assert (trained_on(project), trained_on(other)) == ({10: ["No"]}, {10: ["Yes"]})
 
 
+@pytest.mark.parametrize("date", ["yesterday", 7, "9999-12-31T23:59:59-23:59"])
+def test_an_unreadable_date_never_stops_an_event(project, date):
+    dates = {"created_at": date, "updated_at": date}
+    apply(
+        project,
+        event(
+            "ANNOTATION_CREATED",
+            annotation=annotation("No", 1) | dates,
+            task=task(1) | dates,
+        ),
+    )
+    assert Annotation.objects.get().updated_at == RECEIVED_AT
+    assert trained_on(project) == {10: ["No"]}
+
+
+def test_a_deletion_that_arrives_first_keeps_the_content_readable(project):
+    apply(project, DELETED)
+    apply(project, CREATED)
+    deleted = Annotation.objects.get()
+    assert deleted.deleted_at
+    assert deleted.result == CREATED["annotation"]["result"]
+    assert trained_on(project) == {}
+
+
 @pytest.mark.parametrize("together", [True, False])
-def test_a_number_that_comes_back_after_its_deletion_is_another_thing(
-    project, together
-):
+def test_an_id_reused_after_a_deletion_is_a_new_task(project, together):
     def created(minute, choice):
         born = {"created_at": f"2026-11-23T12:{minute:02}:00Z"}
         return event(

@@ -1,4 +1,4 @@
-"""A sync makes the dataset equal to Label Studio, and says what was not."""
+"""A sync makes the dataset equal to Label Studio and reports the differences."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -100,7 +100,7 @@ def test_an_empty_dataset_is_filled_and_a_second_sync_finds_no_difference(studio
     assert run(studio, page_size=2).differences == {}
 
 
-def test_changed_task_data_is_taken_over(studio):
+def test_changed_task_data_is_stored(studio):
     run(studio)
     studio.add(3, data={"text": "corrected"}, updated_at=iso(5))
     assert run(studio).differences == {"tasks changed": 1}
@@ -116,7 +116,7 @@ def test_an_annotation_that_became_a_draft_is_removed(studio):
     assert alive(Annotation) == [10]
 
 
-def test_a_changed_annotation_is_taken_over(studio):
+def test_a_changed_annotation_is_stored(studio):
     studio.annotate(2, 10)
     run(studio)
     studio.annotate(2, 10, minutes=9, was_cancelled=True)
@@ -134,7 +134,7 @@ def test_deletion_of_all_tasks_is_noticed(studio):
 
 
 @pytest.mark.parametrize("gone", [1, 3, 5])
-def test_a_task_that_is_gone_is_noticed_wherever_it_was(studio, gone):
+def test_a_deleted_task_is_noticed_at_any_position(studio, gone):
     run(studio)
     del studio.tasks[gone]
     assert run(studio, page_size=2).differences == {"tasks removed": 1}
@@ -148,7 +148,7 @@ def test_an_empty_list_for_a_project_with_tasks_removes_nothing(studio):
     assert len(alive(Task)) == 5
 
 
-def test_what_was_wrongly_held_for_deleted_is_restored(studio):
+def test_a_row_wrongly_marked_deleted_is_restored(studio):
     studio.annotate(2, 10)
     run(studio)
     Annotation.objects.update(deleted_at=NOON)
@@ -156,7 +156,7 @@ def test_what_was_wrongly_held_for_deleted_is_restored(studio):
     assert alive(Annotation) == [10]
 
 
-def test_a_number_that_came_back_is_another_annotation(studio):
+def test_a_reused_id_is_another_annotation(studio):
     studio.annotate(2, 10)
     run(studio)
     studio.tasks[2]["annotations"] = []
@@ -201,7 +201,29 @@ def test_a_newer_state_from_an_event_is_not_overwritten(studio):
     assert Annotation.objects.get().result == ["newer"]
 
 
-def test_a_sync_that_was_cut_off_goes_on_after_its_last_page(studio):
+@pytest.mark.parametrize("date", ["yesterday", 7, None, "9999-12-31T23:59:59-23:59"])
+def test_an_unreadable_date_counts_as_oldest_and_never_stops_a_sync(studio, date):
+    studio.add(6, created_at=date, updated_at=date)
+    studio.annotate(2, 10, created_at=date)
+    studio.tasks[2]["annotations"][0]["updated_at"] = date
+    report = run(studio)
+    assert report.differences == {"tasks added": 6, "annotations added": 1}
+    assert run(studio).differences == {}
+    studio.tasks[2]["annotations"][0]["was_cancelled"] = True
+    assert run(studio).differences == {"annotations changed": 1}
+
+
+def test_parts_of_an_annotation_that_cannot_be_used_are_left_out(studio):
+    unusable = {"result": "x", "lead_time": "long", "parent_prediction": []}
+    studio.annotate(2, 10, completed_by={"id": 4}, **unusable)
+    studio.tasks[3]["annotations"] = ["x", {"id": None}, {}]
+    assert run(studio).differences["annotations added"] == 1
+    annotation = Annotation.objects.get()
+    assert (annotation.result, annotation.lead_time) == ([], None)
+    assert (annotation.completed_by, annotation.parent_prediction) == (4, None)
+
+
+def test_an_interrupted_sync_resumes_after_its_last_page(studio):
     studio.breaks_after = 2
     with pytest.raises(Unreachable):
         run(studio, page_size=2)
@@ -214,7 +236,7 @@ def test_a_sync_that_was_cut_off_goes_on_after_its_last_page(studio):
     assert Sync.objects.get().finished_at
 
 
-def test_restart_begins_anew(studio):
+def test_restart_starts_from_the_first_task(studio):
     studio.breaks_after = 1
     with pytest.raises(Unreachable):
         run(studio, page_size=2)
@@ -222,7 +244,7 @@ def test_restart_begins_anew(studio):
     assert run(studio, restart=True).tasks == 5
 
 
-def test_since_looks_at_changed_tasks_only_and_takes_no_absence_for_deletion(studio):
+def test_since_reads_changed_tasks_only_and_removes_none(studio):
     run(studio)
     studio.annotate(4, 10, minutes=5)
     report = run(studio, since=NOON + timedelta(minutes=2))
@@ -231,7 +253,7 @@ def test_since_looks_at_changed_tasks_only_and_takes_no_absence_for_deletion(stu
     assert len(alive(Task)) == 5
 
 
-def test_catching_up_asks_for_what_is_newer_than_the_newest_known(studio):
+def test_catching_up_fetches_changes_since_the_newest_known_task(studio):
     studio.annotate(2, 9, minutes=3)
     project = run(studio).project
     studio.annotate(5, 10, minutes=8)
@@ -243,14 +265,14 @@ def test_catching_up_asks_for_what_is_newer_than_the_newest_known(studio):
     assert report.differences == {"tasks removed": 1}
 
 
-def test_a_sync_is_on_record_with_what_it_found(studio):
+def test_a_sync_is_recorded_with_its_differences(studio):
     run(studio)
     action = AuditEntry.objects.get(verb="dataset synced")
     assert action.actor == "test"
     assert action.detail == {"tasks": 5, "differences": {"tasks added": 5}}
 
 
-def test_secrets_in_task_data_are_masked_and_do_not_differ_each_time(studio):
+def test_masked_secrets_in_task_data_are_not_a_difference(studio):
     studio.add(6, data={"image": "http://me:geheim@host/x.png"})
     run(studio)
     assert Task.objects.get(task_id=6).data == {"image": "http://***@host/x.png"}
@@ -275,7 +297,7 @@ def call(monkeypatch, studio, *options):
     return out.getvalue()
 
 
-def test_the_command_tells_what_differed(monkeypatch, studio):
+def test_the_command_prints_the_differences(monkeypatch, studio):
     assert "     5 tasks added" in call(monkeypatch, studio)
     assert "Nothing differed." in call(monkeypatch, studio)
 
@@ -286,7 +308,7 @@ def test_the_command_names_the_next_step(monkeypatch, studio):
         call(monkeypatch, studio)
 
 
-def test_the_command_wants_to_know_where_label_studio_is(settings):
+def test_the_command_requires_the_address_of_label_studio(settings):
     settings.LABEL_STUDIO_URL = ""
     with pytest.raises(CommandError, match="LABEL_STUDIO_URL"):
         call_command("sync", "--project", "1", "--url", "")

@@ -241,6 +241,13 @@ def test_settings_of_a_project_are_changed_and_no_others():
     assert seen == [("PATCH", "/prefix/api/projects/1/", body)]
 
 
+@pytest.mark.parametrize("last", [{}, {"id": "x"}, "x"])
+def test_a_page_whose_last_task_has_no_id_is_not_label_studios(last):
+    answers = answering(200, {"tasks": [{"id": 1}, last], "total": 5})
+    with pytest.raises(LabelStudioError, match="not Label Studio"):
+        list(answers.pages(1))
+
+
 def test_webhooks_of_the_whole_organisation_are_left_out():
     hooks = [{"id": 1, "project": 1}, {"id": 2, "project": None}]
     assert answering(200, hooks).webhooks(1) == hooks[:1]

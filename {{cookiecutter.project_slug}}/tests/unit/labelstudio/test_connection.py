@@ -355,8 +355,8 @@ def test_a_connection_that_could_get_no_webhook_is_not_left_half_made():
         ("http://ml-backend:9090", "dot"),
         ("http://ml_backend.internal:9090", "underscore"),
         ("http://me:geheim@10.0.0.5", "credentials"),
-        ("10.0.0.5:9090", "no address"),
-        ("ftp://10.0.0.5", "no address"),
+        ("10.0.0.5:9090", "not the address"),
+        ("ftp://10.0.0.5", "not the address"),
     ],
 )
 def test_an_address_that_would_get_no_webhook_is_refused_beforehand(url, why):

@@ -1,4 +1,4 @@
-"""Label configs are read without trusting them."""
+"""Label configs are read as untrusted input."""
 
 from contextlib import suppress
 
@@ -40,7 +40,7 @@ def test_nested_choices_belong_to_their_control():
     assert config.labels() == {"Animal", "Cat"}
 
 
-def test_the_digest_survives_saving_the_same_config_again():
+def test_saving_the_same_config_again_keeps_the_digest():
     saved = SENTIMENT.replace("\n", "\r\n    ").replace(
         'toName="text" choice="single"', "choice='single'  toName='text'"
     )
@@ -52,7 +52,7 @@ def test_the_digest_survives_saving_the_same_config_again():
     ("old", "new"),
     [("Positive", "Happy"), ("neg", "Neg"), ('choice="single"', 'choice="multiple"')],
 )
-def test_the_digest_changes_with_what_a_model_would_notice(old, new):
+def test_a_change_that_matters_to_a_model_changes_the_digest(old, new):
     changed = SENTIMENT.replace(old, new)
     assert parse_label_config(changed).digest != parse_label_config(SENTIMENT).digest
 
@@ -71,7 +71,7 @@ def test_the_digest_changes_with_what_a_model_would_notice(old, new):
         ("\ud800", "not well-formed"),
     ],
 )
-def test_what_cannot_be_served_is_refused_with_the_reason(xml, why):
+def test_a_config_that_cannot_be_served_is_refused_with_the_reason(xml, why):
     with pytest.raises(WireError, match=why) as refusal:
         parse_label_config(xml)
     assert refusal.value.field == "label_config"

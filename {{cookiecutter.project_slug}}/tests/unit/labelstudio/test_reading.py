@@ -1,4 +1,4 @@
-"""Bodies are decoded such that they can be stored and written again."""
+"""Decoded bodies can be stored and encoded again."""
 
 import orjson
 import pytest
@@ -22,13 +22,13 @@ from lsml.labelstudio.reading import decode
         (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "not JSON"),
     ],
 )
-def test_a_body_that_is_no_storable_json_is_refused(body, why):
+def test_a_body_that_cannot_be_stored_as_json_is_refused(body, why):
     with pytest.raises(WireError, match=why) as refusal:
         decode(body)
     assert refusal.value.field == "body"
 
 
-def test_nul_characters_are_replaced_and_look_alikes_are_not():
+def test_nul_characters_are_replaced_and_similar_text_is_not():
     assert decode(rb'["a\u0000b", "\\u0000", "\\\u0000"]') == [
         "a\ufffdb",
         "\\u0000",

@@ -1,4 +1,4 @@
-"""Requests are read or refused with a sentence; nothing else can happen."""
+"""Every request is read, or refused with a sentence."""
 
 import json
 from contextlib import suppress
@@ -70,7 +70,7 @@ def test_any_json_is_read_or_refused(parser, body):
         parser.parse(body)
 
 
-def test_setup_calls_the_schema_label_config_and_forgets_the_token():
+def test_setup_renames_schema_and_drops_the_token():
     request = SetupRequest.parse(
         recorded("setup/setup.json") | {"access_token": "geheim"}
     )
@@ -100,12 +100,12 @@ def test_an_interactive_request_keeps_its_whole_context():
     assert request.context == sent["params"]["context"]
 
 
-def test_an_empty_context_is_interactive_all_the_same():
+def test_an_empty_context_is_interactive_too():
     body = {"tasks": [], "params": {"context": {}}}
     assert PredictRequest.parse(body).interactive
 
 
-def test_tasks_stay_as_they_were_sent():
+def test_tasks_are_kept_as_sent():
     sent = recorded("predict/batch.json")
     assert PredictRequest.parse(sent).tasks == sent["tasks"]
 
@@ -143,11 +143,11 @@ def test_a_job_may_be_a_number():
     assert JobStatusRequest.parse({"job": 12}).job == "12"
 
 
-def test_versions_can_be_asked_for_without_a_body():
+def test_a_versions_request_needs_no_body():
     assert VersionsRequest.parse(None).project is None
     assert VersionsRequest.parse({"project": "3.4"}).project == ProjectKey(3, 4)
 
 
-def test_an_older_client_brings_the_annotated_tasks_along():
+def test_an_older_client_sends_the_annotated_tasks():
     request = TrainRequest.parse(recorded("train/train.json"))
     assert request.tasks[0]["annotations"][0]["result"]

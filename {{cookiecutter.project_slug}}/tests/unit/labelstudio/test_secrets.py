@@ -35,7 +35,7 @@ def test_a_secret_is_masked_by_its_key_at_any_depth(key):
 
 
 @pytest.mark.parametrize("value", [None, "", 0, False, [], {}])
-def test_nothing_stays_nothing(value):
+def test_empty_values_are_not_masked(value):
     assert masked({"password": value}) == {"password": value}
 
 
@@ -52,7 +52,7 @@ def test_nothing_stays_nothing(value):
         (f"it was {JWT}", "it was ***"),
     ],
 )
-def test_a_secret_is_masked_by_its_looks(text, expected):
+def test_a_secret_is_recognised_by_its_form(text, expected):
     assert masked({"x": text}) == {"x": expected}
     assert masked_text(text) == expected
 
@@ -67,17 +67,17 @@ def test_a_secret_is_masked_by_its_looks(text, expected):
         "https://host/image.png?width=3&key_size=4",
     ],
 )
-def test_task_text_that_only_talks_about_secrets_stays(text):
+def test_text_about_secrets_is_not_masked(text):
     task = {"data": {"text": text, "token": "bank", "login": "a column"}}
     assert masked(task) == task
 
 
-def test_an_unmistakable_secret_is_masked_even_in_task_data():
+def test_an_unambiguous_secret_is_masked_even_in_task_data():
     assert masked({"data": {"password": "geheim"}}) == {"data": {"password": "***"}}
 
 
 @given(innocent)
-def test_innocent_values_come_back_equal_but_as_a_copy(value):
+def test_values_without_secrets_are_copied_unchanged(value):
     before = copy.deepcopy(value)
     copied = masked(value)
     assert copied == before
@@ -98,7 +98,7 @@ def test_a_nul_character_cannot_reach_the_database():
         ("API_KEY=geheim, retry", "API_KEY=***, retry"),
     ],
 )
-def test_a_line_that_is_shown_hides_what_it_quotes(line, expected):
+def test_secrets_quoted_in_a_line_are_masked(line, expected):
     assert masked_text(line) == expected
 
 

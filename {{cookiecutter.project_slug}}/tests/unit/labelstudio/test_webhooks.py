@@ -1,4 +1,4 @@
-"""Webhooks come in singular and plural; inside there is one form."""
+"""Webhooks with singular and plural keys are read into one form."""
 
 import json
 from pathlib import Path
@@ -60,20 +60,20 @@ def test_a_saved_project_carries_its_label_config():
     assert "Neutral" in read("project_updated").label_config
 
 
-def test_a_webhook_without_payload_says_only_what_kind_of_thing_happened():
+def test_a_webhook_without_payload_carries_only_the_action():
     event = read("without_payload")
     assert event.lacks_payload
     assert event.project is None
 
 
-def test_the_header_that_connect_sets_names_the_project_of_an_empty_payload():
+def test_the_header_set_by_connect_names_the_project_of_an_empty_payload():
     sent = recorded("without_payload")
     event = WebhookRequest.parse(sent, named_project="3.1795433940")
     assert event.project == ProjectKey(3, 1795433940)
     assert WebhookRequest.parse(sent, named_project="nonsense").project is None
 
 
-def test_the_header_does_not_overrule_the_payload():
+def test_the_payload_takes_precedence_over_the_header():
     event = WebhookRequest.parse(recorded("annotation_created"), named_project="9.9")
     assert event.project.labelstudio_id == 1
 
@@ -83,18 +83,18 @@ def test_a_webhook_with_payload_lacks_nothing():
     assert not read("start_training").lacks_payload
 
 
-def test_a_deleted_project_is_known_by_its_number():
+def test_a_deleted_project_is_identified_by_its_id():
     assert read("project_deleted").project == ProjectKey(1)
 
 
-def test_the_project_number_of_an_annotation_serves_when_no_project_is_sent():
+def test_the_project_id_of_an_annotation_is_used_if_no_project_is_sent():
     event = WebhookRequest.parse(
         {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "project": 7}}
     )
     assert event.project == ProjectKey(7)
 
 
-def test_an_unknown_action_with_nonsense_in_it_is_still_an_event():
+def test_an_unknown_action_with_unusable_fields_is_still_an_event():
     event = WebhookRequest.parse({"action": "NEW", "project": [], "tasks": "x"})
     assert event.action == "NEW"
     assert event.project is None
@@ -102,6 +102,6 @@ def test_an_unknown_action_with_nonsense_in_it_is_still_an_event():
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"action": 3}, {"action": ""}])
-def test_what_names_no_action_is_no_webhook(body):
+def test_a_body_without_an_action_is_refused(body):
     with pytest.raises(WireError):
         WebhookRequest.parse(body)

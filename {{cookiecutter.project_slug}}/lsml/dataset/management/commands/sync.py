@@ -1,4 +1,4 @@
-"""`manage.py sync`: brings the dataset level with Label Studio, says what differed."""
+"""`manage.py sync`: reconciles the dataset with Label Studio."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
@@ -15,14 +15,14 @@ from lsml.observability.origin import command_actor
 
 
 class Command(BaseCommand):
-    help = "Fetch tasks and annotations from Label Studio and say what differed."
+    help = "Reconcile the dataset with Label Studio and report the differences."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--project", type=int, required=True, help="its number")
+        parser.add_argument("--project", type=int, required=True, help="project ID")
         parser.add_argument(
             "--url",
             default=settings.LABEL_STUDIO_URL,
-            help="Label Studio's address (default: LABEL_STUDIO_URL)",
+            help="address of Label Studio (default: LABEL_STUDIO_URL)",
         )
         parser.add_argument(
             "--api-key",
@@ -33,12 +33,12 @@ class Command(BaseCommand):
             "--since",
             type=_moment,
             help="only tasks changed since, e.g. 2026-11-23 or 2026-11-23T12:00:00Z;"
-            " deleted tasks are not noticed then",
+            " deleted tasks are then not noticed",
         )
         parser.add_argument(
             "--restart",
             action="store_true",
-            help="begin anew instead of going on where a sync was cut off",
+            help="start from the first task instead of resuming an interrupted sync",
         )
         parser.add_argument(
             "--page-size", type=int, default=PAGE_SIZE, help="tasks per request"
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 "Give --url and --api-key, or set LABEL_STUDIO_URL and"
                 " LABEL_STUDIO_API_KEY."
             )
-        # Where nobody watches, tqdm shows nothing: a log full of bars helps no one.
+        # `disable=None` hides the bar where stderr is no terminal, as in a log.
         with tqdm(unit=" tasks", disable=None, file=self.stderr) as bar:
 
             def show(progress: Progress) -> None:
@@ -70,16 +70,16 @@ class Command(BaseCommand):
             except LabelStudioError as error:
                 raise CommandError(
                     f"{error}\nNext step: {error.next_step}\n"
-                    "The same command goes on after the last page."
+                    "Run the same command again to resume after the last page."
                 ) from error
-        self._tell(report)
+        self._print(report)
 
-    def _tell(self, report: Report) -> None:
+    def _print(self, report: Report) -> None:
         if report.resumed_after:
-            self.stdout.write(f"Went on after task {report.resumed_after}.")
+            self.stdout.write(f"Resumed after task {report.resumed_after}.")
         self.stdout.write(f"Compared {report.tasks} tasks of {report.project}.")
-        for what, how_many in sorted(report.differences.items()):
-            self.stdout.write(f"  {how_many:>6} {what}")
+        for difference, count in sorted(report.differences.items()):
+            self.stdout.write(f"  {count:>6} {difference}")
         if not report.differences:
             self.stdout.write("Nothing differed.")
 
@@ -88,5 +88,5 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no ISO date or time") from None
+        raise ArgumentTypeError(f"{text!r} is not an ISO date or time") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

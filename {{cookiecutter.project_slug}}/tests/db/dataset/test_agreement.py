@@ -1,9 +1,9 @@
-"""Agreements follow what annotators say."""
+"""Agreement rows follow the annotations."""
 
 import pytest
 from django.utils import timezone
 
-from lsml.dataset.agreeing import compare_annotations
+from lsml.dataset.agreement import update_agreements
 from lsml.dataset.models import Agreement, Annotation
 from lsml.registry.models import Project
 from tests.db.audit.rows import predict
@@ -23,7 +23,7 @@ def project():
 
 @pytest.fixture
 def annotate(project):
-    """Say what an annotator said; compared at once."""
+    """Store an annotation and update its agreements."""
 
     def say(name="A", number=11, **facts):
         Annotation.objects.update_or_create(
@@ -36,7 +36,7 @@ def annotate(project):
                 **facts,
             },
         )
-        compare_annotations(project=project, annotation_ids=[number])
+        update_agreements(project=project, annotation_ids=[number])
 
     return say
 
@@ -63,7 +63,7 @@ def test_the_last_prediction_of_each_version_is_compared(annotate, predicted):
     assert values() == [("v1", 11, 0.0), ("v2", 11, 1.0)]
 
 
-def test_a_changed_annotation_is_compared_anew(annotate, predicted):
+def test_a_changed_annotation_is_compared_again(annotate, predicted):
     predicted("v1", "A")
     annotate("B")
     annotate("A")
@@ -73,7 +73,7 @@ def test_a_changed_annotation_is_compared_anew(annotate, predicted):
 @pytest.mark.parametrize(
     "facts", [{"deleted_at": timezone.now()}, {"was_cancelled": True}]
 )
-def test_an_annotation_that_went_takes_its_agreements_along(annotate, predicted, facts):
+def test_a_deleted_or_skipped_annotation_has_no_agreement(annotate, predicted, facts):
     predicted("v1", "A")
     annotate("A")
     annotate("B", number=12)
@@ -81,7 +81,7 @@ def test_an_annotation_that_went_takes_its_agreements_along(annotate, predicted,
     assert values() == [("v1", 12, 0.0)]
 
 
-def test_other_tasks_projects_and_errors_are_left_aside(annotate, predicted, project):
+def test_other_tasks_projects_and_errors_are_ignored(annotate, predicted, project):
     predicted("v1", "A", task_id=8)
     predicted("v1", "A", project_id=project.pk + 1)
     predicted("v1", "A", outcome="error")
@@ -96,4 +96,4 @@ def test_many_annotations_cost_no_more_queries_than_one(
     for number in range(1, 20):
         annotate("A", number=number)
     with django_assert_num_queries(4):
-        compare_annotations(project=project, annotation_ids=range(1, 20))
+        update_agreements(project=project, annotation_ids=range(1, 20))

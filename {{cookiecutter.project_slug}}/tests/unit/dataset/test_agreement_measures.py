@@ -1,10 +1,10 @@
-"""Does agreement say how near a prediction came, whatever its shape?"""
+"""Agreement is a value from 0 to 1 for every type of control."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.dataset.agreement import agreement
+from lsml.dataset.agreement_measures import agreement
 
 
 def region(kind, value, name="a"):
@@ -71,17 +71,17 @@ def box(x, y, width, height, label="car"):
         (brush(1, 2), brush(1, 3), {"exact": 0.0}),
     ],
 )
-def test_the_measure_fits_the_kind(ours, theirs, expected):
+def test_the_measure_fits_the_type_of_control(ours, theirs, expected):
     assert agreement(ours, theirs) == expected
 
 
-def test_controls_of_a_kind_are_averaged():
+def test_controls_of_one_type_are_averaged():
     ours = choice("A") + choice("X", control="b")
     theirs = choice("A") + choice("Y", control="b")
     assert agreement(ours, theirs) == {"choices": 0.5}
 
 
-def test_what_is_no_region_is_left_aside():
+def test_items_that_are_not_regions_are_ignored():
     assert agreement([None, "x", {"type": "relation"}], choice("A")) == {"choices": 0.0}
 
 
@@ -118,6 +118,6 @@ _REGION = st.fixed_dictionaries(
 
 
 @given(st.lists(_REGION, max_size=3), st.lists(_REGION, max_size=3))
-def test_any_shape_gives_values_from_0_to_1_and_the_same_gives_itself(ours, theirs):
+def test_any_shape_gives_values_from_0_to_1(ours, theirs):
     for value in agreement(ours, theirs).values():
         assert 0 <= value <= 1
