@@ -195,7 +195,7 @@ def test_parquet_without_pyarrow_says_what_to_install(path, monkeypatch):
 
 def test_the_command_explains_a_prediction(capsys):
     [row] = predict()
-    call_command("audit", "explain", str(row.pk))
+    call_command("explain", str(row.pk))
     output = json.loads(capsys.readouterr().out)
     assert output["prediction"]["task_id"] == 7
     assert output["version"] is None

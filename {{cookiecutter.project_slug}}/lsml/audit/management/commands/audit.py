@@ -1,9 +1,5 @@
-"""`manage.py audit verify|seal|export|prune|explain`.
+"""`manage.py audit verify|seal|export|prune`."""
 
-It lives here and not in lsml/audit because `explain` needs runs and snapshots.
-"""
-
-import json
 from argparse import ArgumentParser
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,15 +12,13 @@ from tqdm import tqdm
 
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
 from lsml.audit.export_check import NotAnExport, check_export
-from lsml.audit.models import Prediction
 from lsml.audit.services import record_entry
 from lsml.audit.tables import TABLES
 from lsml.observability.origin import Origin, command_actor
-from lsml.training.explain import explain
 
 
 class Command(BaseCommand):
-    help = "The audit trail: prove it, hand it over, keep it small."
+    help = "Verify, seal, export and prune the audit log."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         words = parser.add_subparsers(dest="word", required=True)
@@ -41,8 +35,6 @@ class Command(BaseCommand):
         word.add_argument("--output", type=Path, help="default: AUDIT_EXPORT_DIR")
         word = words.add_parser("prune", help="drop partitions past their retention")
         word.add_argument("--dry-run", action="store_true")
-        word = words.add_parser("explain", help="where a prediction comes from")
-        word.add_argument("prediction_id", type=int)
 
     def handle(self, *_: Any, word: str, **options: Any) -> None:
         getattr(self, word)(options)
@@ -123,16 +115,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{partition.name} dropped; {rows}")
         if not found:
             self.stdout.write(f"Nothing to drop. Days kept (0 = for ever): {days}")
-
-    def explain(self, options: dict[str, Any]) -> None:
-        """Everything known of one prediction, as JSON."""
-        prediction = Prediction.objects.filter(pk=options["prediction_id"]).first()
-        if prediction is None:
-            raise CommandError(
-                f"There is no prediction {options['prediction_id']}: mistyped, or"
-                " removed by retention."
-            )
-        self.stdout.write(json.dumps(explain(prediction), indent=2, default=str))
 
 
 def _record_export(path: Path, rows: int) -> None:
