@@ -46,7 +46,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
-    "lsml.embedded",
     "lsml.audit",
     "lsml.registry",
     "lsml.dataset",
@@ -96,6 +95,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- PostgreSQL ---
 # Without DATABASE_URL: the embedded server of `make dev`, on a unix socket.
 DATABASE_URL = env.str("DATABASE_URL", default="")
+_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+# The servers from wheels: where an address is missing, and for `manage.py dev`, which
+# also serves a developer who has both servers. Never in a production process.
+if not (DATABASE_URL and _BROKER_URL) or sys.argv[1:2] == ["dev"]:
+    INSTALLED_APPS.append("lsml.embedded")
 _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 # Milliseconds a statement of a web request may take; 0 sends no limit, which a
 # transaction-pooling pgbouncer needs (it refuses start-up options).
@@ -125,9 +129,7 @@ DATABASES = {
 
 # --- Celery ---
 # A message is only a doorbell: PostgreSQL holds what waits, and a sweeper rings again.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.broker_url(
-    DATA_DIR
-)
+CELERY_BROKER_URL = _BROKER_URL or addresses.broker_url(DATA_DIR)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_DEFAULT_QUEUE = "default"

@@ -27,7 +27,7 @@ class UnsealedRows:
 def unsealed_rows(
     table: str, *, from_id: int = 0, until_id: int | None = None
 ) -> UnsealedRows:
-    """Count the rows of a table in no seal, with ids from `from_id` below `until_id`."""
+    """Count the rows in no seal whose ids are in `from_id` ≤ id < `until_id`."""
     old = first_id_at(timezone.now() - OVERDUE_AFTER)
     bounds = f" AND id >= {from_id}"
     if until_id is not None:

@@ -174,11 +174,12 @@ def test_rows_of_a_dump_made_before_the_first_seal_are_sealed():
 
 
 def test_a_role_that_may_not_write_a_table_cannot_hold_its_writers():
-    with pytest.raises(Error, match="may not insert"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE ROLE stranger")
-            cursor.execute("SET LOCAL SESSION AUTHORIZATION stranger")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE stranger")
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION stranger")
+        with pytest.raises(Error, match="may not insert"):
             cursor.execute("SELECT audit_hold_writers('audit_prediction')")
+        transaction.set_rollback(True)
 
 
 def keep_writing(seed, stop):
