@@ -7,17 +7,17 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
 from lsml.console import look
 from lsml.embedded import addresses
+from lsml.environment.reading import Environment
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
@@ -25,13 +25,14 @@ env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 PROCESS = env.str("LSML_PROCESS", default="command")
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = env.str("SECRET_KEY", default="")  # lsml.E003 when missing
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 WSGI_APPLICATION = "config.wsgi.application"
 ROOT_URLCONF = "config.urls"
 APPEND_SLASH = False  # Label Studio follows a redirect of a POST with an empty GET
 
 INSTALLED_APPS = [
+    "lsml.environment",
     "lsml.console",  # before unfold: it replaces some of its templates
     "unfold.apps.BasicAppConfig",
     "lsml.console.apps.ConsoleAdminConfig",
@@ -167,6 +168,8 @@ else:
         "socket_connect_timeout": min(_patience_s, 5),
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
+AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
 CELERY_BEAT_SCHEDULE = {
     "jobs": {
         "task": "lsml.inference.tasks.sweep_jobs",
@@ -180,13 +183,13 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep": {
         "task": "lsml.training.tasks.sweep",
-        "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
+        "schedule": TRAINING_SWEEP_S,
         # Not less: behind a long queue every sweep would expire, and none run.
         "options": {"expires": 60.0},
     },
     "seal": {
         "task": "lsml.audit.tasks.seal",
-        "schedule": env.float("AUDIT_SEAL_S", default=10.0),
+        "schedule": AUDIT_SEAL_S,
         "options": {"expires": 10.0},
     },
     "partitions": {
@@ -201,7 +204,7 @@ BASIC_AUTH_PASS = env.str("BASIC_AUTH_PASS", default="")
 # More pairs `user:password`, comma-separated: the old and the new one while rotating.
 _pairs = [f"{BASIC_AUTH_USER}:{BASIC_AUTH_PASS}"] if BASIC_AUTH_USER else []
 BASIC_AUTH_CREDENTIALS = [
-    tuple(pair.split(":", 1))
+    pair.partition(":")[::2]  # lsml.E040 refuses a part that is empty
     for pair in [*_pairs, *env.list("BASIC_AUTH_EXTRA", default=[])]
 ]
 # Accepted in the header X-Webhook-Token, for a webhook that shall not carry a password.
@@ -313,7 +316,8 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_MAX", default=5)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_WAIT_MIN", default=15))
+LOGIN_WAIT_MIN = env.int("LOGIN_WAIT_MIN", default=15)
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_WAIT_MIN)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "lsml.console.origin.login_address"
@@ -341,7 +345,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator")
 ]
-SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+SESSION_HOURS = env.int("SESSION_HOURS", default=12)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 # Behind TLS, as in production. `.env` of a development machine says HTTPS=false.
 HTTPS = env.bool("HTTPS", default=True)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -356,10 +361,14 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 X_FRAME_OPTIONS = "DENY"
 
 # --- Logs ---
-LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json or console
+LOG_FORMAT = env.one_of("LOG_FORMAT", ("json", "console"), default="json")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = None
 logging_config(
-    fmt=LOG_FORMAT, level=env.str("LOG_LEVEL", default="INFO"), mask=masked_text
+    fmt=LOG_FORMAT,
+    level=env.one_of("LOG_LEVEL", _LEVELS, default="INFO"),
+    mask=masked_text,
 )
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
+UNREADABLE = env.unreadable  # by variable: what it must be; the check lsml.E001

@@ -9,21 +9,27 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from lsml.audit.partitions import make_partitions_ahead
+from lsml.environment.checking import TAG
 
 _LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on whatever machine
 
 
 class Command(BaseCommand):
     help = "Apply missing migrations, and create the administrator if there is none."
-    requires_system_checks: list[str] = []  # the processes check themselves
+    requires_system_checks: list[str] = []  # see `handle`: more than the usual ones
 
     def handle(self, *_: Any, **__: Any) -> None:
+        # Before anything is written. Those tagged `database` reach out: the artifact
+        # storage is written to, and the model is imported.
+        tags = [TAG, Tags.security, Tags.database]
+        self.check(tags=tags, databases=["default"])
         with self._alone():
             self._migrate()
             # The service's role may not: docs/audit.md.
