@@ -7,17 +7,17 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
 from lsml.console import look
 from lsml.embedded import addresses
+from lsml.environment.reading import Environment
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
@@ -25,13 +25,14 @@ env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 PROCESS = env.str("LSML_PROCESS", default="command")
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = env.str("SECRET_KEY", default="")  # lsml.E003 when missing
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 WSGI_APPLICATION = "config.wsgi.application"
 ROOT_URLCONF = "config.urls"
 APPEND_SLASH = False  # Label Studio follows a redirect of a POST with an empty GET
 
 INSTALLED_APPS = [
+    "lsml.environment",
     "lsml.console",  # before unfold: it replaces some of its templates
     "unfold.apps.BasicAppConfig",
     "lsml.console.apps.ConsoleAdminConfig",
@@ -46,7 +47,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
-    "lsml.embedded",
     "lsml.jobs",
     "lsml.audit",
     "lsml.registry",
@@ -97,6 +97,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- PostgreSQL ---
 # Without DATABASE_URL: the embedded server of `make dev`, on a unix socket.
 DATABASE_URL = env.str("DATABASE_URL", default="")
+_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+# The servers from wheels: where an address is missing, and for `manage.py dev`, which
+# also serves a developer who has both servers. Never in a production process.
+if not (DATABASE_URL and _BROKER_URL) or sys.argv[1:2] == ["dev"]:
+    INSTALLED_APPS.append("lsml.embedded")
 _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 # Milliseconds a statement of a web request may take; 0 sends no limit, which a
 # transaction-pooling pgbouncer needs (it refuses start-up options).
@@ -126,9 +131,7 @@ DATABASES = {
 
 # --- Celery ---
 # A message is only a doorbell: PostgreSQL holds what waits, and a sweeper rings again.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or addresses.broker_url(
-    DATA_DIR
-)
+CELERY_BROKER_URL = _BROKER_URL or addresses.broker_url(DATA_DIR)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
@@ -166,16 +169,18 @@ else:
         "socket_connect_timeout": min(_patience_s, 5),
     }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
+AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "lsml.jobs.tasks.sweep",
-        "schedule": env.float("TRAINING_SWEEP_S", default=5.0),
+        "schedule": TRAINING_SWEEP_S,
         # Not less: behind a long queue every sweep would expire, and none run.
         "options": {"expires": 60.0},
     },
     "seal": {
         "task": "lsml.audit.tasks.seal",
-        "schedule": env.float("AUDIT_SEAL_S", default=10.0),
+        "schedule": AUDIT_SEAL_S,
         "options": {"expires": 10.0},
     },
     "partitions": {
@@ -190,7 +195,7 @@ BASIC_AUTH_PASS = env.str("BASIC_AUTH_PASS", default="")
 # More pairs `user:password`, comma-separated: the old and the new one while rotating.
 _pairs = [f"{BASIC_AUTH_USER}:{BASIC_AUTH_PASS}"] if BASIC_AUTH_USER else []
 BASIC_AUTH_CREDENTIALS = [
-    tuple(pair.split(":", 1))
+    pair.partition(":")[::2]  # lsml.E040 refuses a part that is empty
     for pair in [*_pairs, *env.list("BASIC_AUTH_EXTRA", default=[])]
 ]
 # Accepted in the header X-Webhook-Token, for a webhook that shall not carry a password.
@@ -302,7 +307,8 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_MAX", default=5)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_WAIT_MIN", default=15))
+LOGIN_WAIT_MIN = env.int("LOGIN_WAIT_MIN", default=15)
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_WAIT_MIN)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "lsml.observability.requests.login_address"
@@ -332,7 +338,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator")
 ]
-SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+SESSION_HOURS = env.int("SESSION_HOURS", default=12)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 # Behind TLS, as in production. `.env` of a development machine says HTTPS=false.
 HTTPS = env.bool("HTTPS", default=True)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -347,10 +354,14 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 X_FRAME_OPTIONS = "DENY"
 
 # --- Logs ---
-LOG_FORMAT = env.str("LOG_FORMAT", default="json")  # json or console
+LOG_FORMAT = env.one_of("LOG_FORMAT", ("json", "console"), default="json")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = None
 logging_config(
-    fmt=LOG_FORMAT, level=env.str("LOG_LEVEL", default="INFO"), mask=masked_text
+    fmt=LOG_FORMAT,
+    level=env.one_of("LOG_LEVEL", _LEVELS, default="INFO"),
+    mask=masked_text,
 )
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
+UNREADABLE = env.unreadable  # by variable: what it must be; the check lsml.E001

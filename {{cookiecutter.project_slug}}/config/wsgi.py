@@ -10,8 +10,10 @@ from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 from config.celery import app as celery_app
+from lsml.environment.checking import refuse_wrong_settings
 
 application = get_wsgi_application()
+refuse_wrong_settings()
 
 
 def _import_what_requests_need() -> None:

@@ -6,7 +6,9 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        """Make verifications and exports known as a kind of job."""
+        """Register the system checks, and verifications and exports as a kind of job."""
+        import lsml.audit.checks  # noqa: F401 - registers itself
+
         # Only now: the models must be loaded.
         from lsml.audit.jobs import kind
         from lsml.jobs.kinds import register

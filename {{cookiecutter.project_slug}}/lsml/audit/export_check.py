@@ -70,6 +70,11 @@ class _Check:
                 if self._sha256(member) != expected:
                     self._find(f"{member} is not the file the manifest describes.")
             self._check_rows(name, table)
+            if overdue := table.get("overdue_rows"):
+                self._find(
+                    f"{overdue} rows of {name} are not in this export: sealing lagged"
+                    " when it was made. Seal, and export again."
+                )
         return self.report
 
     def _sha256(self, member: str) -> str:

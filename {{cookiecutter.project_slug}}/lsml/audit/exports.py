@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from lsml.audit import chain, formats
 from lsml.audit.fields import first_id_at
+from lsml.audit.lag import unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import write_as_documented
 from lsml.audit.tables import FORMAT, TABLES, SealedTable
@@ -47,7 +48,8 @@ def export(
 ) -> dict[str, Any]:
     """Write the sealed rows of a time range to `path` (a ZIP file).
 
-    Rows not sealed yet are left out; the manifest counts none of them.
+    Rows not sealed yet are left out. Where sealing lags, the manifest says how many of
+    them are overdue.
 
     Returns:
         The manifest.
@@ -177,6 +179,9 @@ class _Table:
             "columns": self.table.columns,
             "sha256": rows_file.sha256.hexdigest(),
             "seals_sha256": seals_file.sha256.hexdigest(),
+            "overdue_rows": unsealed_rows(
+                name, from_id=self.bounds[0], until_id=self.bounds[1]
+            ).overdue,
         }
 
     def _write_batch(

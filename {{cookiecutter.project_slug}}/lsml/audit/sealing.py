@@ -13,13 +13,12 @@ from typing import Final
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from lsml.audit import anchors, chain, rollups
 from lsml.audit.models import Seal
 from lsml.audit.tables import FORMAT, TABLES, SealedTable
-from lsml.audit.windows import Window, closes
+from lsml.audit.windows import Window, closes, window_after
 
 log = structlog.get_logger(__name__)
 
@@ -84,47 +83,64 @@ def _alone() -> bool:
 
 
 def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
-    last = Seal.objects.filter(table=table.name).order_by("-number").first()
-    cluster = _system_identifier()
-    if last and last.system_identifier != cluster and not closes(last):
+    last, cluster = _last_seal(table.name), _system_identifier()
+    if _was_restored(table, last, cluster):
         last = _close_generation(table, last, sealed_at)
         yield last
-    generation, floor, start = 1, 0, (0, 0)
-    if last and closes(last):
-        generation, floor = last.generation + 1, last.until_id - 1
-    elif last:
-        generation, floor = last.generation, last.above_id
-        start = (last.until_txid, last.until_id)
-    window = Window(start, (finished_up_to(), 0), above_id=floor)
+    generation = last.generation + closes(last) if last else 1
+    window = window_after(last, cluster=cluster)
+    window = replace(window, end=(finished_up_to(), 0))
     identity = {"generation": generation, "system_identifier": cluster}
     yield from _seal_window(table, window, sealed_at, identity)
 
 
-def _close_generation(table: SealedTable, last: Seal, sealed_at: datetime) -> Seal:
+def unsealed(table: str) -> Window:
+    """The rows of a table that no seal covers, finished or not."""
+    return window_after(_last_seal(table), cluster=_system_identifier())
+
+
+def _last_seal(table: str) -> Seal | None:
+    return Seal.objects.filter(table=table).order_by("-number").first()
+
+
+def _was_restored(table: SealedTable, last: Seal | None, cluster: int) -> bool:
+    """Whether rows come from another cluster, and no seal has closed them yet."""
+    if last:
+        return last.system_identifier != cluster and not closes(last)
+    with connection.cursor() as cursor:
+        # Dumped before the first seal: numbers that no transaction here had so far.
+        cursor.execute(
+            f"SELECT EXISTS (SELECT FROM {table.name} WHERE txid >="
+            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _close_generation(
+    table: SealedTable, last: Seal | None, sealed_at: datetime
+) -> Seal:
     """Seal what a restored dump brought along unsealed; returns the closing seal.
 
     The one moment at which writers wait: the new cluster's transaction numbers began
     again, so the rows of the old one are told from new ones by their ids.
     """
     with connection.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {table.name} IN SHARE MODE")
+        # LOCK TABLE needs more rights than the service should have: the function runs
+        # with those of its owner.
+        cursor.execute("SELECT audit_hold_writers(%s)", [table.name])
         cursor.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}")
         ceiling = cursor.fetchone()[0]
-    sealed = Seal.objects.filter(table=table.name, generation=last.generation)
-    highest = sealed.aggregate(highest=Max("last_id"))["highest"]
-    window = Window(
-        (last.until_txid, last.until_id),
-        (chain.END_OF_TRANSACTION_NUMBERS, ceiling + 1),
-        above_id=last.above_id,
+    window = replace(
+        window_after(last, cluster=_system_identifier()),
+        end=(chain.END_OF_TRANSACTION_NUMBERS, ceiling + 1),
         up_to_id=ceiling,
-        closing_from_id=highest,
     )
     rows = chain.RowDigest()
     for batch in leaves(table, window.condition):
         rows.feed([(row[0], row[2]) for row in batch])
     identity = {
-        "generation": last.generation,
-        "system_identifier": last.system_identifier,
+        "generation": last.generation if last else 1,
+        "system_identifier": last.system_identifier if last else 0,  # 0: not known
     }
     closing = _add_seal(table, window, rows, sealed_at, identity)
     rollups.count(table.name, window.condition)

@@ -3,26 +3,19 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import BinaryField, F, Func, Sum
-from django.utils import timezone
 
 from lsml.audit import anchors, chain
-from lsml.audit.fields import first_id_at
+from lsml.audit.lag import OVERDUE_AFTER, unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
-from lsml.audit.sealing import (
-    finished_up_to,
-    leaves,
-    seals_ever_made,
-    write_as_documented,
-)
+from lsml.audit.sealing import leaves, seals_ever_made, write_as_documented
 from lsml.audit.tables import FORMAT, TABLES
-from lsml.audit.windows import BATCH_ROWS, Window, closes, follows, joined, shares_query
+from lsml.audit.windows import BATCH_ROWS, follows, joined, shares_query
 
-UNSEALED_TOO_LONG: Final = timedelta(minutes=10)
 _NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
 
 
@@ -199,29 +192,19 @@ class _Verification:
             )
 
     def _check_unsealed(self, table: str) -> None:
-        """Rows no seal covers though their transactions ended long ago."""
-        last = Seal.objects.filter(table=table).order_by("-number").first()
-        start = (0, 0) if last is None else (last.until_txid, last.until_id)
-        floor = 0 if last is None else last.above_id
-        if last and closes(last):
-            start, floor = (0, 0), last.until_id - 1
-        window = Window(start, (finished_up_to(), 0), above_id=floor)
-        old = first_id_at(timezone.now() - UNSEALED_TOO_LONG)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT count(*), count(*) FILTER (WHERE id < {old}), min(id)"
-                f" FROM {table} WHERE {window.condition}"
-            )
-            number, overdue, first = cursor.fetchone()
-        self.report.unsealed_rows += number
-        if overdue:
+        """Report rows that are in no seal though the sealer had time enough."""
+        unsealed = unsealed_rows(table)
+        self.report.unsealed_rows += unsealed.count
+        if unsealed.overdue:
             self.report.findings.append(
                 Finding(
-                    f"{overdue} rows of {table}, from {first} on, are in no seal though"
-                    " they are older than ten minutes: the sealer stands still, or the"
-                    " last seals were removed.",
+                    f"Sealing lags: {unsealed.overdue} rows of {table}, from"
+                    f" {unsealed.first_id} on, are in no seal though they are older"
+                    f" than {OVERDUE_AFTER.seconds // 60} minutes. Run `manage.py audit"
+                    " seal` and look at the log of beat and of the worker. If both"
+                    " run, the last seals were removed.",
                     table,
-                    first,
+                    unsealed.first_id,
                 )
             )
 

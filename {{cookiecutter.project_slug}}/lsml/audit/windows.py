@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from django.db.models import Max
+
 from lsml.audit import chain
 from lsml.audit.models import Seal
 
 BATCH_ROWS: Final = 50_000  # rows that one query reads
+_END: Final = (chain.END_OF_TRANSACTION_NUMBERS, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,25 @@ def window_of(seal: Seal) -> Window:
         up_to = seal.until_id - 1
         return replace(window, up_to_id=up_to, closing_from_id=highest)
     return replace(window, up_to_id=highest)
+
+
+def window_after(last: Seal | None, *, cluster: int) -> Window:
+    """The rows of a table that no seal covers, given the table's last seal.
+
+    Args:
+        last: None before the first seal.
+        cluster: system identifier of this database cluster. A last seal of another one
+            came with a restored dump: transaction numbers began again, so rows are
+            found by their ids, too.
+    """
+    if last is None or closes(last):
+        return Window((0, 0), _END, above_id=last.until_id - 1 if last else 0)
+    window = Window((last.until_txid, last.until_id), _END, above_id=last.above_id)
+    if last.system_identifier == cluster:
+        return window
+    sealed = Seal.objects.filter(table=last.table, generation=last.generation)
+    highest = sealed.aggregate(highest=Max("last_id"))["highest"]
+    return replace(window, closing_from_id=highest)
 
 
 def closes(seal: Seal) -> bool:

@@ -11,6 +11,7 @@ class ConsoleConfig(AppConfig):
     label = "console"
 
     def ready(self) -> None:
+        import lsml.console.checks  # noqa: F401 - registers itself
         from lsml.console import roles, watch
 
         post_migrate.connect(

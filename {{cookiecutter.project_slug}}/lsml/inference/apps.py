@@ -6,7 +6,9 @@ class InferenceConfig(AppConfig):
     label = "inference"
 
     def ready(self) -> None:
-        """Make bulk predictions known as a kind of job."""
+        """Register the system checks, and bulk predictions as a kind of job."""
+        import lsml.inference.checks  # noqa: F401 - registers itself
+
         # Only now: the models must be loaded.
         from lsml.inference.bulk import kind
         from lsml.jobs.kinds import register

@@ -6,7 +6,8 @@ class TrainingConfig(AppConfig):
     label = "training"
 
     def ready(self) -> None:
-        """Make training runs known as a kind of job."""
+        """Register the system checks, and training runs as a kind of job."""
+        import lsml.training.checks  # noqa: F401 - registers itself
         from lsml.jobs.kinds import register
 
         # Only now: the models must be loaded.

@@ -226,8 +226,16 @@ def test_a_process_that_dies_brings_all_down_and_is_named(dev):
     wait_gone(everything)
 
 
+def test_wrong_settings_are_told_before_anything_else_starts(dev):
+    one = dev(WEB_WORKERS="none", AUDIT_INPUTS="ful")
+    assert one.ended(within=60) == 1
+    assert "lsml.E001" in one.output
+    assert "lsml.E020" in one.output
+    assert "Traceback" not in one.output
+
+
 def test_a_process_that_cannot_start_is_named_with_its_status(dev):
-    one = dev(WEB_WORKERS="none")
+    one = dev(GUNICORN_CMD_ARGS="--no-such-option")
     assert one.ended(within=60) == 1
     assert re.search(r"web ended with exit status \d+", one.lines[-1])
 

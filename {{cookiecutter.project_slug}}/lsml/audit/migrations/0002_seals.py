@@ -13,6 +13,19 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {table}
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER no_change;
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER no_truncate;
 """
+# After a restored dump the sealer keeps writers out for a moment. The service's role may
+# not lock a table that it cannot change, so the owner does it for whoever writes there.
+HOLD_WRITERS = """
+CREATE FUNCTION audit_hold_writers(sealed regclass) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT has_table_privilege(session_user, sealed, 'INSERT') THEN
+    RAISE insufficient_privilege USING MESSAGE =
+      format('%s may not insert into %s, so it may not lock it', session_user, sealed);
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN SHARE MODE', sealed);
+END $$
+"""
 DROPPED = "audit_droppedpartition"
 SEALED = f"""
 CREATE SEQUENCE audit_seal_number_seq OWNED BY audit_seal.number;
@@ -162,7 +175,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunSQL(SEALED),
+        migrations.RunSQL([SEALED, HOLD_WRITERS]),
         migrations.RunSQL(
             [APPEND_ONLY.format(table=table) for table in ("audit_seal", DROPPED)]
         ),

@@ -70,6 +70,17 @@ def test_what_is_exported_checks_out(path, file_format):
     assert (report.findings, report.rows, report.seals) == ([], 6, 2)
 
 
+def test_an_export_made_while_sealing_lagged_says_what_is_missing(path):
+    write(path)
+    predict(2)
+    as_superuser("UPDATE audit_prediction SET id = id - (3600000::bigint << 12)")
+    export(order=all_of_it(), path=path)
+    assert found(path) == [
+        "2 rows of audit_prediction are not in this export: sealing lagged when it was"
+        " made. Seal, and export again."
+    ]
+
+
 def test_a_third_party_recomputes_the_digests_with_its_own_few_lines(path):
     predict(3)
     write(path)

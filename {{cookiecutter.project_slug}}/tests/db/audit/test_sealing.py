@@ -11,7 +11,8 @@ from django.db import Error, connection, transaction
 from lsml.audit import chain, sealing
 from lsml.audit.models import Prediction, Seal
 from lsml.audit.tables import TABLES
-from tests.db.audit.rows import hear, predict
+from lsml.audit.verify import verify
+from tests.db.audit.rows import as_superuser, hear, predict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -159,6 +160,26 @@ def test_rows_of_a_restored_dump_stay_provable_beside_new_ones(monkeypatch):
         (2, 1),
     ]
     assert sealed_ids() == [row.pk for row in first + unsealed + newer]
+
+
+def test_rows_of_a_dump_made_before_the_first_seal_are_sealed():
+    [row] = predict()
+    beyond = "txid + 1000000000"  # the old cluster's numbers were higher
+    as_superuser(f"UPDATE audit_prediction SET txid = {beyond} WHERE id = {row.pk}")
+    sealing.seal()
+    [newer] = predict()
+    sealing.seal()
+    assert sealed_ids() == [row.pk, newer.pk]
+    assert verify().intact
+
+
+def test_a_role_that_may_not_write_a_table_cannot_hold_its_writers():
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE stranger")
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION stranger")
+        with pytest.raises(Error, match="may not insert"):
+            cursor.execute("SELECT audit_hold_writers('audit_prediction')")
+        transaction.set_rollback(True)
 
 
 def keep_writing(seed, stop):

@@ -127,6 +127,18 @@ def test_rows_long_unsealed_are_told():
     assert finding.row_id == row.pk - (3_600_000 << 12)
 
 
+def test_old_rows_of_a_restored_dump_that_nobody_sealed_are_told(rows, monkeypatch):
+    predict(2)
+    made_old = "id - (3600000::bigint << 12)"
+    as_superuser(
+        f"UPDATE audit_prediction SET id = {made_old} WHERE id > {rows[-1]}",
+    )
+    # Transaction numbers of the new cluster are far below those of the last seal.
+    monkeypatch.setattr(sealing, "_system_identifier", lambda: 4711)
+    monkeypatch.setattr(sealing, "finished_up_to", lambda: 700)
+    assert ["Sealing lags: 2 rows" in each for each in found()] == [True]
+
+
 def test_young_unsealed_rows_are_only_counted(rows):
     predict(2)
     report = verify()

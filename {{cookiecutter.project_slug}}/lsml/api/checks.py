@@ -1,0 +1,85 @@
+"""Checks of who may call, how often, and through which proxies."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+from rest_framework.throttling import SimpleRateThrottle
+
+from lsml.environment.checking import TAG, too_small
+
+_RATES = {"user": "API_RATE", "anon": "API_RATE_ANONYMOUS", "login": "API_RATE_LOGIN"}
+
+
+@register(TAG)
+def check_callers(**_: Any) -> Iterator[CheckMessage]:
+    """Report credentials that are missing or incomplete."""
+    half = bool(settings.BASIC_AUTH_USER) != bool(settings.BASIC_AUTH_PASS)
+    if half or not all(all(pair) for pair in settings.BASIC_AUTH_CREDENTIALS):
+        yield Error(
+            "A user name or a password of basic auth is missing.",
+            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS both, or none of them. Write"
+            " each pair of BASIC_AUTH_EXTRA as user:password.",
+            id="lsml.E040",
+        )
+    # HTTPS=false is said of development machines.
+    if settings.HTTPS and not settings.BASIC_AUTH_CREDENTIALS:
+        yield Caution(
+            "Everybody who reaches the service may call it.",
+            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, in Label Studio, too.",
+            id="lsml.W040",
+        )
+
+
+@register(TAG)
+def check_traffic(**_: Any) -> Iterator[CheckMessage]:
+    """Report rates, proxies and limits that cannot be used."""
+    rates: Any = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+    for name, variable in _RATES.items():
+        if not _is_rate(rates[name]):
+            yield Error(
+                f"{variable} is not a rate.",
+                hint="Write a number and a unit: 600/min, 10/s, 5000/hour, 9000/day.",
+                id="lsml.E041",
+            )
+    for proxy in settings.TRUSTED_PROXIES:
+        if not _is_ip_address(proxy):
+            yield Error(
+                f"TRUSTED_PROXIES has {proxy!r}, which is not an IP address.",
+                hint="Give single addresses: no names, no networks.",
+                id="lsml.E042",
+            )
+    yield from too_small(
+        {
+            "MAX_REQUEST_MB": (settings.MAX_REQUEST_MB, 1),
+            "WRONG_CREDENTIALS_PER_MINUTE": (settings.WRONG_CREDENTIALS_PER_MINUTE, 1),
+        }
+    )
+
+
+class _Rate(SimpleRateThrottle):
+    """Reads a rate, and limits nothing."""
+
+    rate = "1/s"
+
+    def get_cache_key(self, request: Any, view: Any) -> None:
+        """Count nobody."""
+
+
+def _is_rate(text: str) -> bool:
+    try:
+        number, _ = _Rate().parse_rate(text)
+    except (ValueError, KeyError, IndexError):
+        return False
+    return number is not None and number > 0
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,40 @@
+"""How far sealing lags behind: asked by verification and by export."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django.db import connection
+from django.utils import timezone
+
+from lsml.audit.fields import first_id_at
+from lsml.audit.sealing import unsealed
+
+# Beat seals every AUDIT_SEAL_S, ten seconds by default. A transaction that stays open
+# holds sealing up; one that does so for minutes is worth a report, too.
+OVERDUE_AFTER: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class UnsealedRows:
+    """Rows of a table that no seal covers."""
+
+    count: int
+    overdue: int  # those older than OVERDUE_AFTER
+    first_id: int | None  # smallest id of them all
+
+
+def unsealed_rows(
+    table: str, *, from_id: int = 0, until_id: int | None = None
+) -> UnsealedRows:
+    """Count the rows in no seal whose ids are in `from_id` ≤ id < `until_id`."""
+    old = first_id_at(timezone.now() - OVERDUE_AFTER)
+    bounds = f" AND id >= {from_id}"
+    if until_id is not None:
+        bounds += f" AND id < {until_id}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE id < {old}), min(id)"
+            f" FROM {table} WHERE {unsealed(table).condition}{bounds}"
+        )
+        return UnsealedRows(*cursor.fetchone())

@@ -1,0 +1,74 @@
+"""`manage.py prepare`: bring the database up to date, before the processes start.
+
+It lives in the lowest room that has tables. Run it as the tables' owner.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.checks import Tags
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from lsml.audit.partitions import make_partitions_ahead
+from lsml.environment.checking import TAG
+
+_LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on whatever machine
+
+
+class Command(BaseCommand):
+    help = "Apply missing migrations, and create the administrator if there is none."
+    requires_system_checks: list[str] = []  # see `handle`: more than the usual ones
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        # Before anything is written. Those tagged `database` reach out: the artifact
+        # storage is written to, and the model is imported.
+        tags = [TAG, Tags.security, Tags.database]
+        self.check(tags=tags, databases=["default"])
+        with self._alone():
+            self._migrate()
+            # The service's role may not: docs/audit.md.
+            make_partitions_ahead()
+            self._create_administrator()
+        connection.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # In a transaction of a connection of its own: a session's lock would outlive
+        # its client in pgbouncer, and migrations commit.
+        holder = connection.copy()
+        try:
+            holder.set_autocommit(False)
+            with holder.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+                if not cursor.fetchone()[0]:
+                    self._say("waiting for another `prepare` to finish …")
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            yield
+        finally:
+            holder.close()
+
+    def _migrate(self) -> None:
+        # Asked first, because `migrate` takes a second even when nothing is missing.
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            self._say(f"applying {len(missing)} migrations …")
+            call_command("migrate", interactive=False)
+
+    def _create_administrator(self) -> None:
+        people = get_user_model().objects
+        name, password = os.environ.get("ADMIN_USER"), os.environ.get("ADMIN_PASSWORD")
+        if name and password and not people.filter(is_superuser=True).exists():
+            email = os.environ.get("ADMIN_EMAIL")
+            people.create_superuser(name, email, password)
+            self._say(f"created the administrator {name}")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()  # a log or a parent process reads along

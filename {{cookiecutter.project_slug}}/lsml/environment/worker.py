@@ -1,0 +1,39 @@
+"""What a Celery worker checks when it starts."""
+
+from typing import Any, Final
+
+from celery import concurrency
+from django.core.checks import CheckMessage, Error
+
+from lsml.environment.checking import refuse_wrong_settings
+
+_THREADS: Final = "celery.concurrency.thread"
+
+
+def check_worker_pool(pool: Any) -> list[CheckMessage]:
+    """Report a pool that is not `threads`.
+
+    Args:
+        pool: a pool's class or Celery's name for it.
+    """
+    implementation = concurrency.get_implementation(pool)
+    if implementation.__module__ == _THREADS:
+        return []
+    return [
+        Error(
+            f"The worker's pool is {implementation.__module__.rpartition('.')[2]}.",
+            hint="Start it with `--pool threads`: a run is supervised by a thread.",
+            id="lsml.E010",
+        )
+    ]
+
+
+def refuse_wrong_worker(sender: Any, **_: Any) -> None:
+    """End a worker that starts with wrong settings or with another pool.
+
+    Raises:
+        SystemExit: with the reasons and what to do.
+    """
+    refuse_wrong_settings()
+    if found := check_worker_pool(sender.pool_cls):
+        raise SystemExit(str(found[0]))

@@ -1,0 +1,81 @@
+"""Checks of the artifact storage, of the model and of the way to Label Studio."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
+from django.core.files.base import ContentFile
+
+from lsml.environment.checking import TAG
+from lsml.labelstudio.secrets import masked_text
+from lsml.registry.artifacts import artifact_storage
+from lsml.registry.model_class import model_class
+from lsml.registry.storage_url import is_storage_url
+
+
+@register(TAG)
+def check_addresses(**_: Any) -> Iterator[CheckMessage]:
+    """Report addresses that cannot be used, and half of a connection."""
+    if not is_storage_url(settings.ARTIFACT_STORAGE):
+        yield Error(
+            "ARTIFACT_STORAGE is not an address that artifacts can be kept at.",
+            hint="Write file:///folder or s3://bucket/prefix.",
+            id="lsml.E030",
+        )
+    for name in ("LABEL_STUDIO_URL", "SERVICE_URL"):
+        url = urlsplit(getattr(settings, name))
+        if url.geturl() and not (url.scheme in {"http", "https"} and url.netloc):
+            yield Error(
+                f"{name} is not the address of a web server.",
+                hint="Write http://host:port or https://host.",
+                id="lsml.E031",
+            )
+    if bool(settings.LABEL_STUDIO_URL) != bool(settings.LABEL_STUDIO_API_KEY):
+        yield Caution(
+            "Only one of LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY is set.",
+            hint="Set both, or `manage.py sync` and webhooks without payload fail.",
+            id="lsml.W030",
+        )
+
+
+@register(Tags.database)  # it writes, and imports: not at each start of a process
+def check_storage_answers(**_: Any) -> list[CheckMessage]:
+    """Report an artifact storage in which nothing can be written."""
+    if not is_storage_url(settings.ARTIFACT_STORAGE):
+        return []  # check_addresses says so
+    try:
+        storage = artifact_storage()
+        storage.delete(storage.save(f"checks/{uuid4().hex}", ContentFile(b"check")))
+    except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+        return [
+            Error(
+                f"The artifact storage cannot be used: {_said(error)}",
+                hint="Check ARTIFACT_STORAGE, its credentials and its permissions.",
+                id="lsml.E032",
+            )
+        ]
+    return []
+
+
+@register(Tags.database)
+def check_model(**_: Any) -> list[CheckMessage]:
+    """Report a model class that cannot be found or imported."""
+    try:
+        model_class()
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return [
+            Error(
+                f"The model cannot be imported: {_said(error)}",
+                hint="Correct model.py, requirements-model.txt or MODEL_CLASS.",
+                id="lsml.E033",
+            )
+        ]
+    return []
+
+
+def _said(error: Exception) -> str:
+    return masked_text(f"{type(error).__name__}: {error}")

@@ -1,0 +1,47 @@
+"""`manage.py prepare` as real processes, as when several machines start at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lsml.embedded.addresses import database_url
+from lsml.embedded.servers import running
+
+PROJECT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def test_several_at_once_on_an_empty_database_all_succeed(tmp_path):
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "x" * 60,
+        "LSML_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": database_url(tmp_path),
+        "ADMIN_USER": "boss",
+        "ADMIN_PASSWORD": "not-a-real-one",
+        "PYTHONWARNINGS": "ignore",
+    }
+    with running(tmp_path, broker=False, durable=False):
+        started = [
+            subprocess.Popen(
+                [sys.executable, "manage.py", "prepare"],
+                cwd=PROJECT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+            )
+            for _ in range(4)
+        ]
+        outputs = [process.communicate()[0] for process in started]
+        assert [each.returncode for each in started] == [0] * 4, "\n".join(outputs)
+        with psycopg.connect(database_url(tmp_path)) as connection:
+            admins = connection.execute("SELECT username FROM auth_user").fetchall()
+        assert admins == [("boss",)]

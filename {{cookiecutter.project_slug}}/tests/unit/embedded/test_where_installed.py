@@ -1,0 +1,53 @@
+"""The development-only room takes no part in production."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[3]
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "x" * 60,
+    "DATABASE_URL": "postgresql://service@db.example/lsml",
+    "CELERY_BROKER_URL": "redis://broker.example:6379/0",
+    "PATH": os.environ["PATH"],
+}
+LOOK = """
+import json, sys, django
+django.setup()
+from django.conf import settings
+loaded = [name for name in sys.modules if name.startswith("lsml.embedded.")]
+print(json.dumps({"apps": settings.INSTALLED_APPS, "loaded": loaded}))
+"""
+
+
+def python(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=PRODUCTION | environment,
+    ).stdout
+
+
+def test_production_installs_no_embedded_servers_and_loads_none_of_their_code():
+    found = json.loads(python("-c", LOOK))
+    assert "lsml.embedded" not in found["apps"]
+    assert found["loaded"] == ["lsml.embedded.addresses"]
+
+
+def test_without_the_address_of_a_server_they_are_installed():
+    assert "lsml.embedded" in json.loads(python("-c", LOOK, DATABASE_URL=""))["apps"]
+
+
+def test_prepare_is_there_in_production():
+    assert "missing migrations" in python("manage.py", "prepare", "--help")
+
+
+def test_dev_is_there_for_a_developer_with_servers_of_their_own():
+    assert "--port" in python("manage.py", "dev", "--help")

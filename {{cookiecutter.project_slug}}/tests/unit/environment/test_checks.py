@@ -1,0 +1,221 @@
+"""Each wrong setting is reported under its id, with a sentence and a hint."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.checks import Tags, run_checks
+
+from lsml.environment.checking import TAG, refuse_wrong_settings
+from lsml.environment.reading import Environment
+from lsml.environment.worker import check_worker_pool
+from lsml.registry.model_class import model_class
+
+PROJECT = Path(__file__).parents[3]
+ID = re.compile(r"lsml\.[EW]\d{3}")
+
+
+def found(*tags):
+    """Ids reported by the checks that each process runs, and those with other tags."""
+    messages = run_checks(tags=[TAG, *tags])
+    assert all(message.hint for message in messages)
+    return [message.id for message in messages]
+
+
+def test_the_settings_of_the_tests_are_right():
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("check_id", "name", "value"),
+    [
+        ("lsml.E001", "UNREADABLE", {"AUDIT_SEAL_S": "a number"}),
+        ("lsml.E002", "DATABASE_STATEMENT_TIMEOUT_MS", -1),
+        ("lsml.E002", "AUDIT_SEAL_ROWS_MAX", 0),
+        ("lsml.E002", "AUDIT_SEAL_S", float("nan")),
+        ("lsml.E002", "AUDIT_RETENTION_DAYS", {"audit_prediction": -1}),
+        ("lsml.E002", "TRAINING_LEASE_S", 0),
+        ("lsml.E002", "TRAINING_MAX_ATTEMPTS", 0),
+        ("lsml.E002", "MODELS_IN_MEMORY_MAX", 0),
+        ("lsml.E002", "PREDICT_WAIT_S", -1),
+        ("lsml.E002", "MAX_REQUEST_MB", 0),
+        ("lsml.E002", "SESSION_HOURS", 0),
+        ("lsml.E003", "SECRET_KEY", ""),
+        ("lsml.E004", "ALLOWED_HOSTS", []),
+        ("lsml.E004", "ALLOWED_HOSTS", ["https://ml.example.com"]),
+        ("lsml.E004", "ALLOWED_HOSTS", ["ml.example.com:9090"]),
+        ("lsml.E005", "DATABASE_URL", "mysql://db/lsml"),
+        ("lsml.E006", "CELERY_BROKER_URL", "kafka://broker"),
+        ("lsml.E020", "AUDIT_INPUTS", "ful"),
+        ("lsml.E021", "AUDIT_ANCHOR", "ftp://archive.example/seals"),
+        ("lsml.E021", "AUDIT_ANCHOR", "s3://"),
+        ("lsml.E030", "ARTIFACT_STORAGE", "gs://bucket"),
+        ("lsml.E031", "LABEL_STUDIO_URL", "studio.example.com"),
+        ("lsml.E031", "SERVICE_URL", "ml.example.com:9090"),
+        ("lsml.E040", "BASIC_AUTH_CREDENTIALS", [("label-studio", "")]),
+        ("lsml.E040", "BASIC_AUTH_PASS", "without-a-user"),
+        ("lsml.E042", "TRUSTED_PROXIES", ["10.0.0.0/8"]),
+        ("lsml.W030", "LABEL_STUDIO_URL", "https://studio.example.com"),
+    ],
+)
+def test_a_wrong_value_is_reported(settings, check_id, name, value):
+    setattr(settings, name, value)
+    assert check_id in found()
+
+
+def test_hosts_in_brackets_are_right(settings):
+    settings.ALLOWED_HOSTS = ["ml.example.com", ".example.com", "[::1]"]
+    assert found() == []
+
+
+def test_any_host_name_in_production_is_a_warning(settings):
+    settings.ALLOWED_HOSTS, settings.HTTPS = ["*"], True
+    assert "lsml.W001" in found()
+
+
+def test_no_credentials_in_production_are_a_warning(settings):
+    settings.BASIC_AUTH_CREDENTIALS, settings.HTTPS = [], True
+    assert found() == ["lsml.W040"]
+
+
+@pytest.mark.parametrize("rate", ["600", "600/fortnight", "many/min", ""])
+def test_a_rate_that_cannot_be_read_is_reported(settings, rate):
+    rates = {"DEFAULT_THROTTLE_RATES": {"user": rate, "anon": "1/s", "login": "1/s"}}
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | rates
+    assert found() == ["lsml.E041"]
+
+
+def test_a_number_that_gunicorn_reads_is_checked_too(monkeypatch):
+    monkeypatch.setenv("WEB_WORKERS", "two")
+    monkeypatch.setenv("WEB_THREADS", "0")
+    assert found() == ["lsml.E001", "lsml.E002"]
+
+
+def test_no_database_where_none_is_embedded_is_reported(settings, monkeypatch):
+    settings.DATABASE_URL = ""
+    monkeypatch.setattr(
+        "lsml.environment.checks.find_spec", lambda name, package=None: None
+    )
+    assert found() == ["lsml.E007"]
+
+
+def test_a_worker_without_threads_is_reported():
+    assert check_worker_pool("threads") == []
+    [message] = check_worker_pool("solo")
+    assert (message.id, "--pool threads" in message.hint) == ("lsml.E010", True)
+
+
+def test_a_storage_that_cannot_be_written_is_reported(settings, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "file" / "folder"},
+        }
+    }
+    assert "lsml.E032" in found(Tags.database)
+    assert found() == []  # not at each start of a process
+
+
+def test_checking_the_storage_leaves_nothing_in_it(settings, tmp_path):
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path},
+        }
+    }
+    assert "lsml.E032" not in found(Tags.database)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_model_that_cannot_be_imported_is_reported(settings):
+    settings.MODEL_CLASS = "model.Mistyped"
+    model_class.cache_clear()
+    try:
+        assert "lsml.E033" in found(Tags.database)
+    finally:
+        model_class.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [("int", "ten", 7), ("float", "", 7.5), ("bool", "ture", True)],
+)
+def test_a_value_that_cannot_be_read_is_noted_and_the_default_taken(
+    monkeypatch, kind, text, expected
+):
+    monkeypatch.setenv("SOME_SETTING", text)
+    env = Environment()
+    assert getattr(env, kind)("SOME_SETTING", default=expected) == expected
+    assert list(env.unreadable) == ["SOME_SETTING"]
+
+
+def test_a_word_that_is_not_known_is_noted(monkeypatch):
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    env = Environment()
+    assert env.one_of("LOG_FORMAT", ("json", "console"), default="json") == "json"
+    assert env.unreadable == {"LOG_FORMAT": "one of json, console"}
+
+
+def test_a_process_refuses_wrong_settings_in_sentences(settings):
+    settings.AUDIT_INPUTS = "ful"
+    with pytest.raises(SystemExit, match=r"lsml\.E020.*\s.*digest"):
+        refuse_wrong_settings()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["manage.py", "check"],
+        ["manage.py", "prepare"],
+        ["-c", "import config.wsgi"],
+        ["-m", "celery", "-A", "config", "worker", "--pool", "threads"],
+        ["-m", "celery", "-A", "config", "beat"],
+    ],
+    ids=["check", "prepare", "web", "worker", "beat"],
+)
+def test_each_process_ends_with_all_that_is_wrong_and_no_traceback(command):
+    done = run_wrongly(command, AUDIT_SEAL_S="often", ARTIFACT_STORAGE="gs://bucket")
+    assert done.returncode != 0
+    assert {"lsml.E001", "lsml.E003", "lsml.E030"} <= set(ID.findall(done.stderr))
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_with_another_pool_does_not_start():
+    command = ["-m", "celery", "-A", "config", "worker", "--pool", "solo"]
+    done = run_wrongly(command, SECRET_KEY="x" * 60)
+    assert done.returncode != 0
+    assert "lsml.E010" in done.stderr
+
+
+def run_wrongly(command, **environment):
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={
+            "PATH": os.environ["PATH"],
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ENV_FILE": os.devnull,
+            "PYTHONWARNINGS": "ignore",
+            **environment,
+        },
+    )
+
+
+def test_the_documentation_lists_each_id_once_and_no_other():
+    code = (PROJECT / "lsml").rglob("*.py")
+    given = {
+        each
+        for path in code
+        for each in re.findall(r'id="(lsml\.[EW]\d{3})"', path.read_text())
+    }
+    text = (PROJECT / "docs/running.md").read_text()
+    listed = re.findall(r"^\| `(lsml\.[EW]\d{3})` \|", text, re.MULTILINE)
+    assert listed == sorted(given)
