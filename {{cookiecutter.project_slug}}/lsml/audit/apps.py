@@ -6,7 +6,7 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        """Register the system checks, and verifications and exports as a kind of job."""
+        """Register the system checks and the kind of job."""
         import lsml.audit.checks  # noqa: F401 - registers itself
 
         # Only now: the models must be loaded.

@@ -6,7 +6,7 @@ class InferenceConfig(AppConfig):
     label = "inference"
 
     def ready(self) -> None:
-        """Register the system checks, and bulk predictions as a kind of job."""
+        """Register the system checks and the kind of job."""
         import lsml.inference.checks  # noqa: F401 - registers itself
 
         # Only now: the models must be loaded.

@@ -6,7 +6,7 @@ class TrainingConfig(AppConfig):
     label = "training"
 
     def ready(self) -> None:
-        """Register the system checks, and training runs as a kind of job."""
+        """Register the system checks and the kind of job."""
         import lsml.training.checks  # noqa: F401 - registers itself
         from lsml.jobs.kinds import register
 
