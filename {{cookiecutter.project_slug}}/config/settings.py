@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "knox",
     "lsml.embedded",
+    "lsml.access",
     "lsml.audit",
     "lsml.registry",
     "lsml.dataset",

@@ -1,4 +1,4 @@
-"""Who may use /api/v1/: people of the console's groups, by token or session."""
+"""Who may use /api/v1/: people with a role, by token or session."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
 
+from lsml.access.roles import may
 from lsml.audit.services import Origin
 from lsml.observability.requests import address_of, request_id_of
 
@@ -22,7 +23,7 @@ class MayRead(BasePermission):
     message = "Your user belongs to none of the groups that may read this."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return _may(request, "console.read")
+        return may(request.user, "read")
 
 
 class MayOperate(BasePermission):
@@ -31,17 +32,12 @@ class MayOperate(BasePermission):
     message = "Only operators may do this."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return _may(request, "console.operate")
-
-
-def _may(request: Request, permission: str) -> bool:
-    user: Any = request.user  # None where nobody is logged in
-    return user is not None and user.has_perm(permission)
+        return may(request.user, "operate")
 
 
 def demand_export(request: Request) -> None:
-    """Raise unless this person may take whole tables along."""
-    if not request.user.has_perm("console.export"):
+    """Raise PermissionDenied unless this person may take whole tables along."""
+    if not may(request.user, "export"):
         raise PermissionDenied("Only auditors and operators may export.")
 
 

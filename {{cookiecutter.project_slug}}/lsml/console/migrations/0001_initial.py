@@ -10,30 +10,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Desk",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-            ],
-            options={
-                "permissions": [
-                    ("read", "Can read everything"),
-                    ("operate", "Can train, promote, roll back, cancel"),
-                    ("export", "Can export"),
-                    ("people", "Can manage users"),
-                ],
-                "managed": False,
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
             name="AuditJob",
             fields=[
                 (

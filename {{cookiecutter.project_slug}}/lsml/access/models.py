@@ -1,0 +1,21 @@
+"""The permissions of people, in the admin and in REST alike."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ServiceAccess(models.Model):
+    """Carries the permissions that roles.py hands out. Has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("read", _("Can read everything")),
+            ("operate", _("Can train, promote, roll back, cancel")),
+            ("export", _("Can export")),
+            ("people", _("Can manage users")),
+        ]
+
+    def __str__(self) -> str:
+        return "service access"
