@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
+    "lsml.access",
     "lsml.jobs",
     "lsml.audit",
     "lsml.registry",

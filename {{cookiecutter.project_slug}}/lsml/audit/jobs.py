@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.db import transaction
+from django.http import FileResponse
 from django.utils import timezone
 
 from lsml.audit.exports import Order, export
@@ -23,6 +24,13 @@ from lsml.observability.origin import Origin
 
 KEEP_FILES: Final = timedelta(days=7)  # an export can be made again
 _FINDINGS_MAX: Final = 200  # a broken chain may name millions of rows
+
+
+class FileGone(Exception):
+    """There is no file to download."""
+
+    def __init__(self) -> None:
+        super().__init__("The file was removed, or never made: start a new export.")
 
 
 class AuditKind(JobKind[AuditJob]):
@@ -172,6 +180,30 @@ def _export(running: RunningJob[AuditJob]) -> dict[str, Any]:
         size = path.stat().st_size
     rows = {name: table.get("rows") for name, table in manifest["tables"].items()}
     return {"report": {"bytes": size, "rows": rows}, "file_key": key}
+
+
+def download(job: AuditJob, *, actor: str, origin: Origin) -> FileResponse:
+    """Answer with the file of an export, and record the download.
+
+    Raises:
+        FileGone: The job made no file, or it was removed.
+    """
+    storage = export_storage()
+    if not job.file_key or not storage.exists(job.file_key):
+        raise FileGone
+    record_entry(
+        origin=origin,
+        at=timezone.now(),
+        actor=actor,
+        verb="export downloaded",
+        target=f"audit job {job.pk}",
+    )
+    return FileResponse(
+        storage.open(job.file_key),
+        as_attachment=True,
+        filename=f"audit-{job.since:%Y%m%d}-{job.until:%Y%m%d}.zip",
+        content_type="application/zip",
+    )
 
 
 def remove_old_files() -> None:

@@ -2,7 +2,6 @@
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
-from django.db.models.signals import post_migrate
 
 
 class ConsoleConfig(AppConfig):
@@ -12,11 +11,8 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         import lsml.console.checks  # noqa: F401 - registers itself
-        from lsml.console import roles, watch
+        from lsml.console import watch
 
-        post_migrate.connect(
-            roles.make_roles, sender=self, dispatch_uid="console-roles"
-        )
         watch.connect()
 
 

@@ -7,13 +7,15 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from lsml.access.roles import may
+
 
 def _item(title: Any, icon: str, view: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{view}")}
 
 
 def _may_manage_people(request: HttpRequest) -> bool:
-    return request.user.has_perm("console.people")
+    return may(request.user, "people")
 
 
 UNFOLD: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Who may use /api/v1/: people of the console's groups, by token or session."""
+"""Who may use /api/v1/: people with a role, by token or session."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
+
+from lsml.access.roles import may
 
 AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
 THROTTLES = [AnonRateThrottle, UserRateThrottle]
@@ -19,7 +21,7 @@ class MayRead(BasePermission):
     message = "Your user belongs to none of the groups that may read this."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return _may(request, "console.read")
+        return may(request.user, "read")
 
 
 class MayOperate(BasePermission):
@@ -28,15 +30,10 @@ class MayOperate(BasePermission):
     message = "Only operators may do this."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return _may(request, "console.operate")
-
-
-def _may(request: Request, permission: str) -> bool:
-    user: Any = request.user  # None where nobody is logged in
-    return user is not None and user.has_perm(permission)
+        return may(request.user, "operate")
 
 
 def demand_export(request: Request) -> None:
-    """Raise unless this person may take whole tables along."""
-    if not request.user.has_perm("console.export"):
+    """Raise PermissionDenied unless this person may take whole tables along."""
+    if not may(request.user, "export"):
         raise PermissionDenied("Only auditors and operators may export.")

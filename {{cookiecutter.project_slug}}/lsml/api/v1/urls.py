@@ -4,35 +4,39 @@ from typing import Any
 
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
 
-from lsml.api.v1 import tokens, views
+from lsml.api.v1.audit_entries import AuditEntryViewSet
+from lsml.api.v1.audit_jobs import AuditJobViewSet
+from lsml.api.v1.events import EventViewSet
+from lsml.api.v1.prediction_jobs import PredictionJobViewSet
+from lsml.api.v1.predictions import PredictionViewSet
+from lsml.api.v1.promotions import PromotionViewSet
+from lsml.api.v1.runs import RunViewSet
+from lsml.api.v1.seals import SealViewSet
+from lsml.api.v1.tokens import TokensView, TokenView
+from lsml.api.v1.versions import VersionViewSet
 
 _OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
+# Each has a list, `<name>`, and single rows, `<name>/<id>`. The last word is also the
+# name of the file that a list is exported to.
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("predictions", PredictionViewSet, "predictions")  # …/<id>/explain
+router.register("events", EventViewSet, "events")
+router.register("audit-entries", AuditEntryViewSet, "audit-entries")
+router.register("promotions", PromotionViewSet, "promotions")
+router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
+# The three kinds of jobs: …/<id>/cancel, …/<id>/retry
+router.register("runs", RunViewSet, "runs")
+router.register("prediction-jobs", PredictionJobViewSet, "prediction-jobs")
+router.register("audit-jobs", AuditJobViewSet, "audit-jobs")  # …/<id>/file
+router.register("seals", SealViewSet, "seals")
+
 urlpatterns = [
-    path("predictions", views.PredictionsView.as_view(), name="v1-predictions"),
-    path("predictions/<int:pk>", views.PredictionView.as_view(), name="v1-prediction"),
-    path(
-        "predictions/<int:pk>/explain", views.ExplainView.as_view(), name="v1-explain"
-    ),
-    path("events", views.EventsView.as_view(), name="v1-events"),
-    path("events/<int:pk>", views.EventView.as_view(), name="v1-event"),
-    path("audit-entries", views.AuditEntriesView.as_view(), name="v1-audit-entries"),
-    path(
-        "audit-entries/<int:pk>", views.AuditEntryView.as_view(), name="v1-audit-entry"
-    ),
-    path("promotions", views.PromotionsView.as_view(), name="v1-promotions"),
-    path("promotions/<int:pk>", views.PromotionView.as_view(), name="v1-promotion"),
-    path("versions", views.VersionsView.as_view(), name="v1-versions"),
-    path("versions/<int:pk>", views.VersionView.as_view(), name="v1-version"),
-    path("versions/<int:pk>/promote", views.PromoteView.as_view(), name="v1-promote"),
-    path("runs", views.RunsView.as_view(), name="v1-runs"),
-    path("runs/<int:pk>", views.RunView.as_view(), name="v1-run"),
-    path("runs/<int:pk>/cancel", views.CancelView.as_view(), name="v1-cancel"),
-    path("seals", views.SealsView.as_view(), name="v1-seals"),
-    path("seals/<int:pk>", views.SealView.as_view(), name="v1-seal"),
-    path("tokens", tokens.TokensView.as_view(), name="v1-tokens"),
-    path("tokens/<str:token_key>", tokens.TokenView.as_view(), name="v1-token"),
+    *router.urls,
+    path("tokens", TokensView.as_view(), name="v1-tokens"),
+    path("tokens/<str:token_key>", TokenView.as_view(), name="v1-token"),
     # The document names no data, so anybody may read it; its pages load no CDN.
     path("schema", SpectacularAPIView.as_view(**_OPEN), name="v1-schema"),
     path(

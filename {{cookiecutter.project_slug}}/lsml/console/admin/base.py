@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
+from lsml.access.roles import may
 from lsml.console.lists.paging import KeyChangeList
 from lsml.console.lists.table import csv_of_list
 
@@ -39,12 +40,12 @@ class ReadOnlyAdmin(ModelAdmin):
     empty_hint: Any = ""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("console.read")
+        return may(request.user, "read")
 
     def has_view_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        return request.user.has_perm("console.read")
+        return may(request.user, "read")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from lsml.access.roles import may
 from lsml.audit.services import record_entry
 from lsml.console.lists.paging import KeyChangeList
 from lsml.observability.origin import Origin
@@ -65,15 +66,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return ", ".join(map(str, [*names, *(g.name for g in row.groups.all())])) or "–"
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("console.people")
+        return may(request.user, "people")
 
     def has_view_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        return request.user.has_perm("console.people")
+        return may(request.user, "people")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("console.people")
+        return may(request.user, "people")
 
     def has_change_permission(
         self, request: HttpRequest, obj: Model | None = None
@@ -81,7 +82,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         # Else an admin could take over the account that may do everything.
         if isinstance(obj, User) and obj.is_superuser and obj != request.user:
             return bool(request.user.is_superuser)
-        return request.user.has_perm("console.people")
+        return may(request.user, "people")
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None

@@ -11,6 +11,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from lsml.access.roles import may
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -22,7 +23,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
     """Stream the rows that the list with this address shows, newest first."""
-    if not request.user.has_perm("console.export"):
+    if not may(request.user, "export"):
         raise PermissionDenied
     changes = model_admin.get_changelist_instance(request)
     name = model_admin.opts.model_name

@@ -10,18 +10,20 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 
+from lsml.access.roles import Permission, may
+
 View = Callable[..., HttpResponseBase]
 
 
-def needs(permission: str) -> Callable[[View], View]:
-    """Refuse who lacks `console.<permission>`, whatever buttons the page showed."""
+def needs(permission: Permission) -> Callable[[View], View]:
+    """Refuse a person without this permission, whatever buttons the page showed."""
 
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(
             request: HttpRequest, *args: Any, **kwargs: Any
         ) -> HttpResponseBase:
-            if not request.user.has_perm(f"console.{permission}"):
+            if not may(request.user, permission):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 

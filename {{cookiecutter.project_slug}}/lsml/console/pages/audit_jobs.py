@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST
 from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
-from lsml.audit.services import record_entry
 from lsml.console.links import page_of
 from lsml.console.pages.access import needs, page
 from lsml.observability.origin import Origin
@@ -78,19 +77,11 @@ def export(request: HttpRequest) -> HttpResponse:
 def file(request: HttpRequest, pk: int) -> FileResponse:
     """Download the file of an export; recorded."""
     job = get_object_or_404(AuditJob, pk=pk)
-    storage = jobs.export_storage()
-    if not job.file_key or not storage.exists(job.file_key):
-        raise Http404(_("The file was removed: start a new export."))
-    record_entry(
-        origin=Origin.from_request(request),
-        at=timezone.now(),
-        actor=request.user.get_username(),
-        verb="export downloaded",
-        target=f"audit job {job.pk}",
-    )
-    return FileResponse(
-        storage.open(job.file_key),
-        as_attachment=True,
-        filename=f"audit-{job.since:%Y%m%d}-{job.until:%Y%m%d}.zip",
-        content_type="application/zip",
-    )
+    try:
+        return jobs.download(
+            job,
+            actor=request.user.get_username(),
+            origin=Origin.from_request(request),
+        )
+    except jobs.FileGone as error:
+        raise Http404(str(error)) from error

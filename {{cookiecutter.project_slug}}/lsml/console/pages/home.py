@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from lsml.access.roles import may
 from lsml.audit.models import Prediction, Seal
 from lsml.audit.rollups import PredictionCounts
 from lsml.console.charts import (
@@ -57,7 +58,7 @@ class Card:
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
     """What the home page shows; the number of queries does not depend on the data."""
-    if not request.user.has_perm("console.read"):
+    if not may(request.user, "read"):
         return {"title": _("Home"), "refused": True}
     now = timezone.now()
     day = last_day(now)

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 
+from lsml.access.roles import Permission, may
 from lsml.console.links import page_of
 from lsml.console.pages.access import needs, page
 from lsml.console.pages.promotion import ReasonForm
@@ -18,7 +19,7 @@ from lsml.jobs.kinds import JobKind, kind_named, kind_of
 from lsml.jobs.models import Job
 from lsml.observability.origin import Origin
 
-_PERMISSIONS: Final = {
+_PERMISSIONS: Final[dict[str, Permission]] = {
     "training": "operate",
     "prediction": "operate",
     "audit": "export",
@@ -37,7 +38,7 @@ def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
     """What the page of a job needs: its progress, and what this person may do."""
     kind = kind_of(job)
     active = job.state in Job.ACTIVE
-    allowed = request.user.has_perm(f"console.{_PERMISSIONS[kind.name]}")
+    allowed = may(request.user, _PERMISSIONS[kind.name])
     return {
         **progress_of(job),
         "may_cancel": allowed and active and job.cancel_requested_at is None,
@@ -117,5 +118,5 @@ def _job(kind: JobKind[Any], pk: int) -> Job:
 
 
 def _demand(request: HttpRequest, kind: JobKind[Any]) -> None:
-    if not request.user.has_perm(f"console.{_PERMISSIONS[kind.name]}"):
+    if not may(request.user, _PERMISSIONS[kind.name]):
         raise PermissionDenied

@@ -1,11 +1,11 @@
-"""The console's permissions."""
+"""The permissions of people, in the admin and in REST alike."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
-class Desk(models.Model):
-    """No table: carries the permissions that the groups of roles.py give."""
+class ServiceAccess(models.Model):
+    """Carries the permissions that roles.py hands out. Has no table."""
 
     class Meta:
         managed = False
@@ -18,4 +18,4 @@ class Desk(models.Model):
         ]
 
     def __str__(self) -> str:
-        return "desk"
+        return "service access"

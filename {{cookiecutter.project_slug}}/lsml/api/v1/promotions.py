@@ -1,0 +1,50 @@
+"""/api/v1/promotions: which version was served from when on."""
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework.serializers import CharField, ModelSerializer
+
+from lsml.api.v1.filtering import AuditFilterSet
+from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.registry.models import Promotion
+
+
+@extend_schema_serializer(
+    examples=[
+        one_row(
+            id=7354117705210000,
+            project_id=1,
+            from_version="v2",
+            to_version="v3",
+            at="2026-11-23T13:02:00Z",
+            actor="policy",
+            reason="a run succeeded",
+            request_id="6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
+        )
+    ]
+)
+class PromotionSerializer(ModelSerializer[Promotion]):
+    from_version = CharField(
+        source="from_version.version", default=None, read_only=True
+    )
+    to_version = CharField(source="to_version.version", default=None, read_only=True)
+
+    class Meta:
+        model = Promotion
+        fields = [
+            "id",
+            "project_id",
+            "from_version",
+            "to_version",
+            "at",
+            "actor",
+            "reason",
+            "request_id",
+        ]
+
+
+class PromotionViewSet(OperatorViewSet[Promotion]):
+    """Which version was served from when on."""
+
+    queryset = Promotion.objects.select_related("from_version", "to_version")
+    serializer_class = PromotionSerializer
+    filterset_class = AuditFilterSet

@@ -1,0 +1,91 @@
+"""/api/v1/versions: model versions, what they were made of, and promoting one."""
+
+from django_filters import rest_framework as django_filters
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import CharField, ModelSerializer
+
+from lsml.api.v1.access import MayOperate
+from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
+from lsml.api.v1.promotions import PromotionSerializer
+from lsml.api.v1.viewset import OperatorViewSet, ReasonSerializer, one_row, reason_of
+from lsml.inference.promotion import promote_loaded
+from lsml.observability.origin import Origin
+from lsml.registry.models import ModelVersion
+
+
+@extend_schema_serializer(
+    examples=[
+        one_row(
+            id=3,
+            project_id=1,
+            number=3,
+            version="v3",
+            state="ready",
+            parent_version="v2",
+            metrics={"accuracy": 0.91},
+            annotation_count=60,
+        )
+    ]
+)
+class VersionSerializer(ModelSerializer[ModelVersion]):
+    parent_version = CharField(source="parent.version", default=None)
+
+    class Meta:
+        model = ModelVersion
+        fields = [
+            "id",
+            "project_id",
+            "number",
+            "version",
+            "state",
+            "parent_version",
+            "artifact_key",
+            "artifact_sha256",
+            "artifact_bytes",
+            "metrics",
+            "snapshot_digest",
+            "annotation_count",
+            "label_config_digest",
+            "missing_labels",
+            "code_revision",
+            "python_version",
+            "packages",
+            "notes",
+            "load_error",
+            "created_at",
+        ]
+
+
+class VersionFilterSet(ProjectFilterSet):
+    version = django_filters.CharFilter()
+    state = OneOfFilter(ModelVersion.State.choices)
+
+
+class VersionViewSet(OperatorViewSet[ModelVersion]):
+    """Model versions, and what they were made of."""
+
+    queryset = ModelVersion.objects.select_related("parent")
+    serializer_class = VersionSerializer
+    filterset_class = VersionFilterSet
+
+    @extend_schema(responses=PromotionSerializer)
+    @action(
+        detail=True,
+        methods=["post"],
+        permission_classes=[MayOperate],
+        serializer_class=ReasonSerializer,
+    )
+    def promote(self, request: Request, pk: int) -> Response:
+        """Serve this version from the next request on."""
+        version = self.get_object()
+        promotion = promote_loaded(
+            project=version.project,
+            version=version,
+            actor=request.user.get_username(),
+            reason=reason_of(request),
+            origin=Origin.from_request(request),
+        )
+        return Response(PromotionSerializer(promotion).data)

@@ -1,0 +1,80 @@
+"""Filters of the lists that reach beyond a column of the row."""
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from lsml.registry.models import ModelVersion, Project, Promotion
+from lsml.training.models import TrainingRun
+from tests.db.api_v1.test_lists import LISTS, ids
+from tests.db.audit.rows import hear, predict
+
+BY_PROJECT = [name for name in LISTS if name != "seals"]
+
+
+@pytest.fixture
+def two_projects(db):
+    """Projects 41 and 42 of Label Studio, each with a row in most lists."""
+    projects = [Project.objects.create(labelstudio_id=number) for number in (41, 42)]
+    for project in projects:
+        version = ModelVersion.objects.create(
+            project=project, number=1, version="v1", created_at=timezone.now()
+        )
+        TrainingRun.objects.create(
+            project=project,
+            trigger="person",
+            requested_by="ana",
+            created_at=timezone.now(),
+            version=version,
+        )
+        Promotion.objects.create(
+            project=project, to_version=version, at=timezone.now(), actor="ana"
+        )
+        predict(project_id=project.pk)
+        hear(project_id=project.pk)
+    return projects
+
+
+@pytest.mark.parametrize(
+    "name", ["predictions", "events", "promotions", "versions", "runs"]
+)
+def test_a_list_is_filtered_by_label_studios_project_id(viewer, two_projects, name):
+    reply = viewer.get(f"/api/v1/{name}?labelstudio_id=42")
+    assert len(ids(reply)) == 1
+    assert reply.json()["results"][0]["project_id"] == two_projects[1].pk
+
+
+def test_a_reused_label_studio_id_finds_the_rows_of_all_its_projects(viewer, db):
+    for stamp in (1, 2):
+        project = Project.objects.create(labelstudio_id=41, created_stamp=stamp)
+        predict(project_id=project.pk)
+    predict(project_id=project.pk + 1)
+    assert len(ids(viewer.get("/api/v1/predictions?labelstudio_id=41"))) == 2
+
+
+def test_filters_by_project_and_version_are_combined(viewer, two_projects):
+    found = "/api/v1/predictions?labelstudio_id=41&model_version="
+    assert len(ids(viewer.get(f"{found}v1"))) == 1
+    assert ids(viewer.get(f"{found}v2")) == []
+
+
+@pytest.mark.parametrize("number", ["77", "0", "99999999999999999999"])
+@pytest.mark.parametrize("word", ["project_id", "labelstudio_id"])
+@pytest.mark.parametrize("name", BY_PROJECT)
+def test_a_project_that_does_not_exist_has_no_rows(
+    viewer, two_projects, name, word, number
+):
+    reply = viewer.get(f"/api/v1/{name}?{word}={number}")
+    assert reply.json()["results"] == []
+    assert (reply.json()["count"], reply.json()["count_is_exact"]) == (0, True)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_unknown_filter_is_answered_with_those_there_are(viewer, name):
+    reply = viewer.get(f"/api/v1/{name}?colour=red")
+    assert (reply.status_code, reply.json()["field"]) == (400, "colour")
+    known = reply.json()["detail"].split(": ")[1].split(", ")
+    document = APIClient().get("/api/v1/schema", HTTP_ACCEPT="application/json").json()
+    parameters = document["paths"][f"/api/v1/{name}"]["get"]["parameters"]
+    described = {one["name"] for one in parameters}
+    assert described == {*known, "limit", "after", "order", "format"}
