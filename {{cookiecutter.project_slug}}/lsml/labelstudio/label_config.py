@@ -122,7 +122,7 @@ def _tags(root: Element) -> tuple[list[Control], list[ObjectTag]]:
             label = element.get("alias") or element.get("value")
             if label:
                 labels.setdefault(owner, []).append(label)
-        waiting.extend((process, depth + 1, owner) for process in reversed(element))
+        waiting.extend((child, depth + 1, owner) for child in reversed(element))
     return [
         Control(c.name, c.type, c.to_names, tuple(labels.get(c.name, ())))
         for c in controls
@@ -148,7 +148,7 @@ def _canonical(element: Element) -> list[str]:
     parts = [repr((element.tag, sorted(element.attrib.items())))]
     text = " ".join((element.text or "").split())
     parts.append(repr(text))
-    for process in element:  # depth is bounded by the walk before
-        parts.extend(("(", *_canonical(process), ")"))
-        parts.append(repr(" ".join((process.tail or "").split())))
+    for child in element:  # depth is bounded by the walk before
+        parts.extend(("(", *_canonical(child), ")"))
+        parts.append(repr(" ".join((child.tail or "").split())))
     return parts

@@ -118,7 +118,9 @@ def _snapshot(run: TrainingRun | None) -> dict[str, Any] | None:
 def _promotion(version: ModelVersion, prediction: Prediction) -> dict[str, Any] | None:
     # Both ids are made of the time, by the same clock.
     promotions = Promotion.objects.filter(to_version=version, pk__lte=prediction.pk)
-    found: Any = promotions.order_by("-pk").values("id", "at", "by", "reason").first()
+    found: Any = (
+        promotions.order_by("-pk").values("id", "at", "actor", "reason").first()
+    )
     return found and dict(found)
 
 

@@ -59,7 +59,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "from_version": "v2",
         "to_version": "v3",
         "at": "2026-11-23T13:02:00Z",
-        "by": "policy",
+        "actor": "policy",
         "reason": "a run succeeded",
         "request_id": "6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
     },

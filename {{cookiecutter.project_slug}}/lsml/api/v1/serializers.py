@@ -43,7 +43,7 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
             "from_version",
             "to_version",
             "at",
-            "by",
+            "actor",
             "reason",
             "request_id",
         ]

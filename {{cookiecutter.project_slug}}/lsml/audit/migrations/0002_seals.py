@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField()),
-                ("by", models.CharField(max_length=200)),
+                ("actor", models.CharField(max_length=200)),
                 ("table", models.CharField(db_column="sealed_table", max_length=63)),
                 ("partition", models.CharField(max_length=63)),
                 ("from_id", models.BigIntegerField()),

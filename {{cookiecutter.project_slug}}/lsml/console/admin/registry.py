@@ -118,7 +118,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 class PromotionAdmin(ReadOnlyAdmin):
     """Which version was served from when on."""
 
-    list_display = ("time", "project", "from_", "to", "by", "reason_")
+    list_display = ("time", "project", "from_", "to", "actor", "reason_")
     list_select_related = ("project", "from_version", "to_version")
     list_filter = (TimeFilter, ProjectFilter)
     empty_hint = _("Nothing was promoted yet.")

@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField()),
-                ("by", models.CharField(max_length=200)),
+                ("actor", models.CharField(max_length=200)),
                 ("reason", models.TextField()),
                 ("request_id", models.CharField(blank=True, max_length=64)),
                 (

@@ -101,7 +101,7 @@ class Command(BaseCommand):
         self._write(f"{line}\n")
 
     def _write(self, text: str) -> None:
-        self.stdout.write(text, outcome="")
+        self.stdout.write(text, ending="")
         self.stdout.flush()
 
 
