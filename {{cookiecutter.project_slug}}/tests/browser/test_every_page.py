@@ -17,6 +17,23 @@ from tests.console.test_pages import LISTS
 
 # Fields for people: unfold hides the name it gives to password managers by its class.
 FIELDS = ":is(input:not([type=hidden], .hidden), select, textarea)"
+# Texts of the buttons and badges in sight whose words stand on more than one line.
+BROKEN_BUTTONS = """() => {
+  const lines = (element) => {
+    const range = document.createRange();
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const tops = [];
+    while (texts.nextNode()) {
+      if (texts.currentNode.parentElement.closest(".sr-only")) continue;
+      range.selectNodeContents(texts.currentNode);
+      for (const box of range.getClientRects()) tops.push(box.top);
+    }
+    return Math.max(...tops) - Math.min(...tops) > 8 ? 2 : 1;
+  };
+  const found = document.querySelectorAll("button, [type=submit], .c-button, .c-badge");
+  return [...found].filter((one) => one.checkVisibility() && lines(one) > 1)
+    .map((one) => one.innerText);
+}"""
 SCREENS = {
     "wide-light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "narrow-dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
@@ -91,6 +108,16 @@ def test_every_field_of_every_form_is_visible(desk, story, screen):
             if not field.is_visible()
         ]
     assert not unseen, "\n".join(unseen)
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 390])
+def test_no_button_breaks_into_two_lines(desk, story, width):
+    seat = desk(name="root", viewport={"width": width, "height": 900})
+    broken = []
+    for address in every_page(story):
+        found = seat.open(address).evaluate(BROKEN_BUTTONS)
+        broken += [f"{address}: {text}" for text in found]
+    assert not broken, "\n".join(broken)
 
 
 def test_the_login_page_is_accessible(desk, axe):
