@@ -10,7 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from lsml.console.numbers import milliseconds, readable
+
 register = template.Library()
+register.filter(milliseconds)
 
 JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is told, not shown
 
@@ -89,7 +92,7 @@ def number(value: Any) -> str:
     """A metric's value, short."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else readable(value)
 
 
 @register.filter
