@@ -1,4 +1,4 @@
-"""Our copies of unfold's templates."""
+"""The templates: what they copy of unfold's, and how they read."""
 
 from pathlib import Path
 
@@ -25,3 +25,14 @@ def test_the_skeleton_offers_every_block_and_capture_of_the_installed_one():
         for word in theirs.split(mark)[1:]
     }
     assert {word for word in needed if word not in ours} == set()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(OURS.parent.rglob("*.html")), ids=lambda path: path.stem
+)
+def test_a_template_has_an_element_a_line_so_its_lines_are_short(path):
+    lines = path.read_text().splitlines()
+    # A message is one string, and a list of classes one attribute.
+    whole = ('{% translate "', "class=")
+    long = [line for line in lines if len(line) > 165]
+    assert [line for line in long if not line.strip().startswith(whole)] == []
