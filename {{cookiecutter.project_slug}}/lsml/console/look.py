@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -23,9 +22,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": _("ML backend"),
     "SITE_SYMBOL": "network_intelligence",
     "SITE_URL": None,
+    "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [lambda request: static("console/console.css")],
     "SIDEBAR": {
         "show_search": False,
         "navigation": [

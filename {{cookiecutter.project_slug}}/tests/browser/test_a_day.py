@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -130,3 +131,23 @@ def test_dark_mode_is_chosen_and_kept(desk, story):
     expect(shown.locator("html")).to_have_class(re.compile("dark"))
     seat.open(reverse("admin:index"))
     expect(shown.locator("html")).to_have_class(re.compile("dark"))
+
+
+def test_an_admin_adds_a_user_and_changes_the_role(desk):
+    seat = desk("admin")
+    shown = seat.open(reverse("admin:auth_user_changelist"))
+    shown.get_by_role("link", name="Add", exact=True).click()
+    shown.get_by_label("Username").fill("nora")
+    shown.get_by_label("Password", exact=False).first.fill("a-long-pass-phrase")
+    shown.locator("#id_password2").fill("a-long-pass-phrase")
+    shown.get_by_role("button", name="Save", exact=True).click()
+    expect(shown.get_by_text("was added successfully")).to_be_visible()
+    shown.get_by_label("First name").fill("Nora")
+    shown.locator("#id_is_staff").check()
+    shown.locator("#id_groups").select_option(label="viewer")
+    shown.get_by_role("button", name="Save", exact=True).click()
+    expect(shown.get_by_text("was changed successfully")).to_be_visible()
+    nora = User.objects.get(username="nora")
+    assert nora.check_password("a-long-pass-phrase")
+    assert (nora.first_name, nora.is_staff) == ("Nora", True)
+    assert [group.name for group in nora.groups.all()] == ["viewer"]

@@ -1,9 +1,12 @@
 """Every page in a real browser: no complaint, no serious accessibility finding."""
 
 import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from lsml.audit.models import AuditEntry, AuditJob, Prediction, WebhookEvent
+from lsml.console.admin.base import ReadOnlyAdmin
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
@@ -11,6 +14,25 @@ from tests.console.addresses import detail_page, list_page, page
 from tests.console.shapes import drawn_predictions
 from tests.console.test_pages import LISTS
 
+# Fields for people: unfold hides the name it gives to password managers by its class.
+FIELDS = ":is(input:not([type=hidden], .hidden), select, textarea)"
+# Texts of the buttons and badges in sight whose words stand on more than one line.
+BROKEN_BUTTONS = """() => {
+  const lines = (element) => {
+    const range = document.createRange();
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const tops = [];
+    while (texts.nextNode()) {
+      if (texts.currentNode.parentElement.closest(".sr-only")) continue;
+      range.selectNodeContents(texts.currentNode);
+      for (const box of range.getClientRects()) tops.push(box.top);
+    }
+    return Math.max(...tops) - Math.min(...tops) > 8 ? 2 : 1;
+  };
+  const found = document.querySelectorAll("button, [type=submit], .c-button, .c-badge");
+  return [...found].filter((one) => one.checkVisibility() && lines(one) > 1)
+    .map((one) => one.innerText);
+}"""
 SCREENS = {
     "wide-light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "narrow-dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
@@ -30,16 +52,31 @@ def every_page(story):
     return [
         reverse("admin:index"),
         reverse("admin:auth_user_changelist"),
-        reverse("admin:auth_user_add"),
-        reverse("admin:password_change"),
+        *form_pages(story),
         *(list_page(name) for name in LISTS),
         *(detail_page(row) for row in rows),
+        page("timeline", of.pk),
+        page("compare", latest.pk) + "?with=v2",
+    ]
+
+
+def form_pages(story):
+    """Pages that hold a form for a person to fill in."""
+    of, person = story["project"], User.objects.get(username="root")
+    added = [
+        reverse(f"admin:{row.opts.app_label}_{row.opts.model_name}_add")
+        for row in admin.site._registry.values()
+        if not isinstance(row, ReadOnlyAdmin)
+    ]
+    return [
+        *added,
+        detail_page(person),
+        reverse("admin:auth_user_password_change", args=[person.pk]),
+        reverse("admin:password_change"),
         page("promote", of.pk) + "?version=v1",
         page("roll_back", of.pk),
-        page("timeline", of.pk),
         page("policy", of.pk),
-        page("cancel", "training", running.pk),
-        page("compare", latest.pk) + "?with=v2",
+        page("cancel", "training", story["running"].pk),
         page("export"),
     ]
 
@@ -55,6 +92,31 @@ def test_no_page_complains_and_axe_finds_nothing_serious(desk, story, axe, scree
         if too_wide > 0:
             found.append(f"{address}: {too_wide} pixels wider than the screen")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_field_of_every_form_is_visible(desk, story, screen):
+    seat = desk(name="root", **SCREENS[screen])
+    unseen = []
+    for address in form_pages(story):
+        fields = seat.open(address).locator(f"#content {FIELDS}")
+        assert fields.count(), f"{address} shows no field"
+        unseen += [
+            f"{address}: {field.get_attribute('name')}"
+            for field in fields.all()
+            if not field.is_visible()
+        ]
+    assert not unseen, "\n".join(unseen)
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 390])
+def test_no_button_breaks_into_two_lines(desk, story, width):
+    seat = desk(name="root", viewport={"width": width, "height": 900})
+    broken = []
+    for address in every_page(story):
+        found = seat.open(address).evaluate(BROKEN_BUTTONS)
+        broken += [f"{address}: {text}" for text in found]
+    assert not broken, "\n".join(broken)
 
 
 def test_the_login_page_is_accessible(desk, axe):

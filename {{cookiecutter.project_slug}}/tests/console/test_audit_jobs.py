@@ -64,6 +64,7 @@ def test_a_viewer_exports_nothing(viewer, address):
     assert not AuditJob.objects.exists()
 
 
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     client, notifications, no_seal_yet
@@ -83,6 +84,7 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     assert AuditEntry.objects.filter(verb="verify succeeded").count() == 1
 
 
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet):
     client.force_login(factory.person("ada", "auditor"))
@@ -95,8 +97,9 @@ def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet
     assert "findings" in client.get(detail_page(job)).text
 
 
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
-def test_an_export_is_asked_for_made_and_fetched(client, settings, tmp_path):
+def test_an_export_is_started_made_and_downloaded(client, settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {
         "artifacts": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",

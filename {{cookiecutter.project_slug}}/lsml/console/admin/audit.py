@@ -17,6 +17,7 @@ from lsml.console.lists.filters import (
     VersionFilter,
     choice_filter,
 )
+from lsml.console.numbers import milliseconds
 from lsml.console.pages.prediction import prediction_context
 from lsml.console.templatetags.console import badge, in_short, moment
 from lsml.labelstudio.webhooks import (
@@ -60,7 +61,6 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
 
     detail_template = "console/prediction.html"
     list_display = ("time", "task", "model_version", "what", "score_", "took", "asked")
-    search_help_text = _("Task id")
     list_filter = (
         TimeFilter,
         ProjectFilter,
@@ -96,7 +96,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
 
     @admin.display(description=_("Model took"))
     def took(self, row: Prediction) -> str:
-        return f"{row.latency_ms:.0f} ms"
+        return milliseconds(row.latency_ms)
 
     @admin.display(description=_("Kind"))
     def asked(self, row: Prediction) -> str:
@@ -112,7 +112,6 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
 
     detail_template = "console/event.html"
     list_display = ("time", "action", "task", "annotations", "project")
-    search_help_text = _("Task id")
     list_filter = (
         TimeFilter,
         ProjectFilter,

@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from lsml.access.roles import may
 from lsml.console.lists.paging import KeyChangeList
 from lsml.console.lists.table import csv_of_list
+from lsml.console.numbers import whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ class ReadOnlyAdmin(ModelAdmin):
             "title": str(found),
             "opts": self.opts,
             "object": found,
-            "show_back_button": True,
             "facts": self.facts(found),
             **self.detail(request, found),
         }
@@ -118,13 +120,15 @@ class TaskSearch:
     """
 
     search_fields = ("task_id",)
+    search_help_text = _("Task id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        term = search_term.strip()
-        if not term:
+        if not search_term.strip():
             return queryset, False
-        if not term.isdecimal() or int(term) >= 1 << 63:
+        task_id = whole_number(search_term)
+        if task_id is None:
+            messages.warning(request, _("A task ID is a whole number, such as 42."))
             return queryset.none(), False
-        return queryset.filter(task_id=int(term)), False
+        return queryset.filter(task_id=task_id), False

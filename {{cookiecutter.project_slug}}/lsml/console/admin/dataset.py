@@ -24,7 +24,6 @@ class TaskAdmin(TaskSearch, ReadOnlyAdmin):
     list_display = ("task_id", "project", "beginning", "updated")
     list_select_related = ("project",)
     list_filter = (ProjectFilter,)
-    search_help_text = _("Task id")
     empty_hint = _HINT
 
     @admin.display(description=_("Data"))
@@ -57,7 +56,6 @@ class AnnotationAdmin(TaskSearch, ReadOnlyAdmin):
     list_display = ("annotation_id", "task_id", "project", "state_", "updated")
     list_select_related = ("project",)
     list_filter = (ProjectFilter,)
-    search_help_text = _("Task id")
     empty_hint = _HINT
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotation]:
@@ -98,7 +96,6 @@ class AgreementAdmin(TaskSearch, ReadOnlyAdmin):
     list_display = ("task_id", "project", "model_version", "measure", "value_")
     list_select_related = ("project",)
     list_filter = (ProjectFilter,)
-    search_help_text = _("Task id")
     empty_hint = _("Nothing to compare yet: a predicted task has to be annotated.")
 
     @admin.display(description=_("Agreement"))

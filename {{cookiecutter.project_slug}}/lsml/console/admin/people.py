@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import knox.admin
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
@@ -22,6 +23,8 @@ from lsml.observability.origin import Origin
 
 admin.site.unregister(User)
 admin.site.unregister(Group)  # roles are made by `manage.py migrate`
+# Its page cannot show a new token, and would revoke one without a record: see /api/v1.
+admin.site.unregister(knox.admin.models.AuthToken)
 
 
 @admin.register(User)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, TimeFilter, choice_filter
+from lsml.console.numbers import readable
 from lsml.console.pages.project import project_context
 from lsml.console.pages.scores import plain
 from lsml.console.pages.version import version_context
@@ -181,7 +182,7 @@ class StateItemAdmin(ReadOnlyAdmin):
 
 def plain_metrics(metrics: dict[str, Any]) -> str:
     """The first numbers among a version's metrics, for one cell of a list."""
-    numbers = [f"{name} {value:.3g}" for name, value in plain(metrics).items()]
+    numbers = [f"{name} {readable(value, 3)}" for name, value in plain(metrics).items()]
     return ", ".join(numbers[:3]) or "–"
 
 

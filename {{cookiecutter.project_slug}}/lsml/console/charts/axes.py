@@ -1,10 +1,12 @@
 """The frame of a chart: size, scales, grid lines and their words."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from lsml.console.numbers import short
 
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 26
@@ -31,8 +33,8 @@ def place_y(value: float, low: float, high: float) -> float:
     )
 
 
-def grid(low: float, high: float, unit: str = "") -> SafeString:
-    """Five horizontal lines with their values."""
+def grid(low: float, high: float, write: Callable[[float], str] = short) -> SafeString:
+    """Five horizontal lines with their values, as `write` writes them."""
     steps = [low + (high - low) * n / 4 for n in range(5)]
     return format_html_join(
         "",
@@ -40,7 +42,7 @@ def grid(low: float, high: float, unit: str = "") -> SafeString:
         '<text class="c-axis" x="{}" y="{}" text-anchor="end">{}</text>',
         (
             (LEFT, WIDTH - RIGHT, y, y, LEFT - 6, f"{place_y(step, low, high) + 4:.1f}",
-             f"{short(step)}{unit}")
+             write(step))
             for step in steps
             for y in [f"{place_y(step, low, high):.1f}"]
         ),
@@ -54,14 +56,6 @@ def ticks(marks: Iterable[tuple[float, str]]) -> SafeString:
         '<text class="c-axis" x="{}" y="{}" text-anchor="middle">{}</text>',
         ((f"{x:.1f}", HEIGHT - 6, word) for x, word in marks),
     )
-
-
-def short(value: float) -> str:
-    """A number in few characters."""
-    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= limit:
-            return f"{value / (1e3 if letter == 'k' else limit):g}{letter}"
-    return f"{value:.3g}"
 
 
 def framed(label: str, body: SafeString, names: list[str]) -> SafeString:

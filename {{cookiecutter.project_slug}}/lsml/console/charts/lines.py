@@ -1,11 +1,13 @@
 """Curves: learning curves, latency by hour, a metric by version."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from lsml.console.charts import axes
+from lsml.console.numbers import readable, short
 
 _DOTS_MAX = 60  # more points than this are a curve, not a row of dots
 
@@ -24,7 +26,7 @@ def line_chart(
     *,
     marks: list[tuple[float, str]] | None = None,
     starred: frozenset[float] = frozenset(),
-    unit: str = "",
+    write: Callable[[float], str] | None = None,
 ) -> SafeString | None:
     """Draw the curves over one pair of axes; None without a point.
 
@@ -33,7 +35,7 @@ def line_chart(
         series: at most a handful.
         marks: words below the chart, by x; default: first and last x.
         starred: x of points drawn large, such as promoted versions.
-        unit: written behind the values of the y axis.
+        write: how a value of the y axis is written; default: as a plain number.
     """
     points = [point for each in series for point in each.points]
     if not points:
@@ -42,14 +44,14 @@ def line_chart(
     low_x, high_x = min(xs), max(xs)
     low_y = min(0.0, *ys)
     high_y = axes.round_up(max(ys)) if max(ys) > 0 else 1.0
-    words = marks or [(low_x, f"{low_x:g}"), (high_x, f"{high_x:g}")][: len(set(xs))]
+    words = marks or [(x, readable(x)) for x in sorted({low_x, high_x})]
     curves = [
-        _curve(n, each, starred, (low_x, high_x), (low_y, high_y))
+        _curve(n, each, starred, (low_x, high_x), (low_y, high_y), write or readable)
         for n, each in enumerate(series)
     ]
     body = format_html(
         "{}{}{}",
-        axes.grid(low_y, high_y, unit),
+        axes.grid(low_y, high_y, write or short),
         axes.ticks((axes.place_x(x, low_x, high_x), word) for x, word in words),
         format_html_join("", "{}", ((curve,) for curve in curves)),
     )
@@ -62,6 +64,7 @@ def _curve(
     starred: frozenset[float],
     x_range: tuple[float, float],
     y_range: tuple[float, float],
+    write: Callable[[float], str],
 ) -> SafeString:
     placed = [
         (axes.place_x(x, *x_range), axes.place_y(y, *y_range), x, y)
@@ -77,7 +80,7 @@ def _curve(
                 f"{py:.1f}",
                 6 if x in starred else 3,
                 series.name,
-                f"{y:.4g}",
+                write(y),
             )
             for px, py, x, y in placed
         ),

@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.console.drawing.parts import Canvas, Region, hue, number
+from lsml.console.numbers import readable
 
 _WIDTH, _CURVE, _GAP = 1000.0, 90.0, 10.0
 _POINTS_MAX = 1_000  # per curve: about what a screen can show
@@ -59,8 +60,8 @@ def _drawn(
         format_html_join("", "{}", ((shade,) for shade in shades)),
         format_html_join("", "{}", ((curve,) for curve in drawn)),
         format_html_join("", '<text class="c-axis" x="4" y="{}">{}</text>', names),
-        f"{low:g}",
-        f"{high:g}",
+        readable(low),
+        readable(high),
     )
 
 

@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.console.drawing.parts import Canvas, Region, hue, number
+from lsml.console.numbers import readable
 
 _OFFERED_MAX = 30  # labels of a control shown beside the chosen ones
 _STARS_MAX = 10
@@ -68,7 +69,7 @@ def draw_rating(region: Region, canvas: Canvas) -> SafeString | None:
     return format_html(
         '<p class="c-big"><span aria-hidden="true" class="c-stars">{}</span> {}</p>',
         stars,
-        f"{rating:g}",
+        readable(rating),
     )
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from lsml.audit.fields import first_id_at
+from lsml.console.numbers import whole_number
 from lsml.registry.models import ModelVersion, Project
 
 _PROJECTS_MAX = 200  # more do not fit a list to choose from; the address still works
@@ -67,8 +68,8 @@ class ProjectFilter(SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Model]
     ) -> QuerySet[Model]:
-        value = self.value() or ""
-        return queryset.filter(project_id=int(value)) if value.isdecimal() else queryset
+        project = whole_number(self.value() or "")
+        return queryset if project is None else queryset.filter(project_id=project)
 
 
 class VersionFilter(SimpleListFilter):
@@ -80,10 +81,10 @@ class VersionFilter(SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
     ) -> Iterable[tuple[str, Any]]:
-        project = request.GET.get(ProjectFilter.parameter_name, "")
-        if not project.isdecimal():
+        project = whole_number(request.GET.get(ProjectFilter.parameter_name, ""))
+        if project is None:
             return []
-        names = ModelVersion.objects.filter(project_id=int(project)).order_by("-pk")
+        names = ModelVersion.objects.filter(project_id=project).order_by("-pk")
         return [(name, name) for name in names.values_list("version", flat=True)[:50]]
 
     def queryset(

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from unfold.views import ChangeList
 
 from lsml.audit.counting import count
+from lsml.console.numbers import whole_number
 
 BEFORE, AFTER = "before", "after"
 
@@ -17,8 +18,10 @@ class KeyChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         params = request.GET.copy()
-        self.before = _key(params.pop(BEFORE, [""])[-1])
-        self.after = _key(params.pop(AFTER, [""])[-1])
+        self.before = whole_number(params.pop(BEFORE, [""])[-1])
+        self.after = whole_number(params.pop(AFTER, [""])[-1])
+        for name in [name for name, value in params.items() if "\0" in value]:
+            del params[name]  # no text of PostgreSQL holds a NUL, and it says so
         # Django takes what is left for filters, and repeats it in every link.
         request.GET = params  # type: ignore[assignment]
         super().__init__(request, *args, **kwargs)
@@ -58,7 +61,3 @@ class KeyChangeList(ChangeList):
     def older_link(self) -> str:
         """Query string of the page below."""
         return str(self.get_query_string({BEFORE: self.older}))
-
-
-def _key(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None

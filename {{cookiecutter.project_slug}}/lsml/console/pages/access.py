@@ -6,11 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from lsml.access.roles import Permission, may
+from lsml.registry.models import ModelVersion, Project
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,3 +41,11 @@ def page(
     frame = admin.site.each_context(request)
     request.current_app = admin.site.name
     return TemplateResponse(request, template, frame | context, status=status)
+
+
+def version_or_404(project: Project, name: str) -> ModelVersion:
+    """The version of a project that an address names."""
+    if "\0" in name:  # no text of PostgreSQL holds one, and asking for it is an error
+        raise Http404
+    versions = ModelVersion.objects.select_related("project")
+    return get_object_or_404(versions, project=project, version=name)

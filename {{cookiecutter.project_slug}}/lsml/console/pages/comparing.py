@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.access import needs, page, version_or_404
 from lsml.console.pages.scores import compared
 from lsml.dataset.models import Snapshot
 from lsml.registry.models import ModelVersion
@@ -28,11 +28,13 @@ class Difference:
 
 @needs("read")
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """`/version/<left>/compare/?with=<version>`."""
-    both = ModelVersion.objects.select_related("project")
-    left = get_object_or_404(both, pk=pk)
-    name = request.GET.get("with", "")
-    right = get_object_or_404(both, project=left.project, version=name)
+    """`/version/<pk>/compare/?with=<version>`: older left, newer right.
+
+    So a difference has the same sign from whichever version the page was opened.
+    """
+    opened = get_object_or_404(ModelVersion.objects.select_related("project"), pk=pk)
+    other = version_or_404(opened.project, request.GET.get("with", ""))
+    left, right = sorted((opened, other), key=lambda version: version.number)
     shared, different = differences(left, right)
     counts = dict(
         Snapshot.objects.filter(

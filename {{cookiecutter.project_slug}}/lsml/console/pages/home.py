@@ -23,6 +23,7 @@ from lsml.console.charts import (
 )
 from lsml.console.charts.axes import SERIES_MAX
 from lsml.console.links import list_of, page_of
+from lsml.console.numbers import milliseconds
 from lsml.console.pages.figures import Day, largest, last_day
 from lsml.console.pages.scores import compared
 from lsml.registry.models import Project
@@ -198,4 +199,4 @@ def _latency(title: str, day: Day, hours: list[str]) -> SafeString | None:
     if not drawn:
         return None
     marks = [(float(n), hours[n]) for n in range(drawn[0], drawn[-1] + 1, 4)]
-    return line_chart(title, curves, marks=marks, unit=" ms")
+    return line_chart(title, curves, marks=marks, write=milliseconds)

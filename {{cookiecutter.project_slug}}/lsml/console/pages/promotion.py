@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.access import needs, page, version_or_404
 from lsml.console.pages.scores import compared
 from lsml.inference import promotion
 from lsml.observability.origin import Origin
@@ -36,9 +36,7 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
     """Promote the version the address names; none = back to the untrained model."""
     project = _project(pk)
     name = request.GET.get("version", "")
-    version = (
-        get_object_or_404(ModelVersion, project=project, version=name) if name else None
-    )
+    version = version_or_404(project, name) if name else None
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         return _done(

@@ -27,7 +27,7 @@ def plain(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def compared(left: dict[str, Any], right: dict[str, Any]) -> list[dict[str, Any]]:
-    """The plain numbers of two versions side by side, with the difference."""
+    """The plain numbers of two versions side by side; the difference: right - left."""
     old, new = plain(left), plain(right)
     rows = []
     for name in plain(left | right):

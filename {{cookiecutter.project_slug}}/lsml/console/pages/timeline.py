@@ -13,11 +13,13 @@ from django.utils.translation import gettext_lazy
 from lsml.audit.fields import SEQUENCE_BITS, first_id_at
 from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.console.links import page_of
+from lsml.console.numbers import whole_number
 from lsml.console.pages.access import needs, page
 from lsml.registry.models import Project, Promotion
 from lsml.training.models import TrainingRun
 
 PAGE: Final = 50
+_LAST_KEY: Final = first_id_at(datetime(2100, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def entries(
     project: Project, *, kinds: list[str], below: int | None, count: int = PAGE
 ) -> list[Entry]:
     """The newest entries before `below`; one query per kind."""
-    below = first_id_at(datetime(2100, 1, 1, tzinfo=UTC)) if below is None else below
+    below = _LAST_KEY if below is None else below
     found = [entry for kind in kinds for entry in KINDS[kind][1](project, below, count)]
     return sorted(found, key=lambda entry: -entry.key)[:count]
 
@@ -124,11 +126,10 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole timeline, paged by time; `?kind=` filters."""
     project = get_object_or_404(Project, pk=pk)
     kind = request.GET.get("kind", "")
-    before = request.GET.get("before", "")
     shown = entries(
         project,
         kinds=[kind] if kind in KINDS else list(KINDS),
-        below=int(before) if before.isdecimal() and len(before) < 19 else None,
+        below=whole_number(request.GET.get("before", ""), most=_LAST_KEY),
     )
     context = {
         "title": _("Timeline of %(project)s") % {"project": project},

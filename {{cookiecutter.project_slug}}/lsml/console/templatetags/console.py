@@ -12,10 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.console.links import page_of
+from lsml.console.numbers import milliseconds, readable
 from lsml.console.progress import progress_of
 from lsml.jobs.models import Job
 
 register = template.Library()
+register.filter(milliseconds)
 
 JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is only counted
 LOG_CHARS_SHOWN: Final = 20_000
@@ -95,7 +97,7 @@ def number(value: Any) -> str:
     """A metric's value, short."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else readable(value)
 
 
 @register.filter

@@ -5,12 +5,14 @@ document.addEventListener("alpine:init", () => {
   Alpine.data("theme", () => window.theme("auto"));
   for (const name of ["searchForm", "searchDropdown"]) Alpine.data(name, () => window[name]());
   Alpine.data("frame", () => ({
-    activeTab: "",
+    activeTab: "", // the tab of unfold's forms that is shown; see init
     sidebarMobileOpen: false,
     // unfold's forms read the address in an expression.
     window: { location: { pathname: location.pathname, search: location.search } },
     sidebarDesktopOpen: localStorage.getItem("sidebarDesktopOpen") !== "0",
     init() {
+      // The fragment of the address names a tab; without one, the page's first tab.
+      this.activeTab = window.getCurrentTab() || this.$root.dataset.firstTab || "";
       this.$watch("sidebarDesktopOpen", (open) => localStorage.setItem("sidebarDesktopOpen", open ? "1" : "0"));
     },
   }));

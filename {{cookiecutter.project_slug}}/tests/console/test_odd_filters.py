@@ -1,0 +1,98 @@
+"""What a person types into a filter, or finds in an old address, never answers 500."""
+
+import pytest
+from django.urls import reverse
+
+from tests.console import factory
+from tests.console.addresses import list_page, page
+from tests.console.test_pages import LISTS
+
+pytestmark = pytest.mark.django_db
+ODD = [
+    "abc",
+    "",
+    " ",
+    "-1",
+    "0",
+    "1.5",
+    "1e9",
+    "0x10",
+    "nan",
+    "²",
+    "\uff11\uff12",
+    "9223372036854775808",
+    "99999999999999999999999",
+    "9" * 5000,
+    "\x00",
+    "' OR 1=1 --",
+    "%",
+    "🙂",
+]
+NOT_TASK_IDS = ["abc", "-1", "1.5", "1e9", "²", "99999999999999999999999", "9" * 5000]
+BY_TASK = [
+    "audit_prediction",
+    "audit_webhookevent",
+    "dataset_task",
+    "dataset_annotation",
+    "dataset_agreement",
+]
+PARAMETERS = ["q", "project", "version", "last", "before", "after"]
+CHOICES = ["outcome", "kind", "action", "state", "table"]
+
+
+@pytest.mark.parametrize("name", [*LISTS, "auth_user"])
+def test_a_list_answers_whatever_stands_in_its_filters(client, name):
+    client.force_login(factory.person("root"))
+    of = factory.story(predictions=5)["project"]
+    refused = []
+    for value in ODD:
+        queries = [{parameter: value} for parameter in [*PARAMETERS, *CHOICES]]
+        queries.append({"project": str(of.pk), "version": value, "q": value})
+        for query in queries:
+            answer = client.get(list_page(name), query, follow=True)
+            if answer.status_code != 200:
+                refused.append(f"{query}: {answer.status_code}")
+    assert not refused, "\n".join(refused)
+
+
+@pytest.mark.parametrize("name", BY_TASK)
+def test_what_is_no_task_id_finds_nothing_and_the_page_says_why(viewer, name):
+    factory.story(predictions=5)
+    for term in NOT_TASK_IDS:
+        shown = viewer.get(list_page(name), {"q": term})
+        assert list(shown.context["cl"].result_list) == []
+        assert "A task ID is a whole number" in shown.text
+        assert 'href="?">Show all' in shown.text
+
+
+@pytest.mark.parametrize("term", ["7", " 7 ", "\uff17"])
+def test_a_task_id_is_found_however_it_was_typed(viewer, term):
+    factory.story(predictions=130)
+    shown = viewer.get(list_page("audit_prediction"), {"q": term}).context["cl"]
+    assert {row.task_id for row in shown.result_list} == {7}
+
+
+def test_a_task_id_that_nobody_predicted_is_not_called_wrong(viewer):
+    shown = viewer.get(list_page("audit_prediction"), {"q": "424242"})
+    assert "Nothing matches these filters." in shown.text
+    assert "whole number" not in shown.text
+
+
+def test_a_list_without_rows_is_exported_as_its_titles(operator):
+    answer = operator.get(list_page("audit_prediction") + "csv/", {"q": "abc"})
+    assert len(b"".join(answer.streaming_content).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_pages_answer_whatever_stands_in_their_address(viewer, value):
+    of = factory.story(predictions=5)["project"]
+    for parameter in ("kind", "before"):
+        answer = viewer.get(page("timeline", of.pk), {parameter: value})
+        assert answer.status_code == 200
+    latest = of.versions.latest("pk")
+    compared = viewer.get(page("compare", latest.pk), {"with": value})
+    assert compared.status_code == 404
+    shown = viewer.get(
+        reverse("admin:registry_project_change", args=[of.pk]), {"metric": value}
+    )
+    assert shown.status_code == 200
