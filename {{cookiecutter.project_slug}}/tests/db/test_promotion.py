@@ -181,7 +181,7 @@ def test_the_console_shows_why_a_version_was_not_promoted(
     serving(make(1, "first"))
     make(2, "broken")
     client.force_login(operator)
-    address = page("serve", project.pk) + "?version=v2"
+    address = page("promote", project.pk) + "?version=v2"
     shown = client.post(address, {"reason": "better"}, follow=True)
     assert "v2 was not promoted; v1 is served on" in shown.text
     project.refresh_from_db()

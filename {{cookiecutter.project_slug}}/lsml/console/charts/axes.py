@@ -1,6 +1,7 @@
 """The frame of a chart: size, scales, grid lines and their words."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 
 from django.utils.html import format_html, format_html_join
@@ -15,7 +16,7 @@ SERIES_MAX = 6  # colours that can be told apart
 
 def round_up(value: float) -> float:
     """The next 1, 2, 2.5, 5 or 10 times a power of ten: the top of an axis."""
-    if value <= 0:
+    if value < sys.float_info.min:  # smaller ones have a power of ten of 0.0
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next((s * power for s in (1, 2, 2.5, 5) if s * power >= value), 10 * power)
