@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile
 import orjson
 
 from lsml.audit import chain, formats
-from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.verify import Finding, Report
 
 _HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
@@ -91,7 +91,7 @@ class _Check:
         tables = [self._seals(name) for name in self.manifest["tables"]]
         expected, previous = self.manifest["first_seal"], None
         # A part of the tables is a part of the chain, with gaps between its numbers.
-        whole = self.manifest["tables"].keys() == TABLES.keys()
+        whole = self.manifest["tables"].keys() == SEALED_TABLES.keys()
         for seal in heapq.merge(*tables, key=lambda seal: seal["number"]):
             self.report.seals += 1
             number = seal["number"]

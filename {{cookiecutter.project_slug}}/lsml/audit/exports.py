@@ -21,7 +21,7 @@ from lsml.audit.fields import first_id_at
 from lsml.audit.lag import unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import write_as_documented
-from lsml.audit.tables import FORMAT, TABLES, SealedTable
+from lsml.audit.tables import FORMAT, SEALED_TABLES, AuditTable
 from lsml.audit.windows import batches, joined
 
 _FETCH: Final = 2_000
@@ -40,7 +40,7 @@ class Order:
     since: datetime
     until: datetime
     file_format: str = "jsonl"  # one of formats.FORMATS
-    tables: tuple[str, ...] = tuple(TABLES)
+    tables: tuple[str, ...] = tuple(SEALED_TABLES)
 
 
 def export(
@@ -74,7 +74,7 @@ def export(
         write_as_documented()
         tables = {
             name: _Table(
-                file, TABLES[name], order.file_format, (low, high), progress
+                file, SEALED_TABLES[name], order.file_format, (low, high), progress
             ).write(_between(name, numbers["first"], numbers["last"]))
             for name in order.tables
         }
@@ -151,7 +151,7 @@ class _Table:
     """Writes one table's rows and seals."""
 
     zip: ZipFile
-    table: SealedTable
+    table: AuditTable
     file_format: str
     bounds: tuple[int, int]
     progress: Callable[[int], object]

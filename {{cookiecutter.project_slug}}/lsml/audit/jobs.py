@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from lsml.audit.exports import Order, export
 from lsml.audit.formats import FormatMissing
-from lsml.audit.models import AuditJob
+from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.services import record_entry
 from lsml.audit.verify import rows_to_verify, verify
 from lsml.jobs.errors import JobFailed
@@ -47,7 +47,7 @@ class AuditKind(JobKind[AuditJob]):
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb=f"{job.kind} {event.value}",
+            verb=AuditEntry.Verb(f"{job.kind} {event.value}"),
             target=f"audit job {job.pk}",
             reason=reason,
             detail=job.report

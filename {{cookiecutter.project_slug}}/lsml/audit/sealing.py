@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from lsml.audit import anchors, chain, rollups
 from lsml.audit.models import Seal
-from lsml.audit.tables import FORMAT, TABLES, SealedTable
+from lsml.audit.tables import FORMAT, SEALED_TABLES, AuditTable
 from lsml.audit.windows import Window, closes, window_after
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,9 @@ def seal() -> list[Seal]:
         if not _alone():
             return []
         write_as_documented()
-        made = [seal for table in TABLES.values() for seal in _seal(table, sealed_at)]
+        made = [
+            seal for table in SEALED_TABLES.values() for seal in _seal(table, sealed_at)
+        ]
     if made:
         # A sequence takes no part in transactions: it follows only what is committed.
         _remember(made[-1].number)
@@ -59,7 +61,7 @@ def finished_up_to() -> int:
         return int(cursor.fetchone()[0])
 
 
-def leaves(table: SealedTable, condition: str) -> Iterator[_Batch]:
+def leaves(table: AuditTable, condition: str) -> Iterator[_Batch]:
     """(id, txid, leaf) in sealing order, in batches; needs an open transaction.
 
     The cursor lives on the server, so that memory stays bounded; being declared in a
@@ -82,7 +84,7 @@ def _alone() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
+def _seal(table: AuditTable, sealed_at: datetime) -> Iterator[Seal]:
     last, cluster = _last_seal(table.name), _system_identifier()
     if _was_restored(table, last, cluster):
         last = _close_generation(table, last, sealed_at)
@@ -103,7 +105,7 @@ def _last_seal(table: str) -> Seal | None:
     return Seal.objects.filter(table=table).order_by("-number").first()
 
 
-def _was_restored(table: SealedTable, last: Seal | None, cluster: int) -> bool:
+def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
     """Whether rows come from another cluster, and no seal has closed them yet."""
     if last:
         return last.system_identifier != cluster and not closes(last)
@@ -117,7 +119,7 @@ def _was_restored(table: SealedTable, last: Seal | None, cluster: int) -> bool:
 
 
 def _close_generation(
-    table: SealedTable, last: Seal | None, sealed_at: datetime
+    table: AuditTable, last: Seal | None, sealed_at: datetime
 ) -> Seal:
     """Seal what a restored dump brought along unsealed; returns the closing seal.
 
@@ -149,7 +151,7 @@ def _close_generation(
 
 
 def _seal_window(
-    table: SealedTable, window: Window, sealed_at: datetime, identity: dict[str, int]
+    table: AuditTable, window: Window, sealed_at: datetime, identity: dict[str, int]
 ) -> Iterator[Seal]:
     """Seal a window, in pieces of at most AUDIT_SEAL_ROWS_MAX rows."""
     start, rows, found = window.start, chain.RowDigest(), False
@@ -169,7 +171,7 @@ def _seal_window(
 
 
 def _add_seal(
-    table: SealedTable,
+    table: AuditTable,
     window: Window,
     rows: chain.RowDigest,
     sealed_at: datetime,

@@ -13,7 +13,7 @@ from lsml.audit import anchors, chain
 from lsml.audit.lag import OVERDUE_AFTER, unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import leaves, seals_ever_made, write_as_documented
-from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.windows import BATCH_ROWS, follows, joined, shares_query
 
 _NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
@@ -97,7 +97,7 @@ class _Verification:
                     "from_id", "until_id"
                 )
             )
-            for table in TABLES
+            for table in SEALED_TABLES
         }
 
     def run(self, since: datetime | None) -> None:
@@ -108,7 +108,7 @@ class _Verification:
             self._check_seal(seal, previous)
             self._check_rows_soon(seal)
             previous = seal
-        for table in TABLES:
+        for table in SEALED_TABLES:
             self._check_waiting(table)
             self._check_unsealed(table)
 
@@ -116,7 +116,7 @@ class _Verification:
         number = seal.number
         self.report.seals += 1
         if (
-            seal.table not in TABLES
+            seal.table not in SEALED_TABLES
             or seal.format != FORMAT
             or (chain.seal_digest(_facts(seal)) != seal.digest)
         ):
@@ -132,7 +132,7 @@ class _Verification:
 
     def _check_rows_soon(self, seal: Seal) -> None:
         """Neighbours share a query; another generation or a closing seal does not."""
-        if seal.table not in TABLES:
+        if seal.table not in SEALED_TABLES:
             return
         before = self.last.get(seal.table)
         if (before or self.from_the_start) and not follows(before, seal):
@@ -154,7 +154,7 @@ class _Verification:
         self.waiting_rows[table] = 0
         if not seals:
             return
-        rows = _by_seal(leaves(TABLES[table], joined(seals).condition), seals)
+        rows = _by_seal(leaves(SEALED_TABLES[table], joined(seals).condition), seals)
         for seal, its_rows in zip(seals, rows, strict=True):
             self._check_rows(seal, its_rows)
 

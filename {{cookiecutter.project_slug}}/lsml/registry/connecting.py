@@ -10,7 +10,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
-from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.audit.services import record_entry
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
@@ -69,9 +69,9 @@ def _note(
             origin=origin,
             at=began,
             actor=actor,
-            verb="connected to label studio",
+            verb=AuditEntry.Verb.PROJECT_CONNECTED,
             target=f"project {project.key}",
-            project_id=project.pk,
+            project_pk=project.pk,
             detail={"label_studio": studio.url, "backend": backend.url},
         )
     return project
@@ -93,7 +93,7 @@ def _try_webhook(
         say("The way of the webhooks was not tried: nothing can be seen from here.")
         return
     studio.touch_project(project.labelstudio_id)
-    saved = WebhookEvent.objects.filter(project_id=project.pk, action=PROJECT_UPDATED)
+    saved = WebhookEvent.objects.filter(project_pk=project.pk, action=PROJECT_UPDATED)
     arrived = saved.filter(pk__gte=first_id_at(began))
     deadline = time.monotonic() + WEBHOOK_PATIENCE_S
     while not arrived.exists():

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project
@@ -21,7 +22,6 @@ POLICY_FIELDS: Final = (
     "time_limit_s",
     "memory_mb",
 )
-POLICY_CHANGED: Final = "policy changed"
 
 
 def change_policy(
@@ -67,9 +67,9 @@ def change_policy(
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb=POLICY_CHANGED,
+            verb=AuditEntry.Verb.POLICY_CHANGED,
             target=f"project {locked.key}",
-            project_id=locked.pk,
+            project_pk=locked.pk,
             reason=reason,
             detail={
                 name: {"before": _plain(before), "after": _plain(after)}
@@ -93,9 +93,9 @@ def update_notes(
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb="version noted",
+            verb=AuditEntry.Verb.VERSION_NOTED,
             target=f"version {locked.version}",
-            project_id=locked.project_id,
+            project_pk=locked.project_id,
             detail={"before": locked.notes, "after": notes},
         )
         ModelVersion.objects.filter(pk=version.pk).update(notes=notes)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
@@ -65,9 +66,9 @@ def _revive(project: Project, origin: Origin) -> None:
             origin=origin,
             at=timezone.now(),
             actor="label studio",
-            verb="project connected again",
+            verb=AuditEntry.Verb.PROJECT_RECONNECTED,
             target=f"project {project.key}",
-            project_id=project.pk,
+            project_pk=project.pk,
         )
 
 
@@ -88,9 +89,9 @@ def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
         origin=origin,
         at=at,
         actor="label studio",
-        verb="project archived",
+        verb=AuditEntry.Verb.PROJECT_ARCHIVED,
         target=f"project {project.key}",
-        project_id=project.pk,
+        project_pk=project.pk,
     )
 
 

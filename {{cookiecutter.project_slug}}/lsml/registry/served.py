@@ -24,7 +24,7 @@ ORDER BY created_stamp DESC LIMIT 1
 class Served:
     """What a request must know of its project before it asks the model."""
 
-    project_id: int  # the registry's key
+    project_pk: int  # the registry's key
     version: str  # what every prediction of this request carries
     label_config: str
 
@@ -37,5 +37,5 @@ def served(key: ProjectKey) -> Served | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    project_id, label_config, version = row
-    return Served(project_id, version or INITIAL_VERSION, label_config)
+    project_pk, label_config, version = row
+    return Served(project_pk, version or INITIAL_VERSION, label_config)

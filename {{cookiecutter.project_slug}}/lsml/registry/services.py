@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
@@ -110,9 +111,9 @@ def _note_label_config(project: Project, label_config: str, origin: Origin) -> N
         origin=origin,
         at=timezone.now(),
         actor="label studio",
-        verb="label config changed",
+        verb=AuditEntry.Verb.LABEL_CONFIG_CHANGED,
         target=f"project {project.key}",
-        project_id=project.pk,
+        project_pk=project.pk,
         detail={
             "digest": config.digest,
             "before": before,
@@ -207,9 +208,9 @@ def register_version(
         origin=origin,
         at=at,
         actor="worker",
-        verb="version created",
+        verb=AuditEntry.Verb.VERSION_CREATED,
         target=f"version {name}",
-        project_id=project.pk,
+        project_pk=project.pk,
         detail={
             "artifact_sha256": version.artifact_sha256,
             "snapshot_digest": version.snapshot_digest,

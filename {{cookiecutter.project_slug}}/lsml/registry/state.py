@@ -24,8 +24,8 @@ class ProjectStore:
     sets it (as those written for the reference SDK do) has made a version by that.
     """
 
-    def __init__(self, project_id: int, origin: Origin) -> None:
-        self.project_id = project_id
+    def __init__(self, project_pk: int, origin: Origin) -> None:
+        self.project_pk = project_pk
         self.origin = origin
         self.adopted: str | None = None  # the version the model last named itself
         self._in_setup = False
@@ -56,7 +56,7 @@ class ProjectStore:
         """The value, or None."""
         if key == MODEL_VERSION:
             return self._project().served_version
-        items = StateItem.objects.filter(project_id=self.project_id, key=key)
+        items = StateItem.objects.filter(project_id=self.project_pk, key=key)
         return items.values_list("value", flat=True).first()
 
     def set(self, key: str, value: str) -> None:
@@ -65,17 +65,17 @@ class ProjectStore:
             self._adopt_version(value)
             return
         StateItem.objects.update_or_create(
-            project_id=self.project_id, key=key, defaults={"value": value}
+            project_id=self.project_pk, key=key, defaults={"value": value}
         )
 
     def has(self, key: str) -> bool:
         """Whether the key was ever set."""
         if key == MODEL_VERSION:
             return True
-        return StateItem.objects.filter(project_id=self.project_id, key=key).exists()
+        return StateItem.objects.filter(project_id=self.project_pk, key=key).exists()
 
     def _project(self) -> Project:
-        return Project.objects.select_related("active_version").get(pk=self.project_id)
+        return Project.objects.select_related("active_version").get(pk=self.project_pk)
 
     def _adopt_version(self, name: str) -> None:
         project = self._project()

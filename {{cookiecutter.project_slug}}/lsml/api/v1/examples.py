@@ -5,7 +5,7 @@ from typing import Any, Final
 _ORIGIN: Final = {
     "request_id": "6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
     "client": "labelstudio 10.0.0.7",
-    "project_id": 1,
+    "project_pk": 1,
 }
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -48,7 +48,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "id": 7354117705209000,
         "at": "2026-11-23T13:01:00Z",
         "actor": "ana",
-        "verb": "training asked for",
+        "verb": "training started",
         "target": "project 1",
         "reason": "new labels",
         "detail": {},

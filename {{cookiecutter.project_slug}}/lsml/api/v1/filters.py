@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, PredictionQuerySet
-from lsml.audit.tables import TABLES
+from lsml.audit.tables import SEALED_TABLES
 from lsml.registry.models import ModelVersion
 from lsml.training.models import TrainingRun
 
@@ -58,7 +58,7 @@ class _ByTime(Filter):
 
 
 class PredictionFilter(_ByTime):
-    project_id = serializers.IntegerField(required=False, help_text="our own key")
+    project_pk = serializers.IntegerField(required=False, help_text="our own key")
     task_id = serializers.IntegerField(required=False, help_text="Label Studio's id")
     model_version = serializers.CharField(required=False)
     kind = serializers.ChoiceField(Prediction.Kind.choices, required=False)
@@ -67,7 +67,7 @@ class PredictionFilter(_ByTime):
 
     def apply(self, rows: QuerySet[Any], words: dict[str, Any]) -> QuerySet[Any]:
         assert isinstance(rows, PredictionQuerySet)  # noqa: S101 - the view's own
-        names = ("project_id", "model_version", "kind", "outcome")
+        names = ("project_pk", "model_version", "kind", "outcome")
         facts = {name: words.pop(name) for name in names if name in words}
         if "task_id" in words or "request_id" in words:
             words |= facts  # their own indexes lead to few rows
@@ -77,14 +77,14 @@ class PredictionFilter(_ByTime):
 
 
 class EventFilter(_ByTime):
-    project_id = serializers.IntegerField(required=False, help_text="our own key")
+    project_pk = serializers.IntegerField(required=False, help_text="our own key")
     task_id = serializers.IntegerField(required=False, help_text="Label Studio's id")
     action = serializers.CharField(required=False)
     request_id = serializers.CharField(required=False)
 
 
 class AuditEntryFilter(_ByTime):
-    project_id = serializers.IntegerField(required=False, help_text="our own key")
+    project_pk = serializers.IntegerField(required=False, help_text="our own key")
     actor = serializers.CharField(required=False)
     verb = serializers.CharField(required=False)
     request_id = serializers.CharField(required=False)
@@ -108,7 +108,7 @@ class RunFilter(Filter):
 
 
 class SealFilter(Filter):
-    table = serializers.ChoiceField(sorted(TABLES), required=False)
+    table = serializers.ChoiceField(sorted(SEALED_TABLES), required=False)
 
 
 def filtered(

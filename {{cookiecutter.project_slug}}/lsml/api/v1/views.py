@@ -73,7 +73,7 @@ class ListView(OperatorView):
             origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
-            verb="list exported",
+            verb=AuditEntry.Verb.LIST_EXPORTED,
             target=f"list {self.name}",
             detail={"filters": request.query_params.urlencode()},
         )

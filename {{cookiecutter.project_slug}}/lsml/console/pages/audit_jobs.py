@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
-from lsml.audit.models import AuditJob
+from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.services import record_entry
 from lsml.console.links import page_of
 from lsml.console.pages.access import needs, page
@@ -85,7 +85,7 @@ def file(request: HttpRequest, pk: int) -> FileResponse:
         origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
-        verb="export downloaded",
+        verb=AuditEntry.Verb.EXPORT_DOWNLOADED,
         target=f"audit job {job.pk}",
     )
     return FileResponse(
