@@ -1,6 +1,6 @@
-"""Hands rows over: one ZIP with a file per table, its seals, and a manifest.
+"""Exports rows: a ZIP with a file per table, its seals, and a manifest.
 
-Made in constant memory; `lsml.audit.export_check` checks it without a database.
+Uses constant memory. `lsml.audit.export_check` checks the file without a database.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ DESCRIPTION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to export: rows written from `since` up to, without, `until`."""
+    """What to export: rows written at or after `since` and before `until`."""
 
     since: datetime
     until: datetime
@@ -48,8 +48,8 @@ def export(
 ) -> dict[str, Any]:
     """Write the sealed rows of a time range to `path` (a ZIP file).
 
-    Rows not sealed yet are left out. Where sealing lags, the manifest says how many of
-    them are overdue.
+    Rows that are not sealed yet are left out. The manifest says how many of them are
+    overdue, if sealing lags.
 
     Returns:
         The manifest.
@@ -120,7 +120,7 @@ class _Hashed:
     file: IO[bytes]
     sha256: Any = field(default_factory=hashlib.sha256)
     size: int = 0
-    closed: bool = False  # pyarrow and TextIOWrapper ask
+    closed: bool = False  # read by pyarrow and TextIOWrapper
 
     def write(self, data: Any) -> int:
         self.sha256.update(data)
@@ -159,7 +159,7 @@ class _Table:
 
     def write(self, seals: QuerySet[Seal]) -> dict[str, Any]:
         name, suffix = self.table.name, self.file_format
-        if suffix == "parquet":  # compressed by itself, and read from its end
+        if suffix == "parquet":  # already compressed, and read from its end
             self.zip.compression = ZIP_STORED
         with tempfile.TemporaryFile() as seal_lines:
             with self.zip.open(f"{name}.{suffix}", "w", force_zip64=True) as member:
@@ -225,5 +225,5 @@ def _seal_facts(seal: Seal, exported_rows: int) -> dict[str, Any]:
         "exported_rows": exported_rows,
     }
     if exported_rows:
-        facts["locator"] = locator.hex()  # tells which rows there are, and were
+        facts["locator"] = locator.hex()  # names the rows that were sealed
     return facts

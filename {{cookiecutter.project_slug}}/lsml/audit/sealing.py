@@ -22,16 +22,16 @@ from lsml.audit.windows import Window, closes, window_after
 
 log = structlog.get_logger(__name__)
 
-_LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, whoever it is
+_LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, on any host
 _FETCH: Final = 2_000
 _Batch = list[tuple[int, int, bytes]]
 
 
 def seal() -> list[Seal]:
-    """Seal what has finished since the last time; count it for the dashboard, too.
+    """Seal the rows finished since the last call, and add them to the hourly counts.
 
     Returns:
-        The seals made, in the order of the chain; none when another sealer is at work.
+        The seals made, in the order of the chain; none while another sealer runs.
     """
     sealed_at = timezone.now()
     with transaction.atomic():
@@ -42,7 +42,7 @@ def seal() -> list[Seal]:
             seal for table in SEALED_TABLES.values() for seal in _seal(table, sealed_at)
         ]
     if made:
-        # A sequence takes no part in transactions: it follows only what is committed.
+        # After the commit: a sequence is not rolled back.
         _remember(made[-1].number)
         anchors.publish(made[-1])
     return made
@@ -64,8 +64,8 @@ def finished_up_to() -> int:
 def leaves(table: AuditTable, condition: str) -> Iterator[_Batch]:
     """(id, txid, leaf) in sealing order, in batches; needs an open transaction.
 
-    The cursor lives on the server, so that memory stays bounded; being declared in a
-    transaction, it also works behind a transaction-pooling pgbouncer.
+    A server-side cursor bounds memory. Declared in a transaction, it also works behind
+    a transaction-pooling pgbouncer.
     """
     connection.ensure_connection()
     with connection.connection.cursor(name="lsml_leaves", binary=True) as cursor:
@@ -79,7 +79,8 @@ def leaves(table: AuditTable, condition: str) -> Iterator[_Batch]:
 
 def _alone() -> bool:
     with connection.cursor() as cursor:
-        # Ends with the transaction: a session's lock outlives its client in pgbouncer.
+        # A session's lock would outlive its client in pgbouncer; this one ends with
+        # the transaction.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         return bool(cursor.fetchone()[0])
 
@@ -97,7 +98,7 @@ def _seal(table: AuditTable, sealed_at: datetime) -> Iterator[Seal]:
 
 
 def unsealed(table: str) -> Window:
-    """The rows of a table that no seal covers, finished or not."""
+    """Return the window of the rows that no seal covers, finished or not."""
     return window_after(_last_seal(table), cluster=_system_identifier())
 
 
@@ -110,7 +111,7 @@ def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
     if last:
         return last.system_identifier != cluster and not closes(last)
     with connection.cursor() as cursor:
-        # Dumped before the first seal: numbers that no transaction here had so far.
+        # Dumped before the first seal: the numbers are ahead of this cluster's.
         cursor.execute(
             f"SELECT EXISTS (SELECT FROM {table.name} WHERE txid >="
             " pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
@@ -121,14 +122,14 @@ def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
 def _close_generation(
     table: AuditTable, last: Seal | None, sealed_at: datetime
 ) -> Seal:
-    """Seal what a restored dump brought along unsealed; returns the closing seal.
+    """Seal the unsealed rows of a restored dump; returns the closing seal.
 
-    The one moment at which writers wait: the new cluster's transaction numbers began
-    again, so the rows of the old one are told from new ones by their ids.
+    Writers wait for this. Transaction numbers started again in the new cluster, so only
+    the ids separate old rows from new ones.
     """
     with connection.cursor() as cursor:
-        # LOCK TABLE needs more rights than the service should have: the function runs
-        # with those of its owner.
+        # LOCK TABLE needs more rights than the service should have. The function runs
+        # with the rights of its owner.
         cursor.execute("SELECT audit_hold_writers(%s)", [table.name])
         cursor.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}")
         ceiling = cursor.fetchone()[0]
@@ -181,7 +182,7 @@ def _add_seal(
     number, previous = last or (0, chain.START)
     facts = identity | {
         "format": FORMAT,
-        # Above what was ever used: a seal cut off the end leaves a gap in the numbers.
+        # Above every number ever used, so a seal removed from the end leaves a gap.
         "number": max(number, seals_ever_made()) + 1,
         "table": table.name,
         "above_id": window.above_id,
@@ -208,7 +209,7 @@ def _add_seal(
 
 
 def seals_ever_made() -> int:
-    """The highest number a seal was given, even if the seal is gone."""
+    """Return the highest number a seal was given, even if that seal is gone."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT last_value, is_called FROM audit_seal_number_seq")
         number, used = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""What people change about a project or a version; each change is recorded."""
+"""Changes that people make to a project or a version. Each is recorded."""
 
 from typing import Any, Final
 
@@ -32,21 +32,21 @@ def change_policy(
     reason: str,
     origin: Origin,
 ) -> dict[str, tuple[Any, Any]]:
-    """Change how a project is trained, and record each value before and after.
+    """Change how a project is trained, and record the values before and after.
 
     Args:
-        project: As known; brought up to date.
+        project: Updated in place.
         changes: New values by name, of POLICY_FIELDS.
         actor: User name.
-        reason: The person's words.
+        reason: In the person's words.
         origin: Of the request.
 
     Returns:
-        What was different: name -> (before, after). Empty: nothing was written.
+        What changed: name -> (before, after). If empty, nothing was written.
 
     Raises:
-        ValidationError: A value that the table refuses, such as half a pair of quiet
-            hours; nothing was written.
+        ValidationError: A value is not allowed, such as one end of the quiet hours
+            without the other. Nothing was written.
     """
     if unknown := set(changes) - set(POLICY_FIELDS):
         raise ValidationError(f"No part of the policy: {', '.join(sorted(unknown))}.")
@@ -84,7 +84,7 @@ def change_policy(
 def update_notes(
     *, version: ModelVersion, notes: str, actor: str, origin: Origin
 ) -> None:
-    """Replace the notes on a version; the words before are kept in the audit trail."""
+    """Replace the notes on a version. The audit log keeps the earlier notes."""
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
         if locked.notes == notes:

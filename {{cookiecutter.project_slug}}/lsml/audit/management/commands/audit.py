@@ -41,7 +41,7 @@ class Command(BaseCommand):
         getattr(self, word)(options)
 
     def verify(self, options: dict[str, Any]) -> None:
-        """Exit status 1 where something is not as it was sealed."""
+        """Check rows and seals; exit with status 1 if there are findings."""
         path, known = options["export"], options["anchors"]
         anchored = list(anchors.read_anchors(known)) if known else None
         if path:
@@ -69,13 +69,13 @@ class Command(BaseCommand):
         self.stdout.write(f"Intact: {facts}.")
 
     def seal(self, options: dict[str, Any]) -> None:
-        """Once; beat does it every few seconds."""
+        """Seal once. Beat does it every few seconds."""
         made = sealing.seal()
         rows = sum(seal.row_count for seal in made)
         self.stdout.write(f"{rows} rows sealed in {len(made)} seals.")
 
     def export(self, options: dict[str, Any]) -> None:
-        """Seal first, so that rows of a moment ago are in it."""
+        """Seal first, so that the newest rows are exported as well."""
         sealing.seal()
         until = options["until"] or timezone.now()
         order = exports.Order(
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{rows} rows in {path}")
 
     def prune(self, options: dict[str, Any]) -> None:
-        """By AUDIT_RETENTION_DAYS; says so when everything is kept for ever."""
+        """Drop the partitions past AUDIT_RETENTION_DAYS."""
         days = settings.AUDIT_RETENTION_DAYS
         found = list(retention.expired(days, timezone.now()))
         for partition in found:
