@@ -23,8 +23,8 @@ def recorded() -> dict[str, Any]:
     runs = TrainingRun.objects.filter(project=project).order_by("pk")
     last = runs.last()
     return {
-        "predictions": Prediction.objects.filter(project_id=project.pk).count(),
-        "events": WebhookEvent.objects.filter(project_id=project.pk).count(),
+        "predictions": Prediction.objects.filter(project_pk=project.pk).count(),
+        "events": WebhookEvent.objects.filter(project_pk=project.pk).count(),
         "promotions": Promotion.objects.filter(project=project).count(),
         "runs": [run.state for run in runs],
         "run": {"message": last.message, "progress": last.progress, "error": last.error}

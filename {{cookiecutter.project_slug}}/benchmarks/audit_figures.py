@@ -22,7 +22,7 @@ from lsml.audit import sealing, verify  # noqa: E402
 from lsml.audit.exports import Order, export  # noqa: E402
 from lsml.audit.fields import SEQUENCE_BITS  # noqa: E402
 from lsml.audit.models import Prediction  # noqa: E402
-from lsml.audit.partitions import TABLES  # noqa: E402
+from lsml.audit.tables import PARTITIONED_TABLES  # noqa: E402
 
 CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="sentiment" toName="text">'
@@ -83,7 +83,7 @@ def _pages():
     middle = (last.pk + first.pk) // 2
     old = moment(first.pk) + timedelta(hours=1)
     admin, api = "/admin/audit/prediction/", "/api/v1/predictions"
-    some = f"project_id={last.project_id}"
+    some = f"project_pk={last.project_pk}"
     day = f"since={iso(old)}&until={iso(old + timedelta(days=1))}"
     return {
         "list_ms": lambda: page.get(admin),
@@ -186,7 +186,7 @@ def _size() -> dict[str, float]:
         cursor.execute(
             "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(%s)"
             " WHERE isleaf",
-            [TABLES[0]],
+            [PARTITIONED_TABLES[0]],
         )
         size = cursor.fetchone()[0]
     # Empty partitions weigh some 100 kB together: much for ten thousand rows.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from celery.schedules import crontab
 
+from lsml.audit.tables import AUDIT_TABLES
 from lsml.console import look
 from lsml.embedded import addresses
 from lsml.environment.reading import Environment
@@ -239,22 +240,18 @@ MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in mod
 PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
 MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=8)
 
-# --- The audit trail: lsml/audit ---
+# --- The audit log: lsml/audit ---
 AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full
 AUDIT_SEAL_ROWS_MAX = env.int("AUDIT_SEAL_ROWS_MAX", default=10_000)  # rows of a seal
-# Where the last seal is told outside: file:///…, s3://bucket/prefix or https://…
+# Where the latest seal is published: file:///…, s3://bucket/prefix or https://…
 AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default="")
 AUDIT_EXPORT_DIR = Path(env.str("AUDIT_EXPORT_DIR", default=str(DATA_DIR / "exports")))
 # Days that rows are kept, per table; 0 = for ever. `manage.py audit prune` obeys.
 _retention_days = env.int("AUDIT_RETENTION_DAYS", default=0)
 AUDIT_RETENTION_DAYS = {
-    "audit_prediction": env.int(
-        "AUDIT_RETENTION_DAYS_PREDICTION", default=_retention_days
-    ),
-    "audit_webhookevent": env.int(
-        "AUDIT_RETENTION_DAYS_EVENT", default=_retention_days
-    ),
-    "audit_auditentry": env.int("AUDIT_RETENTION_DAYS_ENTRY", default=_retention_days),
+    table.name: env.int(table.retention, default=_retention_days)
+    for table in AUDIT_TABLES
+    if table.is_partitioned
 }
 
 # --- Training: lsml/training ---

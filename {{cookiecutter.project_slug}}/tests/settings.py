@@ -7,11 +7,14 @@ import os
 import re
 from pathlib import Path
 
+from lsml.audit.tables import AUDIT_TABLES
+
 _PROJECT = Path(__file__).resolve().parent.parent
 _HONOURED = {"DATABASE_URL", "CELERY_BROKER_URL"}
 _read = re.findall(
     r'env\.\w+\(\s*"([A-Z_]+)"', (_PROJECT / "config/settings.py").read_text()
 )
+_read += [table.retention for table in AUDIT_TABLES]
 for _name in set(_read) - _HONOURED:
     os.environ.pop(_name, None)
 

@@ -14,6 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
@@ -109,7 +110,7 @@ def _record_refusal(request: Request, name: str) -> None:
             origin=Origin.from_request(request, name=name),
             at=timezone.now(),
             actor=name,
-            verb="credentials refused",
+            verb=AuditEntry.Verb.CREDENTIALS_REFUSED,
             target=request.path[:200],
         )
 

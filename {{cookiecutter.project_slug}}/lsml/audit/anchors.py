@@ -1,4 +1,7 @@
-"""Tells the last seal to a place the database's owner cannot rewrite (AUDIT_ANCHOR)."""
+"""Publishes the latest seal outside the database (AUDIT_ANCHOR).
+
+The owner of the database could rewrite rows and seals together, but not the copy there.
+"""
 
 import urllib.request
 from collections.abc import Iterator
@@ -16,13 +19,13 @@ from lsml.audit.models import Seal
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S: Final = 5
+_TIMEOUT_S: Final = 5
 
 
 def publish(seal: Seal) -> None:
-    """Tell number and digest of a seal. A place that does not answer costs no seal.
+    """Publish number and digest of a seal. A failure is logged, and the seal stays.
 
-    The next seal vouches for all before it, so one that was not told is no gap.
+    Each seal covers all before it, so the next publication makes up for a missed one.
     """
     if not settings.AUDIT_ANCHOR:
         return
@@ -37,8 +40,8 @@ def publish(seal: Seal) -> None:
         log.warning("seal not anchored", number=seal.number, error=str(error))
 
 
-def told() -> Iterator[tuple[int, str]]:
-    """Number and digest of each anchored seal, where the place can be read."""
+def published() -> Iterator[tuple[int, str]]:
+    """Number and digest of each published seal, if AUDIT_ANCHOR can be read."""
     parts = urlsplit(settings.AUDIT_ANCHOR)
     if parts.scheme == "file":
         yield from read_anchors(Path(unquote(parts.path)))
@@ -50,7 +53,7 @@ def told() -> Iterator[tuple[int, str]]:
 
 
 def read_anchors(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and digest of each line of a file of anchors; none if it is not there."""
+    """Number and digest of each line of a file of anchors. None without the file."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -75,5 +78,5 @@ def _put(url: str, number: int, body: bytes) -> None:
         request = urllib.request.Request(  # noqa: S310 - the operator's own URL
             url, data=body, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
             pass

@@ -1,6 +1,6 @@
-"""The arithmetic of seals, in plain Python: docs/audit.md is the same in prose.
+"""Computes digests and seals, in plain Python. docs/audit.md describes the same.
 
-Used where rows are sealed, where the database is verified and where an export is.
+Used by sealing, by verification and by the check of an export.
 """
 
 import hashlib
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-START: Final = "0" * 64  # what the first seal has before it
+START: Final = "0" * 64  # previous digest of the first seal
 END_OF_TRANSACTION_NUMBERS: Final = (1 << 63) - 1  # closes a generation
 _LOCATOR_ENTRY: Final = 16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What a seal's digest is made of, in this order.
+# The facts that a seal's digest covers, in this order.
 SEALED_FIELDS: Final = (
     "format",
     "number",
@@ -43,7 +43,7 @@ def leaf(line: str) -> bytes:
 
 @dataclass(slots=True)
 class RowDigest:
-    """Digest of rows that are fed in the order (txid, id)."""
+    """The digest of rows, fed in the order (txid, id)."""
 
     count: int = 0
     first_id: int = 0
@@ -84,14 +84,14 @@ class RowDigest:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that is not as it was sealed."""
+    """A row that differs from what was sealed."""
 
     row_id: int
     how: Literal["changed", "missing", "added"]
 
 
 def differences(locator: bytes, rows: Iterable[tuple[int, bytes]]) -> list[Difference]:
-    """Compare a seal's locator with the rows found; by id."""
+    """Compare a seal's locator with the rows found. Sorted by id."""
     found = {row_id: row_leaf[:8] for row_id, row_leaf in rows}
     sealed = dict(locator_entries(locator))
     different = [

@@ -1,4 +1,4 @@
-"""Checks of the settings of the audit trail."""
+"""Checks of the settings of the audit log."""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""How many rows a list has: exactly where that is cheap, else estimated."""
+"""Counts the rows of a list: exactly where that is cheap, otherwise an estimate."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,16 +12,16 @@ _CHEAP: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of rows, and whether it was counted."""
+    """A number of rows, and whether it is exact."""
 
     number: int
     exact: bool
 
 
 def count(rows: QuerySet[Any]) -> Count:
-    """Count rows if that costs little; else ask PostgreSQL's planner.
+    """Count rows if that is cheap, or return the estimate of PostgreSQL's planner.
 
-    Some milliseconds, whatever the size of the table.
+    Takes some milliseconds, for a table of any size.
     """
     explained = rows.order_by().explain(format="json")
     if not explained:  # Django knows that nothing matches, and asked no database

@@ -11,14 +11,14 @@ from zipfile import BadZipFile, ZipFile
 import orjson
 
 from lsml.audit import chain, formats
-from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.verify import Finding, Report
 
 _HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
 
 
 class NotAnExport(Exception):
-    """The file is none that `manage.py audit export` made."""
+    """The file was not made by `manage.py audit export`."""
 
 
 def check_export(
@@ -27,16 +27,16 @@ def check_export(
     anchored: Iterable[tuple[int, str]] = (),
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Report:
-    """Check rows against seals and seals against each other; memory stays bounded.
+    """Check rows against seals and seals against each other, in bounded memory.
 
     Args:
         path: the ZIP file.
-        anchored: number and digest of seals as told outside. Without any, a file that
-            was made up as a whole cannot be told from a true one.
-        progress: is told how many rows were checked since it was last told.
+        anchored: number and digest of published seals. Without them, a file that was
+            forged as a whole is not detected.
+        progress: called with the number of rows checked since its last call.
 
     Raises:
-        NotAnExport: no ZIP with a manifest of a known format.
+        NotAnExport: the file is not a ZIP with a manifest of a known format.
     """
     try:
         with ZipFile(path) as file:
@@ -87,11 +87,11 @@ class _Check:
                 yield orjson.loads(line)
 
     def _check_chain(self) -> None:
-        """Numbers without a gap, each digest right and carried on by the next."""
+        """Check that no seal is missing, and that each digest follows the last."""
         tables = [self._seals(name) for name in self.manifest["tables"]]
         expected, previous = self.manifest["first_seal"], None
-        # A part of the tables is a part of the chain, with gaps between its numbers.
-        whole = self.manifest["tables"].keys() == TABLES.keys()
+        # An export of some tables holds some seals, with gaps between their numbers.
+        whole = self.manifest["tables"].keys() == SEALED_TABLES.keys()
         for seal in heapq.merge(*tables, key=lambda seal: seal["number"]):
             self.report.seals += 1
             number = seal["number"]
@@ -147,7 +147,7 @@ class _Check:
             )
 
     def _is_wanted(self, table: str, row_id: int) -> bool:
-        """Whether a row lies in the exported range, and was there to be exported."""
+        """Whether the export should hold the row: in its range, and not dropped."""
         inside: bool = self.manifest["from_id"] <= row_id < self.manifest["until_id"]
         return inside and not any(
             dropped["table"] == table

@@ -1,6 +1,6 @@
-"""Hands rows over: one ZIP with a file per table, its seals, and a manifest.
+"""Exports rows: a ZIP with a file per table, its seals, and a manifest.
 
-Made in constant memory; `lsml.audit.export_check` checks it without a database.
+Uses constant memory. `lsml.audit.export_check` checks the file without a database.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from lsml.audit.fields import first_id_at
 from lsml.audit.lag import unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import write_as_documented
-from lsml.audit.tables import FORMAT, TABLES, SealedTable
+from lsml.audit.tables import FORMAT, SEALED_TABLES, AuditTable
 from lsml.audit.windows import batches, joined
 
 _FETCH: Final = 2_000
@@ -35,12 +35,12 @@ DESCRIPTION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to export: rows written from `since` up to, without, `until`."""
+    """What to export: rows written at or after `since` and before `until`."""
 
     since: datetime
     until: datetime
     file_format: str = "jsonl"  # one of formats.FORMATS
-    tables: tuple[str, ...] = tuple(TABLES)
+    tables: tuple[str, ...] = tuple(SEALED_TABLES)
 
 
 def export(
@@ -48,8 +48,8 @@ def export(
 ) -> dict[str, Any]:
     """Write the sealed rows of a time range to `path` (a ZIP file).
 
-    Rows not sealed yet are left out. Where sealing lags, the manifest says how many of
-    them are overdue.
+    Rows that are not sealed yet are left out. The manifest says how many of them are
+    overdue, if sealing lags.
 
     Returns:
         The manifest.
@@ -74,7 +74,7 @@ def export(
         write_as_documented()
         tables = {
             name: _Table(
-                file, TABLES[name], order.file_format, (low, high), progress
+                file, SEALED_TABLES[name], order.file_format, (low, high), progress
             ).write(_between(name, numbers["first"], numbers["last"]))
             for name in order.tables
         }
@@ -120,7 +120,7 @@ class _Hashed:
     file: IO[bytes]
     sha256: Any = field(default_factory=hashlib.sha256)
     size: int = 0
-    closed: bool = False  # pyarrow and TextIOWrapper ask
+    closed: bool = False  # read by pyarrow and TextIOWrapper
 
     def write(self, data: Any) -> int:
         self.sha256.update(data)
@@ -151,7 +151,7 @@ class _Table:
     """Writes one table's rows and seals."""
 
     zip: ZipFile
-    table: SealedTable
+    table: AuditTable
     file_format: str
     bounds: tuple[int, int]
     progress: Callable[[int], object]
@@ -159,7 +159,7 @@ class _Table:
 
     def write(self, seals: QuerySet[Seal]) -> dict[str, Any]:
         name, suffix = self.table.name, self.file_format
-        if suffix == "parquet":  # compressed by itself, and read from its end
+        if suffix == "parquet":  # already compressed, and read from its end
             self.zip.compression = ZIP_STORED
         with tempfile.TemporaryFile() as seal_lines:
             with self.zip.open(f"{name}.{suffix}", "w", force_zip64=True) as member:
@@ -225,5 +225,5 @@ def _seal_facts(seal: Seal, exported_rows: int) -> dict[str, Any]:
         "exported_rows": exported_rows,
     }
     if exported_rows:
-        facts["locator"] = locator.hex()  # tells which rows there are, and were
+        facts["locator"] = locator.hex()  # names the rows that were sealed
     return facts

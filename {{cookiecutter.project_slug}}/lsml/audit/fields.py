@@ -16,7 +16,7 @@ SEQUENCE_BITS = 12
 class TimeOrderedId(Func):
     """`(milliseconds since 1970 << 12) | sequence`, computed by the database.
 
-    One column is then primary key, partition key and time index at once: see
+    One column serves as primary key, partition key and time index. See
     docs/adr/0003-time-ordered-ids.md.
     """
 
@@ -37,9 +37,8 @@ class TimeOrderedId(Func):
 
 
 def first_id_at(moment: datetime) -> int:
-    """The smallest id a row written at `moment` (aware) can have.
+    """Return the smallest id of a row written at `moment` (aware).
 
-    Filters by time go through this, so that PostgreSQL reads only the partitions
-    that can hold a match.
+    Filters by time use it, so that PostgreSQL reads only the partitions that can match.
     """
     return round(moment.timestamp() * 1000) << SEQUENCE_BITS

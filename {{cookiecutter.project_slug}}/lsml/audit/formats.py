@@ -1,7 +1,7 @@
-"""Rows as files people read: JSON lines, CSV, Parquet; and back to the sealed text.
+"""Writes rows as JSON lines, CSV or Parquet, and reads them back as the sealed text.
 
-Each file keeps what is needed to write the row's canonical line again, byte by byte:
-docs/audit.md has the rules. Plain Python; pyarrow only where Parquet is asked for.
+Each file keeps what is needed to restore the canonical line of a row byte by byte.
+docs/audit.md has the rules. Only Parquet needs a library, pyarrow.
 """
 
 import csv
@@ -54,7 +54,7 @@ def writer(file_format: str, file: IO[bytes], columns: Columns) -> Writer:
 
 
 def lines(file_format: str, file: IO[bytes], columns: Columns) -> Iterator[str]:
-    """The canonical lines that a file was written from."""
+    """Yield the canonical lines that a file was written from."""
     if file_format == "csv":
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         rows = csv.reader(text)

@@ -1,4 +1,4 @@
-"""Verifications and exports as jobs: they take longer than a page or a request may."""
+"""Verifications and exports as jobs, because they take longer than a request may."""
 
 import tempfile
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from lsml.audit.exports import Order, export
 from lsml.audit.formats import FormatMissing
-from lsml.audit.models import AuditJob
+from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.services import record_entry
 from lsml.audit.verify import rows_to_verify, verify
 from lsml.jobs.errors import JobFailed
@@ -22,7 +22,7 @@ from lsml.jobs.outcomes import wake_worker
 from lsml.jobs.running import RunningJob, run_job
 from lsml.observability.origin import Origin
 
-KEEP_FILES: Final = timedelta(days=7)  # an export can be made again
+KEEP_FILES: Final = timedelta(days=7)  # the same export can be made again
 _FINDINGS_MAX: Final = 200  # a broken chain may name millions of rows
 
 
@@ -34,7 +34,7 @@ class FileGone(Exception):
 
 
 class AuditKind(JobKind[AuditJob]):
-    """Verifications and exports as one kind of job. Their end is recorded, too."""
+    """Verifications and exports as one kind of job. Their end is recorded as well."""
 
     name = "audit"
     model = AuditJob
@@ -55,7 +55,7 @@ class AuditKind(JobKind[AuditJob]):
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb=f"{job.kind} {event.value}",
+            verb=AuditEntry.Verb(f"{job.kind} {event.value}"),
             target=f"audit job {job.pk}",
             reason=reason,
             detail=job.report
@@ -104,11 +104,11 @@ def start_verification(
 def start_export(
     *, since: datetime, until: datetime, file_format: str, actor: str, origin: Origin
 ) -> AuditJob:
-    """Queue an export of the sealed rows of a time range, without its end.
+    """Queue an export of the sealed rows of a time range.
 
     Args:
         since: The first moment.
-        until: The end; rows of that moment are not exported.
+        until: The end, exclusive.
         file_format: One of `formats.FORMATS`.
         actor: User name.
         origin: Of the request.
@@ -136,7 +136,7 @@ def _start(event: Event, actor: str, origin: Origin, **facts: Any) -> AuditJob:
 
 
 def run_audit_job(job_id: int) -> None:
-    """Carry a job to its end; a second message finds nothing to claim."""
+    """Run a job to its end. A second message finds nothing to claim."""
     run_job(kind, job_id, _work)
 
 
@@ -195,7 +195,7 @@ def download(job: AuditJob, *, actor: str, origin: Origin) -> FileResponse:
         origin=origin,
         at=timezone.now(),
         actor=actor,
-        verb="export downloaded",
+        verb=AuditEntry.Verb.EXPORT_DOWNLOADED,
         target=f"audit job {job.pk}",
     )
     return FileResponse(

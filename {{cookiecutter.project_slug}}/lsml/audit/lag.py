@@ -1,4 +1,4 @@
-"""How far sealing lags behind: asked by verification and by export."""
+"""Counts unsealed rows, for verification and export."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,8 +10,8 @@ from django.utils import timezone
 from lsml.audit.fields import first_id_at
 from lsml.audit.sealing import unsealed
 
-# Beat seals every AUDIT_SEAL_S, ten seconds by default. A transaction that stays open
-# holds sealing up; one that does so for minutes is worth a report, too.
+# Beat seals every AUDIT_SEAL_S, ten seconds by default. An open
+# transaction delays sealing; one that is open for minutes should be reported as well.
 OVERDUE_AFTER: Final = timedelta(minutes=5)
 
 
@@ -27,7 +27,7 @@ class UnsealedRows:
 def unsealed_rows(
     table: str, *, from_id: int = 0, until_id: int | None = None
 ) -> UnsealedRows:
-    """Count the rows in no seal whose ids are in `from_id` ≤ id < `until_id`."""
+    """Count the unsealed rows whose ids are in `from_id` ≤ id < `until_id`."""
     old = first_id_at(timezone.now() - OVERDUE_AFTER)
     bounds = f" AND id >= {from_id}"
     if until_id is not None:

@@ -1,6 +1,6 @@
-"""Removes old rows by whole partitions, after exporting and proving them.
+"""Removes old rows by whole partitions, after exporting and checking them.
 
-The seals stay, so the chain still verifies; a row in DroppedPartition says what went.
+The seals stay, so the chain still verifies. DroppedPartition records what was removed.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class NotProven(Exception):
-    """The export of a partition does not hold what the partition holds."""
+    """The export of a partition does not match the partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def expired(days: dict[str, int], now: datetime) -> Iterator[Partition]:
     """Partitions whose every row is older than its table's number of days.
 
     Args:
-        days: per table; 0 = for ever.
+        days: per table; 0 = kept for ever.
         now: aware.
     """
     for table, kept in days.items():
@@ -78,7 +78,7 @@ def prune(*, partition: Partition, folder: Path, actor: str) -> DroppedPartition
     Args:
         partition: of a month that is over.
         folder: where the export is written, as `<partition>.zip`.
-        actor: who asked for it.
+        actor: who requested it.
 
     Raises:
         NotProven: rows are unsealed or changed; nothing was removed.
@@ -109,7 +109,7 @@ def prune(*, partition: Partition, folder: Path, actor: str) -> DroppedPartition
             export_digest=file_sha256(path),
         )
         with connection.cursor() as cursor:
-            # Readers and writers of the table wait for this: not longer than that.
+            # Readers and writers of the table wait while this waits for its lock.
             cursor.execute("SET LOCAL lock_timeout = '5s'")
             cursor.execute(
                 f"ALTER TABLE {partition.table} DETACH PARTITION {partition.name}"

@@ -17,30 +17,32 @@ from django.utils import timezone
 
 from lsml.audit import anchors, chain, rollups
 from lsml.audit.models import Seal
-from lsml.audit.tables import FORMAT, TABLES, SealedTable
+from lsml.audit.tables import FORMAT, SEALED_TABLES, AuditTable
 from lsml.audit.windows import Window, closes, window_after
 
 log = structlog.get_logger(__name__)
 
-_LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, whoever it is
+_LOCK: Final = 0x6C736D6C5EA1  # one sealer at a time, on any host
 _FETCH: Final = 2_000
 _Batch = list[tuple[int, int, bytes]]
 
 
 def seal() -> list[Seal]:
-    """Seal what has finished since the last time; count it for the dashboard, too.
+    """Seal the rows finished since the last call, and add them to the hourly counts.
 
     Returns:
-        The seals made, in the order of the chain; none when another sealer is at work.
+        The seals made, in the order of the chain; none while another sealer runs.
     """
     sealed_at = timezone.now()
     with transaction.atomic():
         if not _alone():
             return []
         write_as_documented()
-        made = [seal for table in TABLES.values() for seal in _seal(table, sealed_at)]
+        made = [
+            seal for table in SEALED_TABLES.values() for seal in _seal(table, sealed_at)
+        ]
     if made:
-        # A sequence takes no part in transactions: it follows only what is committed.
+        # After the commit: a sequence is not rolled back.
         _remember(made[-1].number)
         anchors.publish(made[-1])
     return made
@@ -59,11 +61,11 @@ def finished_up_to() -> int:
         return int(cursor.fetchone()[0])
 
 
-def leaves(table: SealedTable, condition: str) -> Iterator[_Batch]:
+def leaves(table: AuditTable, condition: str) -> Iterator[_Batch]:
     """(id, txid, leaf) in sealing order, in batches; needs an open transaction.
 
-    The cursor lives on the server, so that memory stays bounded; being declared in a
-    transaction, it also works behind a transaction-pooling pgbouncer.
+    A server-side cursor bounds memory. Declared in a transaction, it also works behind
+    a transaction-pooling pgbouncer.
     """
     connection.ensure_connection()
     with connection.connection.cursor(name="lsml_leaves", binary=True) as cursor:
@@ -77,12 +79,13 @@ def leaves(table: SealedTable, condition: str) -> Iterator[_Batch]:
 
 def _alone() -> bool:
     with connection.cursor() as cursor:
-        # Ends with the transaction: a session's lock outlives its client in pgbouncer.
+        # A session's lock would outlive its client in pgbouncer; this one ends with
+        # the transaction.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         return bool(cursor.fetchone()[0])
 
 
-def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
+def _seal(table: AuditTable, sealed_at: datetime) -> Iterator[Seal]:
     last, cluster = _last_seal(table.name), _system_identifier()
     if _was_restored(table, last, cluster):
         last = _close_generation(table, last, sealed_at)
@@ -95,7 +98,7 @@ def _seal(table: SealedTable, sealed_at: datetime) -> Iterator[Seal]:
 
 
 def unsealed(table: str) -> Window:
-    """The rows of a table that no seal covers, finished or not."""
+    """Return the window of the rows that no seal covers, finished or not."""
     return window_after(_last_seal(table), cluster=_system_identifier())
 
 
@@ -103,12 +106,12 @@ def _last_seal(table: str) -> Seal | None:
     return Seal.objects.filter(table=table).order_by("-number").first()
 
 
-def _was_restored(table: SealedTable, last: Seal | None, cluster: int) -> bool:
+def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
     """Whether rows come from another cluster, and no seal has closed them yet."""
     if last:
         return last.system_identifier != cluster and not closes(last)
     with connection.cursor() as cursor:
-        # Dumped before the first seal: numbers that no transaction here had so far.
+        # Dumped before the first seal: the numbers are ahead of this cluster's.
         cursor.execute(
             f"SELECT EXISTS (SELECT FROM {table.name} WHERE txid >="
             " pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
@@ -117,16 +120,16 @@ def _was_restored(table: SealedTable, last: Seal | None, cluster: int) -> bool:
 
 
 def _close_generation(
-    table: SealedTable, last: Seal | None, sealed_at: datetime
+    table: AuditTable, last: Seal | None, sealed_at: datetime
 ) -> Seal:
-    """Seal what a restored dump brought along unsealed; returns the closing seal.
+    """Seal the unsealed rows of a restored dump; returns the closing seal.
 
-    The one moment at which writers wait: the new cluster's transaction numbers began
-    again, so the rows of the old one are told from new ones by their ids.
+    Writers wait for this. Transaction numbers started again in the new cluster, so only
+    the ids separate old rows from new ones.
     """
     with connection.cursor() as cursor:
-        # LOCK TABLE needs more rights than the service should have: the function runs
-        # with those of its owner.
+        # LOCK TABLE needs more rights than the service should have. The function runs
+        # with the rights of its owner.
         cursor.execute("SELECT audit_hold_writers(%s)", [table.name])
         cursor.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}")
         ceiling = cursor.fetchone()[0]
@@ -149,7 +152,7 @@ def _close_generation(
 
 
 def _seal_window(
-    table: SealedTable, window: Window, sealed_at: datetime, identity: dict[str, int]
+    table: AuditTable, window: Window, sealed_at: datetime, identity: dict[str, int]
 ) -> Iterator[Seal]:
     """Seal a window, in pieces of at most AUDIT_SEAL_ROWS_MAX rows."""
     start, rows, found = window.start, chain.RowDigest(), False
@@ -169,7 +172,7 @@ def _seal_window(
 
 
 def _add_seal(
-    table: SealedTable,
+    table: AuditTable,
     window: Window,
     rows: chain.RowDigest,
     sealed_at: datetime,
@@ -179,7 +182,7 @@ def _add_seal(
     number, previous = last or (0, chain.START)
     facts = identity | {
         "format": FORMAT,
-        # Above what was ever used: a seal cut off the end leaves a gap in the numbers.
+        # Above every number ever used, so a seal removed from the end leaves a gap.
         "number": max(number, seals_ever_made()) + 1,
         "table": table.name,
         "above_id": window.above_id,
@@ -206,7 +209,7 @@ def _add_seal(
 
 
 def seals_ever_made() -> int:
-    """The highest number a seal was given, even if the seal is gone."""
+    """Return the highest number a seal was given, even if that seal is gone."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT last_value, is_called FROM audit_seal_number_seq")
         number, used = cursor.fetchone()

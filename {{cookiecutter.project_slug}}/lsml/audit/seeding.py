@@ -1,4 +1,4 @@
-"""Made-up predictions, fast: to look at full lists, and to measure growth."""
+"""Writes made-up predictions fast, to look at full lists and to measure growth."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,10 +11,10 @@ from lsml.audit.partitions import analyze, make_partitions
 REQUEST_PREFIX: Final = "seed-"  # of the request ids of made-up rows
 _CHUNK: Final = 50_000  # rows of one transaction
 
-# Like the real thing: ten tasks a request, one in a hundred fails, four in a hundred
-# are empty, and a version follows another.
+# Ten tasks a request; one row in a hundred is an error, four are empty; eight versions,
+# one after the other.
 _INSERT: Final = """
-INSERT INTO audit_prediction (id, request_id, client, project_id, created_at, task_id,
+INSERT INTO audit_prediction (id, request_id, client, project_pk, created_at, task_id,
   model_version, kind, outcome, score, result, input_digest, latency_ms, batch_size,
   error)
 SELECT (at << 12) | (g & 4095), %(prefix)s || md5((g / 10)::text),
@@ -41,25 +41,27 @@ FROM (
 def seed_predictions(
     *,
     number: int,
-    project_ids: list[int],
+    projects: list[int],
     since: datetime,
     until: datetime,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> None:
     """Write made-up predictions, spread evenly over a time range.
 
+    They cannot be deleted again: the table is append-only.
+
     Args:
-        number: of rows; some 50 000 are written a second.
-        project_ids: the registry's keys, which take turns.
+        number: of rows. About 50 000 are written per second.
+        projects: keys of the registry; requests take turns.
         since: aware; the oldest row's time. Missing partitions are made.
         until: aware; the newest row's time, not in the future.
-        progress: is told how many rows were written since it was last told.
+        progress: called with the number of rows written since its last call.
     """
     make_partitions(since=since, until=until)
     facts: dict[str, Any] = {
         "prefix": REQUEST_PREFIX,
-        "projects": project_ids,
-        "project_count": len(project_ids),
+        "projects": projects,
+        "project_count": len(projects),
         "since_ms": round(since.timestamp() * 1000),
         "span_ms": round((until - since).total_seconds() * 1000),
         "total": number,

@@ -1,4 +1,4 @@
-"""The only places where an audit row is written."""
+"""Writes audit rows. No other module does."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from lsml.observability.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class PredictionBatch:
-    """What all rows of one request share; see audit.Prediction for the meanings."""
+    """What all rows of one request share. `audit.Prediction` describes each field."""
 
     origin: Origin
     created_at: datetime
-    project_id: int
+    project_pk: int
     model_version: str
     kind: Prediction.Kind
     context: dict[str, Any] | None
@@ -28,11 +28,11 @@ class PredictionBatch:
     batch_size: int
 
 
-# One parameter carries all rows, so that the statement is the same for one task and for
-# five thousand. Model instances and bulk_create cost ten times this for one row.
+# One parameter carries all rows, so the statement is the same for one task and for five
+# thousand. For one row, bulk_create with model instances takes ten times as long.
 _INSERT_PREDICTIONS = """
 INSERT INTO audit_prediction (
-  request_id, client, project_id, created_at, model_version, kind, context, latency_ms,
+  request_id, client, project_pk, created_at, model_version, kind, context, latency_ms,
   batch_size, task_id, outcome, score, result, input_digest, input, error
 )
 SELECT %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s,
@@ -47,13 +47,13 @@ FROM json_to_recordset(%s) AS each (
 def record_predictions(batch: PredictionBatch, rows: list[dict[str, Any]]) -> None:
     """Write the rows of one request with a single INSERT.
 
-    The caller sends its answer only after this returned: no prediction leaves without
+    The caller sends its answer after this returns, so that no prediction leaves without
     its row.
 
     Args:
         batch: what the rows share.
         rows: `task_id`, `outcome`, `score`, `result`, `input_digest`, `input`, `error`
-            of each; what is left out is null. Secrets in `context`, `input` and `error`
+            of each. A missing key is null. Secrets in `context`, `input` and `error`
             are masked here.
     """
     context = None if batch.context is None else dumps(masked(batch.context)).decode()
@@ -63,7 +63,7 @@ def record_predictions(batch: PredictionBatch, rows: list[dict[str, Any]]) -> No
             [
                 batch.origin.request_id,
                 batch.origin.client,
-                batch.project_id,
+                batch.project_pk,
                 batch.created_at,
                 batch.model_version,
                 batch.kind.value,
@@ -88,19 +88,19 @@ def record_event(
     origin: Origin,
     received_at: datetime,
     action: str,
-    project_id: int | None,
+    project_pk: int | None,
     task_id: int | None,
     annotation_ids: list[int],
     payload: dict[str, Any],
     digest: str,
 ) -> WebhookEvent:
-    """Write what Label Studio told us. Secrets in `payload` are masked here."""
+    """Write a webhook of Label Studio. Secrets in `payload` are masked here."""
     return WebhookEvent.objects.create(
         request_id=origin.request_id,
         client=origin.client,
         received_at=received_at,
         action=action,
-        project_id=project_id,
+        project_pk=project_pk,
         task_id=task_id,
         annotation_ids=annotation_ids,
         payload=masked(payload),
@@ -113,23 +113,23 @@ def record_entry(
     origin: Origin,
     at: datetime,
     actor: str,
-    verb: str,
+    verb: AuditEntry.Verb,
     target: str,
-    project_id: int | None = None,
+    project_pk: int | None = None,
     reason: str = "",
     detail: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Write a deed and who did it. Secrets in `reason` and `detail` are masked here.
+    """Write who did what. Secrets in `reason` and `detail` are masked here.
 
     Args:
-        origin: request or run the deed belongs to.
+        origin: the request or command that it belongs to.
         at: when; the clock is read once per operation.
         actor: user name, `policy`, `worker` or `label studio`.
-        verb: past tense, such as `version promoted`.
+        verb: what was done.
         target: what it was done to, such as `version v3`.
-        project_id: the registry's key, where the deed concerns one project.
-        reason: a person's words.
-        detail: facts of this verb, JSON.
+        project_pk: the registry's key, where it concerns one project.
+        reason: in the person's words.
+        detail: JSON; what the keys are depends on the verb.
     """
     return AuditEntry.objects.create(
         request_id=origin.request_id,
@@ -138,7 +138,7 @@ def record_entry(
         actor=actor,
         verb=verb,
         target=target,
-        project_id=project_id,
+        project_pk=project_pk,
         reason=masked_text(reason),
         detail=masked(detail or {}),
     )

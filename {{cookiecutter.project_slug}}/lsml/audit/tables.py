@@ -1,9 +1,11 @@
-"""Which tables are sealed and exported, and how a row of each is written as text.
+"""The append-only tables, one declaration each. Plain Python: settings read it, too.
 
-Tables of higher rooms are named here by their columns; nothing is imported from them.
+A new audit table is a model, a declaration here, and a migration that creates it with
+`lsml.audit.operations.CreateAppendOnlyModel`. Tables of higher rooms are declared by
+name, so nothing is imported from them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 FORMAT: Final = 1  # of the text below; another list of columns needs another number
@@ -12,12 +14,26 @@ Kind = Literal["integer", "float", "text", "json", "time"]
 
 
 @dataclass(frozen=True, slots=True)
-class SealedTable:
-    """A table with `id`, `txid` and append-only triggers."""
+class AuditTable:
+    """A table whose rows are added and never changed."""
 
     name: str
-    columns: dict[str, Kind]  # in the order they are written
-    partitioned: bool = True
+    # What is sealed and exported of a row, in the order of its text. None at all for a
+    # table that is not sealed; it has no column `txid`.
+    columns: dict[str, Kind] = field(default_factory=dict)
+    # The environment variable with the days that rows are kept. Retention drops whole
+    # months, so these are the tables with a partition per month. "" = kept for ever.
+    retention: str = ""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether seals cover its rows."""
+        return bool(self.columns)
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table has a partition per month."""
+        return bool(self.retention)
 
     @property
     def select_list(self) -> str:
@@ -42,86 +58,90 @@ _ORIGIN: Final[dict[str, Kind]] = {
     "txid": "integer",
     "request_id": "text",
     "client": "text",
-    "project_id": "integer",
+    "project_pk": "integer",
 }
 
-TABLES: Final = {
-    table.name: table
-    for table in (
-        SealedTable(
-            "audit_prediction",
-            {
-                **_ORIGIN,
-                "created_at": "time",
-                "task_id": "integer",
-                "model_version": "text",
-                "kind": "text",
-                "outcome": "text",
-                "score": "float",
-                "result": "json",
-                "context": "json",
-                "input_digest": "text",
-                "input": "json",
-                "latency_ms": "float",
-                "batch_size": "integer",
-                "error": "text",
-            },
-        ),
-        SealedTable(
-            "audit_webhookevent",
-            {
-                **_ORIGIN,
-                "received_at": "time",
-                "action": "text",
-                "task_id": "integer",
-                "annotation_ids": "json",
-                "payload": "json",
-                "digest": "text",
-            },
-        ),
-        SealedTable(
-            "audit_auditentry",
-            {
-                **_ORIGIN,
-                "at": "time",
-                "actor": "text",
-                "verb": "text",
-                "target": "text",
-                "reason": "text",
-                "detail": "json",
-            },
-        ),
-        SealedTable(
-            "registry_promotion",
-            {
-                "id": "integer",
-                "txid": "integer",
-                "request_id": "text",
-                "project_id": "integer",
-                "from_version_id": "integer",
-                "to_version_id": "integer",
-                "at": "time",
-                "actor": "text",
-                "reason": "text",
-            },
-            partitioned=False,
-        ),
-        SealedTable(
-            "audit_droppedpartition",
-            {
-                "id": "integer",
-                "txid": "integer",
-                "at": "time",
-                "actor": "text",
-                "sealed_table": "text",
-                "partition": "text",
-                "from_id": "integer",
-                "until_id": "integer",
-                "row_count": "integer",
-                "export": "text",
-                "export_digest": "text",
-            },
-            partitioned=False,
-        ),
-    )
-}
+AUDIT_TABLES: Final = (
+    AuditTable(
+        "audit_prediction",
+        {
+            **_ORIGIN,
+            "created_at": "time",
+            "task_id": "integer",
+            "model_version": "text",
+            "kind": "text",
+            "outcome": "text",
+            "score": "float",
+            "result": "json",
+            "context": "json",
+            "input_digest": "text",
+            "input": "json",
+            "latency_ms": "float",
+            "batch_size": "integer",
+            "error": "text",
+        },
+        retention="AUDIT_RETENTION_DAYS_PREDICTION",
+    ),
+    AuditTable(
+        "audit_webhookevent",
+        {
+            **_ORIGIN,
+            "received_at": "time",
+            "action": "text",
+            "task_id": "integer",
+            "annotation_ids": "json",
+            "payload": "json",
+            "digest": "text",
+        },
+        retention="AUDIT_RETENTION_DAYS_EVENT",
+    ),
+    AuditTable(
+        "audit_auditentry",
+        {
+            **_ORIGIN,
+            "at": "time",
+            "actor": "text",
+            "verb": "text",
+            "target": "text",
+            "reason": "text",
+            "detail": "json",
+        },
+        retention="AUDIT_RETENTION_DAYS_ENTRY",
+    ),
+    AuditTable(
+        "registry_promotion",
+        {
+            "id": "integer",
+            "txid": "integer",
+            "request_id": "text",
+            "project_id": "integer",
+            "from_version_id": "integer",
+            "to_version_id": "integer",
+            "at": "time",
+            "actor": "text",
+            "reason": "text",
+        },
+    ),
+    AuditTable(
+        "audit_droppedpartition",
+        {
+            "id": "integer",
+            "txid": "integer",
+            "at": "time",
+            "actor": "text",
+            "sealed_table": "text",
+            "partition": "text",
+            "from_id": "integer",
+            "until_id": "integer",
+            "row_count": "integer",
+            "export": "text",
+            "export_digest": "text",
+        },
+    ),
+    AuditTable("audit_seal"),
+)
+# In the order in which the sealer takes them.
+SEALED_TABLES: Final = {table.name: table for table in AUDIT_TABLES if table.is_sealed}
+PARTITIONED_TABLES: Final = tuple(
+    table.name for table in AUDIT_TABLES if table.is_partitioned
+)

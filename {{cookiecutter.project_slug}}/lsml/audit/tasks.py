@@ -1,4 +1,4 @@
-"""Celery tasks of the audit log. Beat starts the first two, `notify` the last."""
+"""Celery tasks of the audit log. Beat starts the first two, a new job the last."""
 
 from celery import shared_task
 
@@ -7,7 +7,7 @@ from lsml.audit import jobs, partitions, sealing
 
 @shared_task
 def seal() -> None:
-    """Seal finished rows. A second one meanwhile finds the lock taken and returns."""
+    """Seal finished rows. Returns at once while another sealer holds the lock."""
     sealing.seal()
 
 
@@ -20,5 +20,5 @@ def look_after_partitions() -> None:
 
 @shared_task
 def run_audit_job(job_id: int) -> None:
-    """Carry a verification or an export to its end."""
+    """Run a verification or an export to its end."""
     jobs.run_audit_job(job_id)

@@ -13,7 +13,7 @@ from lsml.audit import anchors, chain
 from lsml.audit.lag import OVERDUE_AFTER, unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import leaves, seals_ever_made, write_as_documented
-from lsml.audit.tables import FORMAT, TABLES
+from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.windows import BATCH_ROWS, follows, joined, shares_query
 
 _NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
@@ -21,7 +21,7 @@ _NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name million
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was sealed."""
+    """A difference between what was sealed and what is there."""
 
     sentence: str
     table: str = ""
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What a verification found; filled while it runs."""
+    """The result of a verification, filled while it runs."""
 
     rows: int = 0
     seals: int = 0
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
 
@@ -68,19 +68,19 @@ def verify(
 
     Args:
         since: check seals made from then on; None = all.
-        anchored: number and digest of seals as told outside; None = what AUDIT_ANCHOR
-            can be asked for.
-        progress: is told how many rows were checked since it was last told.
+        anchored: number and digest of seals as published; None = read them from
+            AUDIT_ANCHOR.
+        progress: called with the number of rows checked since its last call.
     """
     report = Report()
-    ever = seals_ever_made()  # before the seals are read: more may come meanwhile
+    ever = seals_ever_made()  # read first: more seals may be made during this
     with transaction.atomic():
         write_as_documented()
         _Verification(report, progress).run(since)
     highest = Seal.objects.order_by("-number").values_list("number", flat=True).first()
     if ever > (highest or 0):
         report.findings.append(_seal_missing((highest or 0) + 1))
-    _check_anchors(report, anchors.told() if anchored is None else anchored)
+    _check_anchors(report, anchors.published() if anchored is None else anchored)
     return report
 
 
@@ -97,18 +97,18 @@ class _Verification:
                     "from_id", "until_id"
                 )
             )
-            for table in TABLES
+            for table in SEALED_TABLES
         }
 
     def run(self, since: datetime | None) -> None:
-        """Go through the chain; rows are read when enough seals came together."""
+        """Follow the chain. Rows are read in batches, for several seals at once."""
         self.from_the_start = since is None
         previous: Seal | None = None
         for seal in _seals(since):
             self._check_seal(seal, previous)
             self._check_rows_soon(seal)
             previous = seal
-        for table in TABLES:
+        for table in SEALED_TABLES:
             self._check_waiting(table)
             self._check_unsealed(table)
 
@@ -116,7 +116,7 @@ class _Verification:
         number = seal.number
         self.report.seals += 1
         if (
-            seal.table not in TABLES
+            seal.table not in SEALED_TABLES
             or seal.format != FORMAT
             or (chain.seal_digest(_facts(seal)) != seal.digest)
         ):
@@ -131,8 +131,8 @@ class _Verification:
             self._find(f"Seal {number} is not the first of its chain.", seal)
 
     def _check_rows_soon(self, seal: Seal) -> None:
-        """Neighbours share a query; another generation or a closing seal does not."""
-        if seal.table not in TABLES:
+        """Collect neighbouring seals of a generation, so that they share a query."""
+        if seal.table not in SEALED_TABLES:
             return
         before = self.last.get(seal.table)
         if (before or self.from_the_start) and not follows(before, seal):
@@ -154,7 +154,7 @@ class _Verification:
         self.waiting_rows[table] = 0
         if not seals:
             return
-        rows = _by_seal(leaves(TABLES[table], joined(seals).condition), seals)
+        rows = _by_seal(leaves(SEALED_TABLES[table], joined(seals).condition), seals)
         for seal, its_rows in zip(seals, rows, strict=True):
             self._check_rows(seal, its_rows)
 
@@ -192,7 +192,7 @@ class _Verification:
             )
 
     def _check_unsealed(self, table: str) -> None:
-        """Report rows that are in no seal though the sealer had time enough."""
+        """Report rows that should have been sealed by now."""
         unsealed = unsealed_rows(table)
         self.report.unsealed_rows += unsealed.count
         if unsealed.overdue:
@@ -219,7 +219,7 @@ _HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
 
 
 def _seals(since: datetime | None) -> Iterator[Seal]:
-    """In the order of the chain, without their locators."""
+    """Yield the seals in the order of the chain, without their locators."""
     seals = Seal.objects.defer("locator").annotate(
         locator_digest=Func(F("locator"), function="sha256", output_field=BinaryField())
     )
@@ -245,7 +245,7 @@ def _facts(seal: Any) -> dict[str, Any]:
 def _by_seal(
     batches: Iterator[list[tuple[int, int, bytes]]], seals: list[Seal]
 ) -> Iterator[list[tuple[int, bytes]]]:
-    """Deal the rows, which come in order, to the seals they belong to."""
+    """Split the rows, which are in sealing order, by the seals they belong to."""
     rows = [row for batch in batches for row in batch]
     start = 0
     for seal in seals[:-1]:

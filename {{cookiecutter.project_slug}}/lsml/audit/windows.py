@@ -17,8 +17,8 @@ _END: Final = (chain.END_OF_TRANSACTION_NUMBERS, 0)
 class Window:
     """The rows of a seal: `start` ≤ (txid, id) < `end`, and ids above a floor.
 
-    With `closing_from_id`, all rows above that id, too: what a restored dump held
-    unsealed.
+    With `closing_from_id`, also all rows above that id: the rows of a restored dump
+    that were not sealed.
     """
 
     start: tuple[int, int]
@@ -31,7 +31,7 @@ class Window:
     def condition(self) -> str:
         """SQL for the rows of the window. All parts are numbers."""
         (from_txid, from_id), (until_txid, until_id) = self.start, self.end
-        # The plain bounds on txid are for the BRIN index, which knows no row values.
+        # The BRIN index needs plain bounds on txid; it cannot use row comparisons.
         span = (
             f"txid >= {from_txid} AND txid <= {until_txid}"
             f" AND (txid, id) >= ({from_txid}, {from_id})"
@@ -74,9 +74,9 @@ def window_after(last: Seal | None, *, cluster: int) -> Window:
 
     Args:
         last: None before the first seal.
-        cluster: system identifier of this database cluster. A last seal of another one
-            came with a restored dump: transaction numbers began again, so rows are
-            found by their ids, too.
+        cluster: system identifier of this database cluster. If the last seal is of
+            another cluster, it came with a restored dump. Transaction numbers started
+            again, so rows are found by their ids as well.
     """
     if last is None or closes(last):
         return Window((0, 0), _END, above_id=last.until_id - 1 if last else 0)
@@ -89,12 +89,12 @@ def window_after(last: Seal | None, *, cluster: int) -> Window:
 
 
 def closes(seal: Seal) -> bool:
-    """Whether it is the last of its generation."""
+    """Whether the seal is the last of its generation."""
     return seal.until_txid == chain.END_OF_TRANSACTION_NUMBERS
 
 
 def follows(before: Seal | None, seal: Seal) -> bool:
-    """Whether no row can lie between two seals of a table."""
+    """Whether the seals of a table are adjacent, so that no row lies between them."""
     start = (seal.from_txid, seal.from_id)
     if before is None:
         return start == (0, 0) and seal.above_id == 0
@@ -110,7 +110,7 @@ def shares_query(before: Seal, seal: Seal) -> bool:
 
 
 def batches(seals: Iterable[Seal]) -> Iterator[list[Seal]]:
-    """Put neighbours of one table together, so that a query reads many rows."""
+    """Group adjacent seals of a table, so that one query reads many rows."""
     batch: list[Seal] = []
     rows = 0
     for seal in seals:
@@ -126,5 +126,5 @@ def batches(seals: Iterable[Seal]) -> Iterator[list[Seal]]:
 
 
 def joined(seals: list[Seal]) -> Window:
-    """The rows of seals that follow each other."""
+    """Return the window of adjacent seals."""
     return replace(window_of(seals[0]), end=window_of(seals[-1]).end)

@@ -12,6 +12,7 @@ from django.contrib.auth.signals import (
 from django.http import HttpRequest
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -24,12 +25,12 @@ def connect() -> None:
 
 
 def _logged_in(request: HttpRequest, user: AbstractBaseUser, **_: Any) -> None:
-    _record(request, actor=user.get_username(), verb="logged in")
+    _record(request, actor=user.get_username(), verb=AuditEntry.Verb.LOGGED_IN)
 
 
 def _logged_out(request: HttpRequest, user: AbstractBaseUser | None, **_: Any) -> None:
     if user is not None:
-        _record(request, actor=user.get_username(), verb="logged out")
+        _record(request, actor=user.get_username(), verb=AuditEntry.Verb.LOGGED_OUT)
 
 
 def _refused(
@@ -37,10 +38,10 @@ def _refused(
 ) -> None:
     name = str(credentials.get(get_user_model().USERNAME_FIELD, ""))[:150]
     if request is not None:
-        _record(request, actor=name or "nobody", verb="login refused")
+        _record(request, actor=name or "nobody", verb=AuditEntry.Verb.LOGIN_REFUSED)
 
 
-def _record(request: HttpRequest, *, actor: str, verb: str) -> None:
+def _record(request: HttpRequest, *, actor: str, verb: AuditEntry.Verb) -> None:
     record_entry(
         origin=Origin.from_request(request, name=actor),
         at=timezone.now(),

@@ -58,7 +58,7 @@ def _last_predictions(
     """Return by task the last prediction of each of its latest versions."""
     found: defaultdict[int | None, list[Prediction]] = defaultdict(list)
     rows = Prediction.objects.filter(
-        project_id=project.pk,
+        project_pk=project.pk,
         task_id__in=task_ids,
         outcome=Prediction.Outcome.OK,
     )

@@ -13,6 +13,7 @@ from typing import cast
 from django.db.models import Max
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.dataset.models import Sync
 from lsml.dataset.reconcile import (
@@ -185,8 +186,8 @@ def _finish(
             origin=origin,
             at=at,
             actor=actor,
-            verb="dataset synced",
+            verb=AuditEntry.Verb.DATASET_SYNCED,
             target=f"project {sync.project.key}",
-            project_id=sync.project.pk,
+            project_pk=sync.project.pk,
             detail={"tasks": report.tasks, "differences": sync.differences},
         )

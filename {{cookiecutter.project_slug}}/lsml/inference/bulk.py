@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from lsml.audit.models import Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from lsml.audit.services import record_entry
 from lsml.dataset.models import Task
 from lsml.inference.errors import ModelBusy, ModelError
@@ -31,9 +31,9 @@ from lsml.registry.models import Project
 STEP = 100  # tasks of one predict()
 
 _VERBS = {
-    Event.REQUESTED: "bulk prediction requested",
-    Event.RETRIED: "bulk prediction retried",
-    Event.CANCELLED: "bulk prediction cancelled",
+    Event.REQUESTED: AuditEntry.Verb.BULK_REQUESTED,
+    Event.RETRIED: AuditEntry.Verb.BULK_RETRIED,
+    Event.CANCELLED: AuditEntry.Verb.BULK_CANCELLED,
 }
 
 
@@ -60,7 +60,7 @@ class PredictionKind(JobKind[PredictionJob]):
             actor=actor,
             verb=_VERBS[event],
             target=f"prediction job {job.pk}",
-            project_id=job.project_id,
+            project_pk=job.project_id,
             reason=reason,
             detail={"tasks": job.total, "done": job.done},
         )

@@ -124,7 +124,7 @@ class ModelHost:
             self._slots.clear()
 
     def _hosted(self, serving: Served, origin: Origin) -> HostedModel:
-        key = (serving.project_id, serving.version, serving.label_config)
+        key = (serving.project_pk, serving.version, serving.label_config)
         slot = self._slot(key)
         if slot.hosted is not None:
             return slot.hosted
@@ -160,7 +160,7 @@ class ModelHost:
 def _load(serving: Served, origin: Origin) -> HostedModel:
     """Make the model of a version; the only place where user code loads."""
     started = time.monotonic()
-    project = Project.objects.get(pk=serving.project_id)
+    project = Project.objects.get(pk=serving.project_pk)
     # By name and not by `active_version`: another version may be promoted meanwhile,
     # and this request has already promised this one.
     version = project.versions.filter(version=serving.version).first()

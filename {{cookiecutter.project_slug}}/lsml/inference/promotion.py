@@ -7,6 +7,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.inference.errors import ModelBusy, ModelError, ModelNotLoadable
 from lsml.inference.host import host
@@ -90,7 +91,7 @@ def fall_back(serving: Served, error: ModelNotLoadable, origin: Origin) -> Serve
         ModelNotLoadable: `error`, when there is nothing to go back to.
     """
     project = Project.objects.select_related("active_version").get(
-        pk=serving.project_id
+        pk=serving.project_pk
     )
     active = project.active_version
     if project.served_version != serving.version:  # somebody changed it meanwhile
@@ -150,9 +151,9 @@ def _refused(
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb="promotion refused",
+            verb=AuditEntry.Verb.PROMOTION_REFUSED,
             target=f"version {name}",
-            project_id=project.pk,
+            project_pk=project.pk,
             reason=reason,
             detail={"error": str(error)},
         )

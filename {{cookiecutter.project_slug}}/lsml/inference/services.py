@@ -166,7 +166,7 @@ def _batch(
     return PredictionBatch(
         origin=origin,
         created_at=received_at,
-        project_id=serving.project_id,
+        project_pk=serving.project_pk,
         model_version=version or serving.version,
         kind=kind,
         context=order.context,

@@ -1,4 +1,4 @@
-"""What a run wrote, as one tar in the artifact storage, unpacked once per host."""
+"""Stores the files of a run as a tar, and unpacks them once per host."""
 
 import hashlib
 import shutil
@@ -21,7 +21,7 @@ _RETRY_AFTER_S = (0.5, 1.5)
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A stored tar: where, and how to know it again."""
+    """A stored tar: its key and its digest."""
 
     key: str
     sha256: str  # hex
@@ -36,11 +36,11 @@ def artifact_storage() -> Storage:
 def store_artifact(folder: Path, *, key: str) -> Artifact | None:
     """Pack `folder` and store it under `key`; None when the folder is empty.
 
-    The key names one attempt of one run, so nothing else can be there; until a version
-    names it, it is an orphan that whoever ends the attempt removes.
+    The key belongs to one attempt of one run, so it is unused. If no version refers to
+    the artifact in the end, the code that ends the attempt removes it.
 
     Raises:
-        OSError: no space, no access; nothing of ours is left under the key.
+        OSError: no space or no access. Nothing is left under the key.
     """
     if not any(folder.iterdir()):
         return None
@@ -57,15 +57,15 @@ def store_artifact(folder: Path, *, key: str) -> Artifact | None:
 
 
 def remove_artifact(key: str) -> None:
-    """Remove what an attempt stored; nothing there is fine."""
+    """Remove what an attempt stored, if anything."""
     artifact_storage().delete(key)
 
 
 def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
-    """The unpacked folder of an artifact on this host, fetched on first use.
+    """Return the unpacked folder of an artifact on this host, fetching it on first use.
 
-    A storage that does not answer is asked again, for about two seconds in all. A file
-    that is not there, or damaged, will not be better for waiting.
+    Retries for about two seconds if the storage does not answer. A missing or damaged
+    file is not retried.
 
     Args:
         artifact: Which one.
@@ -73,7 +73,7 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
 
     Raises:
         ArtifactDamaged: the stored bytes are not those of the version.
-        ArtifactUnavailable: the storage does not have it, or does not hand it out.
+        ArtifactUnavailable: the artifact is not in the storage, or cannot be read.
     """
     folder: Path = (cache or settings.ARTIFACT_CACHE_DIR) / artifact.sha256
     for pause_s in (*_RETRY_AFTER_S, None):
@@ -97,7 +97,7 @@ def _fetch(artifact: Artifact, folder: Path) -> Path:
             _unpack(stored, artifact, into=unpacked)
         unpacked.rename(folder)
     except OSError:
-        if not folder.exists():  # another process was quicker: fine
+        if not folder.exists():  # another process was quicker
             raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)

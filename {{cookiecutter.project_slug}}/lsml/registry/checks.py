@@ -1,4 +1,4 @@
-"""Checks of the artifact storage, of the model and of the way to Label Studio."""
+"""Checks of the artifact storage, the model and the connection to Label Studio."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ from lsml.registry.storage_url import is_storage_url
 
 @register(TAG)
 def check_addresses(**_: Any) -> Iterator[CheckMessage]:
-    """Report addresses that cannot be used, and half of a connection."""
+    """Report unusable addresses, and a connection with one of its two settings."""
     if not is_storage_url(settings.ARTIFACT_STORAGE):
         yield Error(
             "ARTIFACT_STORAGE is not an address that artifacts can be kept at.",
@@ -42,9 +42,9 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
         )
 
 
-@register(Tags.database)  # it writes, and imports: not at each start of a process
+@register(Tags.database)  # it writes, so not at each start of a process
 def check_storage_answers(**_: Any) -> list[CheckMessage]:
-    """Report an artifact storage in which nothing can be written."""
+    """Report an artifact storage that cannot be written to."""
     if not is_storage_url(settings.ARTIFACT_STORAGE):
         return []  # check_addresses says so
     try:

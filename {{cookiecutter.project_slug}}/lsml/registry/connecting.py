@@ -1,6 +1,6 @@
-"""`manage.py connect`: makes Label Studio and this service know each other.
+"""`manage.py connect`: registers this service in a Label Studio project.
 
-Lives here because its outcome is a project of the registry, known and described.
+It lives here because it creates or updates the project in the registry.
 """
 
 import time
@@ -10,7 +10,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
-from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.audit.services import record_entry
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
@@ -21,7 +21,7 @@ from lsml.registry.models import Project
 from lsml.registry.services import get_or_create_project, update_project
 
 # Label Studio waits 1 s for the webhook, and sends it before it answers us.
-WEBHOOK_PATIENCE_S = 3.0
+WEBHOOK_TIMEOUT_S = 3.0
 
 
 def connect_project(
@@ -32,23 +32,23 @@ def connect_project(
     actor: str,
     say: Callable[[str], None],
 ) -> Project:
-    """Connect this service to a project of Label Studio, and try both directions.
+    """Connect this service to a project of Label Studio, and test both directions.
 
     Raises:
-        LabelStudioError: what is in the way, with the next step.
+        LabelStudioError: it cannot be connected; the message names the next step.
     """
     began = timezone.now()
     connection = connect(
         studio=studio, project_id=labelstudio_id, backend=backend, say=say
     )
-    project = _note(connection, studio, backend, actor, began)
+    project = _update(connection, studio, backend, actor, began)
     try_prediction(studio, connection, say)
-    if connection.changed:  # a second run leaves even the project's date alone
+    if connection.changed:  # a second run does not even change the project's date
         _try_webhook(studio, project, backend, began, say)
     return project
 
 
-def _note(
+def _update(
     connection: Connection,
     studio: LabelStudio,
     backend: Backend,
@@ -69,9 +69,9 @@ def _note(
             origin=origin,
             at=began,
             actor=actor,
-            verb="connected to label studio",
+            verb=AuditEntry.Verb.PROJECT_CONNECTED,
             target=f"project {project.key}",
-            project_id=project.pk,
+            project_pk=project.pk,
             detail={"label_studio": studio.url, "backend": backend.url},
         )
     return project
@@ -84,18 +84,18 @@ def _try_webhook(
     began: datetime,
     say: Callable[[str], None],
 ) -> None:
-    """Have a harmless webhook sent, and see whether it came in.
+    """Have Label Studio send a harmless webhook, and check that it arrives.
 
-    Only where the test prediction has left its row in this database: else the service
-    that was connected keeps its books elsewhere, and nothing can be seen from here.
+    Needs the row of the test prediction in this database. Without it, the connected
+    service uses another database, and the webhook cannot be seen here.
     """
     if not Prediction.objects.since(began).for_project(project.pk).exists():
         say("The way of the webhooks was not tried: nothing can be seen from here.")
         return
     studio.touch_project(project.labelstudio_id)
-    saved = WebhookEvent.objects.filter(project_id=project.pk, action=PROJECT_UPDATED)
+    saved = WebhookEvent.objects.filter(project_pk=project.pk, action=PROJECT_UPDATED)
     arrived = saved.filter(pk__gte=first_id_at(began))
-    deadline = time.monotonic() + WEBHOOK_PATIENCE_S
+    deadline = time.monotonic() + WEBHOOK_TIMEOUT_S
     while not arrived.exists():
         if time.monotonic() > deadline:
             raise BackendRefused(

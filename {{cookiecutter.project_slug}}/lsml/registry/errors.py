@@ -1,14 +1,14 @@
-"""What the registry refuses."""
+"""The errors of the registry."""
 
 from lsml.labelstudio.secrets import masked_text
 
 
 class RegistryError(Exception):
-    """Base of the registry's refusals; the message is a sentence for a person."""
+    """Base of the registry's errors. The message is a sentence for people."""
 
 
 class UnknownProject(RegistryError):
-    """No project goes by that id."""
+    """There is no project with that id."""
 
     def __init__(self, key: object) -> None:
         super().__init__(
@@ -18,7 +18,7 @@ class UnknownProject(RegistryError):
 
 
 class UnknownVersion(RegistryError):
-    """The project has no version of that name."""
+    """The project has no version with that name."""
 
     def __init__(self, version: str, known: list[str]) -> None:
         self.version = version
@@ -38,7 +38,7 @@ class NothingToRollBackTo(RegistryError):
 
 
 class ArtifactUnavailable(RegistryError):
-    """The storage does not hand out what the run stored."""
+    """The stored artifact cannot be read."""
 
     def __init__(self, key: str, error: Exception) -> None:
         why = (
@@ -53,7 +53,7 @@ class ArtifactUnavailable(RegistryError):
 
 
 class ArtifactDamaged(RegistryError):
-    """What the storage returned is not what the run stored."""
+    """The stored bytes differ from those of the version."""
 
     def __init__(self, key: str, *, expected: str, found: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What happens to versions that turn out not to load. Called by inference."""
+"""Replaces versions that fail to load. Called by inference."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ _EARLIER_MAX = 5  # each is loaded while a request waits
 
 
 def mark_unloadable(version: ModelVersion, reason: str) -> None:
-    """Keep why a version did not load; it is not promoted again before it does.
+    """Store why a version did not load. It cannot be promoted until it loads.
 
-    Only for versions that a run made: what the model names itself has nothing to load
-    that the untrained model has not.
+    Only for versions that a run made: a version that the model named itself has no
+    artifact to load.
     """
     if version.trained:
         version.load_error = masked_text(reason)
@@ -25,11 +25,11 @@ def mark_unloadable(version: ModelVersion, reason: str) -> None:
 
 
 def earlier_versions(project: Project) -> list[ModelVersion | None]:
-    """What may be served instead of the active version, the latest first.
+    """Return what may be served instead of the active version, latest first.
 
     Returns:
-        Up to five versions that were served before and are not known to fail; None is
-        the untrained model, and is always the last.
+        Up to five versions that were served before and are not known to fail, then
+        None for the untrained model.
     """
     found: list[ModelVersion | None] = []
     recent = project.promotions.select_related("to_version").order_by("-pk")
@@ -60,15 +60,15 @@ def fall_back(
     """Serve an earlier version in place of one that does not load.
 
     Args:
-        project: With the active version that does not load.
+        project: Its active version does not load.
         to_version: What to serve instead; None = the untrained model.
-        failed: Why each version that was tried does not load, the active one among
-            them.
-        origin: Of the request that needed it.
+        failed: Why each version that was tried does not load, the active one
+            included.
+        origin: The request that needed the version.
 
     Returns:
-        The promotion; None when another process or a person changed the served version
-        meanwhile, and nothing was written.
+        The promotion. None, and nothing is written, if another process or a person
+        changed the served version meanwhile.
     """
     active = project.active_version
     if active is None:

@@ -1,7 +1,7 @@
-"""The one Label Studio that gets the API key: the one the operator configured.
+"""The Label Studio that the operator configured. Only it gets the API key.
 
-What a project says of Label Studio's address (`Project.hostname`) comes from callers of
-`/setup`. It is shown to people and must never decide where credentials are sent.
+`Project.hostname` comes from callers of `/setup`. It is shown to people and must never
+decide where credentials are sent.
 """
 
 from django.conf import settings
@@ -17,7 +17,7 @@ def is_label_studio_configured() -> bool:
 
 
 def configured_label_studio() -> LabelStudio | None:
-    """A client of the Label Studio the operator configured; None without one.
+    """Return a client of the configured Label Studio, or None.
 
     Raises:
         LabelStudioError: the key has expired.

@@ -1,4 +1,4 @@
-"""Finds the user's model class. Asked by inference, training and `/health`."""
+"""Finds the user's model class, for inference, training and `/health`."""
 
 from functools import cache
 from importlib import import_module
@@ -10,16 +10,16 @@ from label_studio_ml.hosting import ModelClass, model_classes
 
 
 class ModelClassError(Exception):
-    """There is no model to serve; the sentence says what to do about it."""
+    """There is no model to serve. The message says what to do."""
 
 
 @cache
 def model_class() -> ModelClass:
-    """The class MODEL_CLASS names; by default the one subclass in `model.py`.
+    """Return the class MODEL_CLASS names, by default the only subclass in `model.py`.
 
     Raises:
-        ModelClassError: none, or several to choose from.
-        Exception: whatever importing the user's module raises.
+        ModelClassError: there are none or several.
+        Exception: any error that importing the user's module raises.
     """
     if settings.MODEL_CLASS:
         return _named(settings.MODEL_CLASS)

@@ -1,4 +1,4 @@
-"""Projects, the versions of their models, and which version is served."""
+"""Projects, model versions, promotions and model state."""
 
 from datetime import time
 from typing import Self
@@ -16,7 +16,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     """Reads of projects."""
 
     def with_key(self, key: ProjectKey) -> Self:
-        """The project Label Studio means; without a stamp, all that had this id."""
+        """The project with this id and stamp; without a stamp, all with this id."""
         projects = self.filter(labelstudio_id=key.labelstudio_id)
         if key.created_stamp is None:
             return projects.order_by("-created_stamp")
@@ -24,15 +24,15 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
 
 class Project(models.Model):
-    """Label Studio's project as known here, and how its model is trained."""
+    """A Label Studio project, and how its model is trained."""
 
     class TrainingMode(models.TextChoices):
         AUTO = "auto"  # annotations start a run
         MANUAL = "manual"  # only START_TRAINING or a person does
 
     labelstudio_id = models.BigIntegerField()
-    # Unix seconds of creation: an id that comes back with another stamp is another
-    # project. 0 = not told yet.
+    # Unix seconds of creation. Label Studio reuses project IDs, so the ID alone is not
+    # unique. 0 = not known yet.
     created_stamp = models.BigIntegerField(default=0)
     title = models.CharField(max_length=500, blank=True)
     label_config = models.TextField(blank=True)
@@ -50,16 +50,19 @@ class Project(models.Model):
     training_mode = models.CharField(
         max_length=6, choices=TrainingMode.choices, default=TrainingMode.AUTO
     )
-    training_paused = models.BooleanField(default=False)  # nothing starts by itself
-    min_annotations = models.PositiveIntegerField(default=1)  # new ones, for a run
+    training_paused = models.BooleanField(default=False)  # no automatic runs
+    min_annotations = models.PositiveIntegerField(
+        default=1
+    )  # new ones that start a run
     debounce_s = models.PositiveIntegerField(default=0)  # quiet time before a run
-    quiet_from = models.TimeField(null=True, blank=True)  # UTC; no run starts by itself
+    quiet_from = models.TimeField(null=True, blank=True)  # UTC; no automatic runs until
     quiet_until = models.TimeField(null=True, blank=True)
-    auto_promote = models.BooleanField(default=True)  # a succeeded run's version serves
-    time_limit_s = models.PositiveIntegerField(
-        null=True, blank=True
-    )  # null = setting's
-    memory_mb = models.PositiveIntegerField(null=True, blank=True)  # null = setting's
+    auto_promote = models.BooleanField(
+        default=True
+    )  # promote the version of a succeeded run
+    # null = the setting
+    time_limit_s = models.PositiveIntegerField(null=True, blank=True)
+    memory_mb = models.PositiveIntegerField(null=True, blank=True)
 
     objects = ProjectQuerySet.as_manager()
 
@@ -85,7 +88,7 @@ class Project(models.Model):
 
     @property
     def served_version(self) -> str:
-        """What `/setup` answers and every prediction carries."""
+        """The version in the answer of `/setup` and in every prediction."""
         return self.active_version.version if self.active_version else INITIAL_VERSION
 
     def is_quiet_at(self, moment: time) -> bool:
@@ -98,11 +101,11 @@ class Project(models.Model):
 
 
 class ModelVersion(models.Model):
-    """What one run produced. Only `state`, `notes` and `load_error` change later."""
+    """The result of a run. Only `state`, `notes` and `load_error` change later."""
 
     class State(models.TextChoices):
         READY = "ready"  # can be served
-        ARCHIVED = "archived"  # kept for the record, not offered for promotion
+        ARCHIVED = "archived"  # kept, but not offered for promotion
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()  # 1, 2, … within the project
@@ -117,17 +120,16 @@ class ModelVersion(models.Model):
     metrics = models.JSONField(default=dict)  # name -> number, as the model reported
     snapshot_digest = models.CharField(max_length=64, blank=True)
     annotation_count = models.PositiveIntegerField(default=0)
-    label_config = models.TextField(blank=True)  # the one it was trained with
+    label_config = models.TextField(blank=True)  # of the training
     label_config_digest = models.CharField(max_length=64, blank=True)
-    # Labels of that config which the project's present config no longer has.
+    # Labels of that config that the project's current config does not have.
     missing_labels = models.JSONField(default=list)
-    code_revision = models.CharField(
-        max_length=80, blank=True
-    )  # SHA-256 of model.py, git commit
+    # SHA-256 of model.py, git commit.
+    code_revision = models.CharField(max_length=80, blank=True)
     python_version = models.CharField(max_length=20, blank=True)
     packages = models.JSONField(default=dict)  # name -> version, installed at training
     notes = models.TextField(blank=True)
-    # Why it could not be loaded when it was last tried; "" = no failure is known.
+    # Why the last attempt to load it failed; "" = no failure is known.
     load_error = models.TextField(blank=True)
     created_at = models.DateTimeField()
 
@@ -146,14 +148,14 @@ class ModelVersion(models.Model):
 
     @property
     def trained(self) -> bool:
-        """Made by a run, rather than named by the model itself."""
+        """Whether a run made it, rather than the model by setting `model_version`."""
         return bool(self.snapshot_digest)
 
 
 class Promotion(models.Model):
-    """Which version was served from when on. Append-only."""
+    """A change of the served version. Append-only."""
 
-    # Time-ordered like the audit rows, so that seals and exports treat it as one.
+    # Time-ordered like audit rows, so that it can be sealed and exported with them.
     id = models.BigIntegerField(
         primary_key=True, db_default=TimeOrderedId("registry_promotion_id_seq")
     )
@@ -161,9 +163,10 @@ class Promotion(models.Model):
     from_version = models.ForeignKey(
         ModelVersion, models.PROTECT, null=True, related_name="+"
     )
+    # null = back to the untrained model
     to_version = models.ForeignKey(
         ModelVersion, models.PROTECT, null=True, related_name="promotions"
-    )  # null = back to the untrained model
+    )
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)  # user name, or "policy"
     reason = models.TextField()
@@ -177,7 +180,7 @@ class Promotion(models.Model):
 
 
 class StateItem(models.Model):
-    """What a model stored with `self.set(key, value)`; shared by all processes."""
+    """A value that a model stored with `self.set(key, value)`, for all processes."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="state_items")
     key = models.CharField(max_length=500)

@@ -1,4 +1,4 @@
-"""What people change about a project or a version; each change is recorded."""
+"""Changes that people make to a project or a version. Each is recorded."""
 
 from typing import Any, Final
 
@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project
@@ -21,7 +22,6 @@ POLICY_FIELDS: Final = (
     "time_limit_s",
     "memory_mb",
 )
-POLICY_CHANGED: Final = "policy changed"
 
 
 def change_policy(
@@ -32,21 +32,21 @@ def change_policy(
     reason: str,
     origin: Origin,
 ) -> dict[str, tuple[Any, Any]]:
-    """Change how a project is trained, and record each value before and after.
+    """Change how a project is trained, and record the values before and after.
 
     Args:
-        project: As known; brought up to date.
+        project: Updated in place.
         changes: New values by name, of POLICY_FIELDS.
         actor: User name.
-        reason: The person's words.
+        reason: In the person's words.
         origin: Of the request.
 
     Returns:
-        What was different: name -> (before, after). Empty: nothing was written.
+        What changed: name -> (before, after). If empty, nothing was written.
 
     Raises:
-        ValidationError: A value that the table refuses, such as half a pair of quiet
-            hours; nothing was written.
+        ValidationError: A value is not allowed, such as one end of the quiet hours
+            without the other. Nothing was written.
     """
     if unknown := set(changes) - set(POLICY_FIELDS):
         raise ValidationError(f"No part of the policy: {', '.join(sorted(unknown))}.")
@@ -67,9 +67,9 @@ def change_policy(
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb=POLICY_CHANGED,
+            verb=AuditEntry.Verb.POLICY_CHANGED,
             target=f"project {locked.key}",
-            project_id=locked.pk,
+            project_pk=locked.pk,
             reason=reason,
             detail={
                 name: {"before": _plain(before), "after": _plain(after)}
@@ -84,7 +84,7 @@ def change_policy(
 def update_notes(
     *, version: ModelVersion, notes: str, actor: str, origin: Origin
 ) -> None:
-    """Replace the notes on a version; the words before are kept in the audit trail."""
+    """Replace the notes on a version. The audit log keeps the earlier notes."""
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
         if locked.notes == notes:
@@ -93,9 +93,9 @@ def update_notes(
             origin=origin,
             at=timezone.now(),
             actor=actor,
-            verb="version noted",
+            verb=AuditEntry.Verb.VERSION_NOTED,
             target=f"version {locked.version}",
-            project_id=locked.project_id,
+            project_pk=locked.project_id,
             detail={"before": locked.notes, "after": notes},
         )
         ModelVersion.objects.filter(pk=version.pk).update(notes=notes)

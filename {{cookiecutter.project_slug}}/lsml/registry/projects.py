@@ -1,4 +1,4 @@
-"""What Label Studio asks for a whole project: set up, duplicate, delete."""
+"""Set up, duplicate and archive projects, as Label Studio requests it."""
 
 import json
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
@@ -21,12 +22,12 @@ from lsml.registry.services import (
 
 
 def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
-    """Keep what Label Studio says of a project when it introduces it.
+    """Create or update a project with what `/setup` says.
 
-    Called many times a day: writes only what has changed, loads no model.
+    Called many times a day, so it writes only changes and loads no model.
 
     Raises:
-        WireError: the label config is none.
+        WireError: the label config cannot be read.
 
     Source: Label Studio's POST /setup.
     """
@@ -57,7 +58,7 @@ def _keep_extra_params(project: Project, extra_params: dict[str, Any] | None) ->
 
 
 def _revive(project: Project, origin: Origin) -> None:
-    """A project that was let go is connected again; its versions stay archived."""
+    """Reactivate an archived project. Its versions stay archived."""
     with transaction.atomic():
         project.archived_at = None
         project.save(update_fields=["archived_at", "updated_at"])
@@ -65,9 +66,9 @@ def _revive(project: Project, origin: Origin) -> None:
             origin=origin,
             at=timezone.now(),
             actor="label studio",
-            verb="project connected again",
+            verb=AuditEntry.Verb.PROJECT_RECONNECTED,
             target=f"project {project.key}",
-            project_id=project.pk,
+            project_pk=project.pk,
         )
 
 
@@ -88,9 +89,9 @@ def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
         origin=origin,
         at=at,
         actor="label studio",
-        verb="project archived",
+        verb=AuditEntry.Verb.PROJECT_ARCHIVED,
         target=f"project {project.key}",
-        project_id=project.pk,
+        project_pk=project.pk,
     )
 
 
@@ -114,12 +115,12 @@ _CARRIED_POLICY = (
 def duplicate_project(
     *, source: ProjectKey, target: ProjectKey, origin: Origin
 ) -> Project:
-    """Carry state, versions and policy of one project to another, new one.
+    """Copy state, versions and policy of a project to a new one.
 
-    Twice is as once: a target that has versions already is left as it is.
+    Idempotent: a target that has versions is left unchanged.
 
     Raises:
-        UnknownProject: nothing is known of `source`.
+        UnknownProject: there is no project `source`.
 
     Source: Label Studio's POST /duplicate_model.
     """

@@ -1,7 +1,7 @@
-"""The read of the hot path: which version serves a project, in one statement.
+"""Reads which version serves a project, for every `/predict`, in one statement.
 
-Written by hand: building this join from the models costs four times the statement
-itself, on every `/predict`.
+The SQL is written by hand: building this join from the models takes four times as long
+as the statement.
 """
 
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ ORDER BY created_stamp DESC LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a request must know of its project before it asks the model."""
+    """The facts about a project that a prediction needs."""
 
-    project_id: int  # the registry's key
-    version: str  # what every prediction of this request carries
+    project_pk: int  # the registry's key
+    version: str  # of every prediction of this request
     label_config: str
 
 
 def served(key: ProjectKey) -> Served | None:
-    """The version served now, as promoted last by any process; None = not met yet."""
+    """Return what serves now, whichever process promoted it; None = unknown project."""
     stamp = key.created_stamp
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [key.labelstudio_id, stamp, stamp])
         row = cursor.fetchone()
     if row is None:
         return None
-    project_id, label_config, version = row
-    return Served(project_id, version or INITIAL_VERSION, label_config)
+    project_pk, label_config, version = row
+    return Served(project_pk, version or INITIAL_VERSION, label_config)

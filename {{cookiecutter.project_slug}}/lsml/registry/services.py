@@ -1,4 +1,4 @@
-"""Writes of the registry: meeting projects, registering and promoting versions."""
+"""Creates projects, registers versions and promotes them."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
@@ -22,17 +23,17 @@ from lsml.registry.errors import (
 )
 from lsml.registry.models import ModelVersion, Project, Promotion
 
-NO_PROJECT = ProjectKey(0)  # a caller that names none, such as a first try with curl
+NO_PROJECT = ProjectKey(0)  # for callers that name none, such as a test with curl
 
 
 # --- Projects ---
 
 
 def get_or_create_project(key: ProjectKey | None) -> Project:
-    """The project Label Studio means, made known on first sight.
+    """Return the project of that key, creating it if necessary.
 
-    One query for a project already known. A project that was met without its creation
-    stamp takes the first stamp it is given.
+    One query for a known project. A project that was created without a creation stamp
+    takes the first one that is given.
     """
     key = key or NO_PROJECT
     known = Project.objects.select_related("active_version")
@@ -52,10 +53,10 @@ def get_or_create_project(key: ProjectKey | None) -> Project:
 
 
 def find_project(key: ProjectKey) -> Project:
-    """The project of that key, with the version it serves. Makes none.
+    """Return the project of that key, with its active version.
 
     Raises:
-        UnknownProject: nothing is known of it.
+        UnknownProject: there is none.
     """
     known = Project.objects.select_related("active_version")
     project = known.with_key(key).first()
@@ -72,10 +73,10 @@ def update_project(
     hostname: str | None = None,
     title: str | None = None,
 ) -> None:
-    """Keep what Label Studio said of a project; writes only what has changed.
+    """Update a project with what Label Studio sent; writes only changes.
 
     Raises:
-        WireError: the label config is none; nothing was kept.
+        WireError: the label config cannot be read. Nothing was written.
     """
     changed = {}
     if hostname and hostname != project.hostname:
@@ -84,7 +85,7 @@ def update_project(
         changed["title"] = title[:500]
     if label_config and label_config != project.label_config:
         with transaction.atomic():
-            _note_label_config(project, label_config, origin)
+            _update_label_config(project, label_config, origin)
     if changed:
         Project.objects.filter(pk=project.pk).update(
             **changed, updated_at=timezone.now()
@@ -93,13 +94,13 @@ def update_project(
             setattr(project, name, value)
 
 
-def _note_label_config(project: Project, label_config: str, origin: Origin) -> None:
+def _update_label_config(project: Project, label_config: str, origin: Origin) -> None:
     config = parse_label_config(label_config)
     before = project.label_config_digest
     project.label_config, project.label_config_digest = label_config, config.digest
     project.save(update_fields=["label_config", "label_config_digest", "updated_at"])
     if config.digest == before:
-        return  # only white space moved
+        return  # only white space differs
     for version in project.versions.exclude(label_config=""):
         missing = sorted(
             parse_label_config(version.label_config).labels() - config.labels()
@@ -110,9 +111,9 @@ def _note_label_config(project: Project, label_config: str, origin: Origin) -> N
         origin=origin,
         at=timezone.now(),
         actor="label studio",
-        verb="label config changed",
+        verb=AuditEntry.Verb.LABEL_CONFIG_CHANGED,
         target=f"project {project.key}",
-        project_id=project.pk,
+        project_pk=project.pk,
         detail={
             "digest": config.digest,
             "before": before,
@@ -124,9 +125,9 @@ def _note_label_config(project: Project, label_config: str, origin: Origin) -> N
 def project_from_event(
     *, key: ProjectKey | None, project_object: dict[str, Any] | None, origin: Origin
 ) -> Project | None:
-    """The project a webhook is about, brought up to date with what the webhook says.
+    """Return the project of a webhook, updated with what the webhook says.
 
-    An unreadable label config must not cost the event, so it is left aside.
+    An unreadable label config is ignored: the event must be kept.
     """
     if key is None:
         return None
@@ -148,7 +149,7 @@ def project_from_event(
 
 
 def only_project() -> Project | None:
-    """The one project in use, if there is just one: whom a nameless webhook means."""
+    """Return the project in use if there is only one, for webhooks that name none."""
     in_use = Project.objects.filter(archived_at__isnull=True, labelstudio_id__gt=0)
     found = list(in_use[:2])
     return found[0] if len(found) == 1 else None
@@ -159,7 +160,7 @@ def only_project() -> Project | None:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What is known of a version when it is made; see ModelVersion for the meanings."""
+    """What is known of a new version. `ModelVersion` describes each field."""
 
     version: str = ""  # "" = the next "v<number>"
     parent: ModelVersion | None = None
@@ -181,12 +182,11 @@ def register_version(
 ) -> ModelVersion:
     """Add a version to the project, inside the caller's transaction.
 
-    A legacy model may name a version as it likes; a name already taken gets the
-    version's number behind it, because a version is never overwritten.
+    A model may choose the name. A name that exists gets the version's number appended,
+    because a version is never overwritten.
     """
-    Project.objects.select_for_update(no_key=True).get(
-        pk=project.pk
-    )  # numbers without gaps
+    # The lock keeps numbers unique and without gaps.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     last = project.versions.order_by("-number").values_list("number", flat=True).first()
     number = (last or 0) + 1
     name = facts.version or f"v{number}"
@@ -207,9 +207,9 @@ def register_version(
         origin=origin,
         at=at,
         actor="worker",
-        verb="version created",
+        verb=AuditEntry.Verb.VERSION_CREATED,
         target=f"version {name}",
-        project_id=project.pk,
+        project_pk=project.pk,
         detail={
             "artifact_sha256": version.artifact_sha256,
             "snapshot_digest": version.snapshot_digest,
@@ -245,14 +245,14 @@ def promote(
     Loads nothing: a person's promotion goes through `lsml.inference.promotion`.
 
     Raises:
-        NotPromotable: of another project, archived, or known not to load.
+        NotPromotable: it belongs to another project, is archived, or does not load.
     """
     demand_promotable(project=project, version=version)
     if version is not None and version.load_error:
         raise NotPromotable(f"{version.version} does not load: {version.load_error}")
     with transaction.atomic():
-        # The lock puts two promotions in an order, so that the last row of the
-        # history is what is served.
+        # The lock serializes promotions, so that the last row of the history names
+        # the version that is served.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         promotion = Promotion.objects.create(
             project=project,
@@ -270,7 +270,7 @@ def promote(
 
 
 def version_before(project: Project) -> ModelVersion | None:
-    """What was served before the present version was promoted; None = untrained.
+    """Return what was served before the active version; None = untrained.
 
     Raises:
         NothingToRollBackTo: nothing was ever promoted.
@@ -287,10 +287,10 @@ def version_before(project: Project) -> ModelVersion | None:
 
 
 def find_version(*, project: Project, version: str) -> ModelVersion:
-    """The project's version of that name.
+    """Return the project's version of that name.
 
     Raises:
-        UnknownVersion: the message lists the names there are.
+        UnknownVersion: there is none; the message lists the known names.
     """
     try:
         return project.versions.get(version=version)

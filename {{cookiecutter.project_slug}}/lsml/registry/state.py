@@ -18,16 +18,16 @@ MODEL_VERSION = "model_version"
 
 
 class ProjectStore:
-    """What `self.get`, `self.set` and `self.has` of one project's model read and write.
+    """The store behind `self.get`, `self.set` and `self.has` of a project's model.
 
-    `model_version` is no ordinary key: it reads the served version, and a model that
-    sets it (as those written for the reference SDK do) has made a version by that.
+    The key `model_version` is special: it reads the served version, and setting it (as
+    models written for the reference SDK do) creates a version and promotes it.
     """
 
-    def __init__(self, project_id: int, origin: Origin) -> None:
-        self.project_id = project_id
+    def __init__(self, project_pk: int, origin: Origin) -> None:
+        self.project_pk = project_pk
         self.origin = origin
-        self.adopted: str | None = None  # the version the model last named itself
+        self.adopted: str | None = None  # the version the model named last
         self._in_setup = False
         self._names_version = True
 
@@ -35,11 +35,11 @@ class ProjectStore:
     def during_setup(self, *, names_version: bool) -> Iterator[None]:
         """While `setup()` runs.
 
-        It names the untrained model on every load, which must not take a trained
-        version out of service, nor name the trained version that is being loaded.
+        It names the untrained model on every load. That must neither replace a trained
+        version that serves, nor rename a trained version that is being loaded.
 
         Args:
-            names_version: Whether the model that is being made is the untrained one.
+            names_version: Whether the untrained model is being set up.
         """
         self._in_setup, self._names_version = True, names_version
         try:
@@ -48,7 +48,7 @@ class ProjectStore:
             self._in_setup, self._names_version = False, True
 
     def take_adopted(self) -> str | None:
-        """The version named since last asked, once."""
+        """Return the version named since the last call, if any."""
         adopted, self.adopted = self.adopted, None
         return adopted
 
@@ -56,26 +56,26 @@ class ProjectStore:
         """The value, or None."""
         if key == MODEL_VERSION:
             return self._project().served_version
-        items = StateItem.objects.filter(project_id=self.project_id, key=key)
+        items = StateItem.objects.filter(project_id=self.project_pk, key=key)
         return items.values_list("value", flat=True).first()
 
     def set(self, key: str, value: str) -> None:
-        """Keep `value`; visible to every process once this returns."""
+        """Store `value`; every process sees it once this returns."""
         if key == MODEL_VERSION:
             self._adopt_version(value)
             return
         StateItem.objects.update_or_create(
-            project_id=self.project_id, key=key, defaults={"value": value}
+            project_id=self.project_pk, key=key, defaults={"value": value}
         )
 
     def has(self, key: str) -> bool:
         """Whether the key was ever set."""
         if key == MODEL_VERSION:
             return True
-        return StateItem.objects.filter(project_id=self.project_id, key=key).exists()
+        return StateItem.objects.filter(project_id=self.project_pk, key=key).exists()
 
     def _project(self) -> Project:
-        return Project.objects.select_related("active_version").get(pk=self.project_id)
+        return Project.objects.select_related("active_version").get(pk=self.project_pk)
 
     def _adopt_version(self, name: str) -> None:
         project = self._project()

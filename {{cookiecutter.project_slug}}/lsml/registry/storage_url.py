@@ -1,10 +1,10 @@
-"""ARTIFACT_STORAGE, a URL, as an entry of Django's STORAGES. Read by settings."""
+"""Turns ARTIFACT_STORAGE, a URL, into an entry of Django's STORAGES, for settings."""
 
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-# There is no such class, so nothing is stored anywhere. Raising an error here would
-# end in a traceback; the checks lsml.E030 and lsml.E021 say it in a sentence.
+# No class has this name, so nothing is stored anywhere. An error raised here would end
+# in a traceback; the checks lsml.E030 and lsml.E021 report it in a sentence.
 _UNKNOWN: Final = "unknown storage address"
 
 

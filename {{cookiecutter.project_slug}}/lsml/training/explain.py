@@ -17,8 +17,8 @@ def explain(prediction: Prediction) -> dict[str, Any]:
         put the version into service before this prediction), `annotations` (what the
         annotators finally said) and `agreement`.
     """
-    project_id: Any = prediction.project_id  # null, where it belongs to no project
-    project = Project.objects.filter(pk=project_id).first()
+    project_pk: Any = prediction.project_pk  # null, where it belongs to no project
+    project = Project.objects.filter(pk=project_pk).first()
     version = _version(prediction)
     run = _run(version)
     return {
@@ -47,9 +47,9 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
 
 
 def _version(prediction: Prediction) -> ModelVersion | None:
-    project_id: Any = prediction.project_id
+    project_pk: Any = prediction.project_pk
     versions = ModelVersion.objects.filter(
-        project_id=project_id, version=prediction.model_version
+        project_id=project_pk, version=prediction.model_version
     )
     return versions.select_related("parent").first()
 
@@ -125,9 +125,9 @@ def _promotion(version: ModelVersion, prediction: Prediction) -> dict[str, Any] 
 
 
 def _annotations(prediction: Prediction) -> list[dict[str, Any]]:
-    project_id: Any = prediction.project_id
+    project_pk: Any = prediction.project_pk
     annotations: Any = Annotation.objects.filter(
-        project_id=project_id, task_id=prediction.task_id
+        project_id=project_pk, task_id=prediction.task_id
     )
     return list(
         annotations.order_by("annotation_id").values(

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.dataset.services import writing
 from lsml.jobs.kinds import Event, JobKind
@@ -21,9 +22,9 @@ from lsml.training.inbox.take import give_back, retry_set_aside
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 
 _VERBS = {
-    Event.REQUESTED: "training started",
-    Event.RETRIED: "training retried",
-    Event.CANCELLED: "training cancelled",
+    Event.REQUESTED: AuditEntry.Verb.TRAINING_STARTED,
+    Event.RETRIED: AuditEntry.Verb.TRAINING_RETRIED,
+    Event.CANCELLED: AuditEntry.Verb.TRAINING_CANCELLED,
 }
 
 
@@ -68,7 +69,7 @@ class TrainingKind(JobKind[TrainingRun]):
             actor=actor,
             verb=_VERBS[event],
             target=f"run {job.pk}",
-            project_id=job.project_id,
+            project_pk=job.project_id,
             reason=reason,
             detail={"run": job.pk, **detail},
         )

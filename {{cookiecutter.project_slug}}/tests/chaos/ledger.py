@@ -137,7 +137,7 @@ class Ledger:
 
 def _told_by_events(project):
     newest, gone = {}, set()
-    for event in WebhookEvent.objects.filter(project_id=project.pk).order_by("pk"):
+    for event in WebhookEvent.objects.filter(project_pk=project.pk).order_by("pk"):
         if event.action == "ANNOTATIONS_DELETED":
             gone |= {each["id"] for each in event.payload["annotations"]}
         elif "annotation" in event.payload:

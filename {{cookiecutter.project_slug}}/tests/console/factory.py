@@ -60,7 +60,7 @@ def prediction(project, *, at, n=0, **facts):
     given = {
         "request_id": f"request-{n // 8:08}",
         "client": "label-studio 10.0.0.7",
-        "project_id": project.pk,
+        "project_pk": project.pk,
         "task_id": n + 1,
         "model_version": "v1",
         "kind": "batch",
@@ -79,7 +79,7 @@ def event(project, *, at, n=0, action="ANNOTATION_CREATED", **facts):
     given = {
         "request_id": f"event-{n:08}",
         "client": "webhook token 10.0.0.7",
-        "project_id": project.pk,
+        "project_pk": project.pk,
         "task_id": n + 1,
         "annotation_ids": [1000 + n],
         "payload": {"action": action, "task": {"id": n + 1}, "n": n},

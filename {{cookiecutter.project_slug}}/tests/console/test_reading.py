@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from lsml.audit.models import Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from lsml.console.pages.comparing import differences
 from tests.console import factory
-from tests.console.addresses import detail_page, page
+from tests.console.addresses import detail_page, list_page, page
 
 pytestmark = pytest.mark.django_db
 
@@ -130,3 +130,12 @@ def test_numbers_reported_flat_become_the_matrix_and_the_scores_per_label(viewer
         ("Good", [None, None, 0.7, None]),
     ]
     assert [row["name"] for row in shown["metrics"]] == ["accuracy"]
+
+
+def test_audit_entries_are_filtered_by_verb_and_project(viewer):
+    of = factory.story(predictions=1)["project"]
+    wanted = {"verb": AuditEntry.Verb.VERSION_CREATED, "project": of.pk}
+    shown = viewer.get(list_page("audit_auditentry"), wanted).context["cl"].result_list
+    expected = AuditEntry.objects.filter(verb="version created", project_pk=of.pk)
+    assert {row.pk for row in shown} == {row.pk for row in expected} != set()
+    assert len(shown) < AuditEntry.objects.count()

@@ -28,7 +28,7 @@ class PlayedStudio(FakeStudio):
     def test_prediction(self, backend_id):
         if self.keeps_books_here:
             Prediction.objects.create(
-                request_id="r", client="c", project_id=Project.objects.get().pk,
+                request_id="r", client="c", project_pk=Project.objects.get().pk,
                 created_at=timezone.now(), kind="batch", outcome="empty",
                 latency_ms=1, batch_size=1,
             )  # fmt: skip
@@ -39,14 +39,14 @@ class PlayedStudio(FakeStudio):
         if self.webhook_arrives:
             record_event(
                 origin=Origin("test-request", "tests"), received_at=timezone.now(),
-                action="PROJECT_UPDATED", project_id=Project.objects.get().pk,
+                action="PROJECT_UPDATED", project_pk=Project.objects.get().pk,
                 task_id=None, annotation_ids=[], payload={}, digest=digest_of({}),
             )  # fmt: skip
 
 
 @pytest.fixture
 def studio(monkeypatch):
-    monkeypatch.setattr(connecting, "WEBHOOK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(connecting, "WEBHOOK_TIMEOUT_S", 0.2)
     return PlayedStudio()
 
 

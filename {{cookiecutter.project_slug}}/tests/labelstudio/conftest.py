@@ -111,7 +111,7 @@ def predicted(studio, service, connected):
     newest = service.rows("SELECT coalesce(max(id), 0) AS id FROM audit_prediction")
     studio.retrieve_predictions(connected.project)
     rows = service.rows(
-        "SELECT * FROM audit_prediction WHERE project_id = %s AND id > %s ORDER BY id",
+        "SELECT * FROM audit_prediction WHERE project_pk = %s AND id > %s ORDER BY id",
         connected.row["id"],
         newest[0]["id"],
     )
@@ -184,7 +184,7 @@ def predicted_again(studio, service, connected, trained):
     """Predictions for all tasks by the new version."""
     studio.retrieve_predictions(connected.project)
     rows = service.rows(
-        "SELECT * FROM audit_prediction WHERE project_id = %s AND model_version = %s",
+        "SELECT * FROM audit_prediction WHERE project_pk = %s AND model_version = %s",
         connected.row["id"],
         trained.version,
     )

@@ -107,7 +107,7 @@ def test_each_deed_of_an_annotator_is_an_event_in_its_order(
 ):
     rows = service.rows(
         "SELECT action, annotation_ids FROM audit_webhookevent"
-        " WHERE project_id = %s AND annotation_ids && %s::bigint[] ORDER BY id",
+        " WHERE project_pk = %s AND annotation_ids && %s::bigint[] ORDER BY id",
         connected.row["id"],
         annotated.numbers,
     )

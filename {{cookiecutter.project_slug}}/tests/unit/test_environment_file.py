@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from lsml.audit.tables import AUDIT_TABLES
+
 PROJECT = Path(__file__).parents[2]
 READ = re.compile(r'(?:env(?:\.\w+)?\(|environ(?:\.get\(|\[))\s*"([A-Z][A-Z_]+)"')
 DOCUMENTED = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=", re.MULTILINE)
@@ -29,7 +31,8 @@ def variables_read():
         for folder in ("config", "lsml", "label_studio_ml")
         for path in (PROJECT / folder).rglob("*.py")
     ]
-    return {name for path in code for name in READ.findall(path.read_text())}
+    literal = {name for path in code for name in READ.findall(path.read_text())}
+    return literal | {table.retention for table in AUDIT_TABLES if table.retention}
 
 
 def variables_documented():

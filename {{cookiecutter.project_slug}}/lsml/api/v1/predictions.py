@@ -21,7 +21,7 @@ from lsml.api.v1.viewset import OperatorViewSet, one_row
 from lsml.audit.models import Prediction, PredictionQuerySet
 from lsml.training.explain import explain
 
-_FACTS: Final = ("project_id", "model_version", "kind", "outcome")
+_FACTS: Final = ("project_pk", "model_version", "kind", "outcome")
 
 
 @extend_schema_serializer(
@@ -83,8 +83,8 @@ class PredictionFilterSet(AuditFilterSet):
     ) -> QuerySet[Any]:
         pks = project_pks(value)
         if len(pks) == 1 and isinstance(rows, PredictionQuerySet):
-            return rows.with_facts(project_id=pks[0])
-        return rows.filter(project_id__in=pks)
+            return rows.with_facts(project_pk=pks[0])
+        return rows.filter(project_pk__in=pks)
 
 
 class PredictionViewSet(OperatorViewSet[Prediction]):

@@ -7,7 +7,7 @@ from rest_framework.serializers import ModelSerializer
 from lsml.api.v1.filtering import OneOfFilter
 from lsml.api.v1.viewset import OperatorViewSet, one_row
 from lsml.audit.models import Seal
-from lsml.audit.tables import TABLES
+from lsml.audit.tables import SEALED_TABLES
 
 
 @extend_schema_serializer(
@@ -30,7 +30,7 @@ class SealSerializer(ModelSerializer[Seal]):
 
 
 class SealFilterSet(django_filters.FilterSet):
-    table = OneOfFilter([(name, name) for name in sorted(TABLES)])
+    table = OneOfFilter([(name, name) for name in sorted(SEALED_TABLES)])
 
 
 class SealViewSet(OperatorViewSet[Seal]):

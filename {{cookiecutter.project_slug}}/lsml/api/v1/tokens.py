@@ -16,6 +16,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -96,7 +97,7 @@ class TokensView(APIView):
             origin=Origin.from_request(request, name=name),
             at=timezone.now(),
             actor=user.get_username(),
-            verb="token made",
+            verb=AuditEntry.Verb.TOKEN_MADE,
             target=f"token {kept.token_key}",
             detail={"expires": kept.expiry.isoformat()},
         )
@@ -119,7 +120,7 @@ class TokenView(APIView):
             origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
-            verb="token revoked",
+            verb=AuditEntry.Verb.TOKEN_REVOKED,
             target=f"token {token_key}",
         )
         return Response(status=204)

@@ -20,6 +20,7 @@ from lsml.api.v1.access import (
 from lsml.api.v1.filtering import StrictFilterBackend
 from lsml.api.v1.pagination import KeyPagination, ordered
 from lsml.api.v1.streaming import STREAMS, streamed
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -100,7 +101,7 @@ class OperatorViewSet(ReadOnlyModelViewSet[_Row]):
             origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
-            verb="list exported",
+            verb=AuditEntry.Verb.LIST_EXPORTED,
             target=f"list {self.basename}",
             detail={"filters": request.query_params.urlencode()},
         )

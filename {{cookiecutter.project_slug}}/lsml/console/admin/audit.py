@@ -12,7 +12,7 @@ from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.console.admin.base import Fact, ReadOnlyAdmin, TaskSearch
 from lsml.console.links import link_to
 from lsml.console.lists.filters import (
-    ProjectFilter,
+    ProjectPkFilter,
     TimeFilter,
     VersionFilter,
     choice_filter,
@@ -39,15 +39,15 @@ class AuditAdmin(ReadOnlyAdmin):
     """Rows that carry plain ids; projects' titles are fetched once per page."""
 
     empty_hint = _HINT
-    list_filter: tuple[Any, ...] = (TimeFilter, ProjectFilter)
+    list_filter: tuple[Any, ...] = (TimeFilter, ProjectPkFilter)
 
     @admin.display(description=_("Project"))
     def project(self, row: Any) -> str:
-        return f"#{row.project_id}" if row.project_id else "–"
+        return f"#{row.project_pk}" if row.project_pk else "–"
 
     def common_facts(self, row: Any) -> list[Fact]:
         """What every audit row says of where it came from."""
-        project = Project.objects.filter(pk=row.project_id).first()
+        project = Project.objects.filter(pk=row.project_pk).first()
         return [
             Fact(_("Project"), link_to(project)),
             Fact(_("Asked by"), row.client),
@@ -63,7 +63,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
     list_display = ("time", "task", "model_version", "what", "score_", "took", "asked")
     list_filter = (
         TimeFilter,
-        ProjectFilter,
+        ProjectPkFilter,
         VersionFilter,
         choice_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
         choice_filter("kind", _("Kind"), Prediction.Kind.choices),
@@ -114,7 +114,7 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
     list_display = ("time", "action", "task", "annotations", "project")
     list_filter = (
         TimeFilter,
-        ProjectFilter,
+        ProjectPkFilter,
         choice_filter("action", _("AuditEntry"), [(name, name) for name in _ACTIONS]),
     )
 
@@ -155,6 +155,11 @@ class AuditEntryAdmin(AuditAdmin):
     """What people, policies and workers did."""
 
     list_display = ("time", "actor", "verb", "target", "reason_", "project")
+    list_filter = (
+        TimeFilter,
+        ProjectPkFilter,
+        choice_filter("verb", _("Did"), AuditEntry.Verb.choices),
+    )
 
     @admin.display(description=_("Time"))
     def time(self, row: AuditEntry) -> str:

@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from lsml.access.roles import may
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.console.lists.paging import KeyChangeList
 from lsml.observability.origin import Origin
@@ -101,7 +102,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
             origin=Origin.from_request(request),
             at=timezone.now(),
             actor=request.user.get_username(),
-            verb="user changed" if change else "user created",
+            verb=AuditEntry.Verb.USER_CHANGED
+            if change
+            else AuditEntry.Verb.USER_CREATED,
             target=f"user {user.get_username()}",
             detail={
                 "fields": [

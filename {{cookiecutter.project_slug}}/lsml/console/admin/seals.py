@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from lsml.audit.models import AuditJob, Seal
-from lsml.audit.tables import TABLES
+from lsml.audit.tables import SEALED_TABLES
 from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link, page_of
 from lsml.console.lists.filters import choice_filter
@@ -21,7 +21,7 @@ class SealAdmin(ReadOnlyAdmin):
 
     change_list_template = "console/seals.html"
     list_display = ("number", "table", "row_count", "short_digest", "sealed")
-    list_filter = (choice_filter("table", _("Table"), [(n, n) for n in TABLES]),)
+    list_filter = (choice_filter("table", _("Table"), [(n, n) for n in SEALED_TABLES]),)
     empty_hint = _("No seal yet: the worker seals finished rows every few seconds.")
 
     def get_queryset(self, request: HttpRequest) -> Any:

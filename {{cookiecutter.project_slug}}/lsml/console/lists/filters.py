@@ -51,10 +51,11 @@ class TimeFilter(SimpleListFilter):
 
 
 class ProjectFilter(SimpleListFilter):
-    """Rows of one project; the same for a foreign key and an audit row's plain id."""
+    """Rows of one project, for models with a foreign key to it."""
 
     title = _("Project")
     parameter_name = "project"
+    field = "project_id"
 
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
@@ -69,7 +70,15 @@ class ProjectFilter(SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[Model]
     ) -> QuerySet[Model]:
         project = whole_number(self.value() or "")
-        return queryset if project is None else queryset.filter(project_id=project)
+        if project is None:
+            return queryset
+        return queryset.filter(**{self.field: project})
+
+
+class ProjectPkFilter(ProjectFilter):
+    """Rows of one project, for audit rows, which carry its key as a plain integer."""
+
+    field = "project_pk"
 
 
 class VersionFilter(SimpleListFilter):

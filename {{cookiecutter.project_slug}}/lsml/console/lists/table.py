@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from lsml.access.roles import may
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -31,7 +32,7 @@ def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse
         origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
-        verb="list exported",
+        verb=AuditEntry.Verb.LIST_EXPORTED,
         target=f"list {name}",
         detail={"filters": request.GET.urlencode()},
     )

@@ -79,7 +79,7 @@ def differences(
 
 def _answers(version: ModelVersion) -> dict[int, Prediction]:
     rows: Any = Prediction.objects.filter(
-        project_id=version.project_id, model_version=version.version
+        project_pk=version.project_id, model_version=version.version
     )
     newest = rows.order_by("-pk").only("pk", "task_id", "result", "score")[:_NEWEST]
     found: dict[int, Prediction] = {}

@@ -43,7 +43,7 @@ def last_day(now: datetime) -> Day:
         (day.usual_predictions, PredictionHour),
         (day.usual_events, EventHour),
     ):
-        rows = model.objects.filter(**before).values_list("project_id")
+        rows = model.objects.filter(**before).values_list("project_pk")
         for project, number in rows.annotate(number=Sum("count")):
             usual[project] = number / USUAL_DAYS
     return day
@@ -55,7 +55,7 @@ def _read_predictions(day: Day) -> None:
         PredictionHour.objects.filter(hour__gte=day.hours[0])
         .exclude(kind=Prediction.Kind.SHADOW)
         .values_list(
-            "hour", "project_id", "model_version", "outcome", "latency_bucket", "count"
+            "hour", "project_pk", "model_version", "outcome", "latency_bucket", "count"
         )
     )
     for hour, project, version, outcome, bucket, count in rows:
@@ -72,7 +72,7 @@ def _read_events(day: Day) -> None:
     place = {hour: n for n, hour in enumerate(day.hours)}
     rows = EventHour.objects.filter(hour__gte=day.hours[0])
     for hour, project, action, count in rows.values_list(
-        "hour", "project_id", "action", "count"
+        "hour", "project_pk", "action", "count"
     ):
         if hour in place:
             day.by_action.setdefault(action, [0] * HOURS)[place[hour]] += count

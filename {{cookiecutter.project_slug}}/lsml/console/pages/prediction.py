@@ -29,14 +29,14 @@ class Side:
 
 def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any]:
     """The task as last seen, who else answered it, and the version that did."""
-    project = Project.objects.filter(pk=found.project_id or 0).first()
+    project = Project.objects.filter(pk=found.project_pk or 0).first()
     of_task: dict[str, Any] = {
-        "project_id": found.project_id or 0,
+        "project_id": found.project_pk or 0,
         "task_id": found.task_id if found.task_id is not None else -1,
     }
     task = Task.objects.filter(**of_task).first()
     version = ModelVersion.objects.filter(
-        project_id=found.project_id or 0, version=found.model_version
+        project_id=found.project_pk or 0, version=found.model_version
     )
     annotations = Annotation.objects.filter(**of_task, deleted_at=None).order_by("-pk")
     data = task.data if task else found.input

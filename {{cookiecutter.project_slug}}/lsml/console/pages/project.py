@@ -22,7 +22,7 @@ from lsml.inference.bulk import start_job
 from lsml.jobs.errors import JobError, JobRefused
 from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project
-from lsml.registry.policy import POLICY_CHANGED, POLICY_FIELDS, change_policy
+from lsml.registry.policy import POLICY_FIELDS, change_policy
 from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
 
@@ -37,7 +37,9 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
     metrics = metric_names(versions)
     metric = request.GET.get("metric", "")
     metric = metric if metric in metrics else next(iter(metrics), "")
-    changed = AuditEntry.objects.filter(project_id=found.pk, verb=POLICY_CHANGED)
+    changed = AuditEntry.objects.filter(
+        project_pk=found.pk, verb=AuditEntry.Verb.POLICY_CHANGED
+    )
     return {
         "project": found,
         "versions": versions[:10],

@@ -35,7 +35,7 @@ class Entry:
 
 
 def _events(project: Project, below: int, count: int) -> list[Entry]:
-    rows = WebhookEvent.objects.filter(project_id=project.pk, pk__lt=below)
+    rows = WebhookEvent.objects.filter(project_pk=project.pk, pk__lt=below)
     found = rows.order_by("-pk").only(
         "pk", "received_at", "action", "task_id", "client"
     )
@@ -53,7 +53,7 @@ def _events(project: Project, below: int, count: int) -> list[Entry]:
 
 
 def _entries(project: Project, below: int, count: int) -> list[Entry]:
-    rows = AuditEntry.objects.filter(project_id=project.pk, pk__lt=below).order_by(
+    rows = AuditEntry.objects.filter(project_pk=project.pk, pk__lt=below).order_by(
         "-pk"
     )
     return [

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from lsml.audit.models import Prediction
+from lsml.audit.models import AuditEntry, Prediction
 from lsml.audit.services import record_entry
 from lsml.console.charts import confusion_table
 from lsml.console.drawing.values import bar
@@ -41,7 +41,7 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
     run = getattr(found, "run", None)
     snapshot = Snapshot.objects.filter(project=project, digest=found.snapshot_digest)
     made: Any = Prediction.objects.filter(
-        project_id=project.pk, model_version=found.version
+        project_pk=project.pk, model_version=found.version
     )
     others = project.versions.exclude(pk=found.pk).order_by("-number")
     return {
@@ -100,9 +100,9 @@ def artifact(request: HttpRequest, pk: int) -> FileResponse:
         origin=Origin.from_request(request),
         at=timezone.now(),
         actor=request.user.get_username(),
-        verb="artifact downloaded",
+        verb=AuditEntry.Verb.ARTIFACT_DOWNLOADED,
         target=f"version {version.version}",
-        project_id=version.project_id,
+        project_pk=version.project_id,
         detail={"sha256": version.artifact_sha256},
     )
     return FileResponse(

@@ -40,8 +40,8 @@ def receive(
         OperationalError, InterfaceError: The database did not confirm: answer 503.
     """
     event, waits = _accept(request, body, digest, origin)
-    if waits and event.project_id is not None:
-        transaction.on_commit(partial(notify_inbox, event.project_id))
+    if waits and event.project_pk is not None:
+        transaction.on_commit(partial(notify_inbox, event.project_pk))
     return event
 
 
@@ -87,7 +87,7 @@ def _write(
             origin=origin,
             received_at=received_at,
             action=request.action[:100],  # the column's width; the payload has it all
-            project_id=project.pk if project else None,
+            project_pk=project.pk if project else None,
             task_id=request.task_id,
             annotation_ids=request.annotation_ids,
             payload=body,

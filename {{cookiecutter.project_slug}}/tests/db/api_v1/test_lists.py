@@ -64,7 +64,7 @@ def test_following_next_visits_each_row_once(viewer, five, order):
         ("model_version=v2", 2),
         ("outcome=error&task_id=2", 2),
         ("request_id=request-9", 2),
-        ("project_id=77", 0),
+        ("project_pk=77", 0),
         ("kind=batch&outcome=ok", 3),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_prediction_is_explained_up_to_its_annotations(viewer, db):
         created_at=timezone.now(),
         version=version,
     )
-    Prediction.objects.bulk_create([a_prediction(project_id=project.pk)])
+    Prediction.objects.bulk_create([a_prediction(project_pk=project.pk)])
     key = Prediction.objects.get().pk
     output = viewer.get(f"/api/v1/predictions/{key}/explain").json()
     assert output["version"]["version"] == "v1"

@@ -12,7 +12,7 @@ def a_prediction(**facts):
         **{
             "request_id": "request-1",
             "client": "test",
-            "project_id": 1,
+            "project_pk": 1,
             "created_at": timezone.now(),
             "task_id": 7,
             "model_version": "v1",
@@ -40,7 +40,7 @@ def hear(action="ANNOTATION_CREATED", **facts):
         **{
             "request_id": "request-2",
             "client": "test",
-            "project_id": 1,
+            "project_pk": 1,
             "received_at": timezone.now(),
             "action": action,
             "task_id": 7,
@@ -56,7 +56,7 @@ def generate(number):
     """Write many predictions fast, over a hundred transactions' worth of tasks."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO audit_prediction (request_id, client, project_id, created_at,"
+            "INSERT INTO audit_prediction (request_id, client, project_pk, created_at,"
             " task_id, model_version, kind, outcome, score, result, input_digest,"
             " latency_ms, batch_size, error)"
             " SELECT md5(g::text), 'test', g %% 3, now(), g, 'v' || g %% 5, 'batch',"

@@ -52,7 +52,7 @@ def test_lines_are_added_to_a_file_and_read_again(settings, tmp_path):
         predict()
         sealing.seal()
     expected = list(Seal.objects.order_by("number").values_list("number", "digest"))
-    assert list(anchors.told()) == expected
+    assert list(anchors.published()) == expected
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "file:///proc/none/x"])

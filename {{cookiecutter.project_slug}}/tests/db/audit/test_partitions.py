@@ -4,6 +4,7 @@ import pytest
 from django.db import Error, connection
 
 from lsml.audit import partitions, retention, tasks
+from lsml.audit.tables import PARTITIONED_TABLES
 from tests.db.audit.rows import generate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -13,7 +14,7 @@ def months(table):
     return [partition.name[-8:] for partition in retention.partitions(table)]
 
 
-@pytest.mark.parametrize("table", partitions.TABLES)
+@pytest.mark.parametrize("table", PARTITIONED_TABLES)
 def test_a_missing_month_is_made_by_the_daily_task(table):
     expected = months(table)
     assert len(expected) > 12

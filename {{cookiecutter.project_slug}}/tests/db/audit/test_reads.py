@@ -18,13 +18,13 @@ def versions(rows):
 
 
 def test_facts_are_combined():
-    predict(model_version="v1", project_id=1, outcome="error")
-    predict(model_version="v1", project_id=2)
-    predict(model_version="v2", project_id=1)
+    predict(model_version="v1", project_pk=1, outcome="error")
+    predict(model_version="v1", project_pk=2)
+    predict(model_version="v2", project_pk=1)
     rows = Prediction.objects
-    assert versions(rows.with_facts(project_id=1).newest_first()) == ["v2", "v1"]
+    assert versions(rows.with_facts(project_pk=1).order_by("-pk")) == ["v2", "v1"]
     assert rows.with_facts(model_version="v1", outcome="error").count() == 1
-    assert rows.with_facts(model_version="v1", project_id=3).count() == 0
+    assert rows.with_facts(model_version="v1", project_pk=3).count() == 0
 
 
 def test_a_version_long_out_of_use_is_sought_where_it_was_used():
@@ -46,18 +46,6 @@ def test_a_sealer_that_stands_still_hides_no_row():
     sealing.seal()
     predict(model_version="v0")  # served again, and not counted yet
     assert Prediction.objects.with_facts(model_version="v0").count() == 2
-
-
-def test_pages_follow_by_id():
-    first, second, third = predict(3)
-    page = Prediction.objects.older_than(third.pk).newest_first()
-    assert [row.pk for row in page] == [second.pk, first.pk]
-
-
-def test_the_number_of_rows_is_estimated():
-    generate(500)
-    partitions.analyze()
-    assert partitions.estimated_count("audit_prediction") == 500
 
 
 def test_few_rows_are_counted_and_many_are_estimated(monkeypatch):

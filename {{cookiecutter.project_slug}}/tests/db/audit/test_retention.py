@@ -11,6 +11,7 @@ from lsml.audit import partitions, retention, sealing
 from lsml.audit.export_check import check_export
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import DroppedPartition, Prediction
+from lsml.audit.tables import PARTITIONED_TABLES
 from lsml.audit.verify import verify
 from tests.db.audit.rows import as_superuser, predict
 
@@ -32,7 +33,7 @@ def old_rows():
     predict(2)
     sealing.seal()
     yield
-    for table in partitions.TABLES:
+    for table in PARTITIONED_TABLES:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {table}_y2020m01")
 

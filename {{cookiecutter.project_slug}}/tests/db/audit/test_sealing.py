@@ -10,7 +10,7 @@ from django.db import Error, connection, transaction
 
 from lsml.audit import chain, sealing
 from lsml.audit.models import Prediction, Seal
-from lsml.audit.tables import TABLES
+from lsml.audit.tables import SEALED_TABLES
 from lsml.audit.verify import verify
 from tests.db.audit.rows import as_superuser, hear, predict
 
@@ -64,7 +64,7 @@ def test_a_seal_can_be_recomputed_from_the_text_of_its_rows():
     [seal] = sealing.seal()
     with connection.cursor() as cursor:
         cursor.execute(
-            TABLES["audit_prediction"].lines("true") + " ORDER BY r.txid, r.id"
+            SEALED_TABLES["audit_prediction"].lines("true") + " ORDER BY r.txid, r.id"
         )
         leaves = [hashlib.sha256(line.encode()).digest() for *_, line in cursor]
     assert seal.rows_digest == hashlib.sha256(b"".join(leaves)).hexdigest()
@@ -90,7 +90,7 @@ def test_the_text_of_a_row_does_not_depend_on_the_session():
         cursor.execute(
             "SET LOCAL TimeZone = 'Asia/Tokyo'; SET LOCAL DateStyle = 'German'"
         )
-        [[row]] = list(sealing.leaves(TABLES["audit_prediction"], "true"))
+        [[row]] = list(sealing.leaves(SEALED_TABLES["audit_prediction"], "true"))
     assert [(row[0], row[2][:8])] == list(chain.locator_entries(bytes(seal.locator)))
 
 

@@ -49,7 +49,7 @@ def values():
 @pytest.fixture
 def predicted(project):
     def make(version, name, **facts):
-        facts = {"project_id": project.pk, "task_id": 7, **facts}
+        facts = {"project_pk": project.pk, "task_id": 7, **facts}
         return predict(model_version=version, result=choice(name), **facts)[0]
 
     return make
@@ -83,7 +83,7 @@ def test_a_deleted_or_skipped_annotation_has_no_agreement(annotate, predicted, f
 
 def test_other_tasks_projects_and_errors_are_ignored(annotate, predicted, project):
     predicted("v1", "A", task_id=8)
-    predicted("v1", "A", project_id=project.pk + 1)
+    predicted("v1", "A", project_pk=project.pk + 1)
     predicted("v1", "A", outcome="error")
     annotate("A")
     assert values() == []

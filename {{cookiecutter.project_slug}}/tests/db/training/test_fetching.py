@@ -138,9 +138,9 @@ def test_a_run_that_was_told_all_says_nothing(project, settings):
 
 
 def test_a_nameless_event_means_the_only_project(project):
-    assert told(named="").project_id == project.pk
+    assert told(named="").project_pk == project.pk
 
 
 def test_of_several_projects_a_nameless_event_means_none(project):
     get_or_create_project(ProjectKey(2, 5))
-    assert told(named="").project_id is None
+    assert told(named="").project_pk is None

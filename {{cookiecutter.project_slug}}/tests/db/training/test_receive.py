@@ -98,7 +98,7 @@ def test_a_worker_is_notified_after_the_commit(
     with django_capture_on_commit_callbacks(execute=True):
         event = send(annotation_created())
         assert not notifications
-    assert notifications == [(inbox_notify.PROCESS_INBOX, event.project_id)]
+    assert notifications == [(inbox_notify.PROCESS_INBOX, event.project_pk)]
 
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
 from lsml.audit.export_check import NotAnExport, check_export
+from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
-from lsml.audit.tables import TABLES
+from lsml.audit.tables import SEALED_TABLES
 from lsml.observability.origin import Origin, command_actor
 
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         word.add_argument("--from", dest="since", type=moment, required=True)
         word.add_argument("--to", dest="until", type=moment, help="default: now")
         word.add_argument("--format", choices=formats.FORMATS, default="jsonl")
-        word.add_argument("--table", choices=list(TABLES), action="append")
+        word.add_argument("--table", choices=list(SEALED_TABLES), action="append")
         word.add_argument("--output", type=Path, help="default: AUDIT_EXPORT_DIR")
         word = words.add_parser("prune", help="drop partitions past their retention")
         word.add_argument("--dry-run", action="store_true")
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         getattr(self, word)(options)
 
     def verify(self, options: dict[str, Any]) -> None:
-        """Exit status 1 where something is not as it was sealed."""
+        """Check rows and seals; exit with status 1 if there are findings."""
         path, known = options["export"], options["anchors"]
         anchored = list(anchors.read_anchors(known)) if known else None
         if path:
@@ -68,20 +69,20 @@ class Command(BaseCommand):
         self.stdout.write(f"Intact: {facts}.")
 
     def seal(self, options: dict[str, Any]) -> None:
-        """Once; beat does it every few seconds."""
+        """Seal once. Beat does it every few seconds."""
         made = sealing.seal()
         rows = sum(seal.row_count for seal in made)
         self.stdout.write(f"{rows} rows sealed in {len(made)} seals.")
 
     def export(self, options: dict[str, Any]) -> None:
-        """Seal first, so that rows of a moment ago are in it."""
+        """Seal first, so that the newest rows are exported as well."""
         sealing.seal()
         until = options["until"] or timezone.now()
         order = exports.Order(
             options["since"],
             until,
             options["format"],
-            tuple(options["table"] or TABLES),
+            tuple(options["table"] or SEALED_TABLES),
         )
         name = f"audit-{order.since:%Y%m%dT%H%M}-{until:%Y%m%dT%H%M}.zip"
         path = options["output"] or settings.AUDIT_EXPORT_DIR / name
@@ -96,7 +97,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{rows} rows in {path}")
 
     def prune(self, options: dict[str, Any]) -> None:
-        """By AUDIT_RETENTION_DAYS; says so when everything is kept for ever."""
+        """Drop the partitions past AUDIT_RETENTION_DAYS."""
         days = settings.AUDIT_RETENTION_DAYS
         found = list(retention.expired(days, timezone.now()))
         for partition in found:
@@ -122,7 +123,7 @@ def _record_export(path: Path, rows: int) -> None:
         origin=Origin.from_command("audit export"),
         at=timezone.now(),
         actor=command_actor(),
-        verb="trail exported",
+        verb=AuditEntry.Verb.TRAIL_EXPORTED,
         target=path.name[:200],
         detail={"rows": rows},
     )

@@ -1,6 +1,6 @@
 """`manage.py prepare`: bring the database up to date, before the processes start.
 
-It lives in the lowest room that has tables. Run it as the tables' owner.
+It lives in the lowest app that has tables. Run it as the tables' owner.
 """
 
 import os
@@ -26,21 +26,21 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # see `handle`: more than the usual ones
 
     def handle(self, *_: Any, **__: Any) -> None:
-        # Before anything is written. Those tagged `database` reach out: the artifact
-        # storage is written to, and the model is imported.
+        # Before anything is written. The checks tagged `database` write to the artifact
+        # storage and import the model.
         tags = [TAG, Tags.security, Tags.database]
         self.check(tags=tags, databases=["default"])
         with self._alone():
             self._migrate()
-            # The service's role may not: docs/audit.md.
+            # The service's role may not create tables: docs/audit.md.
             make_partitions_ahead()
             self._create_administrator()
         connection.close()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # In a transaction of a connection of its own: a session's lock would outlive
-        # its client in pgbouncer, and migrations commit.
+        # A session's lock would outlive its client in pgbouncer, so a transaction holds
+        # the lock. It needs its own connection, because migrations commit.
         holder = connection.copy()
         try:
             holder.set_autocommit(False)
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             holder.close()
 
     def _migrate(self) -> None:
-        # Asked first, because `migrate` takes a second even when nothing is missing.
+        # Checked first, because `migrate` takes a second even when nothing is missing.
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:

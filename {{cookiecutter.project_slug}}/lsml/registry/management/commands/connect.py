@@ -1,4 +1,4 @@
-"""`manage.py connect`: this service becomes the backend of a project."""
+"""`manage.py connect`: make this service the backend of a project."""
 
 from argparse import ArgumentParser, BooleanOptionalAction
 from typing import Any
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _backend(url: str, title: str | None, interactive: bool | None) -> Backend:
-    """The first credentials are the newest: older ones are only still accepted."""
+    """Use the first credentials, which are the newest."""
     user, password = next(iter(settings.BASIC_AUTH_CREDENTIALS), ("", ""))
     return Backend(
         url=url.rstrip("/"),

@@ -1,0 +1,55 @@
+"""Counts per hour, for charts. Updated in the transaction that seals the rows."""
+
+from django.db import models
+
+
+class PredictionHour(models.Model):
+    """Sealed predictions counted by hour. Written with the seal, so never twice."""
+
+    hour = models.DateTimeField()  # of created_at, UTC
+    project_pk = models.BigIntegerField(null=True)
+    model_version = models.CharField(max_length=200)
+    kind = models.CharField(max_length=11)  # Prediction.Kind
+    outcome = models.CharField(max_length=5)  # Prediction.Outcome
+    latency_bucket = models.PositiveSmallIntegerField()  # into LATENCY_BOUNDS_MS
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "hour",
+                    "project_pk",
+                    "model_version",
+                    "kind",
+                    "outcome",
+                    "latency_bucket",
+                ],
+                nulls_distinct=False,
+                name="prediction_hour_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%F %H}: {self.count} by {self.model_version}"
+
+
+class EventHour(models.Model):
+    """Sealed webhook events counted by hour. Written with the seal, so never twice."""
+
+    hour = models.DateTimeField()  # of received_at, UTC
+    project_pk = models.BigIntegerField(null=True)
+    action = models.CharField(max_length=100)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "project_pk", "action"],
+                nulls_distinct=False,
+                name="event_hour_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%F %H}: {self.count} {self.action}"

@@ -1,0 +1,91 @@
+"""The migration operation that creates an append-only table."""
+
+from typing import Any
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from lsml.audit import triggers
+from lsml.audit.partitions import make_partitions_ahead
+
+# `txid` tells the sealer which rows belong to finished transactions. It is a bigint,
+# because xid8 has no BRIN index, and a B-tree would cost more than the column. Django
+# does not know the column, so no query of the application reads it.
+_TXID = "txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint"
+
+
+class CreateAppendOnlyModel(migrations.CreateModel):
+    """Create a model whose rows PostgreSQL refuses to update, delete or truncate.
+
+    Write it in place of the `CreateModel` that `makemigrations` generates. The flags
+    repeat the table's declaration in `lsml.audit.tables`, because a migration must do
+    the same tomorrow. Reversing drops the table with its rows.
+    """
+
+    def __init__(
+        self, *args: Any, sealed: bool = True, partitioned: bool = False, **kwargs: Any
+    ) -> None:
+        """Take what `CreateModel` takes, and two flags.
+
+        Args:
+            *args: Of `CreateModel`.
+            sealed: Make the sequence `<table>_id_seq` for a `TimeOrderedId`, and the
+                column `txid` with its index.
+            partitioned: Partition the table by month, and make the first partitions.
+            **kwargs: Of `CreateModel`.
+        """
+        super().__init__(*args, **kwargs)
+        self.sealed, self.partitioned = sealed, partitioned
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        return (
+            name,
+            list(args),
+            {**kwargs, "sealed": self.sealed, "partitioned": self.partitioned},
+        )
+
+    def reduce(self, operation: Operation, app_label: str) -> bool:
+        """Refuse to be merged: `CreateModel` would return a plain `CreateModel`."""
+        return False
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        table = model._meta.db_table
+        if self.sealed:
+            schema_editor.execute(f"CREATE SEQUENCE {table}_id_seq")
+        plain = schema_editor.sql_create_table
+        schema_editor.sql_create_table = self._create_table(plain)
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        finally:
+            schema_editor.sql_create_table = plain
+        if self.sealed:
+            schema_editor.execute(
+                f"ALTER SEQUENCE {table}_id_seq OWNED BY {table}.id;"
+                f" CREATE INDEX {table}_txid ON {table} USING brin (txid)"
+                " WITH (autosummarize = on)"
+            )
+        schema_editor.execute(triggers.forbid_update_and_delete(table))
+        schema_editor.execute(triggers.forbid_truncate(table))
+        if self.partitioned and not schema_editor.collect_sql:
+            make_partitions_ahead([table])
+
+    def _create_table(self, sql: str) -> str:
+        """Django's statement with what Django has no words for."""
+        if self.sealed:
+            sql = sql.replace("%(definition)s", f"%(definition)s, {_TXID}")
+        return f"{sql} PARTITION BY RANGE (id)" if self.partitioned else sql
+
+    def describe(self) -> str:
+        return f"Create append-only model {self.name}"
