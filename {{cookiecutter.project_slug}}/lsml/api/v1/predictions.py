@@ -17,7 +17,8 @@ from lsml.api.v1.filtering import (
     OneOfFilter,
     project_pks,
 )
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.audit.models import Prediction, PredictionQuerySet
 from lsml.training.explain import explain
 

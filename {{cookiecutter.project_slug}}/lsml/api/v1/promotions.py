@@ -4,7 +4,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.serializers import CharField, ModelSerializer
 
 from lsml.api.v1.filtering import AuditFilterSet
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.registry.models import Promotion
 
 

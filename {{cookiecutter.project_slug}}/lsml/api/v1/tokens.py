@@ -16,6 +16,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES
+from lsml.api.v1.requests import requester, validated
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
@@ -81,13 +82,10 @@ class TokensView(APIView):
         tags=["operators"],
     )
     def post(self, request: Request) -> Response:
-        words = NewTokenSerializer(data=request.data)
-        words.is_valid(raise_exception=True)
-        name, days = words.validated_data["username"], words.validated_data["days"]
+        values = validated(NewTokenSerializer, request)
+        name, days = values["username"], values["days"]
         user = authenticate(
-            request._request,
-            username=name,
-            password=words.validated_data["password"],
+            request._request, username=name, password=values["password"]
         )
         if user is None:
             raise WrongPassword
@@ -116,10 +114,9 @@ class TokenView(APIView):
         if not found.delete()[0]:
             raise NotFound("You have no such token.")
         record_entry(
-            origin=Origin.from_request(request),
             at=timezone.now(),
-            actor=request.user.get_username(),
             verb="token revoked",
             target=f"token {token_key}",
+            **requester(request),
         )
         return Response(status=204)

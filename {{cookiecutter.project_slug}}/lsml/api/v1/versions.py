@@ -9,10 +9,11 @@ from rest_framework.serializers import CharField, ModelSerializer
 
 from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
+from lsml.api.v1.openapi import one_row
 from lsml.api.v1.promotions import PromotionSerializer
-from lsml.api.v1.viewset import OperatorViewSet, ReasonSerializer, one_row, reason_of
+from lsml.api.v1.requests import ReasonSerializer, reason_of, requester
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.promotion import promote_loaded
-from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion
 
 
@@ -84,8 +85,7 @@ class VersionViewSet(OperatorViewSet[ModelVersion]):
         promotion = promote_loaded(
             project=version.project,
             version=version,
-            actor=request.user.get_username(),
             reason=reason_of(request),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
         return Response(PromotionSerializer(promotion).data)
