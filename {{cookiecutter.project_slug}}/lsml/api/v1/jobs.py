@@ -60,7 +60,7 @@ class JobViewSet(OperatorViewSet[_Job]):
     def get_permissions(self) -> list[Any]:
         if self.action in {"create", "cancel", "retry"}:
             return [self.may_change()]
-        return super().get_permissions()
+        return [*super().get_permissions()]
 
     @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])

@@ -1,6 +1,7 @@
 """Who may do what in the operators' API."""
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
@@ -185,7 +186,42 @@ def test_the_pages_of_the_documentation_load_nothing_from_elsewhere():
     assert "/static/drf_spectacular_sidecar/" in page
 
 
-def test_the_document_is_valid_openapi():
-    document = SchemaGenerator().get_schema(request=None, public=True)
+@pytest.fixture(scope="module")
+def document():
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def test_the_document_is_valid_openapi(document):
     validate_schema(document)
     assert document["openapi"].startswith("3.1")
+
+
+def test_the_document_is_written_without_a_warning(tmp_path):
+    file = str(tmp_path / "openapi.yaml")
+    call_command("spectacular", "--validate", "--fail-on-warn", file=file)
+
+
+JOBS = ["runs", "prediction-jobs", "audit-jobs"]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_document_names_every_answer_to_a_change_of_a_job(document, name):
+    paths = document["paths"]
+    cancel = paths[f"/api/v1/{name}/{{id}}/cancel"]["post"]["responses"]
+    retry = paths[f"/api/v1/{name}/{{id}}/retry"]["post"]["responses"]
+    assert {"200", "400", "401", "403", "404", "409"} <= cancel.keys()
+    assert {"201", "401", "403", "404", "409"} <= retry.keys()
+    assert "200" not in retry
+    start = paths[f"/api/v1/{name}"].get("post", {"responses": {}})["responses"]
+    assert ("201" in start) == (name != "runs")
+    assert ("409" in start) == (name == "prediction-jobs")
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_example_of_a_job_has_all_its_columns(document, name):
+    one = document["paths"][f"/api/v1/{name}/{{id}}"]["get"]["responses"]["200"]
+    content = one["content"]["application/json"]
+    [example] = content["examples"].values()
+    component = content["schema"]["$ref"].rsplit("/", 1)[1]
+    columns = document["components"]["schemas"][component]["properties"]
+    assert example["value"].keys() == columns.keys()

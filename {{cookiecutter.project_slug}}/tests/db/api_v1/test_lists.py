@@ -21,6 +21,8 @@ LISTS = (
     "promotions",
     "versions",
     "runs",
+    "prediction-jobs",
+    "audit-jobs",
     "seals",
 )
 
@@ -142,7 +144,17 @@ def test_all_rows_stream_as_csv(auditor, five):
     assert json.loads(rows[0]["result"])[0]["type"] == "choices"
 
 
-def test_a_cell_is_no_formula_for_a_spreadsheet(auditor):
+@pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "text/html"])
+def test_the_address_and_not_the_accept_header_chooses_the_format(
+    auditor, five, accept
+):
+    reply = auditor.get("/api/v1/predictions?format=csv", HTTP_ACCEPT=accept)
+    assert len(streamed(reply).splitlines()) == 6
+    reply = auditor.get("/api/v1/predictions", HTTP_ACCEPT=accept)
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_a_cell_never_starts_a_formula_in_a_spreadsheet(auditor):
     predict(error="=HYPERLINK()")
     text = streamed(auditor.get("/api/v1/predictions?format=csv"))
     assert next(csv.DictReader(io.StringIO(text)))["error"] == "'=HYPERLINK()"
