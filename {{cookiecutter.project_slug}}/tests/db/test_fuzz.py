@@ -131,7 +131,7 @@ _JOBS = [f"/api/v1/{name}" for name in ("runs", "prediction-jobs", "audit-jobs")
 
 
 @_described(*_JOBS).parametrize()
-@_QUICK
+@settings(_QUICK, max_examples=20)
 def test_requests_about_jobs_made_from_the_document_find_no_fault(
     operators_token, case
 ):

@@ -38,7 +38,7 @@ class AuditEntryFilterSet(AuditFilterSet):
 
 
 class AuditEntryViewSet(OperatorViewSet[AuditEntry]):
-    """What people, policies and workers did, and why."""
+    """Actions of people, policies and workers, with their reasons."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer

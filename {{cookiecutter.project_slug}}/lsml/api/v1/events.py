@@ -1,4 +1,4 @@
-"""/api/v1/events: every webhook that was accepted."""
+"""/api/v1/events: the accepted webhooks."""
 
 from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema_serializer
@@ -33,12 +33,12 @@ class EventSerializer(ModelSerializer[WebhookEvent]):
 
 
 class EventFilterSet(AuditFilterSet):
-    task_id = IntegerFilter(help_text="Label Studio's id")
+    task_id = IntegerFilter(help_text="Label Studio's ID")
     action = django_filters.CharFilter()
 
 
 class EventViewSet(OperatorViewSet[WebhookEvent]):
-    """Every webhook that was accepted, with its payload; secrets are masked."""
+    """Accepted webhooks with their payloads; secrets are masked."""
 
     queryset = WebhookEvent.objects.all()
     serializer_class = EventSerializer

@@ -54,7 +54,7 @@ class OperatorSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         if getattr(self.view, "action", "") != "list":
             return []
-        description = "csv and jsonl stream all rows; they need the right to export."
+        description = "csv and jsonl stream all rows, for operators and auditors."
         formats = ["json", *STREAMS]
         return [OpenApiParameter("format", str, enum=formats, description=description)]
 

@@ -41,7 +41,7 @@ class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
         queryset=Project.objects.filter(archived_at__isnull=True),
         pk_field=serializers.IntegerField(),
         error_messages={"does_not_exist": _NO_PROJECT},
-        help_text="our own key",
+        help_text="this service's key",
     )
 
 

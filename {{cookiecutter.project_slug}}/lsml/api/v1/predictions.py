@@ -1,4 +1,4 @@
-"""/api/v1/predictions: every answer given to a task, and where it comes from."""
+"""/api/v1/predictions: the recorded predictions and their origins."""
 
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ class PredictionSerializer(ModelSerializer[Prediction]):
 
 
 class PredictionFilterSet(AuditFilterSet):
-    task_id = IntegerFilter(help_text="Label Studio's id")
+    task_id = IntegerFilter(help_text="Label Studio's ID")
     model_version = django_filters.CharFilter()
     kind = OneOfFilter(Prediction.Kind.choices)
     outcome = OneOfFilter(Prediction.Outcome.choices)
@@ -70,7 +70,7 @@ class PredictionFilterSet(AuditFilterSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         assert isinstance(queryset, PredictionQuerySet)  # noqa: S101 - the view's own
         values: dict[str, Any] = self.form.cleaned_data
-        # A task or a request has few rows, and an index that leads to them.
+        # A task or a request has few rows, and its own index finds them.
         if values["task_id"] is None and not values["request_id"]:
             facts = {name: values.pop(name) for name in _FACTS}
             queryset = queryset.with_facts(
@@ -89,7 +89,7 @@ class PredictionFilterSet(AuditFilterSet):
 
 
 class PredictionViewSet(OperatorViewSet[Prediction]):
-    """Every answer given to a task, with what the model was given and said."""
+    """Recorded predictions: input, result and errors of the model."""
 
     queryset = Prediction.objects.all()
     serializer_class = PredictionSerializer
@@ -98,5 +98,5 @@ class PredictionViewSet(OperatorViewSet[Prediction]):
     @extend_schema(responses={(200, "application/json"): {"type": "object"}})
     @action(detail=True)
     def explain(self, request: Request, pk: int) -> Response:
-        """Where a prediction comes from: version, run, annotations; what came of it."""
+        """Explain a prediction: version, run, training data and later annotations."""
         return Response(explain(self.get_object()))

@@ -1,4 +1,4 @@
-"""/api/v1/promotions: which version was served from when on."""
+"""/api/v1/promotions: when which version began to be served."""
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.serializers import CharField, ModelSerializer
@@ -44,7 +44,7 @@ class PromotionSerializer(ModelSerializer[Promotion]):
 
 
 class PromotionViewSet(OperatorViewSet[Promotion]):
-    """Which version was served from when on."""
+    """Promotions and rollbacks: when which version began to be served."""
 
     queryset = Promotion.objects.select_related("from_version", "to_version")
     serializer_class = PromotionSerializer

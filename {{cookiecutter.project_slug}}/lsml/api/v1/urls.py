@@ -37,7 +37,7 @@ urlpatterns = [
     *router.urls,
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<str:token_key>", TokenView.as_view(), name="v1-token"),
-    # The document names no data, so anybody may read it; its pages load no CDN.
+    # The document contains no data, so it is public. Its pages load nothing from a CDN.
     path("schema", SpectacularAPIView.as_view(**_OPEN), name="v1-schema"),
     path(
         "docs",

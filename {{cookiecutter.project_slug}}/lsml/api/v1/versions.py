@@ -1,4 +1,4 @@
-"""/api/v1/versions: model versions, what they were made of, and promoting one."""
+"""/api/v1/versions: model versions and their origins; promote one."""
 
 from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema, extend_schema_serializer
@@ -66,7 +66,7 @@ class VersionFilterSet(ProjectFilterSet):
 
 
 class VersionViewSet(OperatorViewSet[ModelVersion]):
-    """Model versions, and what they were made of."""
+    """Model versions, with the data, code and packages they were trained with."""
 
     queryset = ModelVersion.objects.select_related("parent")
     serializer_class = VersionSerializer

@@ -64,7 +64,7 @@ class OperatorViewSet(ReadOnlyModelViewSet[_Row]):
                 file_format=file_format,
             )
         if file_format != "json":
-            raise ValidationError({"format": f"json, {' or '.join(STREAMS)}"})
+            raise ValidationError({"format": f"Use json, {' or '.join(STREAMS)}."})
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 

@@ -7,7 +7,7 @@ from tests.db.audit.rows import predict
 
 
 @pytest.fixture(autouse=True)
-def nobody_was_throttled():
+def empty_throttles():
     cache.clear()
 
 

@@ -1,4 +1,4 @@
-"""Filters of the lists that reach beyond a column of the row."""
+"""Filters that several lists share, and unknown filters."""
 
 import pytest
 from django.utils import timezone
@@ -70,7 +70,7 @@ def test_a_project_that_does_not_exist_has_no_rows(
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_an_unknown_filter_is_answered_with_those_there_are(viewer, name):
+def test_the_answer_to_an_unknown_filter_names_the_known_ones(viewer, name):
     reply = viewer.get(f"/api/v1/{name}?colour=red")
     assert (reply.status_code, reply.json()["field"]) == (400, "colour")
     known = reply.json()["detail"].split(": ")[1].split(", ")

@@ -204,7 +204,7 @@ def test_a_role_decides_who_starts_a_job(person, client_of, project, name, group
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_nobody_changes_a_job_without_logging_in(api, a_job, name):
+def test_changing_a_job_needs_a_login(api, a_job, name):
     job = a_job(name)
     assert send(api, url(name, job, "cancel"), {"reason": "x"}).status_code == 401
     assert send(api, url(name, job, "retry")).status_code == 401
@@ -415,6 +415,6 @@ def test_a_verification_has_no_file(auditor, a_job):
     assert auditor.get(url("audit-jobs", job, "file")).status_code == 404
 
 
-def test_a_viewer_downloads_nothing(viewer, exported):
+def test_a_viewer_may_not_download_an_export(viewer, exported):
     assert viewer.get(url("audit-jobs", exported, "file")).status_code == 403
     assert entries() == []
