@@ -230,6 +230,12 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # a type may be a list, as in ["string", "null"]
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {  # columns of one name with different values
+        "JobState": "lsml.jobs.models.Job.State",
+        "VersionState": "lsml.registry.models.ModelVersion.State",
+        "PredictionKind": "lsml.audit.models.Prediction.Kind",
+        "AuditJobKind": "lsml.audit.models.AuditJob.Kind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -1,1 +1,1 @@
-"""Who may do what: the service's permissions and the four roles that carry them."""
+"""Permissions of the service, and the four roles that carry them."""

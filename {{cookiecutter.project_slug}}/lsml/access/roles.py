@@ -1,10 +1,10 @@
-"""The roles of people, and the permissions each role carries."""
+"""The roles of users, and the permissions each role carries."""
 
 from typing import Any, Final, Literal, Protocol
 
 from django.db import DEFAULT_DB_ALIAS
 
-# The codenames of ServiceAccess; a misspelt one is found by the type checker.
+# The codenames of ServiceAccess; the type checker finds a misspelt one.
 Permission = Literal["read", "operate", "export", "people"]
 
 ROLES: Final[dict[str, tuple[Permission, ...]]] = {
@@ -23,8 +23,8 @@ def may(user: _User | None, permission: Permission) -> bool:
     """Return whether a user has a permission; a superuser has all of them.
 
     Args:
-        user: of the request; None where nobody is logged in.
-        permission: for what is about to be done.
+        user: Of the request; None if nobody is logged in.
+        permission: That the action needs.
     """
     return user is not None and user.has_perm(f"access.{permission}")
 

@@ -13,6 +13,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from lsml.audit.jobs import FileGone
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import WireError
@@ -59,6 +60,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     ModelClassError: (500, "model_error", None),
     UnknownProject: (404, "unknown", None),
     UnknownVersion: (404, "unknown", None),
+    FileGone: (404, "not_found", None),
     JobGone: (410, "gone", None),
     RegistryError: (409, "refused", None),
     JobError: (409, "refused", None),

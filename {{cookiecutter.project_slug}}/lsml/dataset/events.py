@@ -1,4 +1,4 @@
-"""Collects what webhook events say about tasks and annotations. No queries here."""
+"""Collects the states of tasks and annotations from webhook events; no queries."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Changes:
 
 
 def changes_in(events: Iterable[ReceivedEvent]) -> Changes:
-    """Merge what the events say, by task and by annotation."""
+    """Merge the states in the events, by task and by annotation."""
     changes = Changes()
     for event in events:
         for task in _tasks(event):
@@ -72,5 +72,5 @@ def _annotations(event: ReceivedEvent) -> Iterator[AnnotationState]:
 
 
 def _undated(event: ReceivedEvent, *, deleted: bool) -> datetime:
-    # A deletion carries only the ID, so its empty content must never be the newest.
+    # A deletion carries only the ID, so its empty content must never win.
     return OLDEST if deleted else event.received_at

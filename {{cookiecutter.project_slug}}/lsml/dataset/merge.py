@@ -1,8 +1,8 @@
-"""The merge rule: which of two states of a task or an annotation is the newer.
+"""The merge rule: decides which of two states of a task or annotation is newer.
 
-Webhooks arrive in any order, and more than once; a sync brings states of its own. The
-rule is commutative, associative and idempotent, so neither order nor repetition
-matters. Plain Python, without queries.
+Webhooks arrive in any order and may repeat, and a sync adds states of its own. The rule
+is commutative, associative and idempotent, so neither order nor repetition matters.
+Plain Python, without queries.
 """
 
 import json
@@ -15,7 +15,7 @@ from lsml.labelstudio.task_json import AnnotationState, TaskState
 
 State = TypeVar("State", TaskState, AnnotationState)
 
-# Stands for `updated_at` where it must not count: any dated state is newer.
+# Used as `updated_at` of a state without a date: any dated state is newer.
 OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DATES: Final = {"created_at", "updated_at", "deleted_at"}
@@ -24,9 +24,9 @@ _DATES: Final = {"created_at", "updated_at", "deleted_at"}
 def merge(first: State, *others: State) -> State:
     """Merge states that carry the same ID.
 
-    The latest update supplies the content. A deletion is final, whenever it is heard
-    of; the content stays readable. A reused ID (see `is_successor`) replaces what it
-    stood for before.
+    The latest update supplies the content. A deletion is final, whenever it arrives;
+    the content stays readable. A reused ID (see `is_successor`) replaces the task or
+    annotation that had it before.
     """
     return reduce(_merge_two, others, first)
 

@@ -21,7 +21,7 @@ from lsml.registry.models import Project
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the dataset held before Label Studio was asked.
+    """The content of the dataset before the first page was fetched.
 
     A page can only contradict what was known by then. A row that a webhook adds or
     deletes while pages are being fetched is newer than the page.
@@ -71,7 +71,7 @@ def reconcile_page(
         at: when; becomes `deleted_at` of annotations that are gone.
 
     Returns:
-        What differed, such as `annotations removed`: 3.
+        The differences, such as `annotations removed`: 3.
     """
     listed_tasks = _by_number(
         TASKS, (TaskState.read(each, undated=OLDEST) for each in tasks)

@@ -14,14 +14,14 @@ from lsml.registry.models import Project
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingInputs:
     """The tasks that a run trains on, and the record of them."""
 
     tasks: list[AnnotatedTask]
     snapshot: Snapshot
 
 
-def take_snapshot(project: Project) -> Material:
+def take_snapshot(project: Project) -> TrainingInputs:
     """Read everything that may be trained on.
 
     Call inside `writing`, so that nothing changes meanwhile. Runs that see the same
@@ -42,7 +42,7 @@ def take_snapshot(project: Project) -> Material:
             "created_at": timezone.now(),
         },
     )
-    return Material(tasks=tasks, snapshot=snapshot)
+    return TrainingInputs(tasks=tasks, snapshot=snapshot)
 
 
 def _annotated_tasks(

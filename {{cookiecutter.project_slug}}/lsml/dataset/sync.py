@@ -31,13 +31,13 @@ from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import project_from_event
 
-# What an older, interrupted sync has seen may have changed since.
+# Tasks that an older, interrupted sync has read may have changed since.
 RESUME_WITHIN = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is, in tasks; Label Studio says how many are `left`."""
+    """How far a sync is, in tasks; `left` is Label Studio's count."""
 
     done: int
     left: int

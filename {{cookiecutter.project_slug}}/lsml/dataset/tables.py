@@ -1,4 +1,4 @@
-"""The two tables that hold states: converts rows to states and back."""
+"""Converts rows of the two tables that hold states to states and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -39,13 +39,13 @@ class Table(Generic[State]):
         return cast("int", getattr(item, self.key))
 
     def state_of(self, row: Model) -> State:
-        """Return what the row says."""
+        """Return the state in a row."""
         return self.state(
             **{name: getattr(row, name) for name in (self.key, *self.columns)}
         )
 
     def new_row(self, project: Project, state: State) -> Model:
-        """Return an unsaved row that says the same as the state."""
+        """Return an unsaved row with the content of the state."""
         row = self.model(project=project, **{self.key: self.number(state)})
         self.copy(state, row)
         return row

@@ -89,7 +89,8 @@ def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
         origin: Of the request.
 
     Raises:
-        JobRefused: No task is known, or a job is active already.
+        JobRefused: The project is archived, no task is known, or a job is active
+            already.
     """
     return _start(project, Event.REQUESTED, actor, origin)
 
@@ -97,6 +98,8 @@ def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
 def _start(
     project: Project, event: Event, actor: str, origin: Origin, **resume: int
 ) -> PredictionJob:
+    if project.archived_at is not None:
+        raise JobRefused(f"{project} is archived; its tasks are not predicted.")
     total = _known(project).count()
     if not total:
         raise JobRefused(

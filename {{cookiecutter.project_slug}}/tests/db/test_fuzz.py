@@ -4,14 +4,20 @@ import json
 
 import pytest
 import schemathesis
+from django.contrib.auth.models import Group, User
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from knox.models import AuthToken
+from rest_framework.throttling import UserRateThrottle
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance
+from schemathesis.specs.openapi.checks import (
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -83,12 +89,13 @@ def test_json_nested_however_deep_is_refused_or_kept(api, constant, path, depth)
     assert reply.status_code < 500, reply.content[:300]
 
 
-def _described():
-    """Label Studio's endpoints as the OpenAPI document has them, served in-process."""
+def _described(*beginnings):
+    """Some endpoints as the OpenAPI document has them, served in-process."""
     document = SchemaGenerator().get_schema(request=None, public=True)
-    ours = {f"/{path}" for path in [*_PATHS, "health"]}
     document["paths"] = {
-        path: item for path, item in document["paths"].items() if path in ours
+        path: item
+        for path, item in document["paths"].items()
+        if path.startswith(beginnings)
     }
     schema = schemathesis.openapi.from_dict(document)
     schema.app = get_wsgi_application()
@@ -106,7 +113,33 @@ def one_connection():
         signal.connect(close_old_connections)
 
 
-@_described().parametrize()
+@_described("/health", *(f"/{path}" for path in _PATHS)).parametrize()
 @_QUICK
 def test_requests_made_from_the_document_find_no_fault(constant, one_connection, case):
     case.call_and_validate(checks=[not_a_server_error, response_schema_conformance])
+
+
+@pytest.fixture
+def operators_token(one_connection, monkeypatch):
+    monkeypatch.setattr(UserRateThrottle, "rate", "1000000/min", raising=False)
+    user = User.objects.create_user("olga")
+    user.groups.add(Group.objects.get(name="operator"))
+    return AuthToken.objects.create(user)[1]
+
+
+_JOBS = [f"/api/v1/{name}" for name in ("runs", "prediction-jobs", "audit-jobs")]
+
+
+@_described(*_JOBS).parametrize()
+@settings(_QUICK, max_examples=20)
+def test_requests_about_jobs_made_from_the_document_find_no_fault(
+    operators_token, case
+):
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {operators_token}"},
+        checks=[
+            not_a_server_error,
+            status_code_conformance,
+            response_schema_conformance,
+        ],
+    )

@@ -1,7 +1,7 @@
 """The operators' and auditors' REST API, under /api/v1/.
 
-Each resource has a file of its own: serializer, filter and view stand together in it
-(`predictions.py`, `runs.py`, …). A new one is such a file and a line in `urls.py`. What
-they share stands beside them: `viewset.py`, `filtering.py`, `pagination.py`,
-`streaming.py`, `access.py`.
+Each resource has its own file with serializer, filters and view (`predictions.py`,
+`runs.py`, …). To add one, write such a file and add a line to `urls.py`. Shared parts:
+`viewset.py`, `jobs.py`, `requests.py`, `filtering.py`, `pagination.py`, `streaming.py`,
+`access.py`, `openapi.py`.
 """

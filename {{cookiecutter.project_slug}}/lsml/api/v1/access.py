@@ -1,39 +1,44 @@
 """Who may use /api/v1/: people with a role, by token or session."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from knox.auth import TokenAuthentication
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
 
-from lsml.access.roles import may
+from lsml.access.roles import Permission, may
 
 AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
 THROTTLES = [AnonRateThrottle, UserRateThrottle]
 
 
-class MayRead(BasePermission):
-    """Viewers, operators, auditors and admins; a superuser anyhow."""
+class _May(BasePermission):
+    """Grants access to users whose role has a permission, and to superusers."""
 
-    message = "Your user belongs to none of the groups that may read this."
+    permission: ClassVar[Permission]
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return may(request.user, "read")
+        return may(request.user, self.permission)
 
 
-class MayOperate(BasePermission):
+class MayRead(_May):
+    """Viewers, operators, auditors and admins."""
+
+    permission = "read"
+    message = "Your user has no role that may read this. Ask an administrator for one."
+
+
+class MayOperate(_May):
     """Operators and admins."""
 
+    permission = "operate"
     message = "Only operators may do this."
 
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return may(request.user, "operate")
 
+class MayExport(_May):
+    """Operators, auditors and admins."""
 
-def demand_export(request: Request) -> None:
-    """Raise PermissionDenied unless this person may take whole tables along."""
-    if not may(request.user, "export"):
-        raise PermissionDenied("Only auditors and operators may export.")
+    permission = "export"
+    message = "Only auditors and operators may do this."

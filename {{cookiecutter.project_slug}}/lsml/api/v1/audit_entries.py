@@ -4,8 +4,9 @@ from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.serializers import ModelSerializer
 
-from lsml.api.v1.filtering import AuditFilterSet
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.filtering import AuditFilterSet, OneOfFilter
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.audit.models import AuditEntry
 
 
@@ -14,7 +15,7 @@ from lsml.audit.models import AuditEntry
         one_row(
             request_id="6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
             client="labelstudio 10.0.0.7",
-            project_id=1,
+            project_pk=1,
             id=7354117705209000,
             at="2026-11-23T13:01:00Z",
             actor="ana",
@@ -33,11 +34,11 @@ class AuditEntrySerializer(ModelSerializer[AuditEntry]):
 
 class AuditEntryFilterSet(AuditFilterSet):
     actor = django_filters.CharFilter()
-    verb = django_filters.CharFilter()
+    verb = OneOfFilter(AuditEntry.Verb.choices)
 
 
 class AuditEntryViewSet(OperatorViewSet[AuditEntry]):
-    """What people, policies and workers did, and why."""
+    """Actions of people, policies and workers, with their reasons."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer

@@ -1,11 +1,12 @@
-"""/api/v1/events: every webhook that was accepted."""
+"""/api/v1/events: the accepted webhooks."""
 
 from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.serializers import ModelSerializer
 
 from lsml.api.v1.filtering import AuditFilterSet, IntegerFilter
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.audit.models import WebhookEvent
 
 
@@ -14,7 +15,7 @@ from lsml.audit.models import WebhookEvent
         one_row(
             request_id="6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
             client="labelstudio 10.0.0.7",
-            project_id=1,
+            project_pk=1,
             id=7354117705208021,
             received_at="2026-11-23T13:00:02.410000Z",
             action="ANNOTATION_CREATED",
@@ -32,12 +33,12 @@ class EventSerializer(ModelSerializer[WebhookEvent]):
 
 
 class EventFilterSet(AuditFilterSet):
-    task_id = IntegerFilter(help_text="Label Studio's id")
+    task_id = IntegerFilter(help_text="Label Studio's ID")
     action = django_filters.CharFilter()
 
 
 class EventViewSet(OperatorViewSet[WebhookEvent]):
-    """Every webhook that was accepted, with its payload; secrets are masked."""
+    """Accepted webhooks with their payloads; secrets are masked."""
 
     queryset = WebhookEvent.objects.all()
     serializer_class = EventSerializer

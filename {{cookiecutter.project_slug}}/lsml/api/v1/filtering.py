@@ -1,4 +1,4 @@
-"""Filters of the lists: what several of them share, and how a query string is read."""
+"""Filters that several lists share, and how a query string is read."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -20,27 +20,27 @@ _NOT_A_TIME: Final = (
 
 
 class StrictFilterBackend(django_filters.DjangoFilterBackend):
-    """Applies the filters of a list; an unknown parameter is refused, not ignored."""
+    """Applies the filters of a list, and refuses unknown parameters."""
 
     def filter_queryset(
         self, request: Request, queryset: QuerySet[Any], view: Any
     ) -> QuerySet[Any]:
-        """The rows that agree with all filters.
+        """Return the rows that match all filters.
 
         Raises:
-            ValidationError: a value is wrong, or the list has no such filter.
+            ValidationError: A value is wrong, or the list has no such filter.
         """
         known = view.filterset_class.base_filters
         if unknown := request.query_params.keys() - known - _OTHER_PARAMETERS:
             names = ", ".join(sorted(known))
-            sentence = f"No filter of this list. There are: {names}"
+            sentence = f"Unknown filter. This list has: {names}"
             raise ValidationError({min(unknown): sentence})
         rows: QuerySet[Any] = super().filter_queryset(request, queryset, view)
         return rows
 
 
 class IntegerFilter(django_filters.NumberFilter):
-    """A whole number; NumberFilter alone reads decimals."""
+    """Takes a whole number; NumberFilter also takes decimals."""
 
     field_class = forms.IntegerField
 
@@ -50,7 +50,7 @@ class IntegerFilter(django_filters.NumberFilter):
 
 
 class OneOfFilter(django_filters.ChoiceFilter):
-    """One of the choices given."""
+    """Takes one of the choices."""
 
     def __init__(self, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         errors = {"invalid_choice": '"%(value)s" is not a valid choice.'}
@@ -58,46 +58,53 @@ class OneOfFilter(django_filters.ChoiceFilter):
 
 
 class TimeFilter(django_filters.IsoDateTimeFilter):
-    """A moment, ISO 8601; UTC where it names no zone."""
+    """Takes an ISO 8601 time; UTC if it has no zone."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(error_messages={"invalid": _NOT_A_TIME}, **kwargs)
 
 
 class ProjectFilterSet(django_filters.FilterSet):
-    """For rows that belong to a project."""
+    """Filters rows that belong to a project."""
 
-    project_id = IntegerFilter(method="of_project", help_text="our own key")
+    # Audit rows have our key as a plain integer, other rows a foreign key.
+    project_column = "project_id"
+
+    project_pk = IntegerFilter(method="of_project", help_text="this service's key")
     labelstudio_id = IntegerFilter(
-        method="of_labelstudio_id", help_text="Label Studio's id of the project"
+        method="of_labelstudio_id", help_text="Label Studio's ID of the project"
     )
 
     def of_project(self, rows: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
-        return rows.filter(project_id=value)
+        return rows.filter(**{self.project_column: value})
 
     def of_labelstudio_id(
         self, rows: QuerySet[Any], name: str, value: int
     ) -> QuerySet[Any]:
-        return rows.filter(project_id__in=project_pks(value))
+        return rows.filter(**{f"{self.project_column}__in": project_pks(value)})
 
 
 def project_pks(labelstudio_id: int) -> list[int]:
-    """Our keys of all projects that had this id: Label Studio reuses them.
+    """Return the keys of all projects that had this ID; Label Studio reuses IDs.
 
-    A list and no subquery: with constants PostgreSQL uses the indexes by project.
+    With a list of constants instead of a subquery, PostgreSQL uses the indexes by
+    project.
     """
     projects = Project.objects.filter(labelstudio_id=labelstudio_id)
     return list(projects.values_list("pk", flat=True))
 
 
 class AuditFilterSet(ProjectFilterSet):
-    """For append-only rows. Their id holds the time, so no other index is needed.
+    """Filters append-only rows.
 
-    A time range of a partitioned table reads only the months it touches.
+    Their ID contains the time, so a time range uses the primary key. In a partitioned
+    table it reads only the months that it touches.
     """
 
-    since = TimeFilter(method="written_since", help_text="written from then on")
-    until = TimeFilter(method="written_before", help_text="written before then")
+    project_column = "project_pk"
+
+    since = TimeFilter(method="written_since", help_text="written since then")
+    until = TimeFilter(method="written_before", help_text="written before this time")
     request_id = django_filters.CharFilter()
 
     def written_since(

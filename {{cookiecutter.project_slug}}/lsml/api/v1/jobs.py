@@ -1,76 +1,85 @@
-"""What the three kinds of jobs share: their columns, cancelling and trying again."""
+"""What the three kinds of jobs share: columns, log, cancelling and retrying."""
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
-from drf_spectacular.utils import extend_schema
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from lsml.access.roles import Permission, may
-from lsml.api.v1.viewset import OperatorViewSet, ReasonSerializer, reason_of
+from lsml.api.v1.openapi import OperatorSchema, one_row
+from lsml.api.v1.requests import ReasonSerializer, reason_of, requester
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.jobs import services
 from lsml.jobs.models import Job
-from lsml.observability.origin import Origin
 
 _Job = TypeVar("_Job", bound=Job)
 
-JOB_FIELDS = [
-    "id",
-    "state",
-    "requested_by",
-    "attempts",
-    "created_at",
-    "started_at",
-    "finished_at",
-    "progress",
-    "done",
-    "total",
-    "message",
-    "error",
-    "cancel_requested_at",
-    "cancel_requested_by",
-    "cancel_reason",
-]
+_EXAMPLE: Final = {
+    "id": 5,
+    "state": "succeeded",
+    "requested_by": "ana",
+    "attempts": 1,
+    "created_at": "2026-11-23T13:01:00Z",
+    "started_at": "2026-11-23T13:01:01Z",
+    "finished_at": "2026-11-23T13:02:00Z",
+    "progress": 1.0,
+    "done": 100,
+    "total": 100,
+    "message": "",
+    "error": "",
+    "cancel_requested_at": None,
+    "cancel_requested_by": "",
+    "cancel_reason": "",
+}
+JOB_FIELDS: Final = list(_EXAMPLE)  # without the log, which may be long
+
+
+def one_job(**columns: Any) -> OpenApiExample:
+    """Return an example of a job; `columns` are those of its kind."""
+    return one_row(**_EXAMPLE | columns)
+
+
+class JobSchema(OperatorSchema):
+    """Documents that a retry creates a job."""
+
+    def get_response_serializers(self) -> Any:
+        job = super().get_response_serializers()
+        view: Any = self.view  # a JobViewSet
+        return {201: job} if view.action == "retry" else job
 
 
 class JobViewSet(OperatorViewSet[_Job]):
-    """Jobs of one kind. A subclass names the permission that changing one takes."""
+    """Jobs of one kind; a subclass names who may start, cancel and retry them."""
 
-    needs: ClassVar[Permission]
+    may_change: ClassVar[type[BasePermission]]
+    schema = JobSchema()
+
+    def get_permissions(self) -> list[Any]:
+        if self.action in {"create", "cancel", "retry"}:
+            return [self.may_change()]
+        return [*super().get_permissions()]
 
     @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
         """Stop a job: at once while it waits, within about a second while it runs."""
-        self.demand(request)
         job = self.get_object()
-        services.request_cancel(
-            job,
-            actor=request.user.get_username(),
-            reason=reason_of(request),
-            origin=Origin.from_request(request),
-        )
+        services.request_cancel(job, reason=reason_of(request), **requester(request))
         return Response(self.get_serializer(job).data)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: int) -> Response:
-        """Start a new job for what this one did not finish."""
-        self.demand(request)
-        fresh = services.retry(
-            self.get_object(),
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
-        )
-        return Response(self.get_serializer(fresh).data, status=201)
+        """Start a new job that does what this one did not finish."""
+        job = services.retry(self.get_object(), **requester(request))
+        return Response(self.get_serializer(job).data, status=201)
 
-    def demand(self, request: Request) -> None:
-        """Raise PermissionDenied unless this person may change such jobs."""
-        if not may(request.user, self.needs):
-            raise PermissionDenied
-
-    def get_serializer_class(self) -> Any:
-        """A job, also as the answer of its actions."""
-        return self.serializer_class
+    @extend_schema(responses={(200, "text/plain"): str})
+    @action(detail=True)
+    def log(self, request: Request, pk: int) -> HttpResponse:
+        """Read what the job printed, at most the last 65,536 characters."""
+        log = self.get_object().log
+        return HttpResponse(log, content_type="text/plain; charset=utf-8")

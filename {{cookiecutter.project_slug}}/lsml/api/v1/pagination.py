@@ -1,4 +1,7 @@
-"""Pages by key: the next one begins behind the last row, however far down it is."""
+"""Pages by key: each page starts after the last row of the page before.
+
+So a page deep in a long list costs no more than the first one.
+"""
 
 from typing import Any, Final
 
@@ -20,13 +23,13 @@ PAGING_PARAMETERS: Final = [
         "name": "limit",
         "in": "query",
         "schema": {"type": "integer"},
-        "description": f"Rows of a page, 1 to {_LIMIT_MAX}.",
+        "description": f"Rows per page, 1 to {_LIMIT_MAX}.",
     },
     {
         "name": "after",
         "in": "query",
         "schema": {"type": "integer"},
-        "description": "Id of the row before the first.",
+        "description": "ID of the last row of the page before.",
     },
     {
         "name": "order",
@@ -37,12 +40,12 @@ PAGING_PARAMETERS: Final = [
 
 
 class KeyPagination(BasePagination):
-    """`limit` rows behind the key `after`; the count is estimated for large tables."""
+    """Gives `limit` rows after the key `after`; large tables get an estimated count."""
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
-        """The rows of one page.
+        """Return the rows of one page.
 
         Raises:
             ValidationError: `limit`, `order` or `after` is wrong.
@@ -68,7 +71,7 @@ class KeyPagination(BasePagination):
         )
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """What a page looks like in the OpenAPI document."""
+        """Return the shape of a page, for the OpenAPI document."""
         properties = {
             "count": {"type": "integer", "example": 1},
             "count_is_exact": {"type": "boolean", "example": True},
@@ -86,14 +89,14 @@ class KeyPagination(BasePagination):
 
 
 def ordered(rows: QuerySet[Any], request: Request) -> QuerySet[Any]:
-    """By key, newest first unless `order=oldest`; behind `after` where it is given.
+    """Sort by key, newest first unless `order=oldest`, and start after `after`.
 
     Raises:
         ValidationError: `order` or `after` is wrong.
     """
     order = request.query_params.get("order", "newest")
     if order not in {"newest", "oldest"}:
-        raise ValidationError({"order": "newest or oldest"})
+        raise ValidationError({"order": "Use `newest` or `oldest`."})
     if "after" in request.query_params:
         after = _number(request, "after", 0, _KEY_MAX)
         rows = rows.filter(**{"pk__lt" if order == "newest" else "pk__gt": after})
@@ -105,5 +108,5 @@ def _number(request: Request, word: str, default: int, most: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) <= most:
-        raise ValidationError({word: f"A number from 1 to {most}."})
+        raise ValidationError({word: f"Use a whole number from 1 to {most}."})
     return int(text)

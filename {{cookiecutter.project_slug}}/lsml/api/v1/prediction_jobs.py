@@ -1,46 +1,49 @@
-"""/api/v1/prediction-jobs: bulk predictions; start one, cancel it, try it again."""
+"""/api/v1/prediction-jobs: bulk predictions; start, cancel and retry them."""
 
 from django_filters import rest_framework as django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
-from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet
-from lsml.api.v1.viewset import one_row
+from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
+from lsml.api.v1.openapi import REFUSED
+from lsml.api.v1.requests import requester, validated
 from lsml.inference.bulk import start_job
 from lsml.inference.models import PredictionJob
-from lsml.observability.origin import Origin
 from lsml.registry.models import Project
+
+_NO_PROJECT = "There is no project {pk_value} here, or it is archived."
 
 
 @extend_schema_serializer(
-    examples=[
-        one_row(
-            id=2,
-            project_id=1,
-            state="running",
-            requested_by="ana",
-            progress=0.4,
-            done=40,
-            total=100,
-            errors=0,
-            model_version="v3",
-        )
-    ]
+    examples=[one_job(project_pk=1, model_version="v3", errors=0)]
 )
 class PredictionJobSerializer(serializers.ModelSerializer[PredictionJob]):
+    project_pk = serializers.IntegerField(source="project_id", read_only=True)
+
     class Meta:
         model = PredictionJob
-        fields = [*JOB_FIELDS, "project_id", "model_version", "errors", "log"]
+        fields = [*JOB_FIELDS, "project_pk", "model_version", "errors"]
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("A project", {"project_pk": 1}, request_only=True)]
+)
 class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
-    """Which project's known tasks to predict."""
+    """The project whose known tasks to predict."""
 
-    project_id = serializers.PrimaryKeyRelatedField(
-        queryset=Project.objects.filter(archived_at__isnull=True)
+    project_pk = serializers.PrimaryKeyRelatedField(
+        queryset=Project.objects.filter(archived_at__isnull=True),
+        pk_field=serializers.IntegerField(),
+        error_messages={"does_not_exist": _NO_PROJECT},
+        help_text="this service's key",
     )
 
 
@@ -52,22 +55,17 @@ class PredictionJobFilterSet(ProjectFilterSet):
 class PredictionJobViewSet(JobViewSet[PredictionJob]):
     """Bulk predictions: waiting, running and ended."""
 
-    queryset = PredictionJob.objects.select_related("project")
+    queryset = PredictionJob.objects.select_related("project").defer("log")
     serializer_class = PredictionJobSerializer
     filterset_class = PredictionJobFilterSet
-    needs = "operate"
+    may_change = MayOperate
 
     @extend_schema(
-        request=StartPredictionSerializer, responses={201: PredictionJobSerializer}
+        request=StartPredictionSerializer,
+        responses={201: PredictionJobSerializer, 409: REFUSED},
     )
     def create(self, request: Request) -> Response:
         """Predict all tasks of a project that are known here."""
-        self.demand(request)
-        body = StartPredictionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        job = start_job(
-            project=body.validated_data["project_id"],
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
-        )
+        values = validated(StartPredictionSerializer, request)
+        job = start_job(project=values["project_pk"], **requester(request))
         return Response(self.get_serializer(job).data, status=201)

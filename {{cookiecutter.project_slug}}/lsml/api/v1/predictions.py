@@ -1,4 +1,4 @@
-"""/api/v1/predictions: every answer given to a task, and where it comes from."""
+"""/api/v1/predictions: the recorded predictions and their origins."""
 
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from lsml.api.v1.filtering import (
     OneOfFilter,
     project_pks,
 )
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.audit.models import Prediction, PredictionQuerySet
 from lsml.training.explain import explain
 
@@ -29,7 +30,7 @@ _FACTS: Final = ("project_pk", "model_version", "kind", "outcome")
         one_row(
             request_id="6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
             client="labelstudio 10.0.0.7",
-            project_id=1,
+            project_pk=1,
             id=7354117705207928,
             created_at="2026-11-23T12:59:30.120000Z",
             task_id=1,
@@ -61,7 +62,7 @@ class PredictionSerializer(ModelSerializer[Prediction]):
 
 
 class PredictionFilterSet(AuditFilterSet):
-    task_id = IntegerFilter(help_text="Label Studio's id")
+    task_id = IntegerFilter(help_text="Label Studio's ID")
     model_version = django_filters.CharFilter()
     kind = OneOfFilter(Prediction.Kind.choices)
     outcome = OneOfFilter(Prediction.Outcome.choices)
@@ -69,7 +70,7 @@ class PredictionFilterSet(AuditFilterSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         assert isinstance(queryset, PredictionQuerySet)  # noqa: S101 - the view's own
         values: dict[str, Any] = self.form.cleaned_data
-        # A task or a request has few rows, and an index that leads to them.
+        # A task or a request has few rows, and its own index finds them.
         if values["task_id"] is None and not values["request_id"]:
             facts = {name: values.pop(name) for name in _FACTS}
             queryset = queryset.with_facts(
@@ -88,7 +89,7 @@ class PredictionFilterSet(AuditFilterSet):
 
 
 class PredictionViewSet(OperatorViewSet[Prediction]):
-    """Every answer given to a task, with what the model was given and said."""
+    """Recorded predictions: input, result and errors of the model."""
 
     queryset = Prediction.objects.all()
     serializer_class = PredictionSerializer
@@ -97,5 +98,5 @@ class PredictionViewSet(OperatorViewSet[Prediction]):
     @extend_schema(responses={(200, "application/json"): {"type": "object"}})
     @action(detail=True)
     def explain(self, request: Request, pk: int) -> Response:
-        """Where a prediction comes from: version, run, annotations; what came of it."""
+        """Explain a prediction: version, run, training data and later annotations."""
         return Response(explain(self.get_object()))

@@ -1,10 +1,11 @@
-"""/api/v1/promotions: which version was served from when on."""
+"""/api/v1/promotions: when which version began to be served."""
 
 from drf_spectacular.utils import extend_schema_serializer
-from rest_framework.serializers import CharField, ModelSerializer
+from rest_framework.serializers import CharField, IntegerField, ModelSerializer
 
 from lsml.api.v1.filtering import AuditFilterSet
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.registry.models import Promotion
 
 
@@ -12,7 +13,7 @@ from lsml.registry.models import Promotion
     examples=[
         one_row(
             id=7354117705210000,
-            project_id=1,
+            project_pk=1,
             from_version="v2",
             to_version="v3",
             at="2026-11-23T13:02:00Z",
@@ -23,6 +24,7 @@ from lsml.registry.models import Promotion
     ]
 )
 class PromotionSerializer(ModelSerializer[Promotion]):
+    project_pk = IntegerField(source="project_id", read_only=True)
     from_version = CharField(
         source="from_version.version", default=None, read_only=True
     )
@@ -32,7 +34,7 @@ class PromotionSerializer(ModelSerializer[Promotion]):
         model = Promotion
         fields = [
             "id",
-            "project_id",
+            "project_pk",
             "from_version",
             "to_version",
             "at",
@@ -42,9 +44,13 @@ class PromotionSerializer(ModelSerializer[Promotion]):
         ]
 
 
+class PromotionFilterSet(AuditFilterSet):
+    project_column = "project_id"
+
+
 class PromotionViewSet(OperatorViewSet[Promotion]):
-    """Which version was served from when on."""
+    """Promotions and rollbacks: when which version began to be served."""
 
     queryset = Promotion.objects.select_related("from_version", "to_version")
     serializer_class = PromotionSerializer
-    filterset_class = AuditFilterSet
+    filterset_class = PromotionFilterSet

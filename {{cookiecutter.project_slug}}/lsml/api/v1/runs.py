@@ -1,28 +1,28 @@
-"""/api/v1/runs: training runs; cancel one, or try it again."""
+"""/api/v1/runs: training runs; cancel and retry them."""
 
 from drf_spectacular.utils import extend_schema_serializer
-from rest_framework.serializers import CharField, ModelSerializer
+from rest_framework.serializers import CharField, IntegerField, ModelSerializer
 
+from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
-from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet
-from lsml.api.v1.viewset import one_row
+from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
 from lsml.training.models import TrainingRun
 
 
 @extend_schema_serializer(
     examples=[
-        one_row(
-            id=5,
-            project_id=1,
-            state="succeeded",
-            trigger="annotations",
+        one_job(
             requested_by="policy",
-            progress=1.0,
+            project_pk=1,
+            trigger="annotations",
+            metrics={"accuracy": 0.91},
             version="v3",
+            version_load_error="",
         )
     ]
 )
 class RunSerializer(ModelSerializer[TrainingRun]):
+    project_pk = IntegerField(source="project_id", read_only=True)
     version = CharField(source="version.version", default=None)
     version_load_error = CharField(source="version.load_error", default="")
 
@@ -30,7 +30,7 @@ class RunSerializer(ModelSerializer[TrainingRun]):
         model = TrainingRun
         fields = [
             *JOB_FIELDS,
-            "project_id",
+            "project_pk",
             "trigger",
             "metrics",
             "version",
@@ -49,4 +49,4 @@ class RunViewSet(JobViewSet[TrainingRun]):
     queryset = TrainingRun.objects.select_related("project", "version").defer("log")
     serializer_class = RunSerializer
     filterset_class = RunFilterSet
-    needs = "operate"
+    may_change = MayOperate

@@ -5,7 +5,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework.serializers import ModelSerializer
 
 from lsml.api.v1.filtering import OneOfFilter
-from lsml.api.v1.viewset import OperatorViewSet, one_row
+from lsml.api.v1.openapi import one_row
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.audit.models import Seal
 from lsml.audit.tables import SEALED_TABLES
 

@@ -21,12 +21,12 @@ def streamed(
     name: str,
     file_format: str,
 ) -> StreamingHttpResponse:
-    """An answer that is written while the rows are read.
+    """Return a response that is written while the rows are read.
 
     Args:
-        rows: ordered by key.
-        serializer: of one row.
-        name: of the file it is saved as.
+        rows: Sorted by key.
+        serializer: Of one row.
+        name: Of the file that a browser saves, without extension.
         file_format: `csv` or `jsonl`.
     """
     written = _csv if file_format == "csv" else _jsonl
@@ -40,8 +40,8 @@ def streamed(
 def _dicts(
     rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]
 ) -> Iterator[dict[str, Any]]:
-    # By key and not by one long query: a statement's time limit and a pooling
-    # pgbouncer allow no cursor that lives as long as a download.
+    # Read in batches by key. A cursor that stays open during a download would exceed
+    # the statement timeout, and a pooling pgbouncer does not allow it.
     forward = rows.query.order_by == ("pk",)
     batch = list(rows[:_BATCH])
     while batch:
@@ -70,7 +70,7 @@ def _csv(dicts: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
-    # A spreadsheet would run such text as a formula.
+    # A spreadsheet would run text that starts like this as a formula.
     if isinstance(value, str) and value[:1] in set("=+-@\t\r"):
         return f"'{value}"
     return value

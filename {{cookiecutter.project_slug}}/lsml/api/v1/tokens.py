@@ -1,4 +1,4 @@
-"""Tokens for programs: made with a password, shown once, listed and revoked."""
+"""Tokens for programs: created with a password, shown once, listed and revoked."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,13 +16,14 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES
+from lsml.api.v1.requests import requester, validated
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
 
 class WrongPassword(APIException):
-    """Said alike whether or not there is such a user."""
+    """Gives the same answer whether or not the user exists."""
 
     status_code = 401
     default_detail = "Wrong user name or password."
@@ -33,12 +34,12 @@ class NewTokenSerializer(serializers.Serializer[Any]):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1_000, trim_whitespace=False)
     days = serializers.IntegerField(
-        min_value=1, max_value=3_650, default=90, help_text="until it expires"
+        min_value=1, max_value=3_650, default=90, help_text="days until it expires"
     )
 
 
 class TokenSerializer(serializers.ModelSerializer[AuthToken]):
-    """What can be known of a token later: the database has only its digest."""
+    """An existing token; the database holds only its digest."""
 
     class Meta:
         model = AuthToken
@@ -46,19 +47,19 @@ class TokenSerializer(serializers.ModelSerializer[AuthToken]):
 
 
 class MadeTokenSerializer(TokenSerializer):
-    token = serializers.CharField(help_text="shown this once")
+    token = serializers.CharField(help_text="shown only once")
 
     class Meta(TokenSerializer.Meta):
         fields = ["token", *TokenSerializer.Meta.fields]
 
 
 class TokensView(APIView):
-    """One's own tokens; a new one for a user name and a password."""
+    """List your tokens, or create one with your user name and password."""
 
     throttle_scope = "login"
 
     def get_authenticators(self) -> list[Any]:
-        # A new token is asked for by name and password alone: no session, no CSRF.
+        # A new token needs only a name and a password: no session, no CSRF token.
         if getattr(self.request, "method", "") == "POST":
             return []
         return [authentication() for authentication in AUTHENTICATION]
@@ -82,13 +83,10 @@ class TokensView(APIView):
         tags=["operators"],
     )
     def post(self, request: Request) -> Response:
-        words = NewTokenSerializer(data=request.data)
-        words.is_valid(raise_exception=True)
-        name, days = words.validated_data["username"], words.validated_data["days"]
+        values = validated(NewTokenSerializer, request)
+        name, days = values["username"], values["days"]
         user = authenticate(
-            request._request,
-            username=name,
-            password=words.validated_data["password"],
+            request._request, username=name, password=values["password"]
         )
         if user is None:
             raise WrongPassword
@@ -105,7 +103,7 @@ class TokensView(APIView):
 
 
 class TokenView(APIView):
-    """One of one's own tokens."""
+    """Revoke one of your tokens."""
 
     authentication_classes = AUTHENTICATION
     permission_classes = [IsAuthenticated]
@@ -117,10 +115,9 @@ class TokenView(APIView):
         if not found.delete()[0]:
             raise NotFound("You have no such token.")
         record_entry(
-            origin=Origin.from_request(request),
             at=timezone.now(),
-            actor=request.user.get_username(),
             verb=AuditEntry.Verb.TOKEN_REVOKED,
             target=f"token {token_key}",
+            **requester(request),
         )
         return Response(status=204)

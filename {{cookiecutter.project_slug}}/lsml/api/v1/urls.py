@@ -1,4 +1,4 @@
-"""All addresses of the operators' API on one screen."""
+"""The addresses of the operators' API."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ from lsml.api.v1.versions import VersionViewSet
 
 _OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
-# Each has a list, `<name>`, and single rows, `<name>/<id>`. The last word is also the
-# name of the file that a list is exported to.
+# Each has a list, `<name>`, and single rows, `<name>/<id>`. The last argument is also
+# the name of the file that a list is exported to.
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("predictions", PredictionViewSet, "predictions")  # …/<id>/explain
 router.register("events", EventViewSet, "events")
 router.register("audit-entries", AuditEntryViewSet, "audit-entries")
 router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
-# The three kinds of jobs: …/<id>/cancel, …/<id>/retry
+# The three kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
 router.register("prediction-jobs", PredictionJobViewSet, "prediction-jobs")
 router.register("audit-jobs", AuditJobViewSet, "audit-jobs")  # …/<id>/file
@@ -37,7 +37,7 @@ urlpatterns = [
     *router.urls,
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<str:token_key>", TokenView.as_view(), name="v1-token"),
-    # The document names no data, so anybody may read it; its pages load no CDN.
+    # The document contains no data, so it is public. Its pages load nothing from a CDN.
     path("schema", SpectacularAPIView.as_view(**_OPEN), name="v1-schema"),
     path(
         "docs",

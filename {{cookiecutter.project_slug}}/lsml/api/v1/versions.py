@@ -1,18 +1,19 @@
-"""/api/v1/versions: model versions, what they were made of, and promoting one."""
+"""/api/v1/versions: model versions and their origins; promote one."""
 
 from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import CharField, ModelSerializer
+from rest_framework.serializers import CharField, IntegerField, ModelSerializer
 
 from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
+from lsml.api.v1.openapi import one_row
 from lsml.api.v1.promotions import PromotionSerializer
-from lsml.api.v1.viewset import OperatorViewSet, ReasonSerializer, one_row, reason_of
+from lsml.api.v1.requests import ReasonSerializer, reason_of, requester
+from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.promotion import promote_loaded
-from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion
 
 
@@ -20,7 +21,7 @@ from lsml.registry.models import ModelVersion
     examples=[
         one_row(
             id=3,
-            project_id=1,
+            project_pk=1,
             number=3,
             version="v3",
             state="ready",
@@ -31,13 +32,14 @@ from lsml.registry.models import ModelVersion
     ]
 )
 class VersionSerializer(ModelSerializer[ModelVersion]):
+    project_pk = IntegerField(source="project_id", read_only=True)
     parent_version = CharField(source="parent.version", default=None)
 
     class Meta:
         model = ModelVersion
         fields = [
             "id",
-            "project_id",
+            "project_pk",
             "number",
             "version",
             "state",
@@ -65,7 +67,7 @@ class VersionFilterSet(ProjectFilterSet):
 
 
 class VersionViewSet(OperatorViewSet[ModelVersion]):
-    """Model versions, and what they were made of."""
+    """Model versions, with the data, code and packages they were trained with."""
 
     queryset = ModelVersion.objects.select_related("parent")
     serializer_class = VersionSerializer
@@ -84,8 +86,7 @@ class VersionViewSet(OperatorViewSet[ModelVersion]):
         promotion = promote_loaded(
             project=version.project,
             version=version,
-            actor=request.user.get_username(),
             reason=reason_of(request),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
         return Response(PromotionSerializer(promotion).data)

@@ -1,4 +1,4 @@
-"""Roles and permissions, as `manage.py migrate` leaves them."""
+"""Roles and permissions after `manage.py migrate`."""
 
 from typing import get_args
 
@@ -19,7 +19,7 @@ def test_migrating_creates_a_group_for_each_role():
     assert groups == {name: set(names) for name, names in roles.ROLES.items()}
 
 
-def test_every_permission_has_a_row_and_belongs_to_the_access_room():
+def test_every_permission_has_a_row_of_the_app_access():
     rows = Permission.objects.filter(content_type__app_label="access")
     assert {row.codename for row in rows} == set(get_args(roles.Permission))
 
@@ -38,5 +38,5 @@ def test_a_member_may_do_what_the_role_allows_and_nothing_else():
     assert allowed == {"read", "export"}
 
 
-def test_nobody_logged_in_may_do_nothing():
+def test_without_a_login_nothing_is_allowed():
     assert not roles.may(None, "read")

@@ -1,13 +1,17 @@
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from lsml.dataset.models import Task
+from lsml.registry.models import Project
+from tests.db.api_v1.jobs import MODELS
 from tests.db.audit.rows import predict
 
 
 @pytest.fixture(autouse=True)
-def nobody_was_throttled():
+def empty_throttles():
     cache.clear()
 
 
@@ -42,6 +46,37 @@ def viewer(person, client_of):
 @pytest.fixture
 def auditor(person, client_of):
     return client_of(person("auditor", "otto"))
+
+
+@pytest.fixture
+def operator(person, client_of):
+    return client_of(person("operator", "olga"))
+
+
+@pytest.fixture
+def project(db):
+    """A project with one known task."""
+    project = Project.objects.create(labelstudio_id=41)
+    Task.objects.create(
+        project=project, task_id=1, data={"text": "a"}, updated_at=timezone.now()
+    )
+    return project
+
+
+@pytest.fixture
+def a_job(project):
+    """Make a job of a kind."""
+
+    def make(name, **facts):
+        own = {
+            "runs": {"project": project, "trigger": "person"},
+            "prediction-jobs": {"project": project, "total": 1},
+            "audit-jobs": {"kind": "verify"},
+        }[name]
+        facts = {"requested_by": "ana", "created_at": timezone.now()} | own | facts
+        return MODELS[name].objects.create(**facts)
+
+    return make
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Who may do what in the operators' API."""
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
@@ -30,13 +31,13 @@ def bearer(token):
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_nobody_reads_without_logging_in(name):
+def test_reading_needs_a_login(name):
     reply = APIClient().get(f"/api/v1/{name}")
     assert reply.status_code == 401
     assert reply.json()["request_id"]
 
 
-def test_label_studios_credentials_open_nothing_here(settings):
+def test_label_studios_credentials_are_refused_here(settings):
     settings.BASIC_AUTH_CREDENTIALS = [("ls", "secret")]
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION="Basic bHM6c2VjcmV0")
@@ -57,26 +58,26 @@ def test_refused_credentials_are_recorded_once_a_minute(settings, api):
     ]
 
 
-def test_a_user_without_a_group_reads_nothing(person, client_of):
+def test_a_user_without_a_group_may_not_read(person, client_of):
     assert client_of(person()).get("/api/v1/predictions").status_code == 403
 
 
 @pytest.mark.parametrize("group", ["viewer", "operator", "auditor", "admin"])
-def test_every_group_reads(person, client_of, group):
+def test_every_group_may_read(person, client_of, group):
     assert client_of(person(group)).get("/api/v1/predictions").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("group", "status"), [("viewer", 403), ("operator", 200), ("auditor", 200)]
 )
-def test_viewers_do_not_export(person, client_of, group, status):
+def test_only_operators_and_auditors_export_a_list(person, client_of, group, status):
     reply = client_of(person(group)).get("/api/v1/predictions?format=csv")
     assert reply.status_code == status
     recorded = AuditEntry.objects.filter(verb="list exported", actor="ana").count()
     assert recorded == (status == 200)
 
 
-def test_a_token_is_made_used_listed_and_revoked(person):
+def test_a_token_is_created_used_listed_and_revoked(person):
     person("viewer")
     made = token_of(days=1)
     assert made.status_code == 201
@@ -93,21 +94,21 @@ def test_a_token_is_made_used_listed_and_revoked(person):
     ]
 
 
-def test_a_token_is_kept_only_as_its_digest(person):
+def test_only_the_digest_of_a_token_is_stored(person):
     person("viewer")
     token = token_of().json()["token"]
     assert token not in str(list(AuthToken.objects.values()))
     assert token not in str(list(AuditEntry.objects.values()))
 
 
-def test_an_expired_token_opens_nothing(person):
+def test_an_expired_token_is_refused(person):
     person("viewer")
     client = bearer(token_of().json()["token"])
     AuthToken.objects.update(expiry=timezone.now())
     assert client.get("/api/v1/predictions").status_code == 401
 
 
-def test_nobody_revokes_the_token_of_another(person):
+def test_a_user_cannot_revoke_the_token_of_another_user(person):
     person("viewer")
     person("viewer", "eve")
     key = token_of().json()["token_key"]
@@ -116,13 +117,13 @@ def test_nobody_revokes_the_token_of_another(person):
     assert len(eve.get("/api/v1/tokens").json()) == 1
 
 
-def test_a_wrong_password_makes_no_token_and_is_recorded(person):
+def test_a_wrong_password_creates_no_token_and_is_recorded(person):
     person("viewer")
     assert token_of(password="wrong-password").status_code == 401
     assert not AuthToken.objects.exists()
-    [action] = AuditEntry.objects.all()
-    assert action.verb == "login refused"
-    assert "wrong-password" not in str(vars(action))
+    [entry] = AuditEntry.objects.all()
+    assert entry.verb == "login refused"
+    assert "wrong-password" not in str(vars(entry))
 
 
 def test_guessing_passwords_is_throttled(person):
@@ -145,7 +146,7 @@ def test_only_operators_cancel_a_run(person, client_of):
 
 
 @pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
-def test_an_operator_promotes_and_says_why(person, client_of, constant):
+def test_a_promotion_by_an_operator_records_the_reason(person, client_of, constant):
     project = Project.objects.create(labelstudio_id=1)
     version = ModelVersion.objects.create(
         project=project, number=1, version="v1", created_at=timezone.now()
@@ -178,14 +179,49 @@ def test_the_document_describes_the_lists_with_examples():
     assert "One row" in text or "OneRow" in text
 
 
-def test_the_pages_of_the_documentation_load_nothing_from_elsewhere():
+def test_the_documentation_pages_load_nothing_from_other_hosts():
     page = APIClient().get("/api/v1/docs").content.decode()
     assert "http://" not in page
     assert "https://" not in page
     assert "/static/drf_spectacular_sidecar/" in page
 
 
-def test_the_document_is_valid_openapi():
-    document = SchemaGenerator().get_schema(request=None, public=True)
+@pytest.fixture(scope="module")
+def document():
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def test_the_document_is_valid_openapi(document):
     validate_schema(document)
     assert document["openapi"].startswith("3.1")
+
+
+def test_the_document_is_written_without_a_warning(tmp_path):
+    file = str(tmp_path / "openapi.yaml")
+    call_command("spectacular", "--validate", "--fail-on-warn", file=file)
+
+
+JOBS = ["runs", "prediction-jobs", "audit-jobs"]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_document_names_every_answer_to_a_change_of_a_job(document, name):
+    paths = document["paths"]
+    cancel = paths[f"/api/v1/{name}/{{id}}/cancel"]["post"]["responses"]
+    retry = paths[f"/api/v1/{name}/{{id}}/retry"]["post"]["responses"]
+    assert {"200", "400", "401", "403", "404", "409"} <= cancel.keys()
+    assert {"201", "401", "403", "404", "409"} <= retry.keys()
+    assert "200" not in retry
+    start = paths[f"/api/v1/{name}"].get("post", {"responses": {}})["responses"]
+    assert ("201" in start) == (name != "runs")
+    assert ("409" in start) == (name == "prediction-jobs")
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_example_of_a_job_has_all_its_columns(document, name):
+    one = document["paths"][f"/api/v1/{name}/{{id}}"]["get"]["responses"]["200"]
+    content = one["content"]["application/json"]
+    [example] = content["examples"].values()
+    component = content["schema"]["$ref"].rsplit("/", 1)[1]
+    columns = document["components"]["schemas"][component]["properties"]
+    assert example["value"].keys() == columns.keys()

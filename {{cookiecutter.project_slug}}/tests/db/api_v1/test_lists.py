@@ -21,6 +21,8 @@ LISTS = (
     "promotions",
     "versions",
     "runs",
+    "prediction-jobs",
+    "audit-jobs",
     "seals",
 )
 
@@ -41,7 +43,7 @@ def test_each_list_answers_in_the_same_shape(viewer, name):
     }
 
 
-def test_the_newest_come_first_unless_asked_otherwise(viewer, five):
+def test_rows_are_listed_newest_first_by_default(viewer, five):
     keys = [row.pk for row in five]
     assert ids(viewer.get("/api/v1/predictions")) == keys[::-1]
     assert ids(viewer.get("/api/v1/predictions?order=oldest")) == keys
@@ -94,21 +96,21 @@ def test_a_time_range_is_a_filter(viewer, five):
         "task_id=x",
     ],
 )
-def test_what_is_not_understood_is_refused_and_named(viewer, words):
+def test_a_wrong_parameter_is_refused_and_named(viewer, words):
     reply = viewer.get(f"/api/v1/predictions?{words}")
     assert reply.status_code == 400
     assert reply.json()["field"] == words.split("=")[0]
     assert reply.json()["request_id"]
 
 
-def test_one_row_and_none(viewer, five):
+def test_a_single_row_is_found_or_answered_with_404(viewer, five):
     key = five[0].pk
     assert viewer.get(f"/api/v1/predictions/{key}").json()["task_id"] == 1
     reply = viewer.get(f"/api/v1/predictions/{key - 1}")
     assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
 
 
-def test_a_list_costs_as_many_queries_for_many_rows_as_for_one(
+def test_the_number_of_queries_does_not_grow_with_the_rows(
     viewer, django_assert_max_num_queries
 ):
     project = Project.objects.create(labelstudio_id=1)
@@ -142,19 +144,29 @@ def test_all_rows_stream_as_csv(auditor, five):
     assert json.loads(rows[0]["result"])[0]["type"] == "choices"
 
 
-def test_a_cell_is_no_formula_for_a_spreadsheet(auditor):
+@pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "text/html"])
+def test_the_address_and_not_the_accept_header_chooses_the_format(
+    auditor, five, accept
+):
+    reply = auditor.get("/api/v1/predictions?format=csv", HTTP_ACCEPT=accept)
+    assert len(streamed(reply).splitlines()) == 6
+    reply = auditor.get("/api/v1/predictions", HTTP_ACCEPT=accept)
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_a_cell_never_starts_a_formula_in_a_spreadsheet(auditor):
     predict(error="=HYPERLINK()")
     text = streamed(auditor.get("/api/v1/predictions?format=csv"))
     assert next(csv.DictReader(io.StringIO(text)))["error"] == "'=HYPERLINK()"
 
 
-def test_an_event_shows_its_payload(viewer, db):
+def test_an_event_contains_its_payload(viewer, db):
     event = hear(payload={"access_token": "***"})
     reply = viewer.get(f"/api/v1/events/{event.pk}")
     assert reply.json()["payload"] == {"access_token": "***"}
 
 
-def test_a_prediction_is_explained_up_to_its_annotations(viewer, db):
+def test_a_prediction_is_explained_by_its_version_and_run(viewer, db):
     project = Project.objects.create(labelstudio_id=1)
     version = ModelVersion.objects.create(
         project=project, number=1, version="v1", created_at=timezone.now()
@@ -175,7 +187,7 @@ def test_a_prediction_is_explained_up_to_its_annotations(viewer, db):
     assert output["snapshot"] is None
 
 
-def test_the_facts_of_a_version_are_listed(viewer, db):
+def test_a_version_is_listed_with_its_metrics(viewer, db):
     from lsml.observability.origin import Origin
 
     project = Project.objects.create(labelstudio_id=1)
@@ -185,7 +197,7 @@ def test_the_facts_of_a_version_are_listed(viewer, db):
         at=timezone.now(),
         origin=Origin("request-1", "test"),
     )
-    [row] = viewer.get(f"/api/v1/versions?project_id={project.pk}").json()["results"]
+    [row] = viewer.get(f"/api/v1/versions?project_pk={project.pk}").json()["results"]
     assert (row["version"], row["metrics"]) == ("v1", {"accuracy": 0.5})
     assert (
         viewer.get("/api/v1/audit-entries?verb=version%20created").json()["count"] == 1

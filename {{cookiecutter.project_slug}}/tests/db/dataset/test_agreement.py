@@ -25,7 +25,7 @@ def project():
 def annotate(project):
     """Store an annotation and update its agreements."""
 
-    def say(name="A", number=11, **facts):
+    def annotate(name="A", number=11, **facts):
         Annotation.objects.update_or_create(
             project=project,
             annotation_id=number,
@@ -38,7 +38,7 @@ def annotate(project):
         )
         update_agreements(project=project, annotation_ids=[number])
 
-    return say
+    return annotate
 
 
 def values():

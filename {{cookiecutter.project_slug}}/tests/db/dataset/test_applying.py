@@ -183,5 +183,5 @@ def test_an_id_reused_after_a_deletion_is_a_new_task(project, together):
         apply(project, *batch)
     assert trained_on(project) == {10: ["Yes"]}
     assert Task.objects.get().data == {"text": "text 9"}
-    apply(project, created(1, "No"))  # a late one of the earlier thing
+    apply(project, created(1, "No"))  # a late event of the earlier task
     assert trained_on(project) == {10: ["Yes"]}

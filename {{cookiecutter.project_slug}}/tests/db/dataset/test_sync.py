@@ -267,9 +267,9 @@ def test_catching_up_fetches_changes_since_the_newest_known_task(studio):
 
 def test_a_sync_is_recorded_with_its_differences(studio):
     run(studio)
-    action = AuditEntry.objects.get(verb="dataset synced")
-    assert action.actor == "test"
-    assert action.detail == {"tasks": 5, "differences": {"tasks added": 5}}
+    entry = AuditEntry.objects.get(verb="dataset synced")
+    assert entry.actor == "test"
+    assert entry.detail == {"tasks": 5, "differences": {"tasks added": 5}}
 
 
 def test_masked_secrets_in_task_data_are_not_a_difference(studio):

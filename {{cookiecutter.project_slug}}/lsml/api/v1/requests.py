@@ -1,0 +1,56 @@
+"""What views read from a request: who sent it, and a valid body."""
+
+from typing import Any, TypedDict
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from lsml.observability.origin import Origin
+
+
+class Requester(TypedDict):
+    """The keyword arguments by which a service records who requested a change."""
+
+    actor: str  # user name
+    origin: Origin
+
+
+def requester(request: Request) -> Requester:
+    """Return who sent a request, for `service(…, **requester(request))`."""
+    return Requester(
+        actor=request.user.get_username(), origin=Origin.from_request(request)
+    )
+
+
+def validated(
+    serializer: type[serializers.BaseSerializer[Any]], request: Request
+) -> dict[str, Any]:
+    """Return the values in the body of a request.
+
+    Raises:
+        ValidationError: A value is missing or wrong.
+    """
+    body = serializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    values: dict[str, Any] = body.validated_data
+    return values
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Reason", {"reason": "wrong data"}, request_only=True)]
+)
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why a person does it; kept in the audit log."""
+
+    reason = serializers.CharField(max_length=2_000)
+
+
+def reason_of(request: Request) -> str:
+    """Return the reason in the body of a request.
+
+    Raises:
+        ValidationError: There is none, or it is too long.
+    """
+    reason: str = validated(ReasonSerializer, request)["reason"]
+    return reason

@@ -1,0 +1,190 @@
+"""Jobs of the operators' API: bulk predictions, verifications and exports are started.
+
+An export's file is downloaded.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.files.base import ContentFile
+from django.utils import timezone
+
+from lsml.audit import jobs
+from lsml.audit.models import AuditEntry, AuditJob
+from lsml.dataset.models import Task
+from lsml.inference import bulk
+from lsml.inference.models import PredictionJob
+from lsml.registry.models import Project
+from tests.broker import collect_messages
+from tests.db.api_v1.jobs import MODELS, entries, may_change, send, url
+
+pytestmark = pytest.mark.django_db
+OCTOBER = {"since": "2026-10-01T00:00:00Z", "until": "2026-11-01T00:00:00Z"}
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    return collect_messages(monkeypatch)
+
+
+@pytest.mark.parametrize("group", ["viewer", "auditor", "operator", "admin"])
+@pytest.mark.parametrize("name", ["prediction-jobs", "audit-jobs"])
+def test_a_role_decides_who_starts_a_job(person, client_of, project, name, group):
+    body = {"project_pk": project.pk, "kind": "verify"}
+    reply = send(client_of(person(group)), f"/api/v1/{name}", body)
+    allowed = may_change(group, name)
+    assert reply.status_code == (201 if allowed else 403)
+    assert MODELS[name].objects.count() == len(entries()) == int(allowed)
+
+
+# --- Bulk predictions ---
+
+
+def test_a_bulk_prediction_is_started(
+    operator, project, notifications, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        reply = send(operator, "/api/v1/prediction-jobs", {"project_pk": project.pk})
+    job = PredictionJob.objects.get()
+    row = reply.json()
+    assert (reply.status_code, row["id"], row["state"]) == (201, job.pk, "queued")
+    assert (row["project_pk"], row["requested_by"]) == (project.pk, "olga")
+    assert (job.project, job.requested_by, job.total) == (project, "olga", 1)
+    entry = AuditEntry.objects.get()
+    assert entries() == [("bulk prediction requested", "olga", "")]
+    assert entry.request_id == reply.headers["X-Request-ID"]
+    assert notifications == [(bulk.kind.task, job.pk)]
+
+
+@pytest.mark.parametrize("key", [0, 77, 10**30, "x", 1.5, True, None, [1]])
+def test_an_unknown_project_is_not_predicted(operator, key):
+    reply = send(operator, "/api/v1/prediction-jobs", {"project_pk": key})
+    assert (reply.status_code, reply.json()["field"]) == (400, "project_pk")
+    assert (PredictionJob.objects.count(), entries()) == (0, [])
+
+
+def test_an_archived_project_is_not_predicted(operator, project):
+    Project.objects.update(archived_at=timezone.now())
+    reply = send(operator, "/api/v1/prediction-jobs", {"project_pk": project.pk})
+    assert (reply.status_code, reply.json()["field"]) == (400, "project_pk")
+    assert "it is archived" in reply.json()["detail"]
+    assert not PredictionJob.objects.exists()
+
+
+def test_a_project_has_one_active_bulk_prediction(operator, project, a_job):
+    a_job("prediction-jobs", state="running")
+    reply = send(operator, "/api/v1/prediction-jobs", {"project_pk": project.pk})
+    assert (reply.status_code, reply.json()["code"]) == (409, "refused")
+    assert (PredictionJob.objects.count(), entries()) == (1, [])
+
+
+def test_a_project_without_known_tasks_is_not_predicted(operator, project):
+    Task.objects.all().delete()
+    reply = send(operator, "/api/v1/prediction-jobs", {"project_pk": project.pk})
+    assert (reply.status_code, "sync" in reply.json()["detail"]) == (409, True)
+
+
+# --- Verifications and exports ---
+
+
+@pytest.mark.parametrize("since", [None, "2026-11-01T00:00:00Z"])
+def test_a_verification_is_started(
+    auditor, since, notifications, django_capture_on_commit_callbacks
+):
+    body = {"kind": "verify", "since": since}
+    with django_capture_on_commit_callbacks(execute=True):
+        reply = send(auditor, "/api/v1/audit-jobs", body)
+    job = AuditJob.objects.get()
+    row = reply.json()
+    assert (reply.status_code, row["id"], row["kind"]) == (201, job.pk, "verify")
+    assert (row["since"], row["until"], row["file_format"]) == (since, None, "")
+    assert entries() == [("verify requested", "otto", "")]
+    assert notifications == [(jobs.kind.task, job.pk)]
+
+
+@pytest.mark.parametrize(
+    ("body", "file_format"), [({}, "jsonl"), ({"file_format": "csv"}, "csv")]
+)
+def test_an_export_is_started(auditor, body, file_format):
+    body = {"kind": "export"} | OCTOBER | body
+    reply = send(auditor, "/api/v1/audit-jobs", body)
+    job = AuditJob.objects.get()
+    assert (reply.status_code, reply.json()["id"]) == (201, job.pk)
+    assert (job.kind, job.file_format) == ("export", file_format)
+    assert job.since == datetime(2026, 10, 1, tzinfo=UTC)
+    assert job.until == datetime(2026, 11, 1, tzinfo=UTC)
+    assert entries() == [("export requested", "otto", "")]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "kind"),
+        ({"kind": "import"}, "kind"),
+        ({"kind": "export"}, "since"),
+        ({"kind": "export", "since": OCTOBER["since"]}, "until"),
+        ({"kind": "export", "until": OCTOBER["until"]}, "since"),
+        (
+            {"kind": "export", "since": OCTOBER["until"], "until": OCTOBER["since"]},
+            "until",
+        ),
+        (
+            {"kind": "export", "since": OCTOBER["since"], "until": OCTOBER["since"]},
+            "until",
+        ),
+        ({"kind": "export", "since": "yesterday", "until": "today"}, "since"),
+        ({"kind": "export", "file_format": "xls", **OCTOBER}, "file_format"),
+        ({"kind": "verify", "until": OCTOBER["until"]}, "until"),
+    ],
+)
+def test_a_wrong_audit_job_is_refused_and_the_field_named(auditor, body, field):
+    reply = send(auditor, "/api/v1/audit-jobs", body)
+    assert (reply.status_code, reply.json()["field"]) == (400, field)
+    assert (AuditJob.objects.count(), entries()) == (0, [])
+
+
+@pytest.fixture
+def exported(a_job, settings, tmp_path):
+    """An export whose file is kept."""
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path},
+        }
+    }
+    since = datetime(2026, 10, 1, tzinfo=UTC)
+    return a_job(
+        "audit-jobs",
+        kind="export",
+        state="succeeded",
+        since=since,
+        until=since + timedelta(days=31),
+        file_key=jobs.export_storage().save("exports/1.zip", ContentFile(b"PK")),
+    )
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/zip"])
+def test_a_download_is_recorded(auditor, exported, accept):
+    reply = auditor.get(url("audit-jobs", exported, "file"), HTTP_ACCEPT=accept)
+    assert (reply.status_code, reply.getvalue()) == (200, b"PK")
+    assert reply.headers["Content-Type"] == "application/zip"
+    assert "audit-20261001-20261101.zip" in reply.headers["Content-Disposition"]
+    assert entries() == [("export downloaded", "otto", "")]
+
+
+def test_a_file_that_was_removed_is_not_found(auditor, exported):
+    jobs.export_storage().delete(exported.file_key)
+    reply = auditor.get(url("audit-jobs", exported, "file"))
+    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+    assert "start a new export" in reply.json()["detail"]
+    assert entries() == []
+
+
+def test_a_verification_has_no_file(auditor, a_job):
+    job = a_job("audit-jobs", state="succeeded")
+    assert auditor.get(url("audit-jobs", job, "file")).status_code == 404
+
+
+def test_a_viewer_may_not_download_an_export(viewer, exported):
+    assert viewer.get(url("audit-jobs", exported, "file")).status_code == 403
+    assert entries() == []
