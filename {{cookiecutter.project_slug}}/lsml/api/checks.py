@@ -1,4 +1,4 @@
-"""Checks of who may call, how often, and through which proxies."""
+"""System checks of credentials, rates and proxies."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -21,15 +21,15 @@ def check_callers(**_: Any) -> Iterator[CheckMessage]:
     if half or not all(all(pair) for pair in settings.BASIC_AUTH_CREDENTIALS):
         yield Error(
             "A user name or a password of basic auth is missing.",
-            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS both, or none of them. Write"
-            " each pair of BASIC_AUTH_EXTRA as user:password.",
+            hint="Set both BASIC_AUTH_USER and BASIC_AUTH_PASS, or neither. Write each"
+            " pair of BASIC_AUTH_EXTRA as user:password.",
             id="lsml.E040",
         )
-    # HTTPS=false is said of development machines.
+    # Development machines set HTTPS=false.
     if settings.HTTPS and not settings.BASIC_AUTH_CREDENTIALS:
         yield Caution(
-            "Everybody who reaches the service may call it.",
-            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, in Label Studio, too.",
+            "The service requires no credentials, so everyone may call it.",
+            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, here and in Label Studio.",
             id="lsml.W040",
         )
 
@@ -61,12 +61,12 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
 
 
 class _Rate(SimpleRateThrottle):
-    """Reads a rate, and limits nothing."""
+    """Parses a rate. It is not used to limit requests."""
 
     rate = "1/s"
 
     def get_cache_key(self, request: Any, view: Any) -> None:
-        """Count nobody."""
+        """Return no key, so that no request is counted."""
 
 
 def _is_rate(text: str) -> bool:

@@ -64,5 +64,5 @@ def test_a_stored_version_that_somebody_chose_stays_chosen(
     chosen = {"model_version": "by hand"}
     studio.call("PATCH", f"/api/projects/{project}/", body=chosen)
     said = service.manage("connect", "--project", str(project))
-    assert "goes on showing the predictions of “by hand”" in said
+    assert "still shows the predictions of “by hand”" in said
     assert shown(studio, project) == "by hand"
