@@ -21,7 +21,7 @@ from lsml.registry.models import Project
 from lsml.registry.services import get_or_create_project, update_project
 
 # Label Studio waits 1 s for the webhook, and sends it before it answers us.
-WEBHOOK_PATIENCE_S = 3.0
+WEBHOOK_TIMEOUT_S = 3.0
 
 
 def connect_project(
@@ -95,7 +95,7 @@ def _try_webhook(
     studio.touch_project(project.labelstudio_id)
     saved = WebhookEvent.objects.filter(project_id=project.pk, action=PROJECT_UPDATED)
     arrived = saved.filter(pk__gte=first_id_at(began))
-    deadline = time.monotonic() + WEBHOOK_PATIENCE_S
+    deadline = time.monotonic() + WEBHOOK_TIMEOUT_S
     while not arrived.exists():
         if time.monotonic() > deadline:
             raise BackendRefused(

@@ -46,7 +46,7 @@ class PlayedStudio(FakeStudio):
 
 @pytest.fixture
 def studio(monkeypatch):
-    monkeypatch.setattr(connecting, "WEBHOOK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(connecting, "WEBHOOK_TIMEOUT_S", 0.2)
     return PlayedStudio()
 
 
