@@ -201,7 +201,7 @@ def test_a_second_dev_in_the_same_folder_is_refused(dev):
     first.until("web ")
     second = dev()
     assert second.ended() == 1
-    assert "already runs in this folder" in second.lines[-1]
+    assert "is running in this folder" in second.lines[-1]
     assert first.process.poll() is None
 
 
