@@ -22,8 +22,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
-# Keeps capabilities when the user changes. Also makes access(2) respect them, with which
-# PostgreSQL finds its own files.
+# Keeps capabilities when the user changes. Also makes access(2) respect them, which
+# PostgreSQL uses to find its own files.
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522

@@ -1,4 +1,4 @@
-"""Marks unusually high values of a time series; learns the threshold from annotations."""
+"""Marks high values of a time series, and learns the threshold from annotations."""
 
 import csv
 import io
