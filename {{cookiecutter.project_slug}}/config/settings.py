@@ -255,19 +255,19 @@ ARTIFACT_STORAGE = env.str(
 ARTIFACT_CACHE_DIR = Path(
     env.str("ARTIFACT_CACHE_DIR", default=str(DATA_DIR / "artifact-cache"))
 )
+STORAGES = {"artifacts": storage_from_url(ARTIFACT_STORAGE)}
+if AUDIT_ANCHOR.startswith("s3://"):
+    STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
+
+# --- Static files: whitenoise ---
 # Without `collectstatic`, as in `make dev`, files are served from their source folders.
 _collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
-STORAGES = {
-    "artifacts": storage_from_url(ARTIFACT_STORAGE),
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if _collected
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
+STORAGES["staticfiles"] = {
+    "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    if _collected
+    else "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
-if AUDIT_ANCHOR.startswith("s3://"):
-    STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
 
 # --- Logins and the admin: lsml/console ---
 UNFOLD = look.UNFOLD

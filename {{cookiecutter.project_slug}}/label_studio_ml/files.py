@@ -21,6 +21,7 @@ from .addresses import (
     same_origin,
 )
 from .file_cache import FileCache, FileTooLarge
+from .utils import is_local_files, with_data_prefix
 
 __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
 
@@ -156,8 +157,7 @@ def get_local_path(
         ValueError: The URL does not name a file.
     """
     server = LabelStudio.from_environment(hostname, access_token)
-    if url.startswith(("upload", "/upload")):
-        url = "/data/" + url.lstrip("/")
+    url = with_data_prefix(url)
     on_disk = _on_this_disk(url, project_dir=project_dir, image_dir=image_dir)
     if on_disk:
         return on_disk
@@ -174,7 +174,7 @@ def _on_this_disk(
 ) -> str | None:
     """Find a file in Label Studio's own folders, if they are on this machine."""
     found: str | None = None
-    if _is_local_files(url):
+    if is_local_files(url):
         # Only below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT: the URL is not trusted.
         found = tools.resolve_local_storage_file(url)
     elif url.startswith("/data/upload"):
@@ -187,7 +187,7 @@ def _on_this_disk(
 
 def _source(url: str, *, server: LabelStudio, task_id: int | None) -> Source:
     parts = urlsplit(url)
-    if _is_local_files(url):
+    if is_local_files(url):
         name = parse_qs(parts.query)["d"][-1]
         return _kept_by(server, name, server.address(url, url))
     if url.startswith("/data/upload"):
@@ -223,10 +223,6 @@ def _upload(path: str, server: LabelStudio) -> Source:
 
 def _kept_by(server: LabelStudio, path: str, *urls: str) -> Source:
     return Source(f"{server.url} {path}", PurePosixPath(path).name, urls)
-
-
-def _is_local_files(url: str) -> bool:
-    return url.startswith("/data/") and "?d=" in url
 
 
 def _fetch(source: Source, server: LabelStudio) -> Iterator[bytes]:

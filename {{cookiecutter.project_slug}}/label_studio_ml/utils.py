@@ -142,15 +142,25 @@ def is_preload_needed(url: str) -> bool:
     A file on this machine must be named by its absolute path. Otherwise a text that
     equals a name in the working folder, such as "docs", would be taken for a file.
     """
-    if url.startswith(("upload", "/upload")):
-        url = "/data/" + url.lstrip("/")
-    is_local_files = url.startswith("/data/") and "?d=" in url
+    url = with_data_prefix(url)
     return (
         url.startswith(("/data/upload", *_CLOUD_SCHEMES))
-        or is_local_files
+        or is_local_files(url)
         or is_valid_url(url)
         or _is_existing_file(url)
     )
+
+
+def with_data_prefix(url: str) -> str:
+    """Return an upload's path with the prefix /data/, and any other URL unchanged."""
+    if url.startswith(("upload", "/upload")):
+        return "/data/" + url.lstrip("/")
+    return url
+
+
+def is_local_files(url: str) -> bool:
+    """Return whether it is a path of Label Studio's local files storage."""
+    return url.startswith("/data/") and "?d=" in url
 
 
 def compare_nested_structures(

@@ -1,7 +1,6 @@
 """System checks of credentials, rates and proxies."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.core.checks import Warning as Caution
 from rest_framework.throttling import SimpleRateThrottle
 
 from lsml.environment.checking import TAG, too_small
+from lsml.labelstudio.addresses import is_ip_address
 
 _RATES = {"user": "API_RATE", "anon": "API_RATE_ANONYMOUS", "login": "API_RATE_LOGIN"}
 
@@ -46,7 +46,7 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
                 id="lsml.E041",
             )
     for proxy in settings.TRUSTED_PROXIES:
-        if not _is_ip_address(proxy):
+        if not is_ip_address(proxy):
             yield Error(
                 f"TRUSTED_PROXIES has {proxy!r}, which is not an IP address.",
                 hint="Give single addresses: no names, no networks.",
@@ -75,11 +75,3 @@ def _is_rate(text: str) -> bool:
     except (ValueError, KeyError, IndexError):
         return False
     return number is not None and number > 0
-
-
-def _is_ip_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -91,7 +91,7 @@ class WebhookView(LabelStudioView):
             digest=digest,
             origin=Origin.from_request(request),
         )
-        # An unknown action must not create a time series of its own in Prometheus.
+        # An unknown action must not add a time series to Prometheus.
         known = order.action if order.action in KNOWN_ACTIONS else "other"
         metrics.webhook_events.labels(known).inc()
         return Response({"status": "accepted", "job": str(event.pk)})

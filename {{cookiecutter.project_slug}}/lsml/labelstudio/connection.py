@@ -37,7 +37,7 @@ _NOT_READY = {"DI", "ER"}  # Label Studio's states "Disconnected" and "Error"
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """How Label Studio shall reach this service."""
+    """This service as it is registered in Label Studio."""
 
     url: str  # as Label Studio's machine or container reaches it
     title: str | None = None  # None = unchanged; DEFAULT_TITLE for a new backend
