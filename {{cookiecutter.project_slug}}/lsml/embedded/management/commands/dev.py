@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -59,16 +59,14 @@ class Command(BaseCommand):
                 " DATABASE_URL, or unset it to use the embedded server."
             ) from error
 
-    @contextmanager
-    def _servers(self) -> Iterator[None]:
-        with running(
+    def _servers(self) -> AbstractContextManager[None]:
+        broker_url = addresses.broker_url(settings.DATA_DIR)
+        return running(
             settings.DATA_DIR,
             postgres=not settings.DATABASE_URL,
-            broker=addresses.broker_url(settings.DATA_DIR)
-            == settings.CELERY_BROKER_URL,
+            broker=broker_url == settings.CELERY_BROKER_URL,
             say=self._say,
-        ):
-            yield
+        )
 
     def _serve(self, port: int) -> None:
         supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
