@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Entry of every command: `python manage.py help`."""
+"""Runs the commands of the service: `python manage.py help` lists them."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Process set-up: settings, URLs, Celery, WSGI. No logic."""
+"""Process setup: settings, URLs, Celery, WSGI. No logic."""
 
 from config.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""The Celery application. Started by `celery -A config worker|beat`."""
+"""The Celery application, started by `celery -A config worker|beat`."""
 
 import os
 from typing import Any
@@ -19,5 +19,5 @@ beat_init.connect(refuse_wrong_settings)
 
 
 @setup_logging.connect
-def leave_logging_alone(**_: Any) -> None:
-    """Keep the settings' logging: with a receiver here Celery sets up none itself."""
+def keep_our_logging(**_: Any) -> None:
+    """Keep the logging of the settings. With a receiver, Celery sets up no logging."""

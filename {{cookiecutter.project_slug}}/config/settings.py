@@ -1,6 +1,6 @@
-"""All settings, read from the environment; production is the default.
+"""All settings, read from the environment. The defaults are for production.
 
-Grouped by who reads them. Every variable is described in `.env.example`.
+Grouped by the part that reads them. `.env.example` describes every variable.
 """
 
 import sys
@@ -12,6 +12,7 @@ from celery.schedules import crontab
 from lsml.audit.tables import AUDIT_TABLES
 from lsml.console import look
 from lsml.embedded import addresses
+from lsml.environment import connections
 from lsml.environment.reading import Environment
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
@@ -22,19 +23,19 @@ env = Environment()
 env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
-# web, worker, beat or command: decides how long it may wait for broker and database.
+# web, worker, beat or command; decides how long it waits for the database and broker.
 PROCESS = env.str("LSML_PROCESS", default="command")
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")  # lsml.E003 when missing
+SECRET_KEY = env.str("SECRET_KEY", default="")  # required: lsml.E003
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 WSGI_APPLICATION = "config.wsgi.application"
 ROOT_URLCONF = "config.urls"
-APPEND_SLASH = False  # Label Studio follows a redirect of a POST with an empty GET
+APPEND_SLASH = False  # Label Studio would repeat a redirected POST as an empty GET
 
 INSTALLED_APPS = [
     "lsml.environment",
-    "lsml.console",  # before unfold: it replaces some of its templates
+    "lsml.console",  # before unfold, because it replaces some of its templates
     "unfold.apps.BasicAppConfig",
     "lsml.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
@@ -70,7 +71,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it answers in the place of a view
+    "axes.middleware.AxesMiddleware",  # last, because it replaces the answer of a view
 ]
 
 TEMPLATES = [
@@ -91,85 +92,60 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
-USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- PostgreSQL ---
-# Without DATABASE_URL: the embedded server of `make dev`, on a unix socket.
-DATABASE_URL = env.str("DATABASE_URL", default="")
-_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
-# The servers from wheels: where an address is missing, and for `manage.py dev`, which
-# also serves a developer who has both servers. Never in a production process.
-if not (DATABASE_URL and _BROKER_URL) or sys.argv[1:2] == ["dev"]:
-    INSTALLED_APPS.append("lsml.embedded")
-_database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
-# Milliseconds a statement of a web request may take; 0 sends no limit, which a
-# transaction-pooling pgbouncer needs (it refuses start-up options).
+# --- PostgreSQL: Django ---
+DATABASE_URL = env.str("DATABASE_URL", default="")  # "" = the embedded server
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=10_000)
-_options: dict[str, object] = {
-    "connect_timeout": 2,  # psycopg raises anything smaller to 2 s
-    # A cut cable, or a host that lost power, says nothing: noticed after ten seconds.
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-if PROCESS == "web" and DATABASE_STATEMENT_TIMEOUT_MS:
-    _options["options"] = f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS}"
+_database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 DATABASES = {
     "default": {
         **_database,
         "ENGINE": "django.db.backends.postgresql",
-        # A new connection per request is four to six times slower; the check makes
-        # the first request after a database restart succeed.
+        # A new connection per request is four to six times slower. The check makes the
+        # first request after a restart of the database succeed.
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_PGBOUNCER", default=False),
-        "OPTIONS": {**_database.get("OPTIONS", {}), **_options},
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            **connections.database_options(
+                process=PROCESS, statement_timeout_ms=DATABASE_STATEMENT_TIMEOUT_MS
+            ),
+        },
     }
 }
 
-# --- Celery ---
-# A message is only a doorbell: PostgreSQL holds what waits, and a sweeper rings again.
-CELERY_BROKER_URL = _BROKER_URL or addresses.broker_url(DATA_DIR)
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = False
-CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_CREATE_MISSING_QUEUES = True
-CELERY_TASK_ROUTES = {"lsml.training.tasks.train": {"queue": "training"}}
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# --- The broker: Celery ---
+# A message only wakes a worker. PostgreSQL holds the waiting work, and the sweeper
+# notifies again.
+_broker_url = env.str("CELERY_BROKER_URL", default="")
+CELERY_BROKER_URL = _broker_url or addresses.broker_url(DATA_DIR)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-_amqp = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
-# On Redis an idle worker takes what a busy one would hoard; RabbitMQ ignores it.
-CELERY_WORKER_DISABLE_PREFETCH = not _amqp
-# Web: one try, as with retries a dead broker costs seconds of an annotator's request.
-# Others can wait; and beat needs the retry, as only that replaces a broken connection.
-CELERY_TASK_PUBLISH_RETRY_POLICY = {
-    "max_retries": 2 if PROCESS in {"worker", "beat"} else 0,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
-}
-if _amqp and PROCESS != "worker":
-    CELERY_BROKER_CONNECTION_TIMEOUT = 0.1
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "confirm_publish": True,
-        "read_timeout": 0.1,
-        "write_timeout": 0.1,
-    }
-elif _amqp:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
-else:
-    _patience_s = 30 if PROCESS == "worker" else 0.1
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "visibility_timeout": 300,
-        "socket_timeout": _patience_s,
-        "socket_connect_timeout": min(_patience_s, 5),
-    }
+CELERY_BROKER_CONNECTION_TIMEOUT = connections.broker_connect_timeout_s(
+    CELERY_BROKER_URL, process=PROCESS
+)
+CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker_options(
+    CELERY_BROKER_URL, process=PROCESS
+)
+CELERY_TASK_PUBLISH_RETRY_POLICY = connections.publish_retry_policy(process=PROCESS)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"lsml.training.tasks.train": {"queue": "training"}}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Keeps a busy worker from reserving messages that an idle one could take. Redis only.
+CELERY_WORKER_DISABLE_PREFETCH = not connections.is_rabbitmq(CELERY_BROKER_URL)
+
+# The embedded servers: for an address that is not set, and for `manage.py dev`, which
+# also works with a developer's own servers. Never in a production process.
+if not (DATABASE_URL and _broker_url) or sys.argv[1:2] == ["dev"]:
+    INSTALLED_APPS.append("lsml.embedded")
+
+# --- The schedule: beat ---
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
 AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
@@ -177,7 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "lsml.jobs.tasks.sweep",
         "schedule": TRAINING_SWEEP_S,
-        # Not less: behind a long queue every sweep would expire, and none run.
+        # Long enough that a sweep behind a long queue still runs.
         "options": {"expires": 60.0},
     },
     "seal": {
@@ -191,22 +167,20 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-# --- The wire: lsml/api ---
+# --- Requests: lsml/api ---
 BASIC_AUTH_USER = env.str("BASIC_AUTH_USER", default="")
 BASIC_AUTH_PASS = env.str("BASIC_AUTH_PASS", default="")
-# More pairs `user:password`, comma-separated: the old and the new one while rotating.
 _pairs = [f"{BASIC_AUTH_USER}:{BASIC_AUTH_PASS}"] if BASIC_AUTH_USER else []
 BASIC_AUTH_CREDENTIALS = [
-    pair.partition(":")[::2]  # lsml.E040 refuses a part that is empty
+    pair.partition(":")[::2]  # user and password; lsml.E040 refuses an empty one
     for pair in [*_pairs, *env.list("BASIC_AUTH_EXTRA", default=[])]
 ]
-# Accepted in the header X-Webhook-Token, for a webhook that shall not carry a password.
 WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
-# By one client for one user name, in each web process; then 429 for a minute.
+# Per client, user name and web process; then status 429 for a minute.
 WRONG_CREDENTIALS_PER_MINUTE = env.int("WRONG_CREDENTIALS_PER_MINUTE", default=20)
 MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=64)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024
-# Proxies whose X-Request-ID and X-Forwarded-* are believed.
+# Addresses of proxies whose X-Request-ID and X-Forwarded-For are used.
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["drf_orjson_renderer.renderers.ORJSONRenderer"],
@@ -216,9 +190,9 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "lsml.api.errors.answer_exception",
     "UNAUTHENTICATED_USER": None,
-    "URL_FORMAT_OVERRIDE": None,  # `format` is a word of our own lists
+    "URL_FORMAT_OVERRIDE": None,  # our own lists have a parameter `format`
     "DEFAULT_THROTTLE_RATES": {
-        # Counted by each web process: the limit of a machine is this times processes.
+        # Each web process counts separately, so a machine allows this times processes.
         "user": env.str("API_RATE", default="600/min"),
         "anon": env.str("API_RATE_ANONYMOUS", default="60/min"),
         "login": env.str("API_RATE_LOGIN", default="10/min"),
@@ -228,7 +202,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Label Studio ML backend",
     "VERSION": "1",
-    "OAS_VERSION": "3.1.0",  # a type may be a list, as in ["string", "null"]
+    "OAS_VERSION": "3.1.0",  # allows a list of types, as in ["string", "null"]
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {  # columns of one name with different values
         "JobState": "lsml.jobs.models.Job.State",
@@ -248,14 +222,14 @@ MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=8)
 
 # --- The audit log: lsml/audit ---
 AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full
-AUDIT_SEAL_ROWS_MAX = env.int("AUDIT_SEAL_ROWS_MAX", default=10_000)  # rows of a seal
+AUDIT_SEAL_ROWS_MAX = env.int("AUDIT_SEAL_ROWS_MAX", default=10_000)
 # Where the latest seal is published: file:///…, s3://bucket/prefix or https://…
 AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default="")
 AUDIT_EXPORT_DIR = Path(env.str("AUDIT_EXPORT_DIR", default=str(DATA_DIR / "exports")))
-# Days that rows are kept, per table; 0 = for ever. `manage.py audit prune` obeys.
-_retention_days = env.int("AUDIT_RETENTION_DAYS", default=0)
+# Days after which `manage.py audit prune` deletes rows, by table; 0 = never.
+_days = env.int("AUDIT_RETENTION_DAYS", default=0)
 AUDIT_RETENTION_DAYS = {
-    table.name: env.int(table.retention, default=_retention_days)
+    table.name: env.int(table.retention, default=_days)
     for table in AUDIT_TABLES
     if table.is_partitioned
 }
@@ -263,21 +237,21 @@ AUDIT_RETENTION_DAYS = {
 # --- Training: lsml/training ---
 TRAINING_MAX_ATTEMPTS = env.int("TRAINING_MAX_ATTEMPTS", default=3)
 TRAINING_LEASE_S = env.float("TRAINING_LEASE_S", default=12.0)
-# A day, so that a training that hangs does not hang for ever; 0 = none.
+# One day, so that a training that hangs is stopped; 0 = no limit.
 TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT", default=86_400)
-TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)  # 0 = none
+TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)  # 0 = no limit
 TRAINING_CANCEL_GRACE_S = env.float("TRAINING_CANCEL_GRACE_S", default=10.0)
 TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
-# How long a worker trains on, or waits, while the database does not answer.
+# How long a worker continues to train, or waits, while the database is down.
 TRAINING_OUTAGE_S = env.float("TRAINING_OUTAGE_S", default=300.0)
-# One process with the model's code loaded waits for the next run: it starts at once,
-# at the price of that process's memory.
+# Keeps a spare process with the model's code loaded: runs start at once, for the price
+# of its memory.
 TRAINING_SPARE = env.bool("TRAINING_SPARE", default=True)
 
-# --- Label Studio: lsml/registry/label_studio.py; no other address gets the key ---
+# --- Label Studio: lsml/registry/label_studio.py ---
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", default="")
-LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")
-# How Label Studio's own machine reaches this service; `manage.py connect` tells it.
+LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")  # for that URL only
+# Address of this service as Label Studio's machine reaches it, for `manage.py connect`.
 SERVICE_URL = env.str(
     "SERVICE_URL", default=f"http://localhost:{env.int('PORT', default=9090)}"
 )
@@ -289,23 +263,22 @@ ARTIFACT_STORAGE = env.str(
 ARTIFACT_CACHE_DIR = Path(
     env.str("ARTIFACT_CACHE_DIR", default=str(DATA_DIR / "artifact-cache"))
 )
-# Before `collectstatic`, as in `make dev`, files are served from where they lie.
-_collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
-STORAGES = {
-    "artifacts": storage_from_url(ARTIFACT_STORAGE),
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if _collected
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
-}
+STORAGES = {"artifacts": storage_from_url(ARTIFACT_STORAGE)}
 if AUDIT_ANCHOR.startswith("s3://"):
     STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
 
-# --- People: the admin ---
+# --- Static files: whitenoise ---
+# Without `collectstatic`, as in `make dev`, files are served from their source folders.
+_collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
+STORAGES["staticfiles"] = {
+    "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    if _collected
+    else "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
+
+# --- Logins and the admin: lsml/console ---
 UNFOLD = look.UNFOLD
-# Five wrong passwords from one address for one name: that pair waits.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -313,17 +286,16 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_MAX", default=5)
 LOGIN_WAIT_MIN = env.int("LOGIN_WAIT_MIN", default=15)
 AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_WAIT_MIN)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # counted per pair
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "lsml.observability.requests.login_address"
 AXES_LOCKOUT_CALLABLE = "lsml.api.handlers.locked_out"
-AXES_ENABLE_ADMIN = False  # refused logins are deeds in the audit trail
+AXES_ENABLE_ADMIN = False  # refused logins are in the audit log
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-# Whether the page of a prediction may load the image that its task names.
 CONSOLE_IMAGES = env.bool("CONSOLE_IMAGES", default=True)
-# Nothing inline, nothing from elsewhere. The page of a prediction adds the one host
-# its task's image comes from: lsml/console/admin/base.py.
+# No inline code, no foreign hosts. The page of a prediction adds the host of its task's
+# image: lsml/console/admin/base.py.
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/predict", "/webhook", "/setup", "/health", "/api/"),
     "DIRECTIVES": {
@@ -336,7 +308,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"  # of a login that came from no page
+LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "lsml.api.handlers.csrf_failure"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -344,18 +316,17 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_HOURS = env.int("SESSION_HOURS", default=12)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
-# Behind TLS, as in production. `.env` of a development machine says HTTPS=false.
+# Whether clients use TLS. `.env` of a development machine has HTTPS=false.
 HTTPS = env.bool("HTTPS", default=True)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_S", default=3600) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-# The proxy that ends TLS must set this header itself, or strip a client's.
+# The proxy that terminates TLS must set this header or remove the client's.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
-# Label Studio follows a redirect of a POST with an empty GET: only people are sent on.
+# Only the admin redirects to https: Label Studio would repeat a POST as an empty GET.
 SECURE_REDIRECT_EXEMPT = [r"^(?!admin/)"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-X_FRAME_OPTIONS = "DENY"
 
 # --- Logs ---
 LOG_FORMAT = env.one_of("LOG_FORMAT", ("json", "console"), default="json")
@@ -367,5 +338,5 @@ logging_config(
     mask=masked_text,
 )
 
-SILENCED_SYSTEM_CHECKS: list[str] = []
-UNREADABLE = env.unreadable  # by variable: what it must be; the check lsml.E001
+# --- Variables that could not be read: the check lsml.E001 ---
+UNREADABLE = env.unreadable  # by variable: what it must be

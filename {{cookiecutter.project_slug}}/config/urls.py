@@ -1,4 +1,4 @@
-"""Every address of the service. Label Studio's endpoints live in lsml/api/urls.py."""
+"""All URLs of the service. Label Studio's endpoints are in lsml/api/urls.py."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

@@ -1,9 +1,9 @@
-"""The WSGI application, started by gunicorn (see config/gunicorn.py)."""
+"""The WSGI application, started by gunicorn with config/gunicorn.py."""
 
 import gc
 import os
 
-os.environ.setdefault("LSML_PROCESS", "web")  # short broker time-outs: see settings
+os.environ.setdefault("LSML_PROCESS", "web")  # short timeouts
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.wsgi import get_wsgi_application
@@ -16,19 +16,19 @@ application = get_wsgi_application()
 refuse_wrong_settings()
 
 
-def _import_what_requests_need() -> None:
-    """Load, before the workers fork, what else the first requests would import.
+def _preload() -> None:
+    """Import before the fork what the first requests would otherwise import.
 
-    Label Studio hangs up after 1 s, and each of these costs half a second of it: the
-    views in the first health check, the broker's client in the first webhook.
+    Each import takes half a second, and Label Studio waits 1 s. The first health check
+    needs the views, the first webhook the broker's client.
     """
     _ = get_resolver().url_patterns
     _ = celery_app.connection_for_write().transport
     _ = celery_app.backend, celery_app.events, celery_app.amqp.router
-    # What is loaded by now stays: looking through all of it for garbage would take a
-    # third of a second, in the middle of some request of each process.
+    # Excludes the loaded modules from garbage collection, which would otherwise take a
+    # third of a second during a request of each process.
     gc.collect()
     gc.freeze()
 
 
-_import_what_requests_need()
+_preload()

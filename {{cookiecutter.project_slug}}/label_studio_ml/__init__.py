@@ -1,6 +1,6 @@
-"""What model.py imports: the names of Label Studio's reference ML SDK (2.0.x).
+"""The SDK that model.py imports: the names of Label Studio's reference ML SDK (2.0.x).
 
-Plain Python that knows nothing of the service around it: works in a notebook too.
+Plain Python. It does not depend on the service, so it also works in a notebook.
 """
 
 package_name = "label-studio-ml"

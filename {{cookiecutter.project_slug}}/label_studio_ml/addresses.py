@@ -1,8 +1,8 @@
-"""Which addresses a task may make the backend fetch: none on its own network.
+"""Keeps tasks from making the backend fetch from its own network.
 
-Task data is written by whoever can import tasks, so a URL in it is a request forged by
-a stranger. The address is checked where the connection is made, which also covers
-redirects and names that resolve to something else the second time.
+Anyone who can import tasks writes their URLs, so a URL may be an attempt to reach an
+internal service (SSRF). The address is checked when the connection is made, which also
+covers redirects and names that resolve to another address the second time.
 """
 
 from __future__ import annotations
@@ -37,27 +37,28 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class ForbiddenAddress(ValueError):
     """A URL leads to the backend's own network.
 
-    No OSError, which urllib3 would take for a failed connection and try again.
+    Not an OSError: urllib3 would treat it as a failed connection and try again.
     """
 
     def __init__(self, host: str, address: str) -> None:
         self.host, self.address = host, address
         shown = host if host == address else f"{host} ({address})"
         super().__init__(
-            f"{shown} is no public address, so it is not fetched for a task. Add the "
-            "host or its network to LSML_ALLOW_LOCAL_URLS if models may read from it."
+            f"{shown} is not a public address, so tasks may not fetch from it. If "
+            "models may read from it, add the host or its network to "
+            "LSML_ALLOW_LOCAL_URLS."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Decides which addresses may be connected to.
+    """Decides which addresses may be connected to. Public ones always may.
 
     Attributes:
-        everything: Whether all addresses may.
-        hosts: Host names (lower case) that may, whatever they resolve to.
-        networks: Networks that may although they are not public.
-        origins: (host, port) pairs that may: Label Studio itself.
+        everything: Whether every address is allowed.
+        hosts: Allowed host names (lower case), whatever they resolve to.
+        networks: Allowed networks that are not public.
+        origins: Allowed (host, port) pairs: Label Studio itself.
     """
 
     everything: bool = False
@@ -67,13 +68,13 @@ class Gate:
 
     @classmethod
     def from_environment(cls, *trusted_urls: str) -> Gate:
-        """Make the gate that LSML_ALLOW_LOCAL_URLS asks for.
+        """Create the gate that LSML_ALLOW_LOCAL_URLS describes.
 
-        It is "true", "false" (default), or names, addresses and networks separated by
-        commas: "minio.internal, 10.20.0.0/16".
+        Its value is "true", "false" (default), or a comma-separated list of names,
+        addresses and networks: "minio.internal, 10.20.0.0/16".
 
         Args:
-            trusted_urls: Their hosts are allowed at their ports.
+            trusted_urls: URLs whose host is allowed at the URL's port.
         """
         text = os.environ.get("LSML_ALLOW_LOCAL_URLS", "").strip().lower()
         origins = frozenset(filter(None, map(origin_of, trusted_urls)))
@@ -90,8 +91,8 @@ class Gate:
         """Return the addresses of a host that may be connected to.
 
         Raises:
-            ForbiddenAddress: It has addresses, but none that may.
-            socket.gaierror: It has none.
+            ForbiddenAddress: None of the host's addresses is allowed.
+            socket.gaierror: The host name does not resolve.
         """
         host = host.strip("[]").rstrip(".").lower()
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -104,14 +105,14 @@ class Gate:
         return allowed
 
     def _is_allowed(self, text: str) -> bool:
-        address = ipaddress.ip_address(text.partition("%")[0])  # without an interface
+        address = ipaddress.ip_address(text.partition("%")[0])  # without the interface
         if any(address in network for network in self.networks):
             return True
-        return all(_is_public(each) for each in [address, *_carried_by(address)])
+        return all(_is_public(each) for each in [address, *_embedded_ipv4(address)])
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Lets requests connect only where the gate allows it."""
+    """Connects only to addresses that the gate allows."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -127,28 +128,28 @@ class GuardedAdapter(HTTPAdapter):
     def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
-        """Send a request, or one of its redirects; through a proxy, too.
+        """Send a request, or a redirect of it.
 
-        A proxy makes the connection itself, so here only the name can be checked.
+        A proxy makes the connection itself, so only the host name can be checked here.
         """
         url = request.url or ""
         origin = origin_of(url)
         if origin and select_proxy(url, kwargs.get("proxies")):
-            with suppress(socket.gaierror):  # a name only the proxy knows: it decides
+            with suppress(socket.gaierror):  # a name that only the proxy can resolve
                 self.gate.addresses_of(*origin)
         return super().send(request, *args, **kwargs)
 
 
 class GuardedSession(requests.Session):
-    """Sends credentials to the origin they were given for, and to no other."""
+    """Sends credentials only to the origin they were given for."""
 
     def should_strip_auth(self, old_url: str, new_url: str) -> bool:
-        """Tell whether a redirect loses the credentials: also from http to https."""
+        """Return whether a redirect drops the credentials; http to https does too."""
         return not same_origin(old_url, new_url)
 
 
 def guarded_session(gate: Gate) -> requests.Session:
-    """Return a session whose every connection passes the gate."""
+    """Return a session that checks every connection with the gate."""
     session = GuardedSession()
     session.max_redirects = 5
     for scheme in ("http://", "https://"):
@@ -157,7 +158,7 @@ def guarded_session(gate: Gate) -> requests.Session:
 
 
 def origin_of(url: str) -> tuple[str, int] | None:
-    """Return (host, port) of an http(s) URL, None if it is none."""
+    """Return (host, port) of an http(s) URL, None for any other URL."""
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in _DEFAULT_PORTS:
         return None
@@ -165,14 +166,17 @@ def origin_of(url: str) -> tuple[str, int] | None:
 
 
 def same_origin(first: str, second: str) -> bool:
-    """Tell whether two http(s) URLs have the same scheme, host and port."""
+    """Return whether two http(s) URLs have the same scheme, host and port."""
     origin = origin_of(first)
     schemes = {urlsplit(url).scheme for url in (first, second)}
     return origin is not None and origin == origin_of(second) and len(schemes) == 1
 
 
 class _Guarded:
-    """Mixed into urllib3's connections: connects to the very address it checked."""
+    """Mixed into urllib3's connections: connects to the address that was checked.
+
+    Resolving the name a second time could give another address (DNS rebinding).
+    """
 
     gate: ClassVar[Gate]
 
@@ -207,14 +211,14 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _carried_by(address: Address) -> list[Address]:
-    """Return the IPv4 addresses an IPv6 one stands for."""
+def _embedded_ipv4(address: Address) -> list[Address]:
+    """Return the IPv4 addresses that an IPv6 address contains."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
     teredo = address.teredo[1] if address.teredo else None
     nat64 = ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None
-    carried = [address.ipv4_mapped, address.sixtofour, teredo, nat64]
-    return [each for each in carried if each is not None]
+    embedded = [address.ipv4_mapped, address.sixtofour, teredo, nat64]
+    return [each for each in embedded if each is not None]
 
 
 def _network(text: str) -> Network | None:

@@ -1,4 +1,4 @@
-"""`init_app`, where the reference's `_wsgi.py` starts; here it explains itself."""
+"""`init_app`, which the reference's `_wsgi.py` calls. Here it names the replacement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ TRAIN_EVENTS = LabelStudioMLBase.TRAIN_EVENTS
 
 
 class ServedByTheProject(RuntimeError):
-    """A model was asked to start a server of its own."""
+    """`init_app` was called, although the project serves the model."""
 
     def __init__(self, model_class: type[LabelStudioMLBase]) -> None:
         self.model_class = model_class
         super().__init__(
             f"{model_class.__name__} needs no _wsgi.py here: the project serves it. "
-            "Put the class into model.py at the project's top (or name it in "
+            "Put the class into model.py in the project's top folder (or name it in "
             "MODEL_CLASS), then run `make dev`, or `gunicorn config.wsgi` in "
             "production. BASIC_AUTH_USER, BASIC_AUTH_PASS and PORT work as before."
         )
@@ -28,11 +28,11 @@ def init_app(
     basic_auth_pass: str | None = None,
     **_: Any,
 ) -> NoReturn:
-    """Explain how the model is served here; the arguments are the reference's.
+    """Explain how the model is served here. The arguments are those of the reference.
 
     Raises:
         ServedByTheProject: Always, for a model class.
-        ValueError: It is no model class.
+        ValueError: The argument is not a model class.
     """
     if not issubclass(model_class, LabelStudioMLBase):
         raise ValueError("Inference class should be a subclass of LabelStudioMLBase")  # noqa: TRY004 - as the reference

@@ -1,4 +1,4 @@
-"""State by (project id, key), as the reference's `CACHE` offers it."""
+"""Model state by (project id, key): the reference's `CACHE`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ProjectKey = tuple[str, str]
 
 
 class BaseCache(ABC):
-    """A mapping from (project id, key) to a string; what was never set is None."""
+    """A mapping from (project id, key) to a string. A missing key gives None."""
 
     @abstractmethod
     def __getitem__(self, project_id_key: ProjectKey) -> str | None: ...
@@ -29,10 +29,10 @@ class BaseCache(ABC):
 
 
 class SqliteCache(BaseCache):
-    """State in a file, for notebooks and scripts; a service has its own store."""
+    """State in a file, for notebooks and scripts. The service has its own store."""
 
     def __init__(self, path: str | Path, db_name: str = "cache.db") -> None:
-        """Open or make the file `db_name` in the folder `path`."""
+        """Open or create the file `db_name` in the folder `path`."""
         Path(path).mkdir(parents=True, exist_ok=True)
         self.path = path
         self.db_name = str(Path(path, db_name))
@@ -66,7 +66,7 @@ class SqliteCache(BaseCache):
 
 
 class _BoundState(BaseCache):
-    """The state models see: the bound store, or that of this process."""
+    """The state that models use: the bound store, or else this process's."""
 
     def __getitem__(self, project_id_key: ProjectKey) -> str | None:
         store, key = self._find(project_id_key)
@@ -81,7 +81,7 @@ class _BoundState(BaseCache):
         return store.has(key)
 
     def __delitem__(self, project_id_key: ProjectKey) -> None:
-        raise NotImplementedError("state is set anew, never removed: set it to ''")
+        raise NotImplementedError("Model state cannot be removed: set it to ''.")
 
     def _find(self, project_id_key: ProjectKey) -> tuple[Store, str]:
         project_id, key = project_id_key
@@ -95,10 +95,10 @@ CACHE = _BoundState()
 def create_cache(
     cache_type: str, path: str | Path = ".", db_name: str = "cache.db"
 ) -> BaseCache:
-    """Make a cache: "sqlite" (a file in the folder `path`).
+    """Create a cache. The only type is "sqlite": a file in the folder `path`.
 
     Raises:
-        ValueError: There is no such type.
+        ValueError: The type is not supported.
     """
     if cache_type != "sqlite":
         raise ValueError(f"Unsupported cache type: {cache_type}")

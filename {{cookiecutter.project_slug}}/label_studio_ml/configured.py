@@ -1,4 +1,4 @@
-"""The part of `LabelStudioMLBase` that knows the label config."""
+"""The part of `LabelStudioMLBase` that handles the label config."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 
 class Configured(Stateful):
-    """A label config, kept in the state and offered in three forms."""
+    """Keeps a label config in the state and offers it as XML, dict and interface."""
 
-    _own_label_config: str | None = None  # what it was made for, whatever others set
+    # This instance's config. Another instance may have changed the shared state.
+    _own_label_config: str | None = None
     _label_interface: Any = None
 
     def use_label_config(self, label_config: str) -> None:
-        """Serve this label config from now on.
+        """Use this label config from now on.
 
         Raises:
-            Exception: label-studio-sdk's, where the config cannot be parsed.
+            Exception: label-studio-sdk cannot parse the config.
         """
         if self.get("label_config") != label_config:
             parsed = json.dumps(parse_config(label_config))
@@ -43,7 +44,7 @@ class Configured(Stateful):
 
     @property
     def parsed_label_config(self) -> dict[str, Any]:
-        """The label config as a dict: control tag name to type, inputs, labels."""
+        """The label config as a dict: control tag name to type, inputs and labels."""
         parsed: dict[str, Any] = json.loads(self.get("parsed_label_config") or "{}")
         return parsed
 
@@ -53,7 +54,8 @@ class Configured(Stateful):
         if self._label_interface is None:
             if self._own_label_config is None:
                 raise AttributeError(
-                    "label_interface needs a label config, none was given"
+                    "label_interface needs a label config: pass label_config to the "
+                    "model or call use_label_config()"
                 )
             self._label_interface = on_demand().LabelInterface(
                 config=self._own_label_config
@@ -74,10 +76,13 @@ class Configured(Stateful):
         """Return (from_name, to_name, value) of the first matching pair of tags.
 
         Args:
-            control_type: Control tag, such as "Choices", or several.
-            object_type: Object tag, such as "Text", or several.
-            name_filter: Which control tag names count.
-            to_name_filter: Which object tag names count.
+            control_type: One or several control tags, such as "Choices".
+            object_type: One or several object tags, such as "Text".
+            name_filter: Takes a control tag's name, returns whether it may match.
+            to_name_filter: Takes an object tag's name, returns whether it may match.
+
+        Raises:
+            ValueError: No pair of tags matches.
         """
         wanted: dict[str, Any] = {
             "control_type": control_type,
@@ -97,13 +102,13 @@ class Configured(Stateful):
     def build_label_map(self, tag_name: str, names: Iterable[str]) -> dict[str, str]:
         """Map the model's label names to the project's.
 
-        A label of the config takes the names in its `predicted_values` (separated by
-        commas) that the model knows; without any it takes its own name, if need be in
-        lower case.
+        A label of the config matches the names in its `predicted_values` (separated by
+        commas) that the model predicts. Without any, it matches its own name, or else
+        its own name in lower case.
 
         Args:
-            tag_name: Name of the control tag that holds the labels.
-            names: Label names the model predicts.
+            tag_name: Name of the control tag that contains the labels.
+            names: Label names that the model predicts.
         """
         known = list(names)
         known_in_lower_case = {name.lower() for name in known}

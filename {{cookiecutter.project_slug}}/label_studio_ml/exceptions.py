@@ -1,6 +1,6 @@
-"""Error answers of the reference SDK, for models that bring views of their own.
+"""Error answers of the reference SDK, for models that define their own views.
 
-Answers are (body, status) pairs, which Flask and most others take for a response.
+Answers are (body, status) pairs, which Flask accepts as a response.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def answer(status: int = 0, msg: str = "", result: Any = None) -> Reply:
 
     Args:
         status: HTTP status.
-        msg: What happened, for people.
-        result: Anything JSON can carry.
+        msg: What happened, for people to read.
+        result: Any JSON value.
     """
     body = {"status": status, "detail": msg or ("ok" if status == 200 else "")}
     return (body if result is None else {**body, "result": result}), status
 
 
 class AnswerException(Exception):
-    """Ends a view with an answer of its own."""
+    """Ends a view with the given answer."""
 
     def __init__(self, status: int, msg: str = "", result: Any = None) -> None:
         self.status, self.msg, self.result = status, msg, result
@@ -39,7 +39,7 @@ class AnswerException(Exception):
 
 
 def exception_handler(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a view answer with its error; the traceback goes to the log only."""
+    """Make a view answer with its error. The traceback goes to the log only."""
 
     @functools.wraps(f)
     def view(*args: Any, **kwargs: Any) -> Any:

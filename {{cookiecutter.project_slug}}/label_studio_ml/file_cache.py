@@ -1,4 +1,4 @@
-"""A folder of fetched files, bounded in size, that processes can share."""
+"""A folder of fetched files with a size limit, shared by several processes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_OURS = re.compile(r"[0-9a-f]{32}__")  # a folder given by a model may hold other files
+_OURS = re.compile(r"[0-9a-f]{32}__")  # a model's folder may contain other files
 _PART = ".part-"
-_ABANDONED_S = 3600  # a part this old belongs to a process that is gone
+_ABANDONED_S = 3600  # the process that wrote a part this old has ended
 
 
 class FileTooLarge(ValueError):
-    """A file is larger than the whole cache may be."""
+    """A file is larger than the limit of the whole cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileCache:
-    """Files by key. Beyond `max_bytes` in all, the least recently used ones go.
+    """Files by key. Above `max_bytes` the least recently used files are removed.
 
     Attributes:
-        folder: Where the files are; made if missing.
-        max_bytes: What all of them may take, the newest one included.
+        folder: Where the files are; created if missing.
+        max_bytes: Limit for all files together, including the newest.
     """
 
     folder: Path
@@ -39,19 +39,19 @@ class FileCache:
 
     @classmethod
     def from_environment(cls, folder: str | None = None) -> FileCache:
-        """Make the cache LSML_CACHE_DIR and LSML_CACHE_MAX_MB (2048) ask for."""
+        """Create the cache from LSML_CACHE_DIR and LSML_CACHE_MAX_MB (default 2048)."""
         chosen = folder or os.environ.get("LSML_CACHE_DIR") or _default_folder()
         max_mb = float(os.environ.get("LSML_CACHE_MAX_MB") or 2048)
         return cls(Path(chosen), int(max_mb * 1024**2))
 
     def path(self, key: str, name: str) -> Path:
-        """Return where the file for a key is or would be; the ending is the name's."""
+        """Return the path of a key's file, which need not exist. It ends in `name`."""
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         safe = re.sub(r"[^\w.-]", "_", name)[-80:]
         return self.folder / f"{digest}__{safe}"
 
     def find(self, path: Path) -> bool:
-        """Tell whether the file is there, and count it as used."""
+        """Return whether the file exists, and mark it as used now."""
         try:
             os.utime(path)
         except FileNotFoundError:
@@ -59,11 +59,11 @@ class FileCache:
         return True
 
     def add(self, path: Path, chunks: Iterable[bytes]) -> Path:
-        """Write a file so that others see all of it or nothing, then make room.
+        """Write a file so that readers see all of it or nothing, then make room.
 
         Raises:
-            FileTooLarge: It alone is larger than the cache may be.
-            PermissionError: The folder cannot be written to.
+            FileTooLarge: The file alone is larger than the cache's limit.
+            PermissionError: The folder cannot be created.
         """
         self._make_folder()
         descriptor, part = tempfile.mkstemp(prefix=_PART, dir=self.folder)
@@ -95,15 +95,15 @@ class FileCache:
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         for entry in os.scandir(self.folder):
             if _OURS.match(entry.name) or entry.name.startswith(_PART):
-                with suppress(FileNotFoundError):  # another process was faster
+                with suppress(FileNotFoundError):  # another process just removed it
                     status = entry.stat()
                     yield status.st_mtime, status.st_size, Path(entry.path)
 
     def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
             raise FileTooLarge(
-                f"a file is larger than {self.max_bytes / 1024**2:g} MB, all the cache "
-                "may hold: raise LSML_CACHE_MAX_MB"
+                f"A file is larger than {self.max_bytes / 1024**2:g} MB, the limit of "
+                "the whole cache: raise LSML_CACHE_MAX_MB."
             )
 
     def _make_folder(self) -> None:
@@ -111,13 +111,13 @@ class FileCache:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise PermissionError(
-                f"cannot make {self.folder} for fetched files ({error.strerror}): "
-                "set LSML_CACHE_DIR to a folder that can be written to"
+                f"The folder {self.folder} for fetched files cannot be created "
+                f"({error.strerror}): set LSML_CACHE_DIR to a writable folder."
             ) from error
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        # One process trims at a time: two would each remove what makes room.
+        # One process trims at a time: two at once would remove twice as much as needed.
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -1,4 +1,4 @@
-"""Files that tasks name: where they are on this machine, fetched first if need be."""
+"""Finds the files that tasks name, and fetches those that are not on this machine."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from .addresses import (
     same_origin,
 )
 from .file_cache import FileCache, FileTooLarge
+from .utils import is_local_files, with_data_prefix
 
 __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
 
-TIMEOUT_S = (5, 60)  # to connect, and between two pieces of the body
-TIME_LIMIT_S = 600  # for one whole file: a server that trickles must not hold a thread
+TIMEOUT_S = (5, 60)  # to connect, and between two chunks of the body
+TIME_LIMIT_S = 600  # for a whole file: a slow server must not block a thread
 _CHUNK_BYTES = 1024 * 1024
 _URL_VARIABLES = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
 _FILE_PATHS = ("/data/", "/storage-data/", "/tasks/", "/projects/")
@@ -36,11 +37,11 @@ Token = str | Callable[[], str | None] | None
 
 @dataclass(frozen=True, slots=True)
 class LabelStudio:
-    """How Label Studio is reached; the token is asked for only when it is sent."""
+    """How to reach Label Studio. A callable `token` is called only when it is sent."""
 
-    url: str  # "" where it is not configured
+    url: str  # "" if not configured
     token: Token
-    configured: bool  # by the operator: no other address is sent a token
+    configured: bool  # whether the operator set this URL; no other one gets a token
 
     @classmethod
     def from_environment(cls, url: str | None, token: Token) -> LabelStudio:
@@ -48,27 +49,37 @@ class LabelStudio:
         url = url or next(iter(known), "")
         if url and not origin_of(url):
             raise ValueError(
-                f"LABEL_STUDIO_URL is {url!r}; it has to begin with http:// or https://"
+                f"LABEL_STUDIO_URL is {url!r}, but it must begin with http:// or "
+                "https://."
             )
         configured = any(same_origin(url, each) for each in known)
         return cls(url.rstrip("/"), token, configured)
 
     def address(self, path: str, wanted: str) -> str:
-        """Return the URL of a path on Label Studio, where the wanted file is."""
+        """Return the URL of a path on Label Studio.
+
+        Args:
+            path: Path on Label Studio.
+            wanted: What the task names, for the message.
+
+        Raises:
+            FileNotFoundError: Label Studio's address is not set.
+        """
         if not self.url:
             raise FileNotFoundError(
-                f"{wanted} is kept by Label Studio: set LABEL_STUDIO_URL to its "
-                "address (as seen from here) and LABEL_STUDIO_API_KEY to a token"
+                f"{wanted} must be fetched from Label Studio: set LABEL_STUDIO_URL to "
+                "its address as seen from this machine, and LABEL_STUDIO_API_KEY to a "
+                "token."
             )
         return f"{self.url}/{path.lstrip('/')}"
 
     def headers(self, url: str) -> dict[str, str]:
-        """Return the credentials for a URL: none unless Label Studio's file.
+        """Return the credentials for a URL: none unless it is a file of Label Studio.
 
-        A task that names Label Studio's API must not be answered with our rights.
+        A task may name Label Studio's API; that must not be read with our token.
 
         Raises:
-            FileNotFoundError: There is no token, or it may not be sent there.
+            FileNotFoundError: There is no token, or it may not be sent to this URL.
         """
         path = url.removeprefix(self.url) if self.url else ""
         if not path.startswith(_FILE_PATHS) or ".." in urlsplit(path).path.split("/"):
@@ -76,7 +87,7 @@ class LabelStudio:
         if not self.configured:
             raise FileNotFoundError(
                 f"{url} needs credentials, which are sent only to the address in "
-                f"LABEL_STUDIO_URL: set it to {self.url} if that is your Label Studio"
+                f"LABEL_STUDIO_URL: set it to {self.url} if that is your Label Studio."
             )
         token = self.token() if callable(self.token) else self.token
         token = token or os.environ.get("LABEL_STUDIO_API_KEY")
@@ -84,16 +95,16 @@ class LabelStudio:
         if not token:
             raise FileNotFoundError(
                 f"{url} needs credentials: set LABEL_STUDIO_API_KEY to a token from "
-                "Label Studio's account page"
+                "Label Studio's account page."
             )
         kind = "Bearer" if tools.is_jwt_well_formed(token) else "Token"
         return {"Authorization": f"{kind} {token}"}
 
     def refused(self, response: requests.Response) -> bool:
-        """Tell whether Label Studio wants another token; it may show its login page.
+        """Return whether Label Studio refused the token, or redirected to its login.
 
-        Label Studio is also the same host with another scheme or port: a redirect
-        there has lost the token.
+        The same host with another scheme or port also counts as Label Studio: a
+        redirect to it drops the token.
         """
         here, there = urlsplit(self.url), urlsplit(response.url)
         if not self.url or here.hostname != there.hostname:
@@ -106,7 +117,7 @@ class LabelStudio:
 class Source:
     """Where a file can be fetched from, in the order to try."""
 
-    key: str  # the same for the same file, so that it is fetched once
+    key: str  # identifies the file in the cache
     name: str
     urls: tuple[str, ...]
 
@@ -121,32 +132,32 @@ def get_local_path(
     download_resources: bool = True,
     task_id: int | None = None,
 ) -> str:
-    """Return the path of a file on this machine, fetching it first if need be.
+    """Return the local path of a file, and fetch the file first if it is not here.
 
     Args:
         url: "/data/upload/…", "/data/local-files/?d=…", "s3://…", "gs://…",
             "azure-blob://…", "/storage-data/uploaded/?filepath=…", or http(s).
         cache_dir: Folder for fetched files; LSML_CACHE_DIR if None.
-        project_dir: Folder whose `upload` folder holds Label Studio's uploads.
-        hostname: Label Studio's address; LABEL_STUDIO_URL if None. Another one than
-            that is sent no token.
-        image_dir: Folder that holds Label Studio's uploads, by project id.
-        access_token: Label Studio's token, or what returns it; LABEL_STUDIO_API_KEY
-            if None.
-        download_resources: If false, only say where the file would be.
-        task_id: Label Studio's task, needed for storage URIs.
+        project_dir: Folder whose subfolder `upload` contains Label Studio's uploads.
+        hostname: Label Studio's address; LABEL_STUDIO_URL if None. An address that the
+            operator did not set gets no token.
+        image_dir: Folder that contains Label Studio's uploads, by project id.
+        access_token: Label Studio's token, or a function that returns it;
+            LABEL_STUDIO_API_KEY if None.
+        download_resources: If false, return the path without fetching the file.
+        task_id: Label Studio's task id, required for storage URIs.
 
     Raises:
-        FileNotFoundError: Label Studio's address or token is needed and not set.
+        FileNotFoundError: Label Studio's address or token is required but not set.
         ForbiddenAddress: The URL leads to the backend's own network.
-        FileTooLarge: The file is larger than the cache may be.
+        FileTooLarge: The file is larger than the cache's limit.
         PermissionError: Label Studio refused the token.
-        requests.RequestException: It cannot be fetched.
-        ValueError: It is nothing that names a file.
+        TimeoutError: Fetching took more than `TIME_LIMIT_S`.
+        requests.RequestException: The file cannot be fetched.
+        ValueError: The URL does not name a file.
     """
     server = LabelStudio.from_environment(hostname, access_token)
-    if url.startswith(("upload", "/upload")):
-        url = "/data/" + url.lstrip("/")
+    url = with_data_prefix(url)
     on_disk = _on_this_disk(url, project_dir=project_dir, image_dir=image_dir)
     if on_disk:
         return on_disk
@@ -161,10 +172,10 @@ def get_local_path(
 def _on_this_disk(
     url: str, *, project_dir: str | None, image_dir: str | None
 ) -> str | None:
-    """Find files where Label Studio keeps them, if that is on this machine."""
+    """Find a file in Label Studio's own folders, if they are on this machine."""
     found: str | None = None
-    if _is_local_files(url):
-        # Only below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT: the URL is a stranger's.
+    if is_local_files(url):
+        # Only below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT: the URL is not trusted.
         found = tools.resolve_local_storage_file(url)
     elif url.startswith("/data/upload"):
         folder = image_dir or (project_dir and str(Path(project_dir, "upload")))
@@ -176,7 +187,7 @@ def _on_this_disk(
 
 def _source(url: str, *, server: LabelStudio, task_id: int | None) -> Source:
     parts = urlsplit(url)
-    if _is_local_files(url):
+    if is_local_files(url):
         name = parse_qs(parts.query)["d"][-1]
         return _kept_by(server, name, server.address(url, url))
     if url.startswith("/data/upload"):
@@ -185,7 +196,9 @@ def _source(url: str, *, server: LabelStudio, task_id: int | None) -> Source:
         return _upload(parse_qs(parts.query).get("filepath", [parts.path])[-1], server)
     if tools.is_cloud_storage_uri(url):
         if task_id is None:
-            raise ValueError(f"{url} can be resolved for a task only: pass its task_id")
+            raise ValueError(
+                f"{url} can only be resolved for a task: pass its task_id."
+            )
         encoded = tools.encode_presign_fileuri(url)
         presign = f"/tasks/{task_id}/presign/?fileuri={encoded}"
         name = PurePosixPath(parts.path).name
@@ -193,13 +206,16 @@ def _source(url: str, *, server: LabelStudio, task_id: int | None) -> Source:
     if _RESOLVED_URI.match(url):
         return _kept_by(server, url, server.address(url, url))
     if not origin_of(url):
-        raise ValueError(f"{url[:200]!r} names no file that may be read for a task")
+        raise ValueError(
+            f"{url[:200]!r} does not name a file that a task may read: use an http(s) "
+            "URL, a storage URI or a path of Label Studio."
+        )
     return Source(url, PurePosixPath(parts.path).name, (url,))
 
 
 def _upload(path: str, server: LabelStudio) -> Source:
-    # The proxy also knows uploads kept in cloud storage; older servers, and those that
-    # serve uploads by nginx, only know the second address.
+    # The first address also serves uploads from cloud storage. Older servers, and those
+    # that serve uploads through nginx, have only the second.
     path = path.removeprefix("data/")
     proxied = server.address(f"/storage-data/uploaded/?filepath={quote(path)}", path)
     return _kept_by(server, path, proxied, server.address(f"/data/{path}", path))
@@ -209,10 +225,6 @@ def _kept_by(server: LabelStudio, path: str, *urls: str) -> Source:
     return Source(f"{server.url} {path}", PurePosixPath(path).name, urls)
 
 
-def _is_local_files(url: str) -> bool:
-    return url.startswith("/data/") and "?d=" in url
-
-
 def _fetch(source: Source, server: LabelStudio) -> Iterator[bytes]:
     started_at = time.monotonic()
     with guarded_session(Gate.from_environment(server.url)) as session:
@@ -220,7 +232,9 @@ def _fetch(source: Source, server: LabelStudio) -> Iterator[bytes]:
         for chunk in response.iter_content(_CHUNK_BYTES):
             yield chunk
             if time.monotonic() - started_at > TIME_LIMIT_S:
-                raise TimeoutError(f"{source.name} took more than {TIME_LIMIT_S} s")
+                raise TimeoutError(
+                    f"Fetching {source.name} took more than {TIME_LIMIT_S} s."
+                )
 
 
 def _first_answer(
@@ -245,12 +259,12 @@ def _refusal(response: requests.Response, source: Source, server: LabelStudio) -
         return (
             f"{source.name} was redirected to {scheme}://{netloc.rpartition('@')[2]}, "
             "where the token is not sent: set LABEL_STUDIO_URL to that address if "
-            "Label Studio is there"
+            "Label Studio is there."
         )
     return (
         f"Label Studio refused the token for {source.name}: LABEL_STUDIO_API_KEY "
-        "has to be valid, of a user who may see the project, and of a kind the "
-        "organization allows (legacy tokens are off by default)"
+        "must be valid, belong to a user who may see the project, and be of a kind "
+        "that the organization allows (legacy tokens are off by default)."
     )
 
 

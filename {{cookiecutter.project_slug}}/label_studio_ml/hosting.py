@@ -1,4 +1,4 @@
-"""What a service needs to host a model: find it, make it, know what it offers."""
+"""Lets a service host a model: finds its class, creates it, reports its methods."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 ModelClass = type[LabelStudioMLBase]
 
-_one_at_a_time = threading.RLock()  # the environment is the process'
+_one_at_a_time = threading.RLock()  # all threads share the process's environment
 
 
 def model_classes(module: ModuleType) -> list[ModelClass]:
-    """Return the subclasses of `LabelStudioMLBase` in a module, most derived ones only.
+    """Return the most derived subclasses of `LabelStudioMLBase` in a module.
 
-    Those it defines come before those it imports. A module with functions registered by
-    `predict_fn` or `update_fn` and no class is served by the base class itself.
+    Classes that the module imports are returned only if it defines none. A module
+    without a class that registers `predict_fn` or `update_fn` gives the base class.
     """
     found = [
         member
@@ -46,9 +46,9 @@ def model_classes(module: ModuleType) -> list[ModelClass]:
 def make_model(
     model_class: ModelClass, *, store: Store, project_id: str, label_config: str | None
 ) -> LabelStudioMLBase:
-    """Make a model as the reference does, its state being in `store`.
+    """Create a model as the reference does, with its state in `store`.
 
-    An `__init__` that takes neither argument, or passes neither on, works as well.
+    This also works if `__init__` takes neither argument, or passes neither on.
 
     Args:
         model_class: The user's class.
@@ -71,18 +71,18 @@ def load_version(
     empty_dir: Path,
     trained: bool,
 ) -> LabelStudioMLBase:
-    """Make the model of one version and load what its training wrote.
+    """Create the model of one version and load what its training wrote.
 
     Args:
         model_class: The user's class.
         store: State of the project.
         project_id: Label Studio's id, without the creation stamp.
         label_config: The project's labelling configuration (XML).
-        artifacts: Folder of what the training wrote; None = nothing.
-        empty_dir: MODEL_DIR of a legacy model that has no files yet; made if needed.
-        trained: A legacy model keeps what it learned in globals, so that each trained
-            version gets a module of its own. The untrained one does as well, to find
-            its MODEL_DIR, unless the operator sets one.
+        artifacts: Folder that the training wrote to; None if it wrote nothing.
+        empty_dir: MODEL_DIR of a legacy model without files; created if needed.
+        trained: Whether this version was trained. A legacy model keeps what it learned
+            in globals, so each trained version gets its own module. The untrained
+            version gets one too, to find its MODEL_DIR, unless the operator sets it.
     """
     if learns_by_fit(model_class) and artifacts is None:
         empty_dir.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def load_version(
 
 
 def reads_artifacts(model_class: ModelClass) -> bool:
-    """Tell whether loading a trained version needs what its training wrote."""
+    """Return whether loading a trained version needs the files of its training."""
     return offers_load(model_class) or learns_by_fit(model_class)
 
 
@@ -110,18 +110,18 @@ def reads_artifacts(model_class: ModelClass) -> bool:
 def run_anew(
     model_class: ModelClass, *, model_dir: Path | None
 ) -> Iterator[ModelClass]:
-    """Run the module of a legacy model anew, for a version of its own.
+    """Run the module of a legacy model again, as a separate module for one version.
 
-    Such models load once into a module's global and read MODEL_DIR as they are
-    imported, or in `setup()`. In one process with several versions each needs a module
-    to itself, and what `fit` left in MODEL_DIR to be its own version's.
+    Such models load into a global of their module, and read MODEL_DIR when they are
+    imported or in `setup()`. If one process serves several versions, each needs its own
+    module and its own MODEL_DIR with the files that its `fit` wrote.
 
     Args:
         model_class: The class as first imported.
-        model_dir: Is MODEL_DIR inside the block; the operator's own setting wins.
+        model_dir: MODEL_DIR inside the block. The operator's own setting has priority.
 
     Yields:
-        The class of the same name in the new module; make the model inside the block.
+        The class of the same name in the new module. Create the model inside the block.
     """
     with _one_at_a_time:
         ours = model_dir is not None and not os.environ.get("MODEL_DIR")
@@ -151,36 +151,36 @@ def _anew(model_class: ModelClass) -> ModelClass:
 
 
 def learns_by_fit(model_class: ModelClass) -> bool:
-    """Tell whether the class learns event by event, as for the reference SDK."""
+    """Return whether the class learns event by event, as with the reference SDK."""
     return offers_fit(model_class) and not offers_train(model_class)
 
 
 def offers_train(model_class: ModelClass) -> bool:
-    """Tell whether the class has a `train(dataset, run)` of its own.
+    """Return whether the class overrides `train(dataset, run)`.
 
-    A legacy class may have a method of that name for itself, with other parameters.
+    A legacy class may have an unrelated method of that name with other parameters.
     """
     return _parameters(model_class, "train")[:2] == ["dataset", "run"]
 
 
 def offers_fit(model_class: ModelClass) -> bool:
-    """Tell whether there is anything to call with an event."""
+    """Return whether the class or a registered function learns from events."""
     return model_class.fit is not LabelStudioMLBase.fit or sdk._update_fn is not None
 
 
 def offers_load(model_class: ModelClass) -> bool:
-    """Tell whether the class has a `load(artifacts)` of its own."""
+    """Return whether the class overrides `load(artifacts)`."""
     return _parameters(model_class, "load")[:1] == ["artifacts"]
 
 
 def fit_calls(
     model_class: ModelClass, action: str, payload: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the (event, data) pairs `fit` is to be called with for one webhook.
+    """Yield the (event, data) pairs to call `fit` with for one webhook.
 
-    Predictions accepted in bulk (`ANNOTATIONS_CREATED`) reach a legacy `fit` singly, as
-    the `ANNOTATION_CREATED` it knows, unless the class lists the bulk event itself.
-    Events that are not in the class' `TRAIN_EVENTS` give nothing.
+    Predictions accepted in bulk (`ANNOTATIONS_CREATED`) reach a legacy `fit` one by one
+    as `ANNOTATION_CREATED`, unless the class lists the bulk event in `TRAIN_EVENTS`.
+    Events that are not in `TRAIN_EVENTS` yield nothing.
 
     Args:
         model_class: The user's class.

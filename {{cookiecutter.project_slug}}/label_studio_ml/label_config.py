@@ -1,4 +1,4 @@
-"""Looks into a label config without label-studio-sdk's interface, seconds to import."""
+"""Reads label configs without label-studio-sdk's interface, which imports slowly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lxml import etree
 TagTypes = str | tuple[str, ...]
 NameFilter = Callable[[str], bool]
 
-# label-studio-sdk makes up a second tag for each of these; left to it.
+# label-studio-sdk adds a second tag for each of these, so it must handle them itself.
 _TWO_TAGS_IN_ONE = {"chat", "reactcode"}
 
 
@@ -18,8 +18,8 @@ _TWO_TAGS_IN_ONE = {"chat", "reactcode"}
 class _Tag:
     type: str  # lower case
     name: str
-    to_names: tuple[str, ...]  # of a control tag
-    value: str  # of an object tag, such as "$text"
+    to_names: tuple[str, ...]  # control tags only
+    value: str  # object tags only, such as "$text"
 
 
 def first_tag_pair(
@@ -30,9 +30,9 @@ def first_tag_pair(
     name_filter: NameFilter | None,
     to_name_filter: NameFilter | None,
 ) -> tuple[str, str, str] | None:
-    """Return what `LabelInterface.get_first_tag_occurence` does, None where unsure.
+    """Return what `LabelInterface.get_first_tag_occurence` does, or None if unsure.
 
-    Nothing found is unsure, too, so that the error is label-studio-sdk's own.
+    No match also gives None, so that label-studio-sdk raises its own error.
     """
     controls, objects = _tags(label_config)
     everything = [*controls.values(), *objects.values()]

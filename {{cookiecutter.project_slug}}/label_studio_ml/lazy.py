@@ -1,7 +1,7 @@
-"""Names of `label_studio_ml.model` that are slow to import, made when first used.
+"""Names of `label_studio_ml.model` that are slow to import, imported on first use.
 
-label-studio-sdk's take 1.6 s and pydantic's 0.2 s; a web process or a training child
-that never touches them must not wait for them.
+label-studio-sdk takes 1.6 s and pydantic 0.2 s. A web or training process that does not
+use them must not wait for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ON_DEMAND = {
 
 
 def load(name: str) -> Any:
-    """Import one of the names; for the module's `__getattr__`."""
+    """Import one of the names, for the module's `__getattr__`."""
     if name not in ON_DEMAND:
         raise AttributeError(
             f"module 'label_studio_ml.model' has no attribute {name!r}"
@@ -28,5 +28,5 @@ def load(name: str) -> Any:
 
 
 def on_demand() -> Any:
-    """Return the module that has the names, where models' tests replace them."""
+    """Return the module that has the names. Tests of models patch them there."""
     return sys.modules["label_studio_ml.model"]

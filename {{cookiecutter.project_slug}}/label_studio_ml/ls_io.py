@@ -1,4 +1,4 @@
-"""Reading a project from Label Studio's API."""
+"""Reads a project from Label Studio's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 def download_ls_dataset(
     api_url: str, api_token: str, project_id: int
 ) -> list[dict[str, Any]]:
-    """Return all annotated tasks of a project, annotations included.
+    """Return all annotated tasks of a project with their annotations.
 
     Args:
         api_url: Label Studio's address.

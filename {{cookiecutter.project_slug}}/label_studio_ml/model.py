@@ -1,4 +1,4 @@
-"""`LabelStudioMLBase`, the class a model inherits from. Light to import."""
+"""`LabelStudioMLBase`, the base class of models. Quick to import."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def update_fn(f: Function) -> Function:
 class LabelStudioMLBase(Configured, TaskFiles, ABC):
     """A model for Label Studio: override `predict`, and `train` or `fit`.
 
-    `load` and `train` are the service's additions; all else is the reference SDK's.
+    The service adds `load`, `train` and `concurrency` to the API of the reference SDK.
     """
 
     INITIAL_MODEL_VERSION: ClassVar[str] = "0.0.1"
 
-    # The events `fit` is called for: the reference's list, although Label Studio never
-    # sends ANNOTATION_DELETED. What it sends instead (ANNOTATIONS_DELETED) has another
-    # shape, which a legacy fit() would fail on; a model that reads it adds the name.
+    # The events that `fit` is called for. This is the reference's list, although Label
+    # Studio never sends ANNOTATION_DELETED. It sends ANNOTATIONS_DELETED, whose shape
+    # would break a legacy fit(). A model that can read it adds that name.
     TRAIN_EVENTS: ClassVar[tuple[str, ...]] = (
         "ANNOTATION_CREATED",
         "ANNOTATION_UPDATED",
@@ -65,12 +65,12 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         "START_TRAINING",
     )
 
-    concurrency: ClassVar[int] = 1  # predict() calls that may run at once in a process
+    concurrency: ClassVar[int] = 1  # simultaneous predict() calls in one process
 
     project_id: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> LabelStudioMLBase:
-        # State works even where a subclass' __init__ forgets to call ours.
+        # State works even if a subclass's __init__ does not call ours.
         model = super().__new__(cls)
         binding = current_binding()
         model.project_id = (binding.project_id if binding else None) or ""
@@ -80,7 +80,7 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
     def __init__(
         self, project_id: str | None = None, label_config: str | None = None
     ) -> None:
-        """Take the project and its label config, then run `setup`.
+        """Set the project and its label config, then run `setup`.
 
         Args:
             project_id: Label Studio's project id, the part before the dot.
@@ -101,16 +101,16 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
             self.set("model_version", self.INITIAL_MODEL_VERSION)
         self.setup()
 
-    # What a model overrides
+    # For models to override
 
     def setup(self) -> None:
         """Prepare the model, for example `self.set("model_version", "my-model-1")`."""
 
     def load(self, artifacts: Path) -> None:
-        """Read what `train` wrote; called once per process and version.
+        """Read what `train` wrote. Called once per process and version.
 
         Args:
-            artifacts: The folder that was `run.artifacts`; read it, do not write to it.
+            artifacts: A copy of the folder `run.artifacts`. Do not write to it.
         """
 
     def predict(
@@ -122,28 +122,28 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         """Return predictions for tasks.
 
         Args:
-            tasks: Tasks as Label Studio sends them, `data` being what matters.
-            context: What the annotator has drawn, in interactive mode; else None.
+            tasks: Tasks as Label Studio sends them. `data` has the imported values.
+            context: In interactive mode, what the annotator has drawn; else None.
             kwargs: Other request parameters, such as `login` and `password`.
 
         Returns:
-            A `ModelResponse`; or a list with an item per task, each a dict with
-            `result` (and `score`, `model_version`) or a list of such dicts; or a dict
-            with `predictions`; or None.
+            One of: a `ModelResponse`; a list with one item per task, in the order of
+            the tasks, each a dict with `result` (and `score`, `model_version`) or a
+            list of such dicts; a dict with `predictions`; None.
         """
         if _predict_fn:
             return _predict_fn(tasks, context, helper=self, **kwargs)
         return None
 
     def train(self, dataset: Dataset, run: Run) -> Mapping[str, float] | None:
-        """Learn from all annotated tasks; called once per run, in place of `fit`.
+        """Learn from all annotated tasks. Called once per run, instead of `fit`.
 
         Args:
             dataset: The project's annotated tasks.
-            run: Where to write artifacts and report progress.
+            run: Takes artifacts and progress reports.
 
         Returns:
-            Metrics of the new version, if there are any.
+            Metrics of the new version, or None.
         """
         raise NotImplementedError(f"{type(self).__name__} has no train(dataset, run)")
 
@@ -153,20 +153,20 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         Args:
             event: One of `TRAIN_EVENTS`.
             data: The webhook's body without `action`.
-            additional_params: What the caller adds; accept them with `**kwargs`.
+            additional_params: The caller's other arguments; accept them as `**kwargs`.
 
         Returns:
-            Anything; the numbers of a mapping become metrics of the version.
+            Anything. If it is a mapping, its numbers become metrics of the version.
         """
         if _update_fn:
             return _update_fn(event, data, helper=self, **additional_params)
         return None
 
-    # What is kept in the state, besides
+    # Other values in the state
 
     @property
     def model_version(self) -> Version | str | None:
-        """The version: a `semver.Version` if it reads as one ("0.0.1"), else text."""
+        """The version: a `semver.Version` if it can be parsed as one, else text."""
         from semver import Version
 
         version = self.get("model_version")
@@ -175,16 +175,16 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         return version or None
 
     def bump_model_version(self) -> Version:
-        """Raise the minor part of the version by one ("0.0.1" to "0.1.0") and keep it.
+        """Raise the minor part of the version ("0.0.1" to "0.1.0") and store it.
 
         Raises:
-            ValueError: The version is no semantic one, so it cannot be bumped.
+            ValueError: The version is not a semantic version.
         """
         version = self.model_version
         if version is None or isinstance(version, str):
             raise ValueError(
-                f"model_version {version!r} is no semantic version such as 0.0.1: "
-                "set the next one with self.set('model_version', …)"
+                f"model_version {version!r} is not a semantic version such as 0.0.1: "
+                "set the next one with self.set('model_version', …)."
             )
         bumped = version.bump_minor()
         self.set("model_version", str(bumped))
@@ -192,16 +192,16 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
 
     @property
     def extra_params(self) -> Any:
-        """The extra parameters of the connection in Label Studio; {} without any."""
+        """The extra parameters of the connection in Label Studio, {} by default."""
         kept = self.get("extra_params")
         return json.loads(kept) if kept else {}
 
     def set_extra_params(self, extra_params: Any) -> None:
-        """Keep the extra parameters: JSON text, or what can be written as JSON."""
+        """Store the extra parameters, given as JSON text or as a JSON value."""
         is_text = isinstance(extra_params, str)
         self.set("extra_params", extra_params if is_text else json.dumps(extra_params))
 
-    # Events, as the reference's job runner calls it
+    # Called by the reference's job runner
 
     def process_event(
         self,
@@ -210,7 +210,7 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         job_id: str,
         additional_params: dict[str, Any],
     ) -> Any:
-        """Call `fit` if the event is one to train on, and return what it returned."""
+        """Call `fit` for an event of `TRAIN_EVENTS` and return its result."""
         if event not in self.TRAIN_EVENTS:
             return None
         return self.fit(event=event, data=data, job_id=job_id, **additional_params)

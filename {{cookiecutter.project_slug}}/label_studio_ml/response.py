@@ -1,6 +1,6 @@
-"""What `predict` returns, and how any of its legacy shapes is read.
+"""Return values of `predict`: `ModelResponse` for models, `Answer` for their callers.
 
-`ModelResponse` is for models; `Answer.read` is for whoever calls them.
+`Answer.read` accepts every shape that the reference SDK accepts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _JSON_AS_IS = {int, str, bool, type(None)}
 
 
 class ModelResponse(BaseModel):
-    """Predictions for the tasks of one request, in their order.
+    """Predictions for the tasks of one request, in the order of the tasks.
 
-    Each item is a `PredictionValue` of label-studio-sdk or a list of them (several
-    predictions for one task); dicts are turned into them.
+    Each item is a `PredictionValue` of label-studio-sdk, or a list of them if a task
+    has several predictions. Dicts are converted.
     """
 
-    # Excludes "model_" from pydantic's own names: the field is called so on the wire.
+    # Without "model_", which pydantic reserves: the wire has a field `model_version`.
     model_config = ConfigDict(protected_namespaces=("__", "_"))
 
     model_version: str | None = None
@@ -38,7 +38,8 @@ class ModelResponse(BaseModel):
     @field_validator("model_version", mode="before")
     @classmethod
     def _as_text(cls, version: object) -> str | None:
-        return None if version is None else str(version)  # self.model_version is no str
+        # A model may pass self.model_version, which can be a semver.Version.
+        return None if version is None else str(version)
 
     @field_validator("predictions")
     @classmethod
@@ -46,25 +47,25 @@ class ModelResponse(BaseModel):
         return _predictions_type().validate_python(predictions)
 
     def has_model_version(self) -> bool:
-        """Tell whether a version was given for the whole response."""
+        """Return whether the whole response has a version."""
         return bool(self.model_version)
 
     def update_predictions_version(self) -> None:
-        """Give the response's version to each prediction that has none."""
+        """Set the response's version on each prediction that has none."""
         for item in self.predictions:
             for prediction in item if isinstance(item, list) else [item]:
                 if not prediction.model_version:
                     prediction.model_version = self.model_version
 
     def set_version(self, version: str) -> None:
-        """Set the response's version, and that of each prediction that has none."""
+        """Set the version of the response and of each prediction that has none."""
         self.model_version = version
         self.update_predictions_version()
 
 
 @cache
 def _predictions_type() -> TypeAdapter[list[Any]]:
-    # label_studio_sdk's label interface takes seconds to import: only who answers pays.
+    # Imported here: label_studio_sdk's label interface takes seconds to import.
     from label_studio_sdk.label_interface.objects import PredictionValue
     from pydantic import TypeAdapter
 
@@ -72,25 +73,25 @@ def _predictions_type() -> TypeAdapter[list[Any]]:
 
 
 class UnreadableAnswer(TypeError):
-    """`predict` returned something that is no list of predictions."""
+    """`predict` returned something that cannot be read as predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `predict` returned, as JSON-safe data.
+    """The return value of `predict` as JSON-safe data.
 
-    `results` has the shape the model chose, which Label Studio gets as it is: an item
-    per task, each a prediction or a list of predictions.
+    `results` keeps the shape that the model chose, because Label Studio accepts both:
+    one item per task, each a prediction or a list of predictions.
     """
 
     results: list[TaskResult]
 
     @staticmethod
     def is_for_one_task_of(returned: object, task_count: int) -> bool:
-        """Tell whether `predict` answered one of several tasks.
+        """Return whether `predict` gave one result for several tasks.
 
-        Thereby a model says that it takes no batches: Label Studio then sends each task
-        on its own.
+        This is how a model says that it does not support batches. Label Studio then
+        sends each task in a request of its own.
         """
         return task_count > 1 and len(_items(returned)) == 1
 
@@ -101,10 +102,10 @@ class Answer:
         Args:
             returned: A list of dicts, a list of lists of dicts, a dict with
                 `predictions`, a `ModelResponse`, or None.
-            model_version: Goes to the predictions that name no version themselves.
+            model_version: Version of the predictions that have none.
 
         Raises:
-            UnreadableAnswer: It is none of these; the sentence says what it is.
+            UnreadableAnswer: It has another shape, which the message describes.
         """
         if isinstance(returned, ModelResponse):
             model_version = returned.model_version or model_version
@@ -116,12 +117,15 @@ class Answer:
                 ]
             )
         except RecursionError as error:
-            raise UnreadableAnswer("predict() returned something endless") from error
+            raise UnreadableAnswer(
+                "predict() returned a value that contains itself or is nested too "
+                "deeply: return plain lists and dicts."
+            ) from error
 
     def by_task(self, task_count: int) -> list[list[Prediction]]:
-        """Return the predictions of each task, aligned with the tasks asked about.
+        """Return the predictions of each task, in the order of the tasks.
 
-        No results at all mean "nothing to say" and give an empty list per task.
+        If there are no results at all, each task gets an empty list.
 
         Raises:
             UnreadableAnswer: There are more or fewer items than tasks.
@@ -131,7 +135,8 @@ class Answer:
         if len(self.results) != task_count:
             given = len(self.results)
             raise UnreadableAnswer(
-                f"predict() returned {given} predictions for {task_count} tasks"
+                f"predict() returned {given} predictions for {task_count} tasks: return"
+                " one item per task, in the order of the tasks."
             )
         return [item if isinstance(item, list) else [item] for item in self.results]
 
@@ -147,7 +152,7 @@ def _items(returned: object) -> Sequence[object]:
         return returned
     raise UnreadableAnswer(
         f"predict() returned {_name(returned)}; expected a list with one item per "
-        "task, a dict with 'predictions', a ModelResponse or None"
+        "task, a dict with 'predictions', a ModelResponse or None."
     )
 
 
@@ -162,19 +167,19 @@ def _prediction(item: object, at: int, version: str | None) -> Prediction:
     if not isinstance(plain, dict):
         raise UnreadableAnswer(
             f"predict() returned {_name(item)} for task number {at + 1}; "
-            "expected a dict with 'result'"
+            "expected a dict with 'result'."
         )
-    if not plain:  # the reference's examples say "nothing for this task" so
+    if not plain:  # the reference's examples return {} for a task without a prediction
         return plain
     given = plain.get("model_version") or version
     return {**plain, "model_version": None if given is None else str(given)}
 
 
 def json_safe(value: object) -> Any:
-    """Return the value as JSON can carry it.
+    """Convert a value to plain JSON values.
 
-    pydantic models and Label Studio regions become dicts, NumPy's numbers and arrays
-    plain ones, numbers that are not finite None, anything unknown its string.
+    pydantic models and Label Studio regions become dicts, NumPy values plain numbers
+    and lists, numbers that are not finite None, and all other objects strings.
     """
     if value is None or isinstance(value, (bool, int, str)):
         return value
@@ -183,14 +188,14 @@ def json_safe(value: object) -> Any:
     if isinstance(value, Mapping):
         return {str(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        if set(map(type, value)) <= _JSON_AS_IS:  # masks have a million numbers
+        if set(map(type, value)) <= _JSON_AS_IS:  # fast: masks have a million numbers
             return list(value)
         return [json_safe(item) for item in value]
     return _json_safe_object(value)
 
 
 def _json_safe_object(value: object) -> Any:
-    if hasattr(value, "_dict"):  # label_studio_sdk's Region, before pydantic's own dump
+    if hasattr(value, "_dict"):  # label_studio_sdk's Region, which is a pydantic model
         return json_safe(value._dict())
     if isinstance(value, BaseModel):
         return json_safe(value.model_dump())

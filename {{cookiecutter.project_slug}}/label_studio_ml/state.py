@@ -1,7 +1,7 @@
-"""Where `self.set(key, value)` goes: a store of strings, handed to the model.
+"""The state of models: the store behind `self.get(key)` and `self.set(key, value)`.
 
-A service binds a store around the making of a model; without one (a notebook, a unit
-test) state lives in this process, shared by all models of the same project.
+A service binds a store while it creates a model. Without one, as in a notebook or a
+unit test, the state is kept in this process and shared by all models of a project.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """The key-value state of one project; keys and values are strings."""
+    """The key-value state of one project. Keys and values are strings."""
 
     def get(self, key: str) -> str | None:
-        """Return the value, or None where nothing was set."""
+        """Return the value, or None if the key was never set."""
 
     def set(self, key: str, value: str) -> None:
-        """Keep the value; every later `get`, in any process, returns it."""
+        """Store the value. Every later `get`, in any process, returns it."""
 
     def has(self, key: str) -> bool:
-        """Tell whether the key was set."""
+        """Return whether the key was set."""
 
 
 class MemoryStore:
-    """State that lives as long as the process (or the test) does."""
+    """State that is lost when the process (or the test) ends."""
 
     def __init__(self, items: dict[str, str] | None = None) -> None:
         self.items: dict[str, str] = dict(items or {})
@@ -46,7 +46,7 @@ class MemoryStore:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a model made inside `bound(...)` finds, whatever its `__init__` drops."""
+    """The arguments of `bound(...)`, used even if a model's `__init__` drops them."""
 
     store: Store = field(default_factory=MemoryStore)
     project_id: str | None = None
@@ -63,12 +63,12 @@ _process_stores: dict[str, MemoryStore] = {}
 def bound(
     store: Store, *, project_id: str | None = None, label_config: str | None = None
 ) -> Iterator[Store]:
-    """Give the models made inside the block this store.
+    """Give this store to the models that are created inside the block.
 
     Args:
-        store: State of the one project the models are for.
-        project_id: Used where the model's `__init__` did not pass one on.
-        label_config: Used where the model's `__init__` did not pass one on.
+        store: State of the models' project.
+        project_id: Used if the model's `__init__` does not pass one on.
+        label_config: Used if the model's `__init__` does not pass one on.
     """
     token = _binding.set(Binding(store, project_id, label_config))
     try:
@@ -78,12 +78,12 @@ def bound(
 
 
 def current_binding() -> Binding | None:
-    """Return what the surrounding `bound(...)` set, if there is one."""
+    """Return the binding of the surrounding `bound(...)` block, if there is one."""
     return _binding.get()
 
 
 def process_store(project_id: str) -> MemoryStore:
-    """Return this process' store for a project: the state outside a service."""
+    """Return this process's store for a project: the state outside a service."""
     return _process_stores.setdefault(project_id, MemoryStore())
 
 
@@ -93,25 +93,25 @@ def forget_process_stores() -> None:
 
 
 class Stateful:
-    """The part of `LabelStudioMLBase` that has state: strings, one set per project."""
+    """The part of `LabelStudioMLBase` that keeps the project's state as strings."""
 
     _store: Store
 
     def get(self, key: str) -> str | None:
-        """Return what was set, None where nothing was."""
+        """Return the value, or None if the key was never set."""
         return self._store.get(key)
 
     def set(self, key: str, value: str) -> None:
-        """Keep a string.
+        """Store a string.
 
         Raises:
-            ValueError: The value is no string.
+            ValueError: The value is not a string.
         """
         if not isinstance(value, str):
             kind = type(value).__name__
-            raise ValueError(f"Value must be a string, {key!r} got {kind}")  # noqa: TRY004 - as the reference
+            raise ValueError(f"Value must be a string, but {key!r} got {kind}.")  # noqa: TRY004 - as the reference
         self._store.set(key, value)
 
     def has(self, key: str) -> bool:
-        """Tell whether the key was set."""
+        """Return whether the key was set."""
         return self._store.has(key)

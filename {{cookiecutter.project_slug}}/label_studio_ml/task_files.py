@@ -1,4 +1,4 @@
-"""The part of `LabelStudioMLBase` that gets the files tasks name."""
+"""The part of `LabelStudioMLBase` that fetches the files that tasks name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskFiles:
-    """Files that tasks name, on this machine; and the token that may be needed."""
+    """Provides local copies of the files that tasks name, and Label Studio's token."""
 
     _label_studio_client: Any = None
 
@@ -26,19 +26,19 @@ class TaskFiles:
         task_id: int | None = None,
         **kwargs: Any,
     ) -> str:
-        """Return the path of a file on this machine, fetching it first if need be.
+        """Return the local path of a file, and fetch the file first if it is not here.
 
         Args:
             url: An upload, a local-files or storage URI, or an http(s) address.
-            project_dir: Folder whose `upload` folder holds uploads, if they are here.
-            ls_host: Label Studio's address; LABEL_STUDIO_URL if None. Another one than
-                that is sent no token.
+            project_dir: Folder whose subfolder `upload` contains uploads, if any.
+            ls_host: Label Studio's address; LABEL_STUDIO_URL if None. An address that
+                the operator did not set gets no token.
             ls_access_token: Its token; LABEL_STUDIO_API_KEY if None.
-            task_id: Label Studio's task, needed for s3:, gs: and azure-blob: URIs.
+            task_id: Label Studio's task id, required for s3:, gs: and azure-blob: URIs.
             kwargs: `cache_dir`, `image_dir` and `download_resources` of the reference.
 
         Raises:
-            FileNotFoundError: Label Studio's address or token is needed and not set.
+            FileNotFoundError: Label Studio's address or token is required but not set.
             label_studio_ml.files.ForbiddenAddress: It is on the backend's own network.
         """
         from .files import get_local_path
@@ -55,12 +55,12 @@ class TaskFiles:
     def preload_task_data(
         self, task: dict[str, Any], value: Any = None, read_file: bool = True
     ) -> Any:
-        """Replace what names a file by the file's text, in a value of any depth.
+        """Replace strings that name files by the files' text, at any depth.
 
         Args:
-            task: The task the value is from; its `id` is needed for storage URIs.
-            value: A value of `task["data"]`; dicts are changed in place.
-            read_file: If false, by the file's local path.
+            task: The value's task. Its `id` is required for storage URIs.
+            value: A value of `task["data"]`. Dicts are changed in place.
+            read_file: If false, strings are replaced by the files' local paths.
         """
         if isinstance(value, dict):
             for key, item in value.items():
@@ -75,26 +75,27 @@ class TaskFiles:
             path = self.get_local_path(url=value, task_id=task.get("id"))
             if not read_file:
                 return path
-            with open(path, "r") as file:  # noqa: PTH123, UP015 - so patched
+            with open(path, "r") as file:  # noqa: PTH123, UP015 - models' tests patch it
                 return file.read()
         return value
 
     def get_label_studio_access_token(self) -> str | None:
-        """Return a token Label Studio's API accepts now; None if none is configured.
+        """Return a token for Label Studio's API, or None if none is configured.
 
-        A personal access token (LABEL_STUDIO_API_KEY) gets a short-lived one.
+        A personal access token (LABEL_STUDIO_API_KEY) is exchanged for a short-lived
+        token.
 
         Raises:
-            PermissionError: What answers there is no token.
+            PermissionError: LABEL_STUDIO_URL does not answer with a token.
         """
         client = self._get_label_studio_client()
         if client:
             try:
                 token: str = client._client_wrapper._tokens_client.api_key
-            except ValueError:  # no JSON: a redirect, or another server
+            except ValueError:  # not JSON: a redirect, or another server
                 raise PermissionError(
-                    "No token comes from LABEL_STUDIO_URL: set it to the address where "
-                    "Label Studio itself answers, without a redirect"
+                    "LABEL_STUDIO_URL does not answer with a token: set it to the "
+                    "address where Label Studio itself answers, without a redirect."
                 ) from None
             return token
         return os.getenv("LABEL_STUDIO_API_KEY") or os.getenv(
@@ -110,9 +111,9 @@ class TaskFiles:
                 self._label_studio_client = on_demand().LabelStudio(
                     base_url=base_url,
                     api_key=os.getenv("LABEL_STUDIO_API_KEY"),
-                    follow_redirects=False,  # would carry the key elsewhere
+                    follow_redirects=False,  # a redirect could take the key elsewhere
                 )
-            except Exception as error:  # noqa: BLE001 - label-studio-sdk raises what it likes
+            except Exception as error:  # noqa: BLE001 - label-studio-sdk may raise anything
                 logger.warning("No Label Studio client for %s: %s", base_url, error)
-                self._label_studio_client = False  # tried; asked once only
+                self._label_studio_client = False  # do not try again
         return self._label_studio_client

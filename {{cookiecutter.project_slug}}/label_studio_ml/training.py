@@ -1,6 +1,6 @@
-"""What `train(dataset, run)` gets: annotated tasks, and a handle on the run itself.
+"""The arguments of `train(dataset, run)`: annotated tasks, and the training run.
 
-Both are plain and can be made in a notebook; a service passes callbacks or subclasses.
+Both can also be created in a notebook. A service passes callbacks or subclasses.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ Annotation = dict[str, Any]
 
 
 class RunCancelled(Exception):
-    """Somebody asked to stop the run; let it pass through `train`."""
+    """Someone cancelled the run. Do not catch it in `train`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a run: how far, in words, and the metrics of this step."""
+    """One report of a run."""
 
-    fraction: float  # 0..1
+    fraction: float  # share of the work that is done, 0..1
     message: str
-    metrics: dict[str, float]
+    metrics: dict[str, float]  # of this step
 
 
 class Run:
     """One training run as the model sees it.
 
     Attributes:
-        artifacts: An empty folder; what is written there is kept with the new version
-            and given to `load(artifacts)` wherever that version serves.
-        metrics: What the version is to be judged by, name to number. `progress` adds
-            to it (the last value of a name counts), and so does what `train` returns.
+        artifacts: An empty folder. Its content is stored with the new version and
+            passed to `load(artifacts)` in every process that serves the version.
+        metrics: Quality of the version, name to number. `progress` and the return value
+            of `train` add to it; the last value of a name wins.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Run:
         on_progress: Callable[[Progress], None] | None = None,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Make a run.
+        """Create a run.
 
         Args:
-            artifacts: Folder to write to, made if missing; a new temporary one if None.
-            on_progress: Called with each report; without it reports are logged.
-            is_cancelled: Asked at each report; without it nothing is ever cancelled.
+            artifacts: Folder to write to, created if missing; if None, a temporary one.
+            on_progress: Called with each report; if None, reports are logged.
+            is_cancelled: Called at each report; if None, the run is never cancelled.
         """
         self.artifacts = Path(artifacts or tempfile.mkdtemp(prefix="run-"))
         self.artifacts.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked to stop, for long loops that report no progress."""
+        """Whether someone cancelled the run, for long loops that report no progress."""
         return self._is_cancelled()
 
     def progress(self, fraction: float, message: str = "", **metrics: float) -> None:
@@ -73,27 +73,27 @@ class Run:
 
         Args:
             fraction: Share of the work that is done, 0..1.
-            message: What is being done, for people.
+            message: The current step, for people to read.
             metrics: Numbers of this step, such as `loss=0.31`.
 
         Raises:
             ValueError: The fraction is not in 0..1.
-            RunCancelled: Somebody asked to stop.
+            RunCancelled: Someone cancelled the run.
         """
         if not 0 <= fraction <= 1:  # false for NaN, too
             raise ValueError(
-                f"progress() takes a fraction from 0 to 1, got {fraction!r}"
+                f"progress() takes a fraction from 0 to 1, but got {fraction!r}."
             )
         step = numbers(metrics)
         self.metrics.update(step)
         self._on_progress(Progress(float(fraction), message, step))
         if self.cancelled:
-            raise RunCancelled("the run was cancelled")
+            raise RunCancelled("The run was cancelled.")
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedTask:
-    """A Label Studio task with what people said about it.
+    """A Label Studio task with its annotations.
 
     `annotations` are dicts as Label Studio sends them (`result`, `completed_by`,
     `ground_truth`, …), oldest first, without cancelled (skipped) ones.
@@ -106,7 +106,7 @@ class AnnotatedTask:
 
     @classmethod
     def from_label_studio(cls, task: Mapping[str, Any]) -> AnnotatedTask:
-        """Make one from a task of Label Studio's API or of a JSON export."""
+        """Create it from a task of Label Studio's API or of a JSON export."""
         kept = [
             each for each in task.get("annotations") or [] if not is_cancelled(each)
         ]
@@ -128,7 +128,7 @@ class AnnotatedTask:
         ]
 
     def choices(self, from_name: str | None = None) -> list[str]:
-        """Return every choice people made, oldest first, with repetitions."""
+        """Return every choice of the annotators, oldest first, with repetitions."""
         return [
             choice
             for region in self.regions(from_name)
@@ -136,22 +136,22 @@ class AnnotatedTask:
         ]
 
     def choice(self, from_name: str | None = None) -> str | None:
-        """Return the one choice to learn from, None where nobody chose.
+        """Return the one choice to learn from, or None if nobody chose.
 
-        Ground truth wins, else the choice most annotators made; of equals, the newest.
+        The choice of most annotators wins, the newest of equally frequent ones. If some
+        annotations are ground truth, only those count.
         """
         truths = [each for each in self.annotations if each.get("ground_truth")]
         voters = AnnotatedTask(self.id, self.data, truths or self.annotations)
-        votes = voters.choices(from_name)[
-            ::-1
-        ]  # newest first: Counter keeps that order
-        return Counter(votes).most_common(1)[0][0] if votes else None
+        # Of equally frequent choices Counter returns the one it saw first.
+        newest_first = voters.choices(from_name)[::-1]
+        return Counter(newest_first).most_common(1)[0][0] if newest_first else None
 
 
 class Dataset:
-    """The annotated tasks of a project, to iterate over more than once.
+    """The annotated tasks of a project. It can be iterated over more than once.
 
-    A task of which all annotations were cancelled is left out.
+    Tasks without annotations, or with only cancelled ones, are left out.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Dataset:
         *,
         label_config: str = "",
     ) -> None:
-        """Make a dataset.
+        """Create a dataset.
 
         Args:
             tasks: Annotated tasks, or task dicts of Label Studio's API or JSON export.
@@ -180,14 +180,14 @@ class Dataset:
     def chosen(
         self, value: str, from_name: str | None = None
     ) -> tuple[list[Any], list[str]]:
-        """Return what a classifier fits on: inputs and the choice for each.
+        """Return the inputs and choices to fit a classifier on.
 
         Args:
             value: Key in a task's data, such as "text". Tasks without it are left out.
-            from_name: Name of the Choices tag; any if None.
+            from_name: Name of the Choices tag; if None, any.
 
         Returns:
-            Two lists of equal length, `x` and `y`; tasks nobody chose for are left out.
+            Two lists of equal length, `x` and `y`. Tasks without a choice are left out.
         """
         pairs = [
             (task.data[value], choice)
@@ -198,14 +198,14 @@ class Dataset:
 
 
 def is_cancelled(annotation: Mapping[str, Any]) -> bool:
-    """Tell whether the annotator skipped the task (either of Label Studio's words)."""
+    """Return whether the annotator skipped the task. Label Studio has two flags."""
     return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
 def numbers(returned: object) -> dict[str, float]:
-    """Return the finite numbers in what `fit` or `train` returned, by name.
+    """Return the finite numbers in the return value of `fit` or `train`, by name.
 
-    A legacy `fit` may return anything; only numbers make metrics. {} if no mapping.
+    A legacy `fit` may return anything. Without a mapping there are no numbers.
     """
     if not isinstance(returned, Mapping):
         return {}
@@ -214,7 +214,7 @@ def numbers(returned: object) -> dict[str, float]:
 
 
 def _number(value: object) -> float | None:
-    if hasattr(value, "item") and getattr(value, "size", 1) == 1:  # NumPy's, torch's
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:  # NumPy, torch
         value = value.item()
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)

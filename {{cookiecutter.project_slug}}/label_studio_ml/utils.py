@@ -12,9 +12,8 @@ from urllib.parse import urlparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DATA_UNDEFINED_NAME = (
-    "$undefined$"  # key of a task's data when it was imported as plain text
-)
+# Key in the data of tasks that were imported as plain text.
+DATA_UNDEFINED_NAME = "$undefined$"
 
 _CLOUD_SCHEMES = ("s3:", "gs:", "azure-blob:")
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -44,7 +43,7 @@ def get_single_tag_keys(
 def get_first_tag_keys(
     parsed_label_config: Mapping[str, Any], control_type: str, object_type: str
 ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
-    """Return name and info of the first such control tag, else two Nones."""
+    """Return name and info of the first such control tag, or two Nones."""
     for from_name, info in parsed_label_config.items():
         on = [source["type"] for source in info["inputs"]]
         if info["type"] == control_type and object_type in on:
@@ -53,7 +52,7 @@ def get_first_tag_keys(
 
 
 def is_skipped(completion: Mapping[str, Any]) -> bool:
-    """Tell whether the only annotation of a task is a skipped one."""
+    """Return whether a task has exactly one annotation and it was skipped."""
     if len(completion["annotations"]) != 1:
         return False
     (annotation,) = completion["annotations"]
@@ -67,8 +66,8 @@ def get_choice(completion: Mapping[str, Any]) -> str:
 
 
 def get_image_size(filepath: str | Path) -> tuple[int, int]:
-    """Return (width, height) in pixels as the image is shown, EXIF rotation applied."""
-    from PIL import Image, ImageOps  # not every model handles images
+    """Return (width, height) of an image in pixels, with EXIF rotation applied."""
+    from PIL import Image, ImageOps  # here, as not every model handles images
 
     with Image.open(filepath) as image:
         size: tuple[int, int] = ImageOps.exif_transpose(image).size
@@ -81,7 +80,7 @@ def get_image_local_path(
     project_dir: str | None = None,
     image_dir: str | None = None,
 ) -> str:
-    """Return the local path of an image: `get_local_path` under its older name."""
+    """Return the local path of an image. Older name of `get_local_path`."""
     from .files import get_local_path
 
     return get_local_path(
@@ -90,7 +89,7 @@ def get_image_local_path(
 
 
 class InMemoryLRUDictCache:
-    """A dict of at most `capacity` items that forgets the least recently used one."""
+    """A dict of at most `capacity` items that drops the least recently used one."""
 
     def __init__(self, capacity: int = 1) -> None:
         self.cache: OrderedDict[Any, Any] = OrderedDict()
@@ -100,14 +99,14 @@ class InMemoryLRUDictCache:
         return item in self.cache
 
     def get(self, key: Any) -> Any:
-        """Return the value, None where there is none, and count it as used."""
+        """Return the value, or None if there is none, and mark it as used."""
         if key not in self.cache:
             return None
         self.cache.move_to_end(key)
         return self.cache[key]
 
     def put(self, key: Any, value: Any) -> None:
-        """Keep a value, in place of the least recently used one if there is no room."""
+        """Store a value, and drop the least recently used one if there is no room."""
         if key in self.cache:
             self.cache.move_to_end(key)
         elif len(self.cache) >= self.capacity:
@@ -129,7 +128,7 @@ def match_labels(input: str, labels: list[str]) -> list[str]:
 
 
 def is_valid_url(path: str) -> bool:
-    """Tell whether the text has a scheme and a host."""
+    """Return whether the text has a scheme and a host."""
     try:
         url = urlparse(path)
     except ValueError:
@@ -138,20 +137,30 @@ def is_valid_url(path: str) -> bool:
 
 
 def is_preload_needed(url: str) -> bool:
-    """Tell whether a value of a task's data names a file rather than being the data.
+    """Return whether a value of a task's data names a file.
 
-    Files on this machine count by absolute path only: a text that happens to be the
-    name of something in the working folder ("docs") stays a text.
+    A file on this machine must be named by its absolute path. Otherwise a text that
+    equals a name in the working folder, such as "docs", would be taken for a file.
     """
-    if url.startswith(("upload", "/upload")):
-        url = "/data/" + url.lstrip("/")
-    is_local_files = url.startswith("/data/") and "?d=" in url
+    url = with_data_prefix(url)
     return (
         url.startswith(("/data/upload", *_CLOUD_SCHEMES))
-        or is_local_files
+        or is_local_files(url)
         or is_valid_url(url)
         or _is_existing_file(url)
     )
+
+
+def with_data_prefix(url: str) -> str:
+    """Return an upload's path with the prefix /data/, and any other URL unchanged."""
+    if url.startswith(("upload", "/upload")):
+        return "/data/" + url.lstrip("/")
+    return url
+
+
+def is_local_files(url: str) -> bool:
+    """Return whether it is a path of Label Studio's local files storage."""
+    return url.startswith("/data/") and "?d=" in url
 
 
 def compare_nested_structures(
@@ -166,14 +175,14 @@ def compare_nested_structures(
     Args:
         a: One value.
         b: The other.
-        path: Where in the whole they are, for the message.
+        path: Position in the compared structure, for the message.
         rel: Relative tolerance of floats.
         abs: Absolute tolerance of floats.
 
     Raises:
         AssertionError: They differ; the message says where.
     """
-    from pytest import approx  # noqa: PT013 - a development library, imported where used
+    from pytest import approx  # noqa: PT013 - pytest is not installed in production
 
     if isinstance(a, dict) and isinstance(b, dict):
         _expect(a.keys() == b.keys(), f"the same keys at {path or 'the top'}")
@@ -190,7 +199,7 @@ def compare_nested_structures(
 
 
 def _is_existing_file(path: str) -> bool:
-    import os.path  # os.path.exists, because models' tests patch that name
+    import os.path  # not pathlib: tests of models patch os.path.exists
 
     is_absolute = path.startswith("/") or _WINDOWS_DRIVE.match(path) is not None
     return is_absolute and "\0" not in path and os.path.exists(path)  # noqa: PTH110

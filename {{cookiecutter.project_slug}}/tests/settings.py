@@ -1,6 +1,6 @@
-"""Settings of the tests: the service's own, whatever shell and .env say.
+"""Settings of the tests: those of the service, independent of the shell and .env.
 
-DATABASE_URL and CELERY_BROKER_URL are honoured; without them embedded servers run.
+DATABASE_URL and CELERY_BROKER_URL are used if set; otherwise embedded servers run.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Does the model learn, and does it say what it knows? No database, no network."""
+"""The model learns, and its metrics are honest. No database, no network."""
 
 import csv
 import random
@@ -31,7 +31,7 @@ def task(at, text):
 
 
 def annotated(pairs):
-    """Return the dataset a service would make of annotated texts."""
+    """Return annotated texts as the dataset that the service passes to `train`."""
     region = {"from_name": "topic", "to_name": "text", "type": "choices"}
     return Dataset(
         [
@@ -63,7 +63,7 @@ def test_before_any_training_each_choice_is_equally_probable(model):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_sixty_texts_teach_it_to_sort_forty_others(model, texts, tmp_path, seed):
+def test_it_learns_from_60_texts_to_classify_40_others(model, texts, tmp_path, seed):
     random.Random(seed).shuffle(texts)
     taught, unseen = texts[:60], texts[60:100]
 
@@ -76,7 +76,7 @@ def test_sixty_texts_teach_it_to_sort_forty_others(model, texts, tmp_path, seed)
     assert right >= 32
 
 
-def test_the_reported_accuracy_is_that_on_texts_it_has_not_seen(model, texts, tmp_path):
+def test_accuracy_is_measured_on_texts_it_has_not_seen(model, texts, tmp_path):
     labels_by_chance = [(text, TOPICS[at % 3]) for at, (text, _) in enumerate(texts)]
     random.Random(1).shuffle(texts)
     shuffled = [
@@ -86,8 +86,8 @@ def test_the_reported_accuracy_is_that_on_texts_it_has_not_seen(model, texts, tm
 
     metrics = trained(model, shuffled, tmp_path)
 
-    # Nothing can be learned from labels dealt at random; on texts it was fitted on the
-    # classifier would be right nearly always.
+    # Random labels cannot be learned. Measured on its own training texts, however, the
+    # classifier would nearly always be right.
     assert metrics["accuracy"] < 0.5
 
 
@@ -99,7 +99,7 @@ def test_scores_per_label_and_the_confusion_matrix_are_reported(model, texts, tm
     assert sum(cells) == metrics["held_out_texts"] == 60
 
 
-def test_one_label_alone_teaches_nothing_and_the_score_says_so(model, tmp_path):
+def test_with_one_label_it_learns_nothing_and_scores_stay_equal(model, tmp_path):
     metrics = trained(model, [("the invoice is too high", "Billing")], tmp_path)
 
     assert metrics == {}
@@ -107,7 +107,7 @@ def test_one_label_alone_teaches_nothing_and_the_score_says_so(model, tmp_path):
     assert prediction["score"] == pytest.approx(1 / 3)
 
 
-def test_a_label_seen_once_is_learned_though_it_cannot_be_measured(model, tmp_path):
+def test_a_label_seen_once_is_learned_but_not_measured(model, tmp_path):
     pairs = [
         ("the invoice is too high", "Billing"),
         ("a second invoice came", "Billing"),
@@ -122,7 +122,9 @@ def test_a_label_seen_once_is_learned_though_it_cannot_be_measured(model, tmp_pa
     assert choices(model, ["my app crashes"]) == ["Technical"]
 
 
-def test_a_choice_that_left_the_label_config_is_not_predicted(model, texts, tmp_path):
+def test_a_choice_removed_from_the_label_config_is_not_predicted(
+    model, texts, tmp_path
+):
     trained(model, texts[:60], tmp_path)
 
     model.use_label_config(LABEL_CONFIG.replace('<Choice value="Billing"/>', ""))
@@ -130,7 +132,7 @@ def test_a_choice_that_left_the_label_config_is_not_predicted(model, texts, tmp_
     assert "Billing" not in choices(model, [text for text, _ in texts])
 
 
-def test_a_label_config_that_shares_no_choice_gets_equal_scores(model, texts, tmp_path):
+def test_a_label_config_with_other_choices_gets_equal_scores(model, texts, tmp_path):
     trained(model, texts[:60], tmp_path)
 
     for topic in TOPICS:
@@ -141,7 +143,7 @@ def test_a_label_config_that_shares_no_choice_gets_equal_scores(model, texts, tm
     assert prediction["score"] == pytest.approx(1 / 3)
 
 
-def test_a_task_without_text_is_answered_too(model, texts, tmp_path):
+def test_a_task_without_text_gets_a_prediction(model, texts, tmp_path):
     trained(model, texts[:60], tmp_path)
 
     [prediction] = model.predict([{"id": 1, "data": {}}])

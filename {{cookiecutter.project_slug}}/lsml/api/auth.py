@@ -1,4 +1,4 @@
-"""Who may call Label Studio's endpoints: basic auth, as the reference SDK has it."""
+"""Authenticates callers of Label Studio's endpoints: basic auth or a webhook token."""
 
 import base64
 import binascii
@@ -24,28 +24,28 @@ _MINUTE_S: Final = 60
 _CHALLENGE: Final = 'Basic realm="ML backend"'
 _REFUSED: Final = (
     "Wrong or missing credentials. Give Label Studio the BASIC_AUTH_USER and"
-    " BASIC_AUTH_PASS of this service; `manage.py connect` also puts them on the"
-    " webhook, which carries none by itself."
+    " BASIC_AUTH_PASS of this service. Label Studio's webhook sends no credentials"
+    " until `manage.py connect` adds them."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A program that proved a credential. `name` appears in audit rows."""
+    """An authenticated program. Its `name` appears in audit rows."""
 
     name: str
     is_authenticated: bool = True
 
     def get_username(self) -> str:
-        """The name, as Django's users give it."""
+        """Return the name, as Django's users do."""
         return self.name
 
 
 class LabelStudioAuthentication(BaseAuthentication):
-    """Basic auth with any of the configured credentials; a token for webhooks.
+    """Accepts basic auth with any configured credentials, or a token for webhooks.
 
     Several credentials are valid at once (BASIC_AUTH_USER/PASS and BASIC_AUTH_EXTRA),
-    so that one can be replaced without an outage. With none configured everybody may
+    so that one can be replaced without an outage. If none are configured, everyone may
     call, as with the reference SDK.
     """
 
@@ -60,8 +60,8 @@ class LabelStudioAuthentication(BaseAuthentication):
         user, password = _basic(request.META.get("HTTP_AUTHORIZATION", ""))
         guesses = Guesses(address_of(request), user)
         guesses.refuse_if_too_many()
-        # Every pair is compared, and in constant time: the answer's delay tells
-        # neither whether a user exists nor how much of a password was right.
+        # Every pair is compared in constant time, so the delay reveals neither whether
+        # a user exists nor how much of a password was right.
         matches = [
             _same(user, name) & _same(password, secret) for name, secret in known
         ]
@@ -77,10 +77,10 @@ class LabelStudioAuthentication(BaseAuthentication):
 
 
 class Guesses:
-    """Wrong passwords of one client for one user name, per minute and process.
+    """Counts wrong passwords by client and user name, per minute and process.
 
-    Missing credentials are no guess: Label Studio's own webhook sends none, from the
-    very address its other calls come from.
+    Missing credentials do not count: Label Studio's own webhook sends none, from the
+    same address as its other calls.
     """
 
     def __init__(self, address: str, user: str) -> None:
@@ -88,11 +88,16 @@ class Guesses:
         self.counts = bool(user)
 
     def refuse_if_too_many(self) -> None:
-        """Raise Throttled when the minute's guesses are used up."""
+        """Refuse further guesses in this minute if there were too many.
+
+        Raises:
+            Throttled: WRONG_CREDENTIALS_PER_MINUTE is reached.
+        """
         made = cache.get(self.key, 0) if self.counts else 0
         if made >= settings.WRONG_CREDENTIALS_PER_MINUTE:
             raise Throttled(
-                wait=_MINUTE_S, detail="Too many wrong passwords from this address."
+                wait=_MINUTE_S,
+                detail="Too many wrong passwords from this address. Wait a minute.",
             )
 
     def count(self) -> None:
@@ -103,7 +108,7 @@ class Guesses:
 
 
 def _record_refusal(request: Request, name: str) -> None:
-    """One row a minute for an address and name: guessing must not fill the trail."""
+    """Record one row per minute, address and name, so guesses cannot flood the log."""
     address = address_of(request)
     if cache.add(f"refused:{address}:{name}", 1, timeout=_MINUTE_S):
         record_entry(
@@ -132,7 +137,7 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _text(raw: bytes) -> str:
-    """UTF-8, as curl and browsers send; Latin-1, as Label Studio's ML client does."""
+    """Decode UTF-8, as curl sends it, or Latin-1, as Label Studio's ML client does."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

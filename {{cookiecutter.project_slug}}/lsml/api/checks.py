@@ -1,7 +1,6 @@
-"""Checks of who may call, how often, and through which proxies."""
+"""System checks of credentials, rates and proxies."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.core.checks import Warning as Caution
 from rest_framework.throttling import SimpleRateThrottle
 
 from lsml.environment.checking import TAG, too_small
+from lsml.labelstudio.addresses import is_ip_address
 
 _RATES = {"user": "API_RATE", "anon": "API_RATE_ANONYMOUS", "login": "API_RATE_LOGIN"}
 
@@ -21,15 +21,15 @@ def check_callers(**_: Any) -> Iterator[CheckMessage]:
     if half or not all(all(pair) for pair in settings.BASIC_AUTH_CREDENTIALS):
         yield Error(
             "A user name or a password of basic auth is missing.",
-            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS both, or none of them. Write"
-            " each pair of BASIC_AUTH_EXTRA as user:password.",
+            hint="Set both BASIC_AUTH_USER and BASIC_AUTH_PASS, or neither. Write each"
+            " pair of BASIC_AUTH_EXTRA as user:password.",
             id="lsml.E040",
         )
-    # HTTPS=false is said of development machines.
+    # Development machines set HTTPS=false.
     if settings.HTTPS and not settings.BASIC_AUTH_CREDENTIALS:
         yield Caution(
-            "Everybody who reaches the service may call it.",
-            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, in Label Studio, too.",
+            "The service requires no credentials, so everyone may call it.",
+            hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, here and in Label Studio.",
             id="lsml.W040",
         )
 
@@ -46,7 +46,7 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
                 id="lsml.E041",
             )
     for proxy in settings.TRUSTED_PROXIES:
-        if not _is_ip_address(proxy):
+        if not is_ip_address(proxy):
             yield Error(
                 f"TRUSTED_PROXIES has {proxy!r}, which is not an IP address.",
                 hint="Give single addresses: no names, no networks.",
@@ -61,12 +61,12 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
 
 
 class _Rate(SimpleRateThrottle):
-    """Reads a rate, and limits nothing."""
+    """Parses a rate. It is not used to limit requests."""
 
     rate = "1/s"
 
     def get_cache_key(self, request: Any, view: Any) -> None:
-        """Count nobody."""
+        """Return no key, so that no request is counted."""
 
 
 def _is_rate(text: str) -> bool:
@@ -75,11 +75,3 @@ def _is_rate(text: str) -> bool:
     except (ValueError, KeyError, IndexError):
         return False
     return number is not None and number > 0
-
-
-def _is_ip_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

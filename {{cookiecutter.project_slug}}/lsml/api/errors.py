@@ -1,6 +1,7 @@
-"""Errors of REST views to status codes: one JSON shape, never a traceback.
+"""Maps errors of REST views to status codes. Every error has the same JSON shape.
 
 `{"detail": sentence, "code": word, "field": path or null, "request_id": id}`
+A traceback is never sent.
 """
 
 from http import HTTPStatus
@@ -31,13 +32,13 @@ _TOO_LARGE = (
     " time, or raise MAX_REQUEST_MB."
 )
 UNEXPECTED = (
-    "Something went wrong here, not in your request."
+    "The service failed; your request is not the cause."
     " The service's log has the details under this request id."
 )
 
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what a view raised into the one error shape (DRF's EXCEPTION_HANDLER)."""
+    """Answer an exception of a view (DRF's EXCEPTION_HANDLER)."""
     set_rollback()
     request = context["request"]
     status, code, detail, field, headers = _describe(error)
@@ -49,8 +50,8 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
 
 _Description = tuple[int, str, str, str | None, dict[str, str]]
 
-# Status, code and sentence by kind of error; the first that fits counts, and without
-# a sentence the error's own message is the answer.
+# Status, code and sentence by kind of error. The first match is used. If the sentence
+# is None, the error's own message is sent.
 _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     WireError: (400, "invalid", None),
     RecursionError: (400, "invalid", "The JSON is nested too deeply."),
@@ -70,7 +71,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
 
 
 def _describe(error: Exception) -> _Description:
-    """Status, code, sentence, field and headers for one error."""
+    """Return status, code, sentence, field and headers for an error."""
     if isinstance(error, exceptions.APIException):
         return _describe_drf(error)
     for kind, (status, code, sentence) in _KNOWN.items():
@@ -89,7 +90,7 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
     detail, field = error.detail, None
-    while isinstance(detail, dict | list):  # a serializer's: name its first field
+    while isinstance(detail, dict | list):  # of a serializer: report its first field
         if isinstance(detail, dict):
             key, detail = next(iter(detail.items()))
             field = str(key) if field is None else f"{field}.{key}"
@@ -102,13 +103,13 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
 def error_body(
     request: Any, *, detail: str, code: str, field: str | None = None
 ) -> dict[str, str | None]:
-    """The one error shape, ready to be sent as JSON.
+    """Return the body of an error answer.
 
     Args:
-        request: Django's, or REST framework's around it.
+        request: Django's or REST framework's.
         detail: a sentence for a person.
         code: a word for a program.
-        field: path of the value at fault, such as `tasks.0.id`; None = not one value.
+        field: path of the wrong value, such as `tasks.0.id`; None = no single value.
     """
     return {
         "detail": detail,

@@ -1,7 +1,7 @@
-"""What Django answers outside a REST view: JSON for programs, a page for people.
+"""Error answers outside REST views: JSON for programs, a page for people.
 
-Named in config/urls.py and the settings. A page is rendered without the request, so
-that it needs neither the database nor a session, which may be what failed.
+config/urls.py and the settings refer to them. A page is rendered without the request,
+so that it needs neither the database nor a session, which may be what failed.
 """
 
 import sys
@@ -18,7 +18,7 @@ from lsml.observability.requests import request_id_of
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A request Django itself refuses, such as one for a host not allowed."""
+    """Answer a request that Django refuses, for example for a host not allowed."""
     if _wants_page(request):
         return _page(
             request,
@@ -26,7 +26,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
             title=_("Request refused"),
             sentence=_("The service could not accept what the browser sent."),
             advice=_(
-                "Check the address, its host name too: the service answers only"
+                "Check the address and its host name: the service answers only"
                 " under the names listed in ALLOWED_HOSTS."
             ),
         )
@@ -37,7 +37,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page this person may not see."""
+    """Answer a request that this person's account does not permit."""
     if _wants_page(request):
         return _page(
             request,
@@ -51,15 +51,15 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without a valid token (CSRF_FAILURE_VIEW); only the admin has forms."""
+    """Answer a form without a valid CSRF token (CSRF_FAILURE_VIEW), in the admin."""
     return _page(
         request,
         status=403,
         title=_("Form expired"),
         sentence=_("The form could not be checked, so nothing was changed."),
         advice=_(
-            "Go back, reload the page and send the form again, with cookies allowed."
-            " If that fails every time, the operator has to add this site's address"
+            "Allow cookies, go back, reload the page and send the form again."
+            " If that fails every time, the operator must add this site's address"
             " to CSRF_TRUSTED_ORIGINS."
         ),
     )
@@ -70,21 +70,21 @@ def locked_out(
     response: HttpResponse | None = None,
     credentials: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Too many wrong passwords (AXES_LOCKOUT_CALLABLE)."""
+    """Answer a login after too many wrong passwords (AXES_LOCKOUT_CALLABLE)."""
     return _page(
         request,
         status=429,
         title=_("Too many wrong passwords"),
-        sentence=_("This user name has to wait before it may log in again from here."),
+        sentence=_("Logins with this user name from here are blocked for a while."),
         advice=_(
-            "Try again later. A person with a shell on the server can end the wait:"
+            "Try again later. An operator with a shell on the server can unblock them:"
             " python manage.py axes_reset"
         ),
     )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """An address that nothing is served at."""
+    """Answer a request for an unknown address."""
     if _wants_page(request):
         return _page(
             request,
@@ -99,7 +99,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """What no view caught: a bug, or the database away."""
+    """Answer an exception that no view handled: a bug or a missing database."""
     away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
     answer = _database_away if away else _unexpected
     return answer(request)
@@ -128,10 +128,10 @@ def _unexpected(request: HttpRequest) -> HttpResponse:
             request,
             status=500,
             title=_("Something went wrong"),
-            sentence=_("The service could not finish this. It is not your mistake."),
+            sentence=_("The service failed. You did nothing wrong."),
             advice=_(
-                "Try again. If it fails again, give the request ID to the operator:"
-                " the service's log has the details under it."
+                "Try again. If it fails again, give the request ID to the operator,"
+                " who finds the details under it in the service's log."
             ),
         )
     body = error_body(request, detail=UNEXPECTED, code="unexpected")
@@ -139,7 +139,7 @@ def _unexpected(request: HttpRequest) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    """Whether a person reads the answer: in the admin, or lost outside the API."""
+    """Whether a person reads the answer: in the admin, or at an unknown address."""
     path = request.path_info
     if path.startswith("/admin/"):
         return True

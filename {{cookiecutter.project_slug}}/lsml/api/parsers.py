@@ -1,4 +1,4 @@
-"""Request bodies: JSON that can be stored and written again, or a clear refusal."""
+"""Parses request bodies, and refuses JSON that PostgreSQL could not store."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -9,7 +9,10 @@ from lsml.labelstudio.reading import decode
 
 
 class StorableJsonParser(BaseParser):
-    """JSON without what would only fail later: NUL characters, endless nesting."""
+    """Parses JSON without NUL characters and with limited nesting.
+
+    Both would fail only later, when the value is stored or written.
+    """
 
     media_type = "application/json"
 
@@ -18,6 +21,10 @@ class StorableJsonParser(BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:  # DRF's stubs expect an object; a list is refused by its reader
-        """The decoded body; WireError (400) where it is none."""
+    ) -> Any:  # DRF's stubs expect an object; each request's parse() refuses a list
+        """Return the decoded body.
+
+        Raises:
+            WireError: it is not JSON (400).
+        """
         return decode(stream.read())

@@ -1,4 +1,4 @@
-"""For orchestrators: open, cheap, and silent about details."""
+"""Probes for orchestrators. They need no credentials and reveal no details."""
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
@@ -9,15 +9,18 @@ from lsml.observability.requests import remember_error
 
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
-    """This process answers; it asks nobody else, so that an outage restarts nothing."""
+    """Report that this process answers. No other server is checked.
+
+    Otherwise an outage of the database would restart every process.
+    """
     return HttpResponse("alive\n", content_type="text/plain")
 
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Requests can be served: the database answers and has our tables.
+    """Report whether the database answers and has our tables.
 
-    The broker is not asked: without it nothing is lost, training only starts later.
+    The broker is not checked: without it nothing is lost, training only starts later.
     """
     try:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""OpenAPI for Label Studio's endpoints: its shapes, as recorded in tests/protocol."""
+"""OpenAPI schemas of Label Studio's endpoints, as recorded in tests/protocol."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ _CONFIG: Final[Schema] = {
 _PROJECT: Final[Schema] = {
     "type": "string",
     "pattern": r"^[1-9][0-9]{0,17}(\.[0-9]{1,12})?$",
-    "description": "Label Studio's project id, a dot, its creation in unix seconds.",
+    "description": "Label Studio's project ID, a dot, its creation in Unix seconds.",
     "example": "1.1795433940",
 }
 _TASK: Final[Schema] = {
@@ -48,7 +48,7 @@ _ERRORS: Final = {
     415: "The body is not declared as JSON.",
     429: "Too many wrong credentials.",
     500: "The model failed, or this service has a fault.",
-    503: "Database away or model busy; try again after Retry-After.",
+    503: "The database does not answer or the model is busy; see Retry-After.",
 }
 
 
@@ -134,7 +134,7 @@ JOB_STATUS: Final = _answers(
             "job_status": {"enum": ["queued", "started", "finished", "failed"]},
         }
     ),
-    _410="No such job, or no more.",
+    _410="No such job, or it was deleted.",
 )
 DUPLICATE_REQUEST: Final = _request(
     _object({"project_src": _PROJECT, "project_dst": _PROJECT})
@@ -144,7 +144,7 @@ DELETE: Final = _answers(_object({"deleted": _TEXT}), _404="Unknown project.")
 
 
 class BasicAuth(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Names our authentication in the document."""
+    """Describes our authentication in the OpenAPI document."""
 
     target_class = "lsml.api.auth.LabelStudioAuthentication"
     name = "basic"

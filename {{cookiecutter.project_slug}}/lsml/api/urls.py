@@ -1,6 +1,6 @@
-"""All of Label Studio's endpoints on one screen, and the probes.
+"""URLs of Label Studio's endpoints, the probes and the operators' API.
 
-No trailing slashes: Label Studio glues these names to the URL it was given.
+No trailing slashes: Label Studio appends these names to the backend's URL.
 """
 
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""Label Studio's endpoints. Each: parse, call one service, reply."""
+"""Views of Label Studio's endpoints. Each parses, calls one service and replies."""
 
 import hashlib
 from typing import Any, cast
@@ -34,16 +34,16 @@ from lsml.training.requests import job_status, receive_train, retire_project
 
 
 class LabelStudioView(APIView):
-    """What all endpoints share: a body is read whole, and only up to MAX_REQUEST_MB."""
+    """Base of all endpoints. Refuses bodies above MAX_REQUEST_MB."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # Django checks the size here; the JSON parser alone would read on.
+        # Django checks the size here. The JSON parser would read a body of any size.
         _ = request.body
 
 
 class HealthView(LabelStudioView):
-    """Is the backend there? Asked before everything else, 1 s; loads no model."""
+    """Report that the backend is up. Loads no model: Label Studio waits 1 s."""
 
     @extend_schema(responses=schemas.HEALTH)
     def get(self, request: Request) -> Response:
@@ -51,7 +51,10 @@ class HealthView(LabelStudioView):
 
 
 class SetupView(LabelStudioView):
-    """Label Studio introduces a project, many times a day, 3 s; loads no model."""
+    """Register or update a project. Loads no model: Label Studio waits 3 s.
+
+    Label Studio sends this many times a day.
+    """
 
     @extend_schema(request=schemas.SETUP_REQUEST, responses=schemas.SETUP)
     def post(self, request: Request) -> Response:
@@ -61,7 +64,10 @@ class SetupView(LabelStudioView):
 
 
 class PredictView(LabelStudioView):
-    """Predictions for tasks, 100 s; each is recorded before it is sent."""
+    """Predict tasks. Each prediction is recorded before it is sent.
+
+    Label Studio waits 100 s.
+    """
 
     @extend_schema(request=schemas.PREDICT_REQUEST, responses=schemas.PREDICT)
     def post(self, request: Request) -> Response:
@@ -71,7 +77,7 @@ class PredictView(LabelStudioView):
 
 
 class WebhookView(LabelStudioView):
-    """Something happened in Label Studio, which hangs up after 1 s."""
+    """Store an event of Label Studio, which waits 1 s."""
 
     @extend_schema(request=schemas.WEBHOOK_REQUEST, responses=schemas.WEBHOOK)
     def post(self, request: Request) -> Response:
@@ -85,14 +91,14 @@ class WebhookView(LabelStudioView):
             digest=digest,
             origin=Origin.from_request(request),
         )
-        # A made-up action must not make Prometheus keep a series for it.
+        # An unknown action must not add a time series to Prometheus.
         known = order.action if order.action in KNOWN_ACTIONS else "other"
         metrics.webhook_events.labels(known).inc()
         return Response({"status": "accepted", "job": str(event.pk)})
 
 
 class VersionsView(LabelStudioView):
-    """Which versions are there? Label Studio's GET names no project."""
+    """List the model versions. Label Studio's GET names no project."""
 
     @extend_schema(responses=schemas.VERSIONS)
     def get(self, request: Request) -> Response:
@@ -105,7 +111,7 @@ class VersionsView(LabelStudioView):
 
 
 class ValidateView(LabelStudioView):
-    """Is this label config one a model can serve? A 400 says why not."""
+    """Check whether the label config can be used. Status 400 gives the reason."""
 
     @extend_schema(request=schemas.VALIDATE_REQUEST, responses=schemas.VALIDATE)
     def post(self, request: Request) -> Response:
@@ -114,7 +120,7 @@ class ValidateView(LabelStudioView):
 
 
 class TrainView(LabelStudioView):
-    """An older client asks for training and brings the annotated tasks along."""
+    """Accept annotated tasks from an older client and train on them."""
 
     @extend_schema(request=schemas.TRAIN_REQUEST, responses=schemas.WEBHOOK)
     def post(self, request: Request) -> Response:
@@ -129,7 +135,7 @@ class TrainView(LabelStudioView):
 
 
 class JobStatusView(LabelStudioView):
-    """How is the training doing that an event asked for? 410 when it is unknown."""
+    """Report the state of the training that an event requested, or status 410."""
 
     @extend_schema(request=schemas.JOB_STATUS_REQUEST, responses=schemas.JOB_STATUS)
     def post(self, request: Request) -> Response:
@@ -138,7 +144,7 @@ class JobStatusView(LabelStudioView):
 
 
 class DuplicateView(LabelStudioView):
-    """A project was duplicated: its state, versions and policy come along."""
+    """Copy a duplicated project's state, versions and policy."""
 
     @extend_schema(request=schemas.DUPLICATE_REQUEST, responses=schemas.SETUP)
     def post(self, request: Request) -> Response:
@@ -152,7 +158,7 @@ class DuplicateView(LabelStudioView):
 
 
 class DeleteView(LabelStudioView):
-    """A project lets go of its model: archived; the audit trail stays."""
+    """Archive a project that no longer uses its model. The audit log is kept."""
 
     @extend_schema(request=schemas.DELETE_REQUEST, responses=schemas.DELETE)
     def post(self, request: Request) -> Response:
@@ -162,7 +168,7 @@ class DeleteView(LabelStudioView):
 
 
 class MetricsView(LabelStudioView):
-    """Counts for Prometheus."""
+    """Report metrics to Prometheus."""
 
     @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: Request, **_: Any) -> HttpResponse:

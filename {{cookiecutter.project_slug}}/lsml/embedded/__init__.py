@@ -1,1 +1,1 @@
-"""PostgreSQL and a broker from wheels, for development and tests. Plain Python."""
+"""PostgreSQL and a broker from Python wheels, for development and tests."""

@@ -1,7 +1,7 @@
-"""Where the embedded servers of a data folder listen; settings read it, nothing starts.
+"""Addresses of the embedded servers of a data folder. The settings use them.
 
-The addresses follow from the folder's path and the user alone, so that every process
-finds the servers without being told.
+An address depends only on the folder's path and owner, so every process computes the
+same one. Nothing is started here.
 """
 
 import hashlib
@@ -9,33 +9,33 @@ import os
 import re
 from pathlib import Path
 
-# Linux allows 107 bytes for a unix socket's path; PostgreSQL adds 18 of its own.
+# Linux allows 107 bytes for the path of a Unix socket. PostgreSQL's file name has 14.
 SOCKET_FOLDER_MAX_BYTES = 90
-# Anything else would need three kinds of quoting: URL, postgresql.conf and shell.
+# Other characters would need three kinds of quoting: URL, postgresql.conf and shell.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def socket_folder(data_dir: Path) -> Path:
-    """Return the folder of both sockets; it need not exist yet."""
+    """Return the folder of both sockets, which may not exist yet."""
     data_dir = data_dir.resolve()
     inside = data_dir / "run"
     plain = _PLAIN_PATH.fullmatch(str(inside)) is not None
     if plain and len(os.fsencode(inside)) <= SOCKET_FOLDER_MAX_BYTES:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    # Not $TMPDIR nor $XDG_RUNTIME_DIR: they differ between a terminal and a cron job,
-    # and then two processes would not find the same server. Owner and mode of the
-    # folder are checked before a server starts in it (lsml.embedded.folders).
+    # Not $TMPDIR or $XDG_RUNTIME_DIR: they differ between a terminal and a cron job, so
+    # two processes would not find the same server. lsml.embedded.folders checks owner
+    # and mode of the folder before a server starts.
     return Path(f"/tmp/lsml-{owner_id(data_dir)}") / digest  # noqa: S108
 
 
 def owner_id(data_dir: Path) -> int:
-    """Return the user id of the data folder's owner, who is us if it is still to be."""
+    """Return the user id of the data folder's owner, or ours if it does not exist."""
     return data_dir.stat().st_uid if data_dir.exists() else os.getuid()
 
 
 def database_url(data_dir: Path) -> str:
-    """Return the embedded PostgreSQL as a URL that libpq and django-environ read."""
+    """Return the URL of the embedded PostgreSQL, for libpq and django-environ."""
     return f"postgresql://postgres@/lsml?host={socket_folder(data_dir)}&port=5432"
 
 
@@ -45,5 +45,5 @@ def broker_socket(data_dir: Path) -> Path:
 
 
 def broker_url(data_dir: Path) -> str:
-    """Return the URL of the embedded broker, as Celery reads it."""
+    """Return the URL of the embedded broker, for Celery."""
     return f"redis+socket://{broker_socket(data_dir)}?virtual_host=0"

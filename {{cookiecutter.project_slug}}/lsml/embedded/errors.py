@@ -1,5 +1,5 @@
-"""What can go wrong with the embedded servers, said to a person in one sentence."""
+"""The error of the embedded servers."""
 
 
 class ServerError(Exception):
-    """An embedded server cannot do its work; the message ends with the next step."""
+    """An embedded server cannot start, run or stop. The message has the next step."""

@@ -1,7 +1,7 @@
-"""The folders and locks of the embedded servers; `lsml.embedded.servers` uses them.
+"""Folders and locks of the embedded servers, for `lsml.embedded.servers`.
 
-Locks are flock(2) locks: the kernel gives them back however their holder dies, so that
-no list of process ids can go stale.
+The locks are flock(2) locks. The kernel releases them however their process ends, so
+they cannot become stale like a list of process ids.
 """
 
 import fcntl
@@ -17,10 +17,10 @@ from lsml.embedded.errors import ServerError
 
 
 def prepare_folders(data_dir: Path) -> None:
-    """Make the data folder and the folder of the sockets, for their owner alone.
+    """Create the data folder and the folder of the sockets, private to their owner.
 
     Raises:
-        ServerError: one of them belongs to somebody else, or cannot be made.
+        ServerError: one of them belongs to another user, or cannot be created.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -33,15 +33,15 @@ def prepare_folders(data_dir: Path) -> None:
 
 
 def remove_outside_sockets(data_dir: Path) -> None:
-    """Leave nothing in /tmp when the servers of a data folder have stopped."""
+    """Remove the sockets' folder in /tmp after the servers have stopped."""
     sockets = socket_folder(data_dir)
     if not sockets.is_relative_to(data_dir.resolve()):
-        with suppress(OSError):  # somebody else's file in it: not ours to remove
+        with suppress(OSError):  # it contains a file that is not ours
             sockets.rmdir()
 
 
 def not_writable(error: OSError, data_dir: Path) -> ServerError:
-    """Say who may write below the data folder, when we may not."""
+    """Return the error for a data folder that this user may not write to."""
     where = error.filename or data_dir
     return ServerError(
         f"{where} cannot be used by {user_name(os.geteuid())}: {error.strerror}. Run"
@@ -52,13 +52,13 @@ def not_writable(error: OSError, data_dir: Path) -> ServerError:
 def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run as a user that no passwd file knows
+    except KeyError:  # a container's user may be missing in the passwd file
         return f"user {uid}"
 
 
 def _make_private(folder: Path, *, owner: int) -> None:
-    # In /tmp somebody else could have made the folder first, to receive our
-    # connections; a symbolic link is refused for the same reason.
+    # Another user could have created this folder in /tmp first, to receive our
+    # connections. A symbolic link is refused for the same reason.
     try:
         folder.mkdir(mode=0o700)
         if os.geteuid() == 0:
@@ -67,7 +67,7 @@ def _make_private(folder: Path, *, owner: int) -> None:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
             raise ServerError(
-                f"{folder} should be a folder of {user_name(owner)}, but is not:"
+                f"{folder} is not a folder of {user_name(owner)}:"
                 " remove it, or set LSML_DATA_DIR to another folder."
             ) from None
         if stat.S_IMODE(found.st_mode) & 0o077:
@@ -75,22 +75,22 @@ def _make_private(folder: Path, *, owner: int) -> None:
 
 
 class Hold:
-    """A lock on a file, kept until `release()` or the end of the process."""
+    """A lock on a file, held until `release()` or the end of the process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def wait(self) -> None:
-        """Wait for the lock, alone."""
+        """Wait for the exclusive lock."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def share(self) -> None:
-        """Take the lock together with others who share it."""
+        """Take a shared lock."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
-    def alone(self) -> bool:
-        """Try to have the lock alone; False if somebody else has a part in it."""
+    def try_exclusive(self) -> bool:
+        """Try to take the exclusive lock. Return False if another process has one."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,10 +103,10 @@ class Hold:
 
 @contextmanager
 def exclusively(path: Path, *, say: Callable[[str], None]) -> Iterator[None]:
-    """Run the block while nobody else runs one on the same path."""
+    """Run the block while no other process runs one with the same path."""
     hold = Hold(path)
     try:
-        if not hold.alone():
+        if not hold.try_exclusive():
             say("waiting for another process that starts or stops the servers …")
             hold.wait()
         yield

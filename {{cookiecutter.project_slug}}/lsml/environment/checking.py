@@ -1,4 +1,4 @@
-"""What the rooms' checks share, and how a process refuses to start with wrong settings.
+"""Shared parts of the system checks, and the refusal to start with wrong settings.
 
 Each room registers its checks in its `checks.py`. docs/running.md lists all ids.
 """
@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from django.core.checks import ERROR, CheckMessage, Error, run_checks
 
-# Checks with this tag are cheap: each process runs them when it starts. Those that
-# take time or reach out have Django's tag `database`: only `prepare` runs them.
+# Checks with this tag are cheap: each process runs them when it starts. Slow checks and
+# those that use the network have Django's tag `database`: only `prepare` runs them.
 TAG: Final = "lsml"
 
 
@@ -17,25 +17,25 @@ def too_small(numbers: Mapping[str, tuple[Any, float]]) -> list[CheckMessage]:
     """Report numbers below their minimum, as lsml.E002.
 
     Args:
-        numbers: by variable: its value and the smallest that makes sense.
+        numbers: by variable: its value and its minimum.
     """
     return [
         Error(
             f"{variable} is {value}, which is too small.",
-            hint=f"Set it to {least} or more, or leave it out to have the default.",
+            hint=f"Set it to {least} or more, or remove it to use the default.",
             id="lsml.E002",
         )
-        # Not `value < least`: that is false for NaN, too.
+        # Not `value < least`, which is false for NaN.
         for variable, (value, least) in numbers.items()
         if not value >= least
     ]
 
 
 def refuse_wrong_settings(**_: Any) -> None:
-    """End the process with a readable list when a setting is wrong.
+    """End the process with a readable list of errors if a setting is wrong.
 
     Raises:
-        SystemExit: there are errors; their texts and hints are its message.
+        SystemExit: with the texts and hints of all errors.
     """
     errors = [found for found in run_checks(tags=[TAG]) if found.level >= ERROR]
     if errors:

@@ -1,4 +1,4 @@
-"""Checks of what no other room owns: the process, the hosts, the two servers."""
+"""System checks of settings that no other room owns: process, hosts, both servers."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from lsml.environment.checking import TAG, too_small
 
-# Read by gunicorn's settings and by the SDK, which know nothing of Django.
+# Variables that gunicorn's settings and the SDK read, with their minimum.
 _NUMBERS_ELSEWHERE: Final = {
     "PORT": 1,
     "WEB_WORKERS": 1,
@@ -27,11 +27,11 @@ _BROKERS: Final = {"redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"}
 
 @register(TAG)
 def check_readable(**_: Any) -> list[CheckMessage]:
-    """Report what settings could not read."""
+    """Report variables that cannot be read."""
     return [
         Error(
             f"{variable} cannot be read: it must be {kind}.",
-            hint=f"Correct {variable} in the environment or in .env, or leave it out.",
+            hint=f"Correct {variable} in the environment or in .env, or remove it.",
             id="lsml.E001",
         )
         for variable, kind in (settings.UNREADABLE | _unreadable_elsewhere()).items()
@@ -69,59 +69,59 @@ def check_numbers(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_secret_key(**_: Any) -> list[CheckMessage]:
-    """Report a missing key."""
+    """Report a missing SECRET_KEY."""
     try:
         _ = settings.SECRET_KEY
-    except ImproperlyConfigured:  # Django refuses to give an empty one
+    except ImproperlyConfigured:  # Django raises it for an empty key
         return [_NO_SECRET_KEY]
     return []
 
 
 _NO_SECRET_KEY: Final = Error(
     "SECRET_KEY is not set.",
-    hint="Set it to 50 random characters or more, the same in all processes.",
+    hint="Set it to at least 50 random characters, the same in all processes.",
     id="lsml.E003",
 )
 
 
 @register(TAG)
 def check_hosts(**_: Any) -> Iterator[CheckMessage]:
-    """Report host names that match no request, or every one."""
+    """Report host names that match no request, or every request."""
     if not settings.ALLOWED_HOSTS:
         yield Error(
             "ALLOWED_HOSTS is empty: every request would be refused.",
-            hint="Name the hosts under which the service is reached.",
+            hint="List the host names under which clients reach the service.",
             id="lsml.E004",
         )
     for host in settings.ALLOWED_HOSTS:
         if "/" in host or (":" in host and not host.startswith("[")):
             yield Error(
                 f"ALLOWED_HOSTS has {host!r}, which is not a host name.",
-                hint="Give names only: no scheme, no port, no path.",
+                hint="Use names only, without scheme, port and path.",
                 id="lsml.E004",
             )
     if "*" in settings.ALLOWED_HOSTS and settings.HTTPS:
         yield Caution(
             "ALLOWED_HOSTS is *: the service answers under any name.",
-            hint="Name the hosts under which the service is reached.",
+            hint="List the host names under which clients reach the service.",
             id="lsml.W001",
         )
 
 
 @register(TAG)
 def check_servers(**_: Any) -> Iterator[CheckMessage]:
-    """Report addresses of database and broker that cannot be used."""
+    """Report unusable addresses of the database and the broker."""
     scheme = urlsplit(settings.DATABASE_URL).scheme
     if settings.DATABASE_URL and scheme not in _DATABASES:
         yield Error(
-            f"DATABASE_URL names {scheme or 'no scheme'}, but must name PostgreSQL.",
+            f"DATABASE_URL has {_scheme(scheme)}, but the database must be PostgreSQL.",
             hint="Write postgresql://user:password@host:5432/name.",
             id="lsml.E005",
         )
     scheme = urlsplit(settings.CELERY_BROKER_URL).scheme
     if scheme not in _BROKERS:
         yield Error(
-            f"CELERY_BROKER_URL names {scheme or 'no scheme'}, which is not supported.",
+            f"CELERY_BROKER_URL has {_scheme(scheme)}, which is not supported.",
             hint="Write redis://host:6379/0 or amqp://user:password@host:5672//.",
             id="lsml.E006",
         )
@@ -131,3 +131,7 @@ def check_servers(**_: Any) -> Iterator[CheckMessage]:
             hint="Set DATABASE_URL. The embedded server is for development only.",
             id="lsml.E007",
         )
+
+
+def _scheme(scheme: str) -> str:
+    return f"the scheme {scheme}" if scheme else "no scheme"

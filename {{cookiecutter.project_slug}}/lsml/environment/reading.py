@@ -1,4 +1,4 @@
-"""Reads variables for `config/settings.py`."""
+"""Reads environment variables for `config/settings.py`."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -10,20 +10,20 @@ _FALSE: Final = frozenset({"false", "off", "n", "no", "0", ""})
 
 
 class Environment(environ.Env):
-    """Takes the default where a value cannot be read, and notes that.
+    """Uses the default if a value cannot be read, and records the variable.
 
-    An exception here would reach the operator as a traceback, for one variable at a
-    time. The check lsml.E001 reports all that was noted, and no process serves with it.
+    An exception would show the operator a traceback, and only for the first variable.
+    The check lsml.E001 reports all of them, and no process starts while there are any.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.unreadable: dict[str, str] = {}  # variable: what it should have been
+        self.unreadable: dict[str, str] = {}  # by variable: what it must be
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = None, **more: Any
     ) -> Any:
-        """Read a variable as django-environ does; see the class for what differs."""
+        """Read a variable like django-environ, except for values it cannot read."""
         if cast is bool:
             text = self.ENVIRON.get(var, "").strip().lower()
             if text not in _TRUE | _FALSE:
@@ -36,7 +36,7 @@ class Environment(environ.Env):
             return default
 
     def one_of(self, var: str, choices: Collection[str], *, default: str) -> str:
-        """Read a variable that has one of some words as its value."""
+        """Read a variable whose value must be one of these words."""
         value: str = self.str(var, default=default)
         if value not in choices:
             self.unreadable[var] = f"one of {', '.join(choices)}"

@@ -1,4 +1,4 @@
-"""What a Celery worker checks when it starts."""
+"""Checks that a Celery worker runs when it starts."""
 
 from typing import Any, Final
 
@@ -11,10 +11,10 @@ _THREADS: Final = "celery.concurrency.thread"
 
 
 def check_worker_pool(pool: Any) -> list[CheckMessage]:
-    """Report a pool that is not `threads`.
+    """Report any pool but `threads`.
 
     Args:
-        pool: a pool's class or Celery's name for it.
+        pool: the pool's class, or Celery's name for it.
     """
     implementation = concurrency.get_implementation(pool)
     if implementation.__module__ == _THREADS:
@@ -22,17 +22,17 @@ def check_worker_pool(pool: Any) -> list[CheckMessage]:
     return [
         Error(
             f"The worker's pool is {implementation.__module__.rpartition('.')[2]}.",
-            hint="Start it with `--pool threads`: a run is supervised by a thread.",
+            hint="Start it with `--pool threads`: a thread supervises each run.",
             id="lsml.E010",
         )
     ]
 
 
 def refuse_wrong_worker(sender: Any, **_: Any) -> None:
-    """End a worker that starts with wrong settings or with another pool.
+    """End a worker that starts with wrong settings or another pool.
 
     Raises:
-        SystemExit: with the reasons and what to do.
+        SystemExit: with the texts and hints of the errors.
     """
     refuse_wrong_settings()
     if found := check_worker_pool(sender.pool_cls):

@@ -23,11 +23,11 @@ def check_address(url: str) -> None:
         )
     if parts.username or parts.password:
         raise LabelStudioError(
-            "The backend's address must not contain credentials: everybody who sees "
+            "The backend's address must not contain credentials: everyone who sees "
             "the connection in Label Studio could read them.",
             "Remove them; BASIC_AUTH_USER and BASIC_AUTH_PASS are stored for you.",
         )
-    if host == "localhost" or _is_ip(host):
+    if host == "localhost" or is_ip_address(host):
         return
     if "." not in host or "_" in host:
         raise LabelStudioError(
@@ -38,9 +38,10 @@ def check_address(url: str) -> None:
         )
 
 
-def _is_ip(host: str) -> bool:
+def is_ip_address(text: str) -> bool:
+    """Return whether the text is a single IPv4 or IPv6 address."""
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

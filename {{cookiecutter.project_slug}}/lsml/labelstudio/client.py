@@ -1,8 +1,8 @@
-"""A thin client of Label Studio's API, for `connect`, `sync` and fetching what changed.
+"""A thin client of Label Studio's API, for `connect`, `sync` and fetching changes.
 
-The SDK carries the requests: it knows both kinds of token (legacy, and the personal
-access token that must be exchanged for a short-lived one) and retries what is busy.
-Answers are handed out as the JSON they are; failures are `LabelStudioError`s.
+The SDK sends the requests: it handles both kinds of token (legacy tokens, and personal
+access tokens, which are exchanged for short-lived ones) and retries busy servers.
+Answers are returned as plain JSON; failures are raised as `LabelStudioError`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _TEST_PREDICTION_TIMEOUT_S = 110  # Label Studio itself waits 100 s for the back
 
 
 class LabelStudio:
-    """One Label Studio, spoken to with one token.
+    """One Label Studio server, accessed with one token.
 
     Args:
-        url: as a browser opens it; a path prefix is fine.
+        url: address as a browser opens it; a path prefix is allowed.
         api_key: a legacy token or a personal access token.
         http: for tests; by default a client with `TIMEOUT_S` that follows redirects.
 
-    The token is sent to the origin of `url` only: a redirect to another one is an
-    error, as the exchange of a personal access token would carry the token there.
+    The token is sent only to the origin of `url`. A redirect to another origin is an
+    error, because exchanging a personal access token would send the token there.
 
     Raises:
-        LabelStudioError: already here, when the token has expired.
+        LabelStudioError: the token has expired.
     """
 
     def __init__(
         self, *, url: str, api_key: str, http: httpx.Client | None = None
     ) -> None:
-        # Here, as web processes never need it and it takes half a second.
+        # Imported here: it takes half a second, and web processes do not need it.
         from label_studio_sdk import LabelStudio as Sdk
         from label_studio_sdk.core.api_error import ApiError
 
@@ -55,7 +55,7 @@ class LabelStudio:
         self._http = http or httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
         self._http.event_hooks = {"request": [self._check_origin]}
         try:
-            # The slash: without it the token is refreshed at the host's root.
+            # Without the slash the SDK would refresh the token at the host's root.
             self._sdk = Sdk(
                 base_url=f"{self.url}/", api_key=api_key, httpx_client=self._http
             )
@@ -63,7 +63,7 @@ class LabelStudio:
             raise refusal(error.status_code, error.body, url=self.url) from None
 
     def project(self, project_id: int) -> JsonObject:
-        """The project with its label config and creation time."""
+        """Return the project with its label config and creation time."""
         return self._object("GET", f"api/projects/{project_id}/")
 
     def pages(
@@ -74,13 +74,13 @@ class LabelStudio:
         since: datetime | None = None,
         page_size: int = PAGE_SIZE,
     ) -> Iterator[tuple[list[JsonObject], int]]:
-        """Tasks with annotations, by ascending id, and how many are still to come.
+        """Yield pages of tasks with annotations by ascending id, and the number left.
 
-        Each page asks for ids above the last one seen, so tasks that are deleted
-        meanwhile move nothing, and a sync that was interrupted goes on with `after`.
+        Each request asks for ids above the last one seen. Deleted tasks therefore shift
+        nothing, and an interrupted sync continues with `after`.
 
         Args:
-            project_id: Label Studio's number.
+            project_id: Label Studio's project ID.
             after: only tasks with a larger id.
             since: only tasks changed at or after it; an annotation changes its task.
             page_size: tasks per request.
@@ -95,7 +95,7 @@ class LabelStudio:
                     "page": 1,
                     "page_size": page_size,
                     "fields": "all",
-                    "resolve_uri": "false",  # as webhooks send it: the task's own data
+                    "resolve_uri": "false",  # the task's own data, as webhooks send it
                     "query": json.dumps(query),
                 },
             )
@@ -112,11 +112,11 @@ class LabelStudio:
             after = last
 
     def backends(self, project_id: int) -> list[JsonObject]:
-        """The project's ML backends; asking makes Label Studio call each of them."""
+        """Return the project's ML backends. Label Studio calls each of them first."""
         return self._list("GET", "api/ml/", params={"project": project_id})
 
     def add_backend(self, fields: JsonObject) -> JsonObject:
-        """Connect a backend; Label Studio checks health and set-up first."""
+        """Connect a backend. Label Studio calls its /health and /setup first."""
         return self._object("POST", "api/ml/", body=fields)
 
     def change_backend(self, backend_id: int, fields: JsonObject) -> JsonObject:
@@ -124,11 +124,11 @@ class LabelStudio:
         return self._object("PATCH", f"api/ml/{backend_id}", body=fields)
 
     def remove_backend(self, backend_id: int) -> None:
-        """Disconnect a backend; its webhook stays behind."""
+        """Disconnect a backend. Label Studio keeps its webhook."""
         self._request("DELETE", f"api/ml/{backend_id}")
 
     def test_prediction(self, backend_id: int) -> JsonObject:
-        """Let Label Studio ask the backend about a random task; nothing is kept."""
+        """Have Label Studio request a prediction for a random task. It stores none."""
         return self._object(
             "POST",
             f"api/ml/{backend_id}/predict/test",
@@ -139,7 +139,7 @@ class LabelStudio:
     def import_predictions(
         self, project_id: int, predictions: list[JsonObject]
     ) -> None:
-        """Store predictions: `task`, `result`, `score`, `model_version` of each."""
+        """Store predictions: dicts of `task`, `result`, `score` and `model_version`."""
         self._request(
             "POST",
             f"api/projects/{project_id}/import/predictions",
@@ -147,7 +147,7 @@ class LabelStudio:
         )
 
     def webhooks(self, project_id: int) -> list[JsonObject]:
-        """The project's own webhooks, without the organisation's."""
+        """Return the project's own webhooks, without the organisation's."""
         hooks = self._list("GET", "api/webhooks/", params={"project": project_id})
         return [hook for hook in hooks if hook.get("project") == project_id]
 
@@ -164,17 +164,17 @@ class LabelStudio:
         self._request("PATCH", f"api/projects/{project_id}/", body=fields)
 
     def prediction_versions(self, project_id: int) -> list[str]:
-        """The model versions that the project's stored predictions carry."""
+        """Return the model versions of the project's stored predictions."""
         answer = self._object(
             "GET",
             f"api/projects/{project_id}/model-versions/",
-            params={"extended": "true"},  # else it lists the chosen one in any case
+            params={"extended": "true"},  # else the chosen version is always listed
         )
         counted = cast("list[JsonObject]", answer.get("static") or [])
         return [str(each["model_version"]) for each in counted]
 
     def touch_project(self, project_id: int) -> None:
-        """Save the project as it is, which makes Label Studio send PROJECT_UPDATED."""
+        """Save the project unchanged, which makes Label Studio send PROJECT_UPDATED."""
         self.change_project(project_id, {})
 
     def remove_webhook(self, webhook_id: int) -> None:
@@ -182,7 +182,7 @@ class LabelStudio:
         self._request("DELETE", f"api/webhooks/{webhook_id}/")
 
     def _check_origin(self, request: httpx.Request) -> None:
-        """Called by httpx before each request, redirected ones included."""
+        """Refuse another origin. httpx calls this before each request and redirect."""
         if _origin(request.url) != _origin(httpx.URL(self.url)):
             elsewhere = f"{request.url.scheme}://{request.url.netloc.decode()}"
             raise RedirectedElsewhere(url=self.url, elsewhere=elsewhere)
@@ -218,7 +218,7 @@ class LabelStudio:
         body: JsonObject | list[JsonObject] | None = None,
         timeout_s: int = TIMEOUT_S,
     ) -> object:
-        # The SDK's transport rather than its models: these drop what they do not know.
+        # The SDK's transport, not its models: they drop fields that they do not know.
         transport = self._sdk._client_wrapper.httpx_client
         try:
             response = transport.request(
@@ -267,6 +267,6 @@ def _filters(after: int, since: datetime | None) -> JsonObject:
 
 def _not_label_studio(url: str) -> LabelStudioError:
     return LabelStudioError(
-        f"What answers at {url} is not Label Studio's API.",
-        "Give the address under which a browser opens Label Studio.",
+        f"The server at {url} is not Label Studio's API.",
+        "Use the address at which a browser opens Label Studio.",
     )

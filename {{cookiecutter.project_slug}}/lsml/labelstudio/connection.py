@@ -1,7 +1,7 @@
-"""Connects this service to a Label Studio project, and repairs what is quietly wrong.
+"""Connects this service to a Label Studio project, and repairs an existing connection.
 
-Label Studio's own "connect" leaves gaps: its webhook carries no credentials, is not
-made for some addresses, stays behind when one changes. See `docs/label-studio.md`.
+Label Studio's own "connect" is incomplete: its webhook has no credentials, is missing
+for some addresses, and remains when an address changes. See `docs/label-studio.md`.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _NOT_READY = {"DI", "ER"}  # Label Studio's states "Disconnected" and "Error"
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """This service as Label Studio is to know it."""
+    """This service as it is registered in Label Studio."""
 
     url: str  # as Label Studio's machine or container reaches it
-    title: str | None = None  # None = leave as it is; a new one gets DEFAULT_TITLE
+    title: str | None = None  # None = unchanged; DEFAULT_TITLE for a new backend
     user: str = ""  # basic auth; "" = none
     password: str = field(default="", repr=False)
-    webhook_token: str = field(default="", repr=False)  # where there is no basic auth
-    interactive: bool | None = None  # None = leave as it is
+    webhook_token: str = field(default="", repr=False)  # used without basic auth
+    interactive: bool | None = None  # None = unchanged
 
     @property
     def webhook_url(self) -> str:
@@ -53,29 +53,29 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What `connect` found or made."""
+    """The connection that `connect` found or created."""
 
     project: JsonObject
     key: ProjectKey
     backend: JsonObject
-    changed: bool  # anything in Label Studio
+    changed: bool  # whether anything in Label Studio was changed
 
 
 def connect(
     *, studio: LabelStudio, project_id: int, backend: Backend, say: Say
 ) -> Connection:
-    """Register the backend in the project, or bring it up to date.
+    """Register the backend in the project, or update it.
 
-    Running it twice changes nothing.
+    A second run changes nothing.
 
     Args:
         studio: the Label Studio of the project.
-        project_id: its number there.
+        project_id: Label Studio's project ID.
         backend: this service.
-        say: takes one line per thing done.
+        say: receives one line for each step.
 
     Raises:
-        LabelStudioError: whatever is in the way, with the next step.
+        LabelStudioError: a step failed; the error names the next step for a person.
     """
     check_address(backend.url)
     project = studio.project(project_id)
@@ -87,20 +87,20 @@ def connect(
     earlier = webhook_url(ours) if ours else ""
     for other in known:
         if other is not ours and not _is_at(backend.url, other):
-            say(f"Another backend stays: “{other['title']}” at {other['url']}.")
+            say(f"Another backend is kept: “{other['title']}” at {other['url']}.")
     connected, changed = _connect_backend(studio, project_id, backend, ours, say)
-    changed |= _remove_doubles(studio, project_id, connected, say)
+    changed |= _remove_duplicates(studio, project_id, connected, say)
     changed |= connect_webhook(studio, project_id, key, backend, say)
     changed |= remove_stale_webhooks(studio, project_id, backend, earlier, say)
-    changed |= _choose_predictions(studio, project_id, connected, say)
+    changed |= _show_predictions(studio, project_id, connected, say)
     return Connection(project, key, connected, changed)
 
 
 def try_prediction(studio: LabelStudio, connection: Connection, say: Say) -> None:
-    """Let Label Studio ask the backend for one prediction, which it throws away.
+    """Have Label Studio request one prediction from the backend. It is not stored.
 
     Raises:
-        BackendRefused: no answer, or one without predictions.
+        BackendRefused: the request failed, or the answer has no predictions.
     """
     if not connection.project.get("task_number"):
         say("No test prediction: the project has no tasks yet.")
@@ -115,13 +115,13 @@ def try_prediction(studio: LabelStudio, connection: Connection, say: Say) -> Non
     predictions = answer.get("response")
     if not isinstance(predictions, list) or not predictions:
         raise BackendRefused(
-            f"The test prediction brought nothing: {answer.get('error_message')}",
+            f"The test prediction was empty: {answer.get('error_message')}",
             "The service's log says why, under the request id of /predict.",
         )
-    silent = predictions[0] in ([], None)
+    empty = predictions[0] in ([], None)
     say(
-        "The test prediction came back through Label Studio"
-        + (": the model has none for that task yet." if silent else ".")
+        "The test prediction works through Label Studio"
+        + (", but the model has none for that task yet." if empty else ".")
     )
 
 
@@ -130,7 +130,7 @@ def _check_label_config(project: JsonObject) -> None:
         parse_label_config(str(project.get("label_config") or ""))
     except WireError as error:
         raise LabelStudioError(
-            f"The project's label config cannot be served: {error}",
+            f"The project's label config cannot be used: {error}",
             "Set up the labeling interface of the project first.",
         ) from None
 
@@ -153,41 +153,41 @@ def _connect_backend(
         if name != "basic_auth_pass" and ours.get(name) != value
     ]
     if ours.get("state") == "CO" and not differs:
-        say(f"{backend.url} is connected already.")
+        say(f"{backend.url} is already connected.")
         return ours, False
     updated = studio.change_backend(cast("int", ours["id"]), wanted)
     say(f"Updated the connection of {backend.url}: {', '.join(differs) or 'password'}.")
     return updated, True
 
 
-def _remove_doubles(
+def _remove_duplicates(
     studio: LabelStudio, project_id: int, connected: JsonObject, say: Say
 ) -> bool:
-    """Leave one backend at our address; a POST that was repeated makes several.
+    """Leave one backend at our address. A repeated POST creates several.
 
-    Looks again, as the POST that connected us may be the repeated one.
+    The backends are listed again, because our own POST may have been repeated.
     """
     url = str(connected["url"]).rstrip("/")
-    doubles = [
+    duplicates = [
         each
         for each in studio.backends(project_id)
         if _is_at(url, each) and each["id"] != connected["id"]
     ]
-    for double in doubles:
-        studio.remove_backend(cast("int", double["id"]))
-        say(f"Removed a second backend at {url}: “{double['title']}”.")
-    return bool(doubles)
+    for duplicate in duplicates:
+        studio.remove_backend(cast("int", duplicate["id"]))
+        say(f"Removed a second backend at {url}: “{duplicate['title']}”.")
+    return bool(duplicates)
 
 
-def _choose_predictions(
+def _show_predictions(
     studio: LabelStudio, project_id: int, connected: JsonObject, say: Say
 ) -> bool:
-    """Have the labelling stream show our predictions where it can show none.
+    """Have the labelling stream show our predictions if it cannot show any others.
 
-    Label Studio shows those of what `project.model_version` names: a backend by its
-    title, or a version among the stored predictions. It enters the title of a backend
-    that is added where nothing is named, and clears it when a backend of that title is
-    removed, even one of two. What else is named was chosen by somebody.
+    `project.model_version` names what Label Studio shows: the title of a backend, or a
+    version of the stored predictions. If it is empty, adding a backend sets it to that
+    backend's title. Removing a backend clears it if it has that title, even if a second
+    backend has the same title. Any other value was chosen by a person.
 
     Source: Label Studio 1.23.2, `ml/api.py`, `ml/models.py`, `tasks/models.py`.
     """
@@ -201,17 +201,17 @@ def _choose_predictions(
             " prelabel tasks” in its annotation settings if it should."
         )
         return False
-    if chosen and _answers(studio, project_id, chosen):
-        say(f"The project goes on showing the predictions of “{chosen}”.")
+    if chosen and _exists(studio, project_id, chosen):
+        say(f"The project still shows the predictions of “{chosen}”.")
         return False
     studio.change_project(project_id, {"model_version": title})
-    before = f"“{chosen}”, which nothing answers to" if chosen else "nothing"
-    say(f"The project showed the predictions of {before}; now those of “{title}”.")
+    before = f"those of “{chosen}”, which no longer works" if chosen else "none"
+    say(f"The project now shows the predictions of “{title}” (before: {before}).")
     return True
 
 
-def _answers(studio: LabelStudio, project_id: int, name: object) -> bool:
-    """Whether it is the title of a live backend or the version of a prediction."""
+def _exists(studio: LabelStudio, project_id: int, name: object) -> bool:
+    """Whether a connected backend or a stored prediction version has this name."""
     live = {
         each["title"]
         for each in studio.backends(project_id)
@@ -225,9 +225,9 @@ def _is_at(url: str, known: JsonObject) -> bool:
 
 
 def _ours(backend: Backend, known: list[JsonObject]) -> JsonObject | None:
-    """By address; else by title, as the address may be what has changed.
+    """Find our backend by address, or else by title, as the address may have changed.
 
-    Of several at our address a connected one, of those one with the right title.
+    Of several at our address, a connected one is preferred, then one with our title.
     """
     title = backend.title or DEFAULT_TITLE
     here = [each for each in known if _is_at(backend.url, each)]
@@ -241,7 +241,7 @@ def _ours(backend: Backend, known: list[JsonObject]) -> JsonObject | None:
 def _backend_fields(
     project_id: int, backend: Backend, title: object = None
 ) -> JsonObject:
-    """What the backend is to have in Label Studio, and `title`, its present one."""
+    """Return the backend's fields for Label Studio; `title` is its current title."""
     fields: JsonObject = {
         "project": project_id,
         "url": backend.url,
@@ -264,16 +264,16 @@ def _add_backend(studio: LabelStudio, project_id: int, backend: Backend) -> Json
     try:
         return _add_with_retries(studio, fields)
     except LocalAddressBlocked:
-        # With only SSRF_PROTECTION_ENABLED in the way Label Studio answers 403 and
-        # still keeps the backend, without a webhook: it would never learn.
-        for half_made in studio.backends(project_id):
-            if half_made["url"] == backend.url:
-                studio.remove_backend(cast("int", half_made["id"]))
+        # If only SSRF_PROTECTION_ENABLED blocks the address, Label Studio answers 403
+        # but keeps the backend without a webhook, so no annotation would arrive.
+        for incomplete in studio.backends(project_id):
+            if incomplete["url"] == backend.url:
+                studio.remove_backend(cast("int", incomplete["id"]))
         raise
 
 
 def _add_with_retries(studio: LabelStudio, fields: JsonObject) -> JsonObject:
-    """Label Studio waits 1 s for the first answer of a service that slept."""
+    """Add the backend; try again if the service's first answer took more than 1 s."""
     try:
         return studio.add_backend(fields)
     except BackendRefused as refusal:

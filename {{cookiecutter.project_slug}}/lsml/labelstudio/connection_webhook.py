@@ -1,4 +1,4 @@
-"""The webhook of a connection: Label Studio makes it without credentials.
+"""Repairs the webhook of a connection, which Label Studio creates without credentials.
 
 See `docs/label-studio.md`.
 """
@@ -26,7 +26,11 @@ def connect_webhook(
     backend: Backend,
     say: Say,
 ) -> bool:
-    """Keep one webhook to us, with credentials. True if anything changed."""
+    """Keep one webhook to this service, with credentials.
+
+    Returns:
+        Whether anything changed.
+    """
     hooks = [
         hook
         for hook in studio.webhooks(project_id)
@@ -43,20 +47,20 @@ def connect_webhook(
         studio.add_webhook(wanted | {"project": project_id, "headers": headers})
         say("Added the webhook, with credentials.")
         return True
-    hook, *doubles = hooks
-    for double in doubles:
-        studio.remove_webhook(cast("int", double["id"]))
+    hook, *duplicates = hooks
+    for duplicate in duplicates:
+        studio.remove_webhook(cast("int", duplicate["id"]))
         say(f"Removed a second webhook to {backend.webhook_url}.")
     present = cast("dict[str, object]", hook.get("headers") or {})
     if all(hook.get(name) == value for name, value in wanted.items()) and (
         present | headers == present
     ):
-        say("The webhook is in order.")
+        say("The webhook is up to date.")
         return False
     studio.change_webhook(
         cast("int", hook["id"]), wanted | {"headers": present | headers}
     )
-    say("Put credentials and settings on the webhook.")
+    say("Updated the webhook's credentials and settings.")
     return True
 
 
@@ -73,7 +77,18 @@ def _webhook_headers(key: ProjectKey, backend: Backend) -> JsonObject:
 def remove_stale_webhooks(
     studio: LabelStudio, project_id: int, backend: Backend, earlier: str, say: Say
 ) -> bool:
-    """Remove what earlier addresses of ours left; only name what may be another's."""
+    """Remove the webhooks of our earlier addresses, and only report those of others.
+
+    Args:
+        studio: the Label Studio of the project.
+        project_id: Label Studio's project ID.
+        backend: this service.
+        earlier: URL of the webhook before this run; "" = none.
+        say: receives one line for each webhook.
+
+    Returns:
+        Whether any was removed.
+    """
     in_use = {webhook_url(each) for each in studio.backends(project_id)}
     removed = False
     for hook in studio.webhooks(project_id):
@@ -86,10 +101,10 @@ def remove_stale_webhooks(
             say(f"Removed the webhook of an earlier address: {url}.")
             removed = True
         else:
-            say(f"A webhook without a backend still fires: {url}. Remove it if unused.")
+            say(f"A webhook has no backend: {url}. Remove it if it is not used.")
     return removed
 
 
 def webhook_url(backend: JsonObject) -> str:
-    """Return the address of the webhook Label Studio makes for this backend."""
+    """Return the URL of the webhook that Label Studio creates for this backend."""
     return f"{str(backend['url']).rstrip('/')}/webhook"

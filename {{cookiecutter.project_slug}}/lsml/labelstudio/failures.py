@@ -1,4 +1,4 @@
-"""How Label Studio says no, as a sentence and the next step."""
+"""Failures of Label Studio's API, each with a message and a next step."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 
 from lsml.labelstudio.secrets import masked_text
 
-_TAG = re.compile(r"<[^>]{0,200}>")  # some messages were written for a browser
+_TAG = re.compile(r"<[^>]{0,200}>")  # some messages contain HTML
 
 
 class LabelStudioError(Exception):
-    """Label Studio could not or would not.
+    """A request to Label Studio failed.
 
     Attributes:
-        next_step: what the person who reads the message can do.
+        next_step: what the reader of the message can do.
     """
 
     def __init__(self, sentence: str, next_step: str) -> None:
@@ -23,18 +23,18 @@ class LabelStudioError(Exception):
 
 
 class Unreachable(LabelStudioError):
-    """Nothing answers."""
+    """Label Studio does not answer."""
 
     def __init__(self, *, url: str, reason: Exception) -> None:
         why = masked_text(str(reason)) or type(reason).__name__
         super().__init__(
             f"Label Studio does not answer at {masked_text(url)}: {why}.",
-            "Check the address, and that it can be reached from this machine.",
+            "Check the address, and whether this machine can reach it.",
         )
 
 
 class RedirectedElsewhere(LabelStudioError):
-    """It redirects to another origin, where the token must not go."""
+    """Label Studio redirects to another origin, where the token must not be sent."""
 
     def __init__(self, *, url: str, elsewhere: str) -> None:
         super().__init__(
@@ -50,12 +50,12 @@ class WrongKey(LabelStudioError):
     def __init__(self, *, url: str) -> None:
         super().__init__(
             f"Label Studio at {url} does not know this API key.",
-            "Copy a personal access token from Account & Settings, without blanks.",
+            "Copy a personal access token from Account & Settings, without spaces.",
         )
 
 
 class LegacyTokensDisabled(LabelStudioError):
-    """A legacy token, and the organisation does not take them."""
+    """The organisation does not accept legacy tokens."""
 
     def __init__(self, *, url: str) -> None:
         super().__init__(
@@ -66,7 +66,7 @@ class LegacyTokensDisabled(LabelStudioError):
 
 
 class NotAllowed(LabelStudioError):
-    """The token's user may not do this."""
+    """The token's user lacks the permission."""
 
     def __init__(self, *, detail: str) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class NotAllowed(LabelStudioError):
 
 
 class LocalAddressBlocked(LabelStudioError):
-    """Label Studio protects itself from addresses on its own network."""
+    """Label Studio refuses addresses on its own network."""
 
     def __init__(self, *, detail: str) -> None:
         super().__init__(
@@ -87,22 +87,22 @@ class LocalAddressBlocked(LabelStudioError):
 
 
 class NoSuchThing(LabelStudioError):
-    """A project, task or backend that is not there, or not for this user."""
+    """A project, task or backend does not exist, or this user may not see it."""
 
     def __init__(self, *, url: str) -> None:
         super().__init__(
-            f"Label Studio at {url} has nothing under this number for this API key.",
-            "Look up the project's number in the address bar of Label Studio: "
-            "/projects/<number>/.",
+            f"Label Studio at {url} has nothing with this ID for this API key.",
+            "Look up the project's ID in the address bar of Label Studio: "
+            "/projects/<ID>/.",
         )
 
 
 class BackendRefused(LabelStudioError):
-    """Label Studio tried the backend and was not content."""
+    """Label Studio called the backend and rejected it."""
 
 
 def refusal(status: int | None, body: object, *, url: str) -> LabelStudioError:
-    """The failure behind an answer of 400 and above.
+    """Return the failure for an answer with a status of 400 or more.
 
     Source: Label Studio 1.23.2, `jwt_auth`, `ml/serializers.py`, `core/utils/io.py`.
     """
@@ -119,7 +119,7 @@ def refusal(status: int | None, body: object, *, url: str) -> LabelStudioError:
         return NoSuchThing(url=url)
     return _backend_refusal(detail) or LabelStudioError(
         f"Label Studio answered {status}: {detail}",
-        "Label Studio's own log says more.",
+        "See Label Studio's own log for details.",
     )
 
 
@@ -127,27 +127,27 @@ def _backend_refusal(detail: str) -> BackendRefused | None:
     if "authentication parameters" in detail:
         return BackendRefused(
             "The backend refused the credentials Label Studio sent.",
-            "BASIC_AUTH_USER and BASIC_AUTH_PASS of this command must be those the "
-            "running service was started with.",
+            "Run this command with the same BASIC_AUTH_USER and BASIC_AUTH_PASS as the "
+            "running service.",
         )
     if "health check failed" in detail:
         return BackendRefused(
             f"Label Studio cannot reach the backend: {detail}",
-            "Give with --backend-url the address under which Label Studio's own "
-            "machine or container sees this service, and check that it is up and has "
-            "this host name in ALLOWED_HOSTS.",
+            "Use --backend-url with the address at which Label Studio's machine or "
+            "container reaches this service. Check that the service is running and "
+            "that ALLOWED_HOSTS contains this host name.",
         )
     if "look like a valid ML backend" in detail:
         return BackendRefused(
             f"The backend cannot serve this project: {detail}",
-            "The service's log and its /validate endpoint give the reason, mostly a "
-            "label config the model does not fit.",
+            "See the service's log or call its /validate endpoint. The usual reason "
+            "is a label config that the model does not support.",
         )
     return None
 
 
 def _detail(body: object) -> str:
-    """The readable part of Label Studio's error shapes."""
+    """Return the readable part of an error body, whatever its shape."""
     if isinstance(body, dict):
         errors = body.get("validation_errors") or body.get("non_field_errors")
         body = errors or body.get("detail") or body

@@ -1,1 +1,1 @@
-"""Request ids, logs and metrics. Known to every room, knows none."""
+"""Request ids, logs and metrics. Every room may import it; it imports no other room."""

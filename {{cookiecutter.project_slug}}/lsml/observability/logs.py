@@ -1,4 +1,4 @@
-"""Logs as events with fields, on standard error. Called once, by settings."""
+"""Writes logs as events with fields to standard error. The settings call it once."""
 
 import logging.config
 import re
@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 
 import structlog
 
-# PostgreSQL's details quote the row that it refused, and so a task's data. Up to the
-# next exception of a chain.
+# PostgreSQL's error details quote the refused row, which may contain a task's data.
+# Matches up to the next exception of a chain.
 _ROW_VALUES = re.compile(
     r"^(?:DETAIL|CONTEXT): .*?(?=\n\n(?:The above exception|During handling)|\Z)",
     re.MULTILINE | re.DOTALL,
@@ -26,10 +26,10 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
     """Send structlog's and the standard library's records through one formatter.
 
     Args:
-        fmt: `json` (one object a line, for machines) or `console` (for people).
-        level: name of the lowest level kept, such as `INFO`.
-        mask: takes the secrets out of a text. Each field goes through it: an error of
-            the user's code, or of a library, may quote the URL it could not fetch.
+        fmt: `json` (one object per line, for machines) or `console` (for people).
+        level: name of the lowest level that is logged, such as `INFO`.
+        mask: removes secrets from a text. It is applied to each field, because an error
+            of the user's code or of a library may quote a URL with credentials.
     """
     shared = [*_SHARED, _without_row_values, _masking(mask)]
     renderer = _renderer(cast("Literal['json', 'console']", fmt))
@@ -61,11 +61,11 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
             },
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
-                # Answers of 500 and more are logged by RequestIdMiddleware, with the
-                # request's id; Django's own lines, also for 4xx, would repeat them.
+                # RequestIdMiddleware logs answers of 500 and more with the request id.
+                # Django's own lines would repeat them, and also report 4xx.
                 "django.request": {"level": "CRITICAL"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
-                # It would tell every request to Label Studio's API, query and all.
+                # At INFO it logs every request to Label Studio's API with its query.
                 "httpx": {"level": "WARNING"},
             },
         }
@@ -81,7 +81,7 @@ def _without_row_values(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any
 def _masking(mask: Callable[[str], str]) -> Any:
     def mask_fields(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         return {
-            # What renders the record later carries fields of its own, not for readers.
+            # Fields with an underscore belong to the formatter and are not logged.
             name: value if name.startswith("_") else _masked(value, mask)
             for name, value in event.items()
         }

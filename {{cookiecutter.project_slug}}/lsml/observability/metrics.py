@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics. With several web processes, their sum.
+"""Metrics for Prometheus at /metrics: the sum over all web processes.
 
 The processes share their counts through the folder PROMETHEUS_MULTIPROC_DIR, which
 config/gunicorn.py sets.
@@ -27,12 +27,12 @@ refused_credentials = Counter(
     "lsml_refused_credentials_total", "Requests with wrong or missing credentials"
 )
 notify_failures = Counter(
-    "lsml_notify_failures_total", "Doorbells the broker did not take"
+    "lsml_notify_failures_total", "Messages to workers that the broker did not accept"
 )
 
 
 def exposition() -> bytes:
-    """All counts in Prometheus' text format."""
+    """Return all metrics in Prometheus's text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Where a request came from: what its audit rows, log lines and answer share."""
+"""The origin of a request: what its audit rows, log lines and answer have in common."""
 
 import getpass
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from lsml.observability.requests import address_of, request_id_of
 class Origin:
     """The request, command or job that causes rows to be written."""
 
-    request_id: str  # 8 to 64 characters; a job's own id where there is no request
-    client: str  # credential and address, or the program's name
+    request_id: str  # 8 to 64 characters; a job's own id if there is no request
+    client: str  # user name and address, or the program's name
 
     @classmethod
     def from_request(cls, request: HttpRequest, *, name: str | None = None) -> Self:
@@ -23,7 +23,7 @@ class Origin:
 
         Args:
             request: Django's or REST framework's.
-            name: Of the caller, where nobody is logged in yet.
+            name: The caller's name, if nobody is logged in yet.
         """
         name = request.user.get_username() if name is None else name
         return cls(request_id_of(request), f"{name} {address_of(request)}"[:200])
@@ -35,5 +35,5 @@ class Origin:
 
 
 def command_actor() -> str:
-    """Who runs this command, for the column `actor`."""
+    """Return who runs this command, for the column `actor`."""
     return f"command ({getpass.getuser()})"

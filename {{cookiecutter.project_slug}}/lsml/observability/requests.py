@@ -1,6 +1,6 @@
-"""One id and one client name per request, on its rows, its log lines and its answer.
+"""Gives each request an id and a client address, and logs answers of 500 and more.
 
-And the one place that logs a request the service failed to answer.
+The id appears in the request's audit rows, its log lines and its answer.
 """
 
 import re
@@ -18,16 +18,16 @@ from django.http import HttpRequest, HttpResponse
 
 log = structlog.get_logger(__name__)
 
-# What a proxy may hand us: short, and harmless in a header, a log line and a page.
+# Accepted from a proxy: short, and harmless in a header, a log line and a page.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
-_ERROR = "lsml.error"  # in META, until the request's line is written
+_ERROR = "lsml.error"  # key in META, until the request is logged
 
 
 class RequestIdMiddleware:
-    """Give each request an id, or keep the one that a trusted proxy gave it.
+    """Gives each request an id, or keeps the id that a trusted proxy set.
 
-    As the outermost middleware it sees every answer, so it logs each one with a status
-    of 500 or more: one ERROR line, with the traceback of the exception behind it.
+    As the outermost middleware it sees every answer. It logs each one with a status of
+    500 or more as one ERROR line with the exception's traceback.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -45,37 +45,40 @@ class RequestIdMiddleware:
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """The id this request's rows, log lines and answer share; 8 to 64 characters."""
-    # A request that a test or a command made up went through no middleware.
+    """Return the request's id, 8 to 64 characters."""
+    # A request that a test or a command created did not pass the middleware.
     request_id: str = request.META.get("lsml.request_id", "no-request")
     return request_id
 
 
 def remember_error(request: Any, error: BaseException | None) -> None:
-    """Keep the exception behind an answer of 500 or more for its line in the log.
+    """Keep the exception behind an answer of 500 or more for the log.
 
-    Only code that turns an exception into such an answer by itself calls this; Django
-    reports the others.
+    Code that turns an exception into such an answer must call this. Django reports the
+    exceptions that nobody handles.
 
     Args:
-        request: Django's, or REST framework's around it.
+        request: Django's or REST framework's.
         error: with its traceback.
     """
     request.META[_ERROR] = error
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's address; behind a trusted proxy, the one the proxy saw."""
+    """Return the client's address. Behind a trusted proxy, it is the one it reports."""
     peer: str = request.META.get("REMOTE_ADDR") or "unix"
     if peer in settings.TRUSTED_PROXIES:
         forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        # The last entry is the proxy's own word; those before it are the client's.
+        # The proxy wrote the last entry; the client could have written the others.
         return forwarded.rsplit(",", 1)[-1].strip()[:45] or peer
     return peer
 
 
 def login_address(request: HttpRequest) -> str:
-    """What the login's throttle counts by; a unix socket's peer is this machine."""
+    """Return the IP address that failed logins are counted by.
+
+    The peer of a Unix socket has none; it is on this machine.
+    """
     address = address_of(request)
     try:
         return str(ip_address(address))
@@ -88,7 +91,7 @@ def _remember_uncaught(request: HttpRequest, **_: Any) -> None:
 
 
 def _log_server_error(request: HttpRequest, response: HttpResponse) -> None:
-    # Taken out, as the traceback's frames refer to the request in turn.
+    # Removed from the request: the traceback's frames refer to the request (a cycle).
     error = request.META.pop(_ERROR, None)
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error(

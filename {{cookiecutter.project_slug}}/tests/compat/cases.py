@@ -1,4 +1,4 @@
-"""Label configs and requests the models of this folder are made for."""
+"""Label configs and requests for the models of this folder."""
 
 import io
 
@@ -29,7 +29,7 @@ CSV = b"t,y\n1,0.1\n2,0.9\n3,0.8\n4,0.2\n5,0.9\n"
 
 
 def picture():
-    """A red box of 10 by 20 pixels at (10, 20) on white, 100 by 80, as PNG."""
+    """A PNG image of 100 by 80 pixels: a red box of 10 by 20 at (10, 20) on white."""
     image = Image.new("RGB", (100, 80), "white")
     ImageDraw.Draw(image).rectangle((10, 20, 19, 39), fill=(255, 0, 0))
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Models as users of the reference SDK write them, each dropped in as `model.py`."""
+"""Models as users of the reference SDK write them, each used as `model.py`."""
 
 import importlib.util
 import os
@@ -32,7 +32,7 @@ def server():
 
 @pytest.fixture
 def label_studio(server, monkeypatch):
-    """A stand-in for Label Studio, configured as its users configure it."""
+    """A fake Label Studio, configured as users configure it."""
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_HOST", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
@@ -42,7 +42,7 @@ def label_studio(server, monkeypatch):
 
 @pytest.fixture
 def drop_in(monkeypatch):
-    """Import one of the models as the module `model`; gives its class."""
+    """Import one of the models as the module `model`, and return its class."""
 
     def import_model(name):
         spec = importlib.util.spec_from_file_location("model", MODELS / f"{name}.py")
@@ -57,7 +57,7 @@ def drop_in(monkeypatch):
 
 @pytest.fixture
 def installed(drop_in, serve):  # noqa: F811 - the fixture imported above
-    """Put one of the models in the place of the project's model.py."""
+    """Replace the project's model.py by one of the models."""
 
     def install(name):
         drop_in(name)

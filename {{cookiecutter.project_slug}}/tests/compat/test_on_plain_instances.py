@@ -1,4 +1,4 @@
-"""The models on their own, as in a notebook: no service, state in memory."""
+"""The models without the service, as in a notebook, with state in memory."""
 
 import json
 
@@ -46,9 +46,9 @@ def test_the_text_classifier_skips_events_it_does_not_know(classifier, annotated
     assert annotated.requests == []
 
 
-def test_the_substring_matcher_finds_further_places(drop_in):
+def test_the_substring_matcher_finds_other_occurrences(drop_in):
     model = drop_in("substring_matcher")(project_id="1", label_config=cases.SPANS)
-    tasks = [{"id": 1, "data": {"text": "Ann met Bo. Then ann left."}}]
+    tasks = [{"id": 1, "data": {"text": "Ann saw Bo. Then ann left."}}]
     marked = {"start": 0, "end": 3, "text": "Ann", "labels": ["Person"]}
     context = {"result": [{"from_name": "label", "value": marked}]}
     ((prediction,),) = read(model, tasks, context)
@@ -58,7 +58,7 @@ def test_the_substring_matcher_finds_further_places(drop_in):
 
 
 @pytest.mark.parametrize("context", [None, {"result": []}], ids=repr)
-def test_the_substring_matcher_says_nothing_without_a_mark(drop_in, context):
+def test_the_substring_matcher_predicts_nothing_without_a_mark(drop_in, context):
     model = drop_in("substring_matcher")(project_id="1", label_config=cases.SPANS)
     assert read(model, [{"id": 1, "data": {"text": "Ann"}}], context) == [[]]
 
@@ -97,13 +97,13 @@ def test_the_brush_segmenter_fills_around_key_points(drop_in, label_studio):
     assert json.dumps(prediction)
 
 
-def test_the_brush_segmenter_says_nothing_before_a_key_point(drop_in):
+def test_the_brush_segmenter_predicts_nothing_before_a_key_point(drop_in):
     model = drop_in("brush_segmenter")(project_id="1", label_config=cases.BRUSH)
     assert read(model, [{"id": 1, "data": {}}, {"id": 2, "data": {}}]) == [[], []]
 
 
 @pytest.mark.filterwarnings("ignore:The `dict` method")  # label-studio-sdk's own
-def test_the_prompt_model_keeps_its_prompts_and_bumps_its_version(drop_in):
+def test_the_prompt_model_stores_its_prompts_and_bumps_its_version(drop_in):
     model_class = drop_in("prompt_model")
     model = model_class(project_id="1", label_config=cases.PROMPT)
     tasks = [{"id": 1, "data": {"text": "a great day"}}]
@@ -167,5 +167,5 @@ def test_the_series_segmenter_learns_its_threshold_from_an_annotation(
         "series_segmenter",
     ],
 )
-def test_each_model_can_be_made_without_a_project_as_the_examples_do(drop_in, name):
+def test_each_model_can_be_created_without_a_project(drop_in, name):
     assert drop_in(name)().get("model_version")

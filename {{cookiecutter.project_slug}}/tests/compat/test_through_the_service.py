@@ -1,4 +1,4 @@
-"""The same models in the place of model.py, called as Label Studio calls."""
+"""The same models as model.py, called as Label Studio calls them."""
 
 import sys
 
@@ -17,7 +17,7 @@ PROJECT = "7.1795433940"
 
 @pytest.fixture
 def ask(post):
-    """POST /predict as Label Studio does; gives the results."""
+    """POST /predict as Label Studio does, and return the results."""
 
     def predict(config, *data, context=None):
         tasks = [{"id": n, "data": each} for n, each in enumerate(data, start=1)]
@@ -32,7 +32,7 @@ def ask(post):
 
 @pytest.fixture
 def set_up(post):
-    """POST /setup as Label Studio does; gives the version."""
+    """POST /setup as Label Studio does, and return the version."""
 
     def setup(config, **more):
         body = {"project": PROJECT, "schema": config, "hostname": "http://ls"} | more
@@ -43,14 +43,14 @@ def set_up(post):
     return setup
 
 
-def test_the_version_a_model_gives_itself_stands_in_each_prediction_and_is_told(
+def test_a_models_own_version_is_in_each_prediction_and_in_the_answer_of_setup(
     installed, set_up, ask
 ):
     installed("substring_matcher")
     set_up(cases.SPANS)
     marked = {"start": 0, "end": 3, "text": "Ann", "labels": ["Person"]}
     context = {"result": [{"from_name": "label", "value": marked}]}
-    (prediction,) = ask(cases.SPANS, {"text": "Ann met ann"}, context=context)
+    (prediction,) = ask(cases.SPANS, {"text": "Ann saw ann"}, context=context)
     assert prediction["model_version"] == "SubstringMatcher-v0.0.1"
     assert set_up(cases.SPANS) == "SubstringMatcher-v0.0.1"
     row = Prediction.objects.get()
@@ -58,7 +58,7 @@ def test_the_version_a_model_gives_itself_stands_in_each_prediction_and_is_told(
     assert row.result == prediction["result"]
 
 
-def test_a_response_without_predictions_answers_every_task_with_none(installed, ask):
+def test_a_response_without_predictions_gives_every_task_an_empty_list(installed, ask):
     installed("substring_matcher")
     assert ask(cases.SPANS, {"text": "Ann"}, {"text": "Bo"}) == [[], []]
     assert Prediction.objects.filter(outcome="empty").count() == 2
@@ -77,7 +77,7 @@ def test_the_text_classifier_predicts_in_a_batch(
     ]
 
 
-def test_the_box_detector_fetches_the_image_and_boxes_it(installed, ask, label_studio):
+def test_the_box_detector_fetches_the_image(installed, ask, label_studio):
     path = "/storage-data/uploaded/?filepath=upload/1/a.png"
     label_studio.answers[path] = cases.picture()
     installed("box_detector")
@@ -99,7 +99,7 @@ def test_the_brush_segmenter_answers_key_points(installed, ask, label_studio):
     assert ask(cases.BRUSH, data) == [[]]
 
 
-def test_a_model_that_answers_one_task_only_is_asked_for_each(
+def test_a_model_without_batches_is_called_for_each_task(
     installed, ask, label_studio, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
@@ -125,7 +125,7 @@ def test_the_prompt_model_reads_the_connections_extra_params(installed, set_up, 
     assert ask(cases.PROMPT, {"text": "a great day"}) == [[]]
 
 
-def test_the_series_segmenter_reads_the_csv_file_a_task_names(
+def test_the_series_segmenter_reads_the_csv_file_of_a_task(
     installed, ask, label_studio
 ):
     url = "/data/local-files/?d=series.csv"

@@ -27,7 +27,7 @@ def running(serve, worker, monkeypatch):  # noqa: F811
 
 @pytest.fixture
 def predict(post):
-    """POST /predict for one task; gives its prediction, None where there is none."""
+    """POST /predict for one task, and return its prediction or None."""
 
     def ask(config, data):
         tasks = [{"id": 1, "project": 7, "data": data}]
@@ -42,7 +42,7 @@ def predict(post):
 
 @pytest.fixture
 def fitted(studio):  # noqa: F811
-    """Send an annotation and train on it; gives the run."""
+    """Send an annotation, train on it, and return the run."""
 
     def fit(worker, number, regions, data=None, **more):  # noqa: F811
         task = {"id": 1000 + number, "data": data or {"text": f"text {number}"}}
@@ -61,7 +61,7 @@ def topic(name):
 
 
 @pytest.mark.slow
-def test_what_fit_leaves_in_model_dir_and_globals_is_served_and_rolled_back(
+def test_files_and_globals_that_fit_wrote_are_served_and_rolled_back(
     running, predict, fitted, annotated
 ):
     worker = running("text_classifier.NewsClassifier")  # noqa: F811
@@ -96,7 +96,7 @@ def test_what_fit_leaves_in_model_dir_and_globals_is_served_and_rolled_back(
 
 
 @pytest.mark.slow
-def test_what_fit_sets_is_seen_by_the_web_process(running, predict, fitted):
+def test_the_web_process_sees_the_state_that_fit_set(running, predict, fitted):
     worker = running("prompt_model.PromptModel")  # noqa: F811
     text = {"text": "a great day"}
     assert predict(cases.PROMPT, text) is None
@@ -109,7 +109,7 @@ def test_what_fit_sets_is_seen_by_the_web_process(running, predict, fitted):
     assert prediction["result"][1]["value"]["text"] == ["Judge"]
 
 
-def test_a_model_that_checks_its_path_finds_a_model_dir_before_and_after_training(
+def test_a_model_has_a_model_dir_before_and_after_training(
     running, predict, fitted, settings, tmp_path
 ):
     worker = running("folder_segmenter.FolderSegmenter")  # noqa: F811
@@ -126,7 +126,7 @@ def test_a_model_that_checks_its_path_finds_a_model_dir_before_and_after_trainin
     assert list(folder.iterdir()) == []
 
 
-def test_start_training_does_not_stop_a_fit_that_reads_the_annotation(
+def test_a_fit_that_fails_on_start_training_still_learns_the_annotations(
     running,
     predict,
     studio,  # noqa: F811

@@ -126,7 +126,7 @@ def test_the_command_leaves_a_title_alone_that_it_was_not_given(call, studio):
     [backend] = studio.by_id.values()
     assert backend["title"] == "lsml"
     backend["title"] = studio.about["model_version"] = "Sentiment"
-    assert "connected already" in call()
+    assert "already connected" in call()
     assert backend["title"] == "Sentiment"
 
 

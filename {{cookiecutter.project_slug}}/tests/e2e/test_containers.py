@@ -1,4 +1,4 @@
-"""What Dockerfile and compose.yaml run exists and works, tried outside a container."""
+"""The commands of Dockerfile and compose.yaml work, here outside a container."""
 
 import json
 import os
@@ -27,17 +27,17 @@ OURS = ("migrate", "web", "worker", "training", "beat")
 
 
 def instruction(word):
-    """Return the arguments of the last such line of the Dockerfile."""
+    """Return the arguments of an instruction's last line in the Dockerfile."""
     return re.findall(rf"^\s*{word} (.+?)$", DOCKERFILE, re.MULTILINE)[-1]
 
 
 def command(service):
-    """Return what a service runs, as a list."""
+    """Return a service's command as a list."""
     given = SERVICES[service].get("command")
     return shlex.split(given) if given else json.loads(instruction("CMD"))
 
 
-def test_what_is_copied_into_the_image_exists_and_is_not_ignored():
+def test_files_for_the_image_exist_and_are_not_ignored():
     ignored = (PROJECT / ".dockerignore").read_text().splitlines()
     needed = [
         "requirements/base.txt",
@@ -55,7 +55,7 @@ def test_the_service_does_not_run_as_root_in_its_image():
     assert int(instruction("USER")) > 0
 
 
-def test_every_service_waits_for_what_it_needs():
+def test_every_service_waits_for_its_dependencies():
     for service in set(OURS) - {"migrate"}:
         needs = SERVICES[service]["depends_on"]
         assert needs["migrate"]["condition"] == "service_completed_successfully"
@@ -64,7 +64,7 @@ def test_every_service_waits_for_what_it_needs():
     assert needs["postgres"]["condition"] == "service_healthy"
 
 
-def test_the_webhook_address_has_the_dot_that_label_studio_asks_for():
+def test_the_webhook_address_has_a_dot_as_label_studio_requires():
     aliases = SERVICES["web"]["networks"]["default"]["aliases"]
     assert all("." in alias for alias in aliases)
     allowed = COMPOSE["x-service"]["environment"]["ALLOWED_HOSTS"]
@@ -77,7 +77,7 @@ def test_database_and_broker_are_not_reachable_from_outside():
     assert SERVICES["web"]["ports"][0].startswith("${PUBLISH_ON:-127.0.0.1}:")
 
 
-def test_no_queue_is_without_a_worker():
+def test_every_queue_has_a_worker():
     served = {
         command(service)[command(service).index("--queues") + 1]
         for service in ("worker", "training")
@@ -93,9 +93,9 @@ def test_hadolint_finds_nothing():
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """Give the variables of the containers, with real servers behind the URLs."""
+    """Yield the variables of the containers, with real servers at the URLs."""
     folder = tmp_path_factory.mktemp("containers")
-    (folder / "data").mkdir()  # the image has it
+    (folder / "data").mkdir()  # exists in the image
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -116,7 +116,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def containers(environment):
-    """Run every process as compose does; stop them as compose does."""
+    """Run every process as compose does, and stop them as compose does."""
     done = subprocess.run(command("migrate"), cwd=PROJECT, env=environment, check=False)
     assert done.returncode == 0
     processes = {}
@@ -134,7 +134,7 @@ def containers(environment):
 
 
 def healthy(service, environment):
-    """Run a service's own health check until it is content."""
+    """Run a service's own health check until it succeeds. False after 60 s."""
     if service == "web":
         check = json.loads(re.search(r"^    CMD (\[.+)$", DOCKERFILE, re.MULTILINE)[1])
     else:
@@ -154,7 +154,7 @@ def healthy(service, environment):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("service", ["web", "worker", "training"])
-def test_its_health_check_is_content_while_it_runs(containers, environment, service):
+def test_its_health_check_succeeds_while_it_runs(containers, environment, service):
     assert healthy(service, environment)
     assert containers[service].poll() is None
 
@@ -169,9 +169,9 @@ def test_beat_runs_and_the_web_process_is_ready(containers, environment):
 
 
 @pytest.mark.slow
-def test_a_health_check_notices_that_its_process_is_gone(environment):
+def test_a_health_check_fails_without_its_process(environment):
     check = ["sh", "-c", SERVICES["worker"]["healthcheck"]["test"][1]]
-    # Compose makes one dollar sign of two.
+    # Compose replaces $$ by $.
     check[2] = (
         check[2].replace("$$HOSTNAME", "nowhere").replace("timeout 10", "timeout 1")
     )
@@ -182,7 +182,7 @@ def test_a_health_check_notices_that_its_process_is_gone(environment):
 
 
 @pytest.mark.slow
-def test_files_are_collected_as_in_the_build(environment, tmp_path):
+def test_the_command_of_the_build_collects_static_files(environment, tmp_path):
     shutil.copytree(
         PROJECT,
         tmp_path / "image",

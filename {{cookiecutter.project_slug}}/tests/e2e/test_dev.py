@@ -1,4 +1,4 @@
-"""`manage.py dev` as a person meets it: one terminal, real processes."""
+"""`manage.py dev` in a terminal, with real processes."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class Dev:
         return "\n".join(self.lines)
 
     def until(self, text, within=90):
-        """Wait until a line contains the text; gives the seconds it took."""
+        """Wait until a line contains the text, and return the seconds it took."""
         begun = time.monotonic()
         while time.monotonic() - begun < within:
             if any(text in line for line in self.lines):
@@ -71,14 +71,14 @@ class Dev:
         raise AssertionError(f"{text!r} did not appear:\n{self.output}")
 
     def ended(self, within=30):
-        """Wait for the end; gives the exit status."""
+        """Wait until the process ends, and return its exit status."""
         status = self.process.wait(within)
         self._reader.join()
         self.process.stdout.close()
         return status
 
     def below(self):
-        """Return the process ids of everything it started, servers not included."""
+        """Return the ids of all processes that it started, without the servers."""
         children = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -92,8 +92,8 @@ class Dev:
             found += below
         return found
 
-    def process(self, word):
-        """Wait for the child whose command contains the word; gives its id."""
+    def child(self, word):
+        """Wait for the child whose command contains the word, and return its id."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             for pid in self.below():
@@ -128,11 +128,11 @@ def living(pids):
 
 
 def wait_gone(pids, within=15):
-    """Wait until all have ended; web's workers look for their parent each second."""
+    """Wait until all have ended. Web's workers check for their parent every second."""
     deadline = time.monotonic() + within
     while left := living(pids):
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
-        assert time.monotonic() < deadline, f"still there: {commands}"
+        assert time.monotonic() < deadline, f"still running: {commands}"
         time.sleep(0.05)
 
 
@@ -149,7 +149,7 @@ def port():
 
 @pytest.fixture
 def dev(tmp_path, port):
-    """Start `manage.py dev` on one data folder; whatever is left over is ended."""
+    """Start `manage.py dev` in one data folder, and end what a test leaves."""
     started = []
 
     def start(**environment):
@@ -163,10 +163,10 @@ def dev(tmp_path, port):
             one.ended()
     if (tmp_path / "data" / "postgres" / "postmaster.pid").exists():
         with running(tmp_path / "data", say=lambda _: None):
-            """The last user of servers that a killed one left behind stops them."""
+            """Leaving stops the servers that a killed `dev` has left."""
 
 
-def test_it_says_where_it_serves_and_ctrl_c_ends_everything(dev):
+def test_it_prints_its_address_and_ctrl_c_ends_everything(dev):
     one = dev()
     one.until("user:")
     assert one.lines.count(f"ready: http://127.0.0.1:{one.port}") == 1
@@ -176,7 +176,7 @@ def test_it_says_where_it_serves_and_ctrl_c_ends_everything(dev):
     with psycopg.connect(addresses.database_url(one.folder)) as connection:
         found = connection.execute("SELECT username FROM auth_user").fetchall()
     assert found == [("boss",)]
-    one.process("celery --quiet --app config beat")
+    one.child("celery --quiet --app config beat")
     everything = [*one.below(), postmaster(one.folder)]
     begun = time.monotonic()
     one.process.send_signal(signal.SIGINT)
@@ -201,11 +201,11 @@ def test_a_second_dev_in_the_same_folder_is_refused(dev):
     first.until("web ")
     second = dev()
     assert second.ended() == 1
-    assert "already runs in this folder" in second.lines[-1]
+    assert "is running in this folder" in second.lines[-1]
     assert first.process.poll() is None
 
 
-def test_a_busy_port_is_named_before_anything_starts(dev, port, tmp_path):
+def test_a_busy_port_is_reported_before_anything_starts(dev, port, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
@@ -216,17 +216,17 @@ def test_a_busy_port_is_named_before_anything_starts(dev, port, tmp_path):
     assert not (tmp_path / "data" / "postgres").exists()
 
 
-def test_a_process_that_dies_brings_all_down_and_is_named(dev):
+def test_a_process_that_dies_ends_all_and_is_reported(dev):
     one = dev()
     one.until("ready:")
     everything = [*one.below(), postmaster(one.folder)]
-    os.kill(one.process("--queues training"), signal.SIGKILL)
+    os.kill(one.child("--queues training"), signal.SIGKILL)
     assert one.ended() == 1
     assert "training was killed by SIGKILL" in one.lines[-1]
     wait_gone(everything)
 
 
-def test_wrong_settings_are_told_before_anything_else_starts(dev):
+def test_wrong_settings_are_reported_before_anything_else_starts(dev):
     one = dev(WEB_WORKERS="none", AUDIT_INPUTS="ful")
     assert one.ended(within=60) == 1
     assert "lsml.E001" in one.output
@@ -234,7 +234,7 @@ def test_wrong_settings_are_told_before_anything_else_starts(dev):
     assert "Traceback" not in one.output
 
 
-def test_a_process_that_cannot_start_is_named_with_its_status(dev):
+def test_a_process_that_cannot_start_is_reported_with_its_status(dev):
     one = dev(GUNICORN_CMD_ARGS="--no-such-option")
     assert one.ended(within=60) == 1
     assert re.search(r"web ended with exit status \d+", one.lines[-1])
@@ -243,7 +243,7 @@ def test_a_process_that_cannot_start_is_named_with_its_status(dev):
 def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
     killed = dev()
     killed.until("ready:")
-    killed.process("celery --quiet --app config beat")
+    killed.child("celery --quiet --app config beat")
     children, server = killed.below(), postmaster(killed.folder)
     killed.process.kill()
     killed.ended()
@@ -259,7 +259,7 @@ def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
 
 @pytest.fixture
 def training(dev, tmp_path):
-    """Have a `dev` with a run in progress, that would go on for ever."""
+    """Start `dev` with a training run that never ends."""
     mark = tmp_path / "training"
     one = dev(
         MODEL_CLASS="tests.models.sleeping.SleepingModel", TRAINING_MARK=str(mark)
@@ -276,7 +276,7 @@ def training(dev, tmp_path):
     return one
 
 
-def test_ctrl_c_does_not_wait_for_a_training_to_end(training):
+def test_ctrl_c_does_not_wait_for_the_end_of_a_training_run(training):
     everything = [*training.below(), postmaster(training.folder)]
     begun = time.monotonic()
     training.process.send_signal(signal.SIGINT)
@@ -285,14 +285,14 @@ def test_ctrl_c_does_not_wait_for_a_training_to_end(training):
     wait_gone(everything)
 
 
-def test_a_training_dies_with_a_dev_that_is_killed(training):
+def test_a_training_run_ends_when_dev_is_killed(training):
     everything = training.below()
     training.process.kill()
     training.ended()
     wait_gone(everything)
 
 
-def test_given_servers_are_used_and_none_is_started(dev, tmp_path):
+def test_configured_servers_are_used_and_none_are_started(dev, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     with running(elsewhere, durable=False):
         one = dev(
@@ -306,7 +306,7 @@ def test_given_servers_are_used_and_none_is_started(dev, tmp_path):
         assert one.ended() == 0
 
 
-def test_a_database_that_does_not_answer_is_named(dev):
+def test_a_database_that_does_not_answer_is_reported(dev):
     one = dev(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert one.ended() == 1
     assert "The database does not answer" in one.output

@@ -1,4 +1,4 @@
-"""`manage.py prepare` as real processes, as when several machines start at once."""
+"""`manage.py prepare` as several processes, as when several machines start at once."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-def test_several_at_once_on_an_empty_database_all_succeed(tmp_path):
+def test_all_of_several_processes_succeed_on_an_empty_database(tmp_path):
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",

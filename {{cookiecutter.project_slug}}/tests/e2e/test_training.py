@@ -1,4 +1,4 @@
-"""Training by real workers, while what they need comes and goes."""
+"""Training by real workers while servers and workers stop and start."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.chaos.servers import RabbitBroker
 pytestmark = pytest.mark.slow
 
 
-def test_what_came_while_the_broker_was_away_is_trained_when_it_is_back(
+def test_events_received_without_a_broker_are_trained_when_it_is_back(
     start_service,
 ):
     service = start_service(TRAINING_SWEEP_S="2")
@@ -54,7 +54,7 @@ def test_a_stopped_worker_hands_its_run_to_another(start_service):
 
 @pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
 def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
-    # Such a message would be what RabbitMQ's delivery timeout ends a consumer for.
+    # RabbitMQ's delivery timeout closes a consumer that holds such a message.
     service = start_service(rabbitmq=True, CHAOS_TRAINING_S="300")
     event = service.annotate(1)
     service.until(
@@ -78,13 +78,13 @@ def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
 
 
 @pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
-def test_beat_goes_on_after_a_restart_of_rabbitmq(start_service):
+def test_beat_continues_after_a_restart_of_rabbitmq(start_service):
     service = start_service(rabbitmq=True, TRAINING_SWEEP_S="1")
     beats = [
         service.playground.programs[name].process.pid for name in ("beat-1", "beat-2")
     ]
     service.broker.kill()
-    last = service.annotate(1)  # its own ring is lost: only a sweep can find it
+    last = service.annotate(1)  # its message is lost, so only a sweep can find it
     service.broker.start()
     service.until_trained(last)
     assert beats == [
@@ -95,11 +95,11 @@ def test_beat_goes_on_after_a_restart_of_rabbitmq(start_service):
 @pytest.mark.skipif(
     os.getuid() != 0 or not shutil.which("ip"), reason="network namespaces need root"
 )
-def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
+def test_a_disconnected_host_loses_the_run_and_cannot_change_it(
     start_service, monkeypatch
 ):
     for name in ("ARTIFACT_STORAGE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "")  # set by the hosts, put back after the test
+        monkeypatch.setenv(name, "")  # the hosts set it; restored after the test
     hosts = Hosts()
     service = start_service(
         hosts=hosts,
@@ -129,8 +129,8 @@ def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
     service.until_trained(event, within_s=120)
     assert service.rows("SELECT count(*) FROM registry_modelversion") == [(1,)]
     ((key,),) = service.rows("SELECT artifact_key FROM registry_modelversion")
-    deadline = time.monotonic() + 40  # by when the one cut off has noticed
+    deadline = time.monotonic() + 40  # time for the disconnected host to notice
     while (stored := service.stored()) != [key]:
         assert time.monotonic() < deadline, stored
         time.sleep(0.5)
-    assert programs[lonely].process.pid == pid, "the worker itself lives on"
+    assert programs[lonely].process.pid == pid, "the worker must still run"

@@ -28,7 +28,7 @@ def test_a_wrong_key(refused, project):
 
 
 def test_a_project_that_is_not_there(refused):
-    assert "nothing under this number" in refused("--project", "99999")
+    assert "nothing with this ID" in refused("--project", "99999")
 
 
 def test_a_label_studio_that_is_not_there(refused, project):

@@ -43,14 +43,14 @@ def test_a_double_backend_and_a_missing_choice_of_predictions_are_repaired(
 ):
     said = service.manage("connect", "--project", str(broken))
     assert "Removed a second backend" in said
-    assert "now those of “lsml”" in said
+    assert "now shows the predictions of “lsml”" in said
     [backend] = studio.call("GET", "/api/ml", project=broken)
     assert (backend["state"], backend["title"]) == ("CO", "lsml")
     assert shown(studio, broken) == "lsml"
     assert [each["model_version"] for each in stream(studio, broken)] == ["0.0.1"]
     said = service.manage("connect", "--project", str(broken))
     assert "Removed" not in said
-    assert "now those of" not in said
+    assert "now shows" not in said
     assert "A webhook came in" not in said  # tried only where something changed
 
 
@@ -64,5 +64,5 @@ def test_a_stored_version_that_somebody_chose_stays_chosen(
     chosen = {"model_version": "by hand"}
     studio.call("PATCH", f"/api/projects/{project}/", body=chosen)
     said = service.manage("connect", "--project", str(project))
-    assert "goes on showing the predictions of “by hand”" in said
+    assert "still shows the predictions of “by hand”" in said
     assert shown(studio, project) == "by hand"

@@ -41,7 +41,7 @@ def test_the_backend_is_connected_with_its_credentials(connected, service):
     assert backend["is_interactive"]
     assert backend["basic_auth_user"] == USER
     assert "A webhook came in." in connected.said
-    assert "came back through Label Studio" in connected.said
+    assert "works through Label Studio" in connected.said
 
 
 def test_the_webhook_carries_the_credentials_label_studio_leaves_out(connected):
@@ -68,7 +68,7 @@ def test_connecting_twice_changes_nothing(connected, studio, service):
 
     before = state()
     said = service.manage("connect", "--project", str(connected.project))
-    assert "is connected already" in said
+    assert "is already connected" in said
     assert state() == before
 
 

@@ -1,4 +1,4 @@
-"""Does `.env.example` document every variable that is read, and no other?"""
+"""`.env.example` documents every variable that is read, and no other."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the model do what its docstrings say? Needs no database and no network."""
+"""Tests of the model. They need neither a database nor a network."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_every_task_gets_one_prediction(model):
     assert all(isinstance(each["result"], list) for each in predictions)
 
 
-def test_a_new_version_serves_what_training_wrote(model, tmp_path):
+def test_a_model_predicts_with_the_files_of_its_training(model, tmp_path):
     run = Run(artifacts=tmp_path)
 
     model.train(Dataset(label_config=LABEL_CONFIG), run)

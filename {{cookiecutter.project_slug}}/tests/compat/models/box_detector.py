@@ -1,4 +1,4 @@
-"""Boxes the plainly coloured things of an image; detector names map to labels."""
+"""Detects areas of plain colours in an image; the colours' names map to labels."""
 
 import logging
 from typing import Dict, List, Optional

@@ -1,4 +1,4 @@
-"""Fills the area around the key points an annotator sets, as a brush mask."""
+"""Fills the area around an annotator's key points, as a brush mask."""
 
 import os
 from typing import Dict, List, Optional
@@ -14,7 +14,7 @@ TOLERANCE = int(os.environ.get("SEGMENT_TOLERANCE", "30"))
 
 
 class Segmenter:
-    """Loaded once per process, like the heavy model it stands for."""
+    """Loaded once per process, like a large model."""
 
     def __init__(self):
         self.seen = {}

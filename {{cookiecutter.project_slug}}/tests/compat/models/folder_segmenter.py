@@ -1,4 +1,4 @@
-"""Keeps a threshold in a file below MODEL_DIR, whose path it checks."""
+"""Writes to a file in MODEL_DIR and checks the file's path."""
 
 import os
 from typing import Dict, List, Optional

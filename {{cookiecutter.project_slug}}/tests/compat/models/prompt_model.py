@@ -1,4 +1,4 @@
-"""Asks a language model with the annotator's prompt, and keeps its prompts."""
+"""Calls a language model with the annotator's prompt, and stores the prompts."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from label_studio_ml.utils import match_labels
 
 
 def complete(prompt: str, params: Dict) -> str:
-    """Stands in for the call of a language model's API."""
+    """Replaces the call of a language model's API."""
     shout = params.get("loud", False)
     mood = "positiv" if "great" in prompt else "negatve"
     return mood.upper() if shout else mood
@@ -66,8 +66,8 @@ class PromptModel(LabelStudioMLBase):
             text = task["data"].get(source.value_name)
             if isinstance(source, ParagraphsTag):
                 text = json.dumps(text)
-            asked = self.TEMPLATE.format(prompt="\n".join(prompts), text=text)
-            answer = complete(asked, self.extra_params)
+            question = self.TEMPLATE.format(prompt="\n".join(prompts), text=text)
+            answer = complete(question, self.extra_params)
             regions = [tag.label(text=prompts)]
             if choices:
                 labels = match_labels(answer, choices.labels)

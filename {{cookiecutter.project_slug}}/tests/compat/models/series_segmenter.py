@@ -1,4 +1,4 @@
-"""Marks where a series is unusually high; learns the threshold from people."""
+"""Marks high values of a time series, and learns the threshold from annotations."""
 
 import csv
 import io

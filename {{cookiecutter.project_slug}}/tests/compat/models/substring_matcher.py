@@ -1,4 +1,4 @@
-"""Finds further places of what the annotator has just marked in a text."""
+"""Finds other occurrences of the text that the annotator has just marked."""
 
 import re
 from typing import Dict, List, Optional

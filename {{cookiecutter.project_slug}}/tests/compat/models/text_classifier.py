@@ -1,4 +1,4 @@
-"""Sorts texts; retrains from Label Studio's API whenever enough was annotated."""
+"""Classifies texts; retrains from Label Studio's API after enough annotations."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _pipeline = None
 
 
 class WordCounts:
-    """Naive Bayes; stands in for the library a team would use."""
+    """Naive Bayes, in place of a library."""
 
     def fit(self, texts, targets):
         self.words = [{} for _ in range(max(targets) + 1)]
@@ -88,7 +88,7 @@ class NewsClassifier(LabelStudioMLBase):
                             "value": {"choices": [labels[best]]},
                         }
                     ],
-                    "score": row[best],  # a NumPy float, as it comes
+                    "score": row[best],  # a NumPy float
                     "model_version": self.get("model_version"),
                 }
             )

@@ -1,4 +1,4 @@
-"""Uses the servers of a folder until its standard input ends; run by the tests here."""
+"""Uses the servers of a folder until its standard input ends. The tests here run it."""
 
 import json
 import sys

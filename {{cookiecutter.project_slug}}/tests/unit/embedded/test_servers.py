@@ -22,7 +22,7 @@ from lsml.embedded import addresses
 PROJECT = Path(__file__).parents[3]
 HOLDER = Path(__file__).with_name("holder.py")
 
-# The system's Python, where an ordinary user may not enter ours, needs the libraries.
+# The system's Python needs our libraries, if an ordinary user may not run our Python.
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "PYTHONPATH": os.pathsep.join([str(PROJECT), sysconfig.get_path("purelib")]),
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 
 def python_for(user):
-    """Return a Python that this user can run with our libraries, if there is one."""
+    """Return a Python that this user can run with our libraries, or skip the test."""
     for python in (sys.executable, "/usr/bin/python3"):
         try:
             tried = subprocess.run(
@@ -74,7 +74,7 @@ class Holder:
         )
 
     def ready(self):
-        """Wait until it has the servers; returns what it reports about them."""
+        """Wait until the servers run. Return what it reports about them."""
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
@@ -129,10 +129,10 @@ def wait_gone(pid):
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return
-        if state == "Z":  # dead, its parent is only slow to notice
+        if state == "Z":  # a zombie: its parent has not noticed yet
             return
         time.sleep(0.05)
-    raise AssertionError(f"process {pid} still lives")
+    raise AssertionError(f"process {pid} still runs")
 
 
 @pytest.fixture(params=["ourselves", "an ordinary user"])
@@ -140,14 +140,14 @@ def user(request):
     if request.param == "ourselves":
         return None
     if os.geteuid() != 0:
-        pytest.skip("needs root to become somebody else")
+        pytest.skip("needs root to change the user")
     python_for("nobody")
     return "nobody"
 
 
 @pytest.fixture
 def home(user):
-    """A short-named folder of the user's own, which nobody else may enter."""
+    """A folder with a short name that only the user may enter."""
     made = Path(tempfile.mkdtemp(prefix="lsml-"))
     if user:
         shutil.chown(made, user)
@@ -159,7 +159,7 @@ def home(user):
 
 @pytest.fixture
 def hold(user):
-    """Start holders; whatever a failing test leaves is ended."""
+    """Start holders, and end those that a failing test leaves."""
     holders = []
 
     def start(folder, *arguments):
@@ -191,8 +191,8 @@ def test_celery_reaches_the_broker_by_its_url(home, hold):
     holder.ready()
     with kombu.Connection(addresses.broker_url(folder)) as connection:
         queue = connection.SimpleQueue("q")
-        queue.put("ring")
-        assert queue.get(timeout=5).payload == "ring"
+        queue.put("message")
+        assert queue.get(timeout=5).payload == "message"
         queue.close()
     assert b"q" in ask_broker(folder, b"KEYS *kombu*q\r\n")
     holder.leave()
@@ -212,7 +212,7 @@ def test_the_second_user_shares_the_servers_and_the_last_one_stops_them(home, ho
     wait_gone(pid)
 
 
-def test_two_that_start_at_once_get_one_pair_of_servers(home, hold):
+def test_processes_that_start_at_once_share_one_pair_of_servers(home, hold):
     folder = home / "data"
     holders = [hold(folder) for _ in range(4)]
     for holder in holders:
@@ -238,7 +238,7 @@ def test_data_survives_a_restart(home, hold):
     second.leave()
 
 
-def test_servers_outlive_a_killed_user_and_the_next_one_uses_and_stops_them(home, hold):
+def test_servers_survive_a_killed_user_and_the_next_one_stops_them(home, hold):
     folder = home / "data"
     killed = hold(folder)
     killed.ready()
@@ -268,14 +268,14 @@ def test_a_killed_postmaster_is_started_again_with_its_data(home, hold):
     after.leave()
 
 
-def test_a_lock_file_that_names_a_stranger_does_not_stop_the_start(home, hold):
+def test_a_lock_file_with_another_process_id_does_not_prevent_the_start(home, hold):
     folder = home / "data"
     first = hold(folder)
     first.ready()
     lock = folder / "postgres" / "postmaster.pid"
     _, _, rest = lock.read_text().partition("\n")
     first.leave()
-    # As after a reboot, when the number has gone to this very test.
+    # As after a reboot, when another process (this test) has the process id.
     lock.write_text(f"{os.getpid()}\n{rest}")
     if os.geteuid() == 0:
         owner = (folder / "postgres").stat()
@@ -301,13 +301,13 @@ def test_a_killed_broker_is_started_again_over_its_stale_socket(home, hold):
 @pytest.mark.parametrize(
     "name", ['it\'s "quoted" $HOME `x`', "käse und brot", "x" * 120, "a,b;c'"]
 )
-def test_any_path_will_do(home, hold, name):
+def test_any_path_works(home, hold, name):
     folder = home / name / "data"
     holder = hold(folder)
     holder.ready()
     assert database_answers(folder)
     holder.leave()
-    assert not addresses.socket_folder(folder).exists()  # nothing is left in /tmp
+    assert not addresses.socket_folder(folder).exists()  # nothing remains in /tmp
 
 
 def test_the_folder_and_its_sockets_are_closed_to_others(home, hold):
@@ -316,7 +316,7 @@ def test_the_folder_and_its_sockets_are_closed_to_others(home, hold):
     holder.ready()
     for closed in (folder, addresses.socket_folder(folder), folder / "postgres"):
         assert closed.stat().st_mode & 0o077 == 0, closed
-    assert home.stat().st_mode & 0o777 == 0o700  # nothing above was opened either
+    assert home.stat().st_mode & 0o777 == 0o700  # the parent was not opened either
     holder.leave()
 
 
@@ -329,7 +329,7 @@ def test_tests_trade_durability_for_speed_and_development_does_not(home, hold):
     fast.leave()
 
 
-def test_a_cluster_cut_short_in_the_making_is_made_anew(home, hold):
+def test_an_interrupted_creation_of_the_cluster_starts_again(home, hold):
     folder = home / "data"
     (folder / "postgres.new").mkdir(parents=True, mode=0o700)
     (folder / "postgres.new" / "half").write_text("")
@@ -341,7 +341,7 @@ def test_a_cluster_cut_short_in_the_making_is_made_anew(home, hold):
     holder.leave()
 
 
-def test_a_folder_that_is_no_cluster_is_refused_with_a_sentence(home, hold):
+def test_a_folder_that_is_not_a_cluster_is_refused_with_advice(home, hold):
     folder = home / "data"
     (folder / "postgres").mkdir(parents=True)
     (folder / "postgres" / "holiday.jpg").write_text("")
@@ -351,7 +351,7 @@ def test_a_folder_that_is_no_cluster_is_refused_with_a_sentence(home, hold):
     assert "move it away" in refusal
 
 
-def test_a_damaged_cluster_is_refused_with_its_reason(home, hold):
+def test_a_damaged_cluster_is_refused_with_the_reason(home, hold):
     folder = home / "data"
     first = hold(folder)
     first.ready()
@@ -363,23 +363,23 @@ def test_a_damaged_cluster_is_refused_with_its_reason(home, hold):
     assert "move it away" in refusal
 
 
-def test_a_cluster_of_another_version_is_refused_with_a_sentence(home, hold):
+def test_a_cluster_of_another_version_is_refused(home, hold):
     folder = home / "data"
     first = hold(folder)
     first.ready()
     first.leave()
     (folder / "postgres" / "PG_VERSION").write_text("17\n")
-    assert "was made by PostgreSQL 17" in hold(folder).refusal()
+    assert "was created by PostgreSQL 17" in hold(folder).refusal()
 
 
-def test_a_folder_of_somebody_else_is_refused_with_a_sentence(home, user):
+def test_a_folder_of_another_user_is_refused(home, user):
     if user is None:
         pytest.skip("root may use every folder")
     holder = Holder(Path("/proc/1/data"), user=user)
     assert "cannot be used by nobody" in holder.refusal()
 
 
-def test_a_socket_folder_prepared_by_somebody_else_is_refused(home, user):
+def test_a_socket_folder_of_another_user_is_refused(home, user):
     if user is None:
         pytest.skip("root may use every folder")
     folder = home / ("x" * 120)
@@ -394,7 +394,7 @@ def test_a_socket_folder_prepared_by_somebody_else_is_refused(home, user):
         sockets.unlink()
 
 
-def test_root_with_the_rights_of_a_plain_container_only(home, hold, user):
+def test_root_with_only_the_rights_of_a_container_can_run_the_servers(home, hold, user):
     if os.geteuid() != 0 or user is not None or not shutil.which("setpriv"):
         pytest.skip("needs root and setpriv")
     docker = (
@@ -417,7 +417,7 @@ def test_root_with_the_rights_of_a_plain_container_only(home, hold, user):
     assert done.stdout.endswith("left\n"), done.stderr
 
 
-def test_root_without_any_right_is_told_what_to_do(home, user):
+def test_root_without_any_right_gets_an_error_with_advice(home, user):
     if os.geteuid() != 0 or user is not None or not shutil.which("setpriv"):
         pytest.skip("needs root and setpriv")
     done = subprocess.run(

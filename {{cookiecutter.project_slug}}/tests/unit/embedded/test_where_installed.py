@@ -1,4 +1,4 @@
-"""The development-only room takes no part in production."""
+"""Production does not use the embedded servers."""
 
 import json
 import os
@@ -41,13 +41,13 @@ def test_production_installs_no_embedded_servers_and_loads_none_of_their_code():
     assert found["loaded"] == ["lsml.embedded.addresses"]
 
 
-def test_without_the_address_of_a_server_they_are_installed():
+def test_embedded_servers_are_installed_if_an_address_is_not_set():
     assert "lsml.embedded" in json.loads(python("-c", LOOK, DATABASE_URL=""))["apps"]
 
 
-def test_prepare_is_there_in_production():
+def test_prepare_exists_in_production():
     assert "missing migrations" in python("manage.py", "prepare", "--help")
 
 
-def test_dev_is_there_for_a_developer_with_servers_of_their_own():
+def test_dev_exists_for_a_developer_with_their_own_servers():
     assert "--port" in python("manage.py", "dev", "--help")

@@ -1,4 +1,4 @@
-"""Each wrong setting is reported under its id, with a sentence and a hint."""
+"""Each wrong setting is reported with its id, a sentence and a hint."""
 
 import os
 import re
@@ -19,13 +19,13 @@ ID = re.compile(r"lsml\.[EW]\d{3}")
 
 
 def found(*tags):
-    """Ids reported by the checks that each process runs, and those with other tags."""
+    """Return the ids that the checks of each process and these tags report."""
     messages = run_checks(tags=[TAG, *tags])
     assert all(message.hint for message in messages)
     return [message.id for message in messages]
 
 
-def test_the_settings_of_the_tests_are_right():
+def test_the_settings_of_the_tests_have_no_errors():
     assert found() == []
 
 
@@ -66,7 +66,7 @@ def test_a_wrong_value_is_reported(settings, check_id, name, value):
     assert check_id in found()
 
 
-def test_hosts_in_brackets_are_right(settings):
+def test_hosts_in_brackets_are_accepted(settings):
     settings.ALLOWED_HOSTS = ["ml.example.com", ".example.com", "[::1]"]
     assert found() == []
 
@@ -94,7 +94,9 @@ def test_a_number_that_gunicorn_reads_is_checked_too(monkeypatch):
     assert found() == ["lsml.E001", "lsml.E002"]
 
 
-def test_no_database_where_none_is_embedded_is_reported(settings, monkeypatch):
+def test_a_missing_database_url_without_an_embedded_server_is_reported(
+    settings, monkeypatch
+):
     settings.DATABASE_URL = ""
     monkeypatch.setattr(
         "lsml.environment.checks.find_spec", lambda name, package=None: None
@@ -117,10 +119,10 @@ def test_a_storage_that_cannot_be_written_is_reported(settings, tmp_path):
         }
     }
     assert "lsml.E032" in found(Tags.database)
-    assert found() == []  # not at each start of a process
+    assert found() == []  # not checked at each start of a process
 
 
-def test_checking_the_storage_leaves_nothing_in_it(settings, tmp_path):
+def test_checking_the_storage_leaves_no_files_in_it(settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {
         "artifacts": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -144,7 +146,7 @@ def test_a_model_that_cannot_be_imported_is_reported(settings):
     ("kind", "text", "expected"),
     [("int", "ten", 7), ("float", "", 7.5), ("bool", "ture", True)],
 )
-def test_a_value_that_cannot_be_read_is_noted_and_the_default_taken(
+def test_a_value_that_cannot_be_read_is_recorded_and_the_default_is_used(
     monkeypatch, kind, text, expected
 ):
     monkeypatch.setenv("SOME_SETTING", text)
@@ -153,14 +155,14 @@ def test_a_value_that_cannot_be_read_is_noted_and_the_default_taken(
     assert list(env.unreadable) == ["SOME_SETTING"]
 
 
-def test_a_word_that_is_not_known_is_noted(monkeypatch):
+def test_an_unknown_word_is_recorded(monkeypatch):
     monkeypatch.setenv("LOG_FORMAT", "xml")
     env = Environment()
     assert env.one_of("LOG_FORMAT", ("json", "console"), default="json") == "json"
     assert env.unreadable == {"LOG_FORMAT": "one of json, console"}
 
 
-def test_a_process_refuses_wrong_settings_in_sentences(settings):
+def test_a_process_refuses_wrong_settings_with_their_hints(settings):
     settings.AUDIT_INPUTS = "ful"
     with pytest.raises(SystemExit, match=r"lsml\.E020.*\s.*digest"):
         refuse_wrong_settings()
@@ -177,7 +179,7 @@ def test_a_process_refuses_wrong_settings_in_sentences(settings):
     ],
     ids=["check", "prepare", "web", "worker", "beat"],
 )
-def test_each_process_ends_with_all_that_is_wrong_and_no_traceback(command):
+def test_each_process_ends_with_all_errors_and_no_traceback(command):
     done = run_wrongly(command, AUDIT_SEAL_S="often", ARTIFACT_STORAGE="gs://bucket")
     assert done.returncode != 0
     assert {"lsml.E001", "lsml.E003", "lsml.E030"} <= set(ID.findall(done.stderr))

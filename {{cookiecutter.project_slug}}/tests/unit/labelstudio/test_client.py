@@ -1,4 +1,4 @@
-"""The client of Label Studio's API, against a transport that answers like it."""
+"""The client of Label Studio's API, with a transport that answers like it."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from lsml.labelstudio.failures import (
 )
 
 URL = "http://studio.example/prefix"
-FAR = 4_000_000_000  # unix seconds
+FAR = 4_000_000_000  # Unix seconds
 
 
 def studio(answer, *, api_key="0123456789abcdef"):
@@ -36,7 +36,7 @@ def token(**claims):
     return jwt.encode(claims, "k" * 32, algorithm="HS256")
 
 
-def test_a_legacy_token_is_sent_as_it_is():
+def test_a_legacy_token_is_sent_unchanged():
     seen = []
 
     def answer(request):
@@ -90,11 +90,13 @@ def test_an_expired_personal_access_token_is_a_wrong_key():
     ["http://other.example", "http://studio.example:8080", "https://studio.example"],
 )
 @pytest.mark.parametrize("personal", [True, False])
-def test_a_redirect_to_another_origin_gets_no_token_and_is_said(elsewhere, personal):
-    asked = []
+def test_a_redirect_to_another_origin_is_an_error_without_the_token(
+    elsewhere, personal
+):
+    hosts = []
 
     def answer(request):
-        asked.append(request.url.host)
+        hosts.append(request.url.host)
         moved = elsewhere + request.url.path
         return httpx.Response(307, headers={"Location": moved})
 
@@ -103,7 +105,7 @@ def test_a_redirect_to_another_origin_gets_no_token_and_is_said(elsewhere, perso
     client = LabelStudio(url=URL, api_key=key, http=http)
     with pytest.raises(RedirectedElsewhere, match=elsewhere) as refusal:
         client.project(1)
-    assert asked == ["studio.example"]
+    assert hosts == ["studio.example"]
     assert "LABEL_STUDIO_URL" in refusal.value.next_step
 
 
@@ -151,7 +153,7 @@ def test_a_redirect_within_label_studio_is_followed():
         (400, "x", LabelStudioError),
     ],
 )
-def test_each_refusal_has_its_own_sentence_and_next_step(status, body, kind):
+def test_each_refusal_has_its_own_error_and_next_step(status, body, kind):
     client = studio(lambda request: httpx.Response(status, json=body))
     client._sdk._client_wrapper.httpx_client.base_max_retries = 0
     with pytest.raises(LabelStudioError) as refusal:
@@ -161,7 +163,7 @@ def test_each_refusal_has_its_own_sentence_and_next_step(status, body, kind):
     assert "<b>" not in str(refusal.value)
 
 
-def test_nothing_there_is_said_so():
+def test_a_failed_connection_is_unreachable():
     def refuse(request):
         raise httpx.ConnectError("Connection refused")
 
@@ -172,7 +174,7 @@ def test_nothing_there_is_said_so():
 
 
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]"])
-def test_a_web_page_is_not_taken_for_label_studio(body):
+def test_another_answer_is_not_label_studio(body):
     client = studio(lambda request: httpx.Response(200, content=body))
     with pytest.raises(LabelStudioError, match="not Label Studio"):
         client.project(1)
@@ -191,7 +193,7 @@ def paged(ids, seen):
     return answer
 
 
-def test_pages_go_on_after_the_last_task_seen_and_say_how_many_are_left():
+def test_pages_continue_after_the_last_task_seen_and_give_the_number_left():
     seen = []
     pages = list(studio(paged(range(1, 8), seen)).pages(1, page_size=3))
     assert [[task["id"] for task in page] for page, _ in pages] == [
@@ -203,12 +205,12 @@ def test_pages_go_on_after_the_last_task_seen_and_say_how_many_are_left():
     assert [query["filter:tasks:id"] for query in seen] == [0, 3, 6]
 
 
-def test_an_interrupted_sync_goes_on_where_it_was():
+def test_an_interrupted_sync_continues_where_it_stopped():
     pages = list(studio(paged(range(1, 8), [])).pages(1, after=5))
     assert [[task["id"] for task in page] for page, _ in pages] == [[6, 7]]
 
 
-def test_since_is_sent_in_the_only_form_label_studio_reads():
+def test_since_is_sent_in_the_format_label_studio_reads():
     seen = []
     since = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     list(studio(paged([1], seen)).pages(1, since=since))
@@ -219,7 +221,7 @@ def test_a_project_without_tasks_has_no_pages():
     assert list(studio(paged([], [])).pages(1)) == []
 
 
-def test_the_versions_of_stored_predictions_are_those_that_are_counted():
+def test_versions_are_those_of_stored_predictions():
     def answer(request):
         assert request.url.path == "/prefix/api/projects/1/model-versions/"
         assert request.url.params["extended"] == "true"
@@ -229,7 +231,7 @@ def test_the_versions_of_stored_predictions_are_those_that_are_counted():
     assert studio(answer).prediction_versions(1) == ["v1"]
 
 
-def test_settings_of_a_project_are_changed_and_no_others():
+def test_only_the_given_settings_of_a_project_are_changed():
     seen = []
 
     def answer(request):
@@ -242,7 +244,7 @@ def test_settings_of_a_project_are_changed_and_no_others():
 
 
 @pytest.mark.parametrize("last", [{}, {"id": "x"}, "x"])
-def test_a_page_whose_last_task_has_no_id_is_not_label_studios(last):
+def test_a_page_whose_last_task_has_no_id_is_refused(last):
     answers = answering(200, {"tasks": [{"id": 1}, last], "total": 5})
     with pytest.raises(LabelStudioError, match="not Label Studio"):
         list(answers.pages(1))

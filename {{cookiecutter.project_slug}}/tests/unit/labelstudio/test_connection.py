@@ -1,4 +1,4 @@
-"""Connecting repairs what Label Studio gets quietly wrong."""
+"""`connect` registers the backend and repairs an existing connection."""
 
 import base64
 
@@ -23,7 +23,7 @@ BASIC = "Basic " + base64.b64encode("me:gehäim".encode()).decode()
 
 
 class FakeStudio:
-    """What `connect` needs of Label Studio, with its habits."""
+    """The parts of Label Studio that `connect` uses, with its side effects."""
 
     url = "http://studio"
 
@@ -53,7 +53,7 @@ class FakeStudio:
             "is_interactive": False,
         } | fields
         self.by_id[backend["id"]] = backend
-        if self.blocks_webhooks:  # stored all the same
+        if self.blocks_webhooks:  # Label Studio stores the backend anyway
             raise LocalAddressBlocked(detail="reserved network")
         if self.about["show_collab_predictions"] and not self.about["model_version"]:
             self.about["model_version"] = backend["title"]
@@ -66,14 +66,14 @@ class FakeStudio:
         self.calls.append("change_backend")
         before = self.by_id[backend_id]["title"]
         self.by_id[backend_id] |= fields
-        if self.about["model_version"] == before:  # it moves along with a title
+        if self.about["model_version"] == before:  # Label Studio renames it too
             self.about["model_version"] = self.by_id[backend_id]["title"]
         return self.by_id[backend_id]
 
     def remove_backend(self, backend_id):
         self.calls.append("remove_backend")
         removed = self.by_id.pop(backend_id)
-        if self.about["model_version"] == removed["title"]:  # even of one of two
+        if self.about["model_version"] == removed["title"]:  # even if another has it
             self.about["model_version"] = ""
 
     def change_project(self, project_id, fields):
@@ -129,7 +129,7 @@ def run(studio, backend=None):
     return connection, "\n".join(lines)
 
 
-def test_the_backend_is_registered_and_its_webhook_gets_the_credentials():
+def test_a_new_backend_is_registered_and_its_webhook_gets_the_credentials():
     studio = FakeStudio()
     connection, _ = run(studio)
     assert connection.changed
@@ -140,14 +140,14 @@ def test_the_backend_is_registered_and_its_webhook_gets_the_credentials():
     assert hook["headers"] == {"Authorization": BASIC, PROJECT_HEADER: "1.1795433940"}
 
 
-def test_a_second_time_changes_nothing():
+def test_a_second_run_changes_nothing():
     studio = FakeStudio()
     run(studio)
     studio.calls.clear()
     connection, said = run(studio)
     assert studio.calls == []
     assert not connection.changed
-    assert "connected already" in said
+    assert "already connected" in said
 
 
 def test_a_backend_that_lost_its_connection_gets_the_password_again():
@@ -159,14 +159,14 @@ def test_a_backend_that_lost_its_connection_gets_the_password_again():
     assert studio.calls == ["change_backend"]
 
 
-def test_interactive_is_changed_only_when_asked():
+def test_interactive_is_changed_only_on_request():
     studio = FakeStudio()
     run(studio, ours(interactive=True))
     run(studio)
     assert next(iter(studio.by_id.values()))["is_interactive"]
 
 
-def test_a_new_address_takes_the_old_connection_over_and_its_webhook_away():
+def test_a_new_address_replaces_the_old_one_and_its_webhook():
     studio = FakeStudio()
     run(studio)
     run(studio, ours(url="http://10.0.0.6:9090"))
@@ -176,7 +176,7 @@ def test_a_new_address_takes_the_old_connection_over_and_its_webhook_away():
     ]
 
 
-def test_an_unmarked_webhook_of_a_connection_made_by_hand_goes_with_its_address():
+def test_the_webhook_of_a_manual_connection_is_removed_with_its_address():
     studio = FakeStudio()
     studio.add_backend({"url": "http://10.0.0.4:9090", "title": "ours", "project": 1})
     run(studio)
@@ -184,8 +184,8 @@ def test_an_unmarked_webhook_of_a_connection_made_by_hand_goes_with_its_address(
 
 
 @pytest.fixture
-def doubled():
-    """A project with two backends at our address and one at another, which is shown."""
+def duplicated():
+    """A project with two backends at our address. It shows those of a third one."""
     studio = FakeStudio()
     studio.add_backend({"url": "http://other.example", "title": "theirs", "project": 1})
     for title in ("ours", "ours"):
@@ -193,17 +193,17 @@ def doubled():
     return studio
 
 
-def test_a_second_backend_at_our_address_is_removed_and_said(doubled):
-    connection, said = run(doubled)
-    assert sorted(titles(doubled).values()) == ["ours", "theirs"]
-    assert connection.backend["id"] in doubled.by_id
+def test_a_second_backend_at_our_address_is_removed_and_reported(duplicated):
+    connection, said = run(duplicated)
+    assert sorted(titles(duplicated).values()) == ["ours", "theirs"]
+    assert connection.backend["id"] in duplicated.by_id
     assert connection.changed
     assert f"Removed a second backend at {URL}: “ours”." in said
-    assert "Another backend stays: “theirs”" in said
-    assert "stays: “ours”" not in said
-    doubled.calls.clear()
-    connection, _ = run(doubled)
-    assert doubled.calls == []
+    assert "Another backend is kept: “theirs”" in said
+    assert "kept: “ours”" not in said
+    duplicated.calls.clear()
+    connection, _ = run(duplicated)
+    assert duplicated.calls == []
     assert not connection.changed
 
 
@@ -217,18 +217,18 @@ def test_a_second_backend_at_our_address_is_removed_and_said(doubled):
         (("CO", "CO"), ("ours", "ours"), 0),
     ],
 )
-def test_of_several_the_connected_one_with_the_right_title_is_kept(
-    doubled, states, names, kept
+def test_of_several_backends_a_connected_one_with_our_title_is_kept(
+    duplicated, states, names, kept
 ):
-    ours_twice = [each for each in doubled.by_id.values() if each["title"] == "ours"]
+    ours_twice = [each for each in duplicated.by_id.values() if each["title"] == "ours"]
     for each, state, title in zip(ours_twice, states, names, strict=True):
         each |= {"state": state, "title": title}
-    connection, _ = run(doubled)
+    connection, _ = run(duplicated)
     assert connection.backend["id"] == ours_twice[kept]["id"]
-    assert sorted(titles(doubled).values()) == ["ours", "theirs"]
+    assert sorted(titles(duplicated).values()) == ["ours", "theirs"]
 
 
-def test_a_backend_that_the_connecting_itself_doubled_is_removed():
+def test_a_duplicate_that_connect_itself_created_is_removed():
     studio = FakeStudio()
     add = studio.add_backend
     studio.add_backend = lambda fields: [add(fields), add(fields)][1]
@@ -237,47 +237,49 @@ def test_a_backend_that_the_connecting_itself_doubled_is_removed():
     assert studio.about["model_version"] == "ours"
 
 
-def test_removing_a_double_does_not_leave_the_project_without_predictions(doubled):
-    doubled.about["model_version"] = "ours"
-    run(doubled)
-    assert doubled.about["model_version"] == "ours"
+def test_removing_a_duplicate_does_not_leave_the_project_without_predictions(
+    duplicated,
+):
+    duplicated.about["model_version"] = "ours"
+    run(duplicated)
+    assert duplicated.about["model_version"] == "ours"
 
 
 @pytest.mark.parametrize("nothing", [None, "", "a backend that was removed"])
-def test_a_project_that_shows_no_predictions_shows_ours_and_says_so(nothing):
+def test_a_project_that_shows_no_predictions_is_changed_to_ours(nothing):
     studio = FakeStudio()
     run(studio)
     studio.about["model_version"] = nothing
     connection, said = run(studio)
     assert studio.about["model_version"] == "ours"
     assert connection.changed
-    assert "now those of “ours”" in said
+    assert "now shows the predictions of “ours”" in said
     studio.calls.clear()
     connection, _ = run(studio)
     assert studio.calls == []
     assert not connection.changed
 
 
-def test_predictions_of_another_live_backend_or_of_a_stored_version_stay_chosen(
-    doubled,
+def test_another_connected_backend_or_a_stored_version_is_still_shown(
+    duplicated,
 ):
-    _, said = run(doubled)
-    assert doubled.about["model_version"] == "theirs"
-    assert "goes on showing the predictions of “theirs”" in said
-    doubled.versions = ["v1"]
-    doubled.about["model_version"] = "v1"
-    run(doubled)
-    assert doubled.about["model_version"] == "v1"
+    _, said = run(duplicated)
+    assert duplicated.about["model_version"] == "theirs"
+    assert "still shows the predictions of “theirs”" in said
+    duplicated.versions = ["v1"]
+    duplicated.about["model_version"] = "v1"
+    run(duplicated)
+    assert duplicated.about["model_version"] == "v1"
 
 
-def test_another_backend_that_no_longer_answers_gives_way(doubled):
-    next(iter(doubled.by_id.values()))["state"] = "DI"
-    _, said = run(doubled)
-    assert doubled.about["model_version"] == "ours"
-    assert "“theirs”, which nothing answers to" in said
+def test_another_backend_that_is_disconnected_is_replaced(duplicated):
+    next(iter(duplicated.by_id.values()))["state"] = "DI"
+    _, said = run(duplicated)
+    assert duplicated.about["model_version"] == "ours"
+    assert "“theirs”, which no longer works" in said
 
 
-def test_a_project_whose_predictions_are_switched_off_stays_so():
+def test_a_project_with_predictions_switched_off_is_not_changed():
     studio = FakeStudio()
     studio.about["show_collab_predictions"] = False
     _, said = run(studio)
@@ -286,7 +288,7 @@ def test_a_project_whose_predictions_are_switched_off_stays_so():
     assert "change_project" not in studio.calls
 
 
-def test_a_title_that_somebody_changed_stays_unless_another_is_asked_for():
+def test_a_changed_title_is_kept_unless_another_is_requested():
     studio = FakeStudio()
     run(studio, ours(title=None))
     assert list(titles(studio).values()) == ["lsml"]
@@ -300,7 +302,7 @@ def test_a_title_that_somebody_changed_stays_unless_another_is_asked_for():
     assert backend["title"] == studio.about["model_version"] == "ours"
 
 
-def test_webhooks_of_others_stay_and_orphans_are_named():
+def test_webhooks_of_others_are_kept_and_orphans_are_reported():
     studio = FakeStudio()
     studio.add_backend({"url": "http://other.example", "title": "theirs", "project": 1})
     studio._hook(url="http://gone.example/webhook")
@@ -325,7 +327,7 @@ def test_a_webhook_that_was_switched_off_is_switched_on():
     assert hook["headers"]["Authorization"] == BASIC
 
 
-def test_doubled_webhooks_are_reduced_to_one():
+def test_duplicate_webhooks_are_removed():
     studio = FakeStudio()
     run(studio)
     studio._hook(url=f"{URL}/webhook")
@@ -341,7 +343,7 @@ def test_a_backend_without_basic_auth_gets_the_token_on_its_webhook():
     assert next(iter(studio.by_id.values()))["auth_method"] == "NONE"
 
 
-def test_a_connection_that_could_get_no_webhook_is_not_left_half_made():
+def test_a_backend_without_a_webhook_is_removed_again():
     studio = FakeStudio(blocks_webhooks=True)
     with pytest.raises(LocalAddressBlocked) as refusal:
         run(studio)
@@ -359,7 +361,7 @@ def test_a_connection_that_could_get_no_webhook_is_not_left_half_made():
         ("ftp://10.0.0.5", "not the address"),
     ],
 )
-def test_an_address_that_would_get_no_webhook_is_refused_beforehand(url, why):
+def test_an_address_that_would_get_no_webhook_is_refused_first(url, why):
     studio = FakeStudio()
     with pytest.raises(LabelStudioError, match=why) as refusal:
         run(studio, ours(url=url))
@@ -376,7 +378,7 @@ def test_an_address_that_would_get_no_webhook_is_refused_beforehand(url, why):
         URL,
     ],
 )
-def test_addresses_that_work_pass(url):
+def test_usable_addresses_are_accepted(url):
     check_address(url)
 
 
@@ -387,11 +389,11 @@ def test_a_project_without_controls_is_refused_with_the_reason():
     assert studio.calls == []
 
 
-def test_the_test_prediction_is_judged():
+def test_the_test_prediction_must_have_a_result():
     studio, lines = FakeStudio(), []
     connection, _ = run(studio)
     try_prediction(studio, connection, lines.append)
-    assert lines == ["The test prediction came back through Label Studio."]
+    assert lines == ["The test prediction works through Label Studio."]
     studio.answer = {"response": [[]]}
     try_prediction(studio, connection, lines.append)
     assert "none for that task yet" in lines[1]
@@ -400,7 +402,7 @@ def test_the_test_prediction_is_judged():
         try_prediction(studio, connection, lines.append)
 
 
-def test_a_service_that_was_asleep_gets_a_second_chance():
+def test_a_service_that_answers_late_is_tried_again():
     studio = FakeStudio()
     add, refusals = studio.add_backend, [BackendRefused("Read timed out.", "Wait.")]
 

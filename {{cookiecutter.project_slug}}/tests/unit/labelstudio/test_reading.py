@@ -1,4 +1,4 @@
-"""Decoded bodies can be stored and encoded again."""
+"""Decoded bodies can be stored and encoded again; others are refused."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""Every request is read, or refused with a sentence."""
+"""Every request is read, or refused with a clear message."""
 
 import json
 from contextlib import suppress
@@ -59,7 +59,7 @@ def recorded(path):
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_every_recorded_request_is_understood(path):
+def test_every_recorded_request_is_parsed(path):
     PARSERS[path.parent.name].parse(json.loads(path.read_text())["request"])
 
 

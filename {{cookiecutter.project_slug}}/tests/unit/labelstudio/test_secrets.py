@@ -1,4 +1,4 @@
-"""Secrets leave no trace in what is stored or shown."""
+"""Secrets are masked in stored and displayed values."""
 
 import copy
 import json
@@ -98,7 +98,7 @@ def test_a_nul_character_cannot_reach_the_database():
         ("API_KEY=geheim, retry", "API_KEY=***, retry"),
     ],
 )
-def test_secrets_quoted_in_a_line_are_masked(line, expected):
+def test_secrets_within_a_line_are_masked(line, expected):
     assert masked_text(line) == expected
 
 

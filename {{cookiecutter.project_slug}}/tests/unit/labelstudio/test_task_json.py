@@ -1,4 +1,4 @@
-"""Task and annotation JSON is read whatever is in it."""
+"""Task and annotation JSON is read or skipped, whatever its content."""
 
 import json
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from lsml.labelstudio.task_json import (
 WEBHOOKS = Path(__file__).parents[2] / "protocol" / "webhook"
 RECEIVED_AT = datetime(2026, 11, 23, 13, tzinfo=UTC)
 
-# What json.loads gives, NaN and numbers of any size included.
+# Values that json.loads can return, including NaN and numbers of any size.
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: (
@@ -124,13 +124,13 @@ def test_a_date_without_an_offset_is_utc(text, expected):
     assert as_time(text) == expected
 
 
-def test_a_task_without_data_says_nothing_unless_it_was_deleted():
+def test_a_task_without_data_is_skipped_unless_it_was_deleted():
     assert TaskState.read({"id": 1}, undated=RECEIVED_AT) is None
     deleted = TaskState.read({"id": 1}, undated=RECEIVED_AT, deleted_at=RECEIVED_AT)
     assert (deleted.task_id, deleted.data) == (1, {})
 
 
-def test_an_annotator_is_known_by_number_or_object():
+def test_an_annotator_is_read_from_an_id_or_an_object():
     for sent in (4, {"id": 4, "email": "a@b.example"}):
         annotation = {"id": 1, "completed_by": sent}
         assert AnnotationState.read(annotation, undated=RECEIVED_AT).completed_by == 4

@@ -44,7 +44,7 @@ def test_deletions_carry_ids_only():
     assert read("tasks_deleted").task_ids
 
 
-def test_the_project_key_is_the_one_setup_sends():
+def test_the_project_key_equals_the_key_in_setup():
     setup = json.loads((WEBHOOKS.parent / "setup/setup.json").read_text())["request"]
     assert str(read("annotation_created").project) == setup["project"]
 
@@ -56,7 +56,7 @@ def test_start_training_carries_the_label_config_and_no_annotation():
     assert event.label_config.startswith("<View>")
 
 
-def test_a_saved_project_carries_its_label_config():
+def test_project_updated_carries_the_label_config():
     assert "Neutral" in read("project_updated").label_config
 
 
@@ -78,7 +78,7 @@ def test_the_payload_takes_precedence_over_the_header():
     assert event.project.labelstudio_id == 1
 
 
-def test_a_webhook_with_payload_lacks_nothing():
+def test_a_webhook_with_payload_does_not_lack_it():
     assert not read("annotation_created").lacks_payload
     assert not read("start_training").lacks_payload
 

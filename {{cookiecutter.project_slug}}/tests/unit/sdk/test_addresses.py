@@ -1,4 +1,4 @@
-"""Which addresses may be fetched for a task."""
+"""Tasks may fetch from public addresses only."""
 
 import ipaddress
 import socket
@@ -40,7 +40,7 @@ INTERNAL = [
 
 @pytest.fixture
 def names(monkeypatch):
-    """A name server in a dict: each lookup of a name takes its next answer."""
+    """A fake name server: name to addresses. Each lookup returns the next address."""
     known = {}
     real = socket.getaddrinfo
 
@@ -62,7 +62,7 @@ def test_an_address_of_the_backends_own_network_is_refused(address):
 
 
 @given(st.ip_addresses(v=4) | st.ip_addresses(v=6))
-def test_what_is_let_through_is_public(address):
+def test_every_allowed_address_is_public(address):
     try:
         Gate().addresses_of(str(address), 80)
     except ForbiddenAddress:
@@ -71,7 +71,7 @@ def test_what_is_let_through_is_public(address):
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_in_ipv6_dress_is_judged_by_itself(address):
+def test_an_ipv4_mapped_address_is_checked_as_the_ipv4_address(address):
     def verdict(text):
         try:
             return bool(Gate().addresses_of(text, 80))
@@ -106,7 +106,7 @@ def test_unusual_spellings_of_loopback_are_refused(written):
         ("minio.internal", "127.0.0.1", False),
     ],
 )
-def test_the_setting_opens_what_it_names(monkeypatch, setting, address, allowed):
+def test_the_setting_allows_what_it_names(monkeypatch, setting, address, allowed):
     monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", setting)
     gate = Gate.from_environment()
     if allowed:
@@ -134,17 +134,17 @@ def test_label_studio_itself_may_be_fetched_at_its_port_only():
         ("", None),
     ],
 )
-def test_the_origin_of_a_url(url, origin):
+def test_the_origin_of_a_url_is_its_host_and_port(url, origin):
     assert origin_of(url) == origin
 
 
-def test_the_connection_itself_is_refused(server):
+def test_no_connection_to_a_forbidden_address_is_made(server):
     with pytest.raises(ForbiddenAddress):
         guarded_session(Gate()).get(f"{server.url}/secret", timeout=5)
     assert server.requests == []
 
 
-def test_a_redirect_to_the_own_network_is_refused(server, monkeypatch):
+def test_a_redirect_to_the_backends_network_is_refused(server, monkeypatch):
     inside = {"Location": f"http://localhost:{server.port}/secret"}
     server.answers["/open"] = (302, inside, b"")
     gate = Gate.from_environment(server.url)
@@ -153,9 +153,7 @@ def test_a_redirect_to_the_own_network_is_refused(server, monkeypatch):
     assert server.paths == ["/open"]
 
 
-def test_a_name_that_changes_its_address_is_judged_by_the_one_connected_to(
-    server, names
-):
+def test_a_name_that_resolves_to_another_address_later_is_checked_again(server, names):
     names["rebind.example"] = [PUBLIC, "127.0.0.1"]
     gate = Gate()
     assert gate.addresses_of("rebind.example", server.port) == [PUBLIC]
@@ -165,7 +163,7 @@ def test_a_name_that_changes_its_address_is_judged_by_the_one_connected_to(
     assert server.requests == []
 
 
-def test_a_named_host_is_fetched_with_its_name_in_the_request(
+def test_a_request_by_host_name_has_that_name_in_its_host_header(
     server, names, monkeypatch
 ):
     monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "files.example")

@@ -10,7 +10,7 @@ from label_studio_ml.state import MemoryStore, bound
 
 
 class Mine(LabelStudioMLBase):
-    """A model whose project still has its _wsgi.py."""
+    """A model whose project still has a _wsgi.py."""
 
 
 def test_init_app_says_what_to_run_instead():
@@ -18,7 +18,7 @@ def test_init_app_says_what_to_run_instead():
         init_app(model_class=Mine, basic_auth_user="u")
 
 
-def test_init_app_refuses_what_is_no_model_as_the_reference_does():
+def test_init_app_refuses_other_classes_as_the_reference_does():
     with pytest.raises(ValueError, match="subclass of LabelStudioMLBase"):
         init_app(dict)
 
@@ -40,7 +40,7 @@ def test_a_view_answers_with_its_error_and_without_a_traceback():
     assert broken() == ({"status": 500, "detail": "KeyError: 'text'"}, 500)
 
 
-def test_a_view_can_end_with_an_answer_of_its_own():
+def test_a_view_can_raise_its_answer():
     @exception_handler
     def refusing():
         raise AnswerException(402, "pay first")
@@ -49,7 +49,7 @@ def test_a_view_can_end_with_an_answer_of_its_own():
     assert refusing.__name__ == "refusing"
 
 
-def test_the_cache_of_the_reference_is_the_state_models_see():
+def test_the_cache_of_the_reference_is_the_state_of_models():
     Mine(project_id="1").set("prompt", "be kind")
     assert CACHE["1", "prompt"] == "be kind"
     CACHE["1", "prompt"] = "be brief"
@@ -63,7 +63,7 @@ def test_the_cache_of_the_reference_is_the_bound_state_inside_a_block():
         assert CACHE["1", "prompt"] == "bound"
 
 
-def test_a_sqlite_cache_keeps_strings_for_the_next_process(tmp_path):
+def test_a_sqlite_cache_stores_strings_in_its_file(tmp_path):
     cache = create_cache("sqlite", tmp_path / "new")
     cache["1", "key"] = "value"
     again = create_cache("sqlite", tmp_path / "new")

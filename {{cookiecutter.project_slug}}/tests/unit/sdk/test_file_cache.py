@@ -1,4 +1,4 @@
-"""The folder of fetched files: bounded, and safe to share."""
+"""The folder of fetched files has a size limit and is safe to share."""
 
 import multiprocessing
 import os
@@ -27,13 +27,13 @@ def held(cache):
     return sum(path.stat().st_size for path in cache.folder.iterdir())
 
 
-def test_a_file_is_found_again_with_its_ending(cache):
+def test_a_file_is_found_again_with_its_suffix(cache):
     path = add(cache, "http://x/a.bin")
     assert cache.find(cache.path("http://x/a.bin", "a.bin"))
     assert (path.suffix, path.read_bytes()) == (".bin", b"x" * 40)
 
 
-def test_another_key_is_another_file_even_with_the_same_name(cache):
+def test_two_keys_with_the_same_name_give_two_files(cache):
     assert cache.path("1", "a.bin") != cache.path("2", "a.bin")
 
 
@@ -45,15 +45,15 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory, name, key):
     assert len(path.name.encode()) < 255
 
 
-def test_the_least_recently_used_file_makes_room(cache):
+def test_the_least_recently_used_file_is_removed_first(cache):
     old = add(cache, "old", used_at=1)
     used = add(cache, "used", used_at=0)
-    assert cache.find(used)  # now it is the newer one
+    assert cache.find(used)  # marks it as used more recently than `old`
     new = add(cache, "new")
     assert [path.exists() for path in (old, used, new)] == [False, True, True]
 
 
-def test_the_cache_never_holds_more_than_its_bound(cache):
+def test_the_cache_never_exceeds_its_limit(cache):
     for n in range(20):
         add(cache, str(n), size=30)
         assert held(cache) <= cache.max_bytes
@@ -69,7 +69,7 @@ def test_a_file_larger_than_the_cache_is_refused_and_leaves_nothing(cache):
     assert held(cache) == 0
 
 
-def test_a_download_that_breaks_off_leaves_nothing(cache):
+def test_an_interrupted_download_leaves_nothing(cache):
     def broken():
         yield b"half"
         raise ConnectionError("gone")
@@ -81,7 +81,7 @@ def test_a_download_that_breaks_off_leaves_nothing(cache):
     assert held(cache) == 0
 
 
-def test_nobody_sees_half_a_file(cache):
+def test_a_file_appears_only_when_it_is_complete(cache):
     path = cache.path("key", "a")
     seen = []
 
@@ -94,7 +94,7 @@ def test_nobody_sees_half_a_file(cache):
     assert seen == [False]
 
 
-def test_parts_of_a_process_that_died_are_removed_and_fresh_ones_are_not(cache):
+def test_old_parts_of_dead_processes_are_removed_and_new_parts_are_kept(cache):
     add(cache, "any")
     dead, alive = cache.folder / ".part-dead", cache.folder / ".part-alive"
     for part in (dead, alive):
@@ -105,7 +105,7 @@ def test_parts_of_a_process_that_died_are_removed_and_fresh_ones_are_not(cache):
     assert (dead.exists(), alive.exists()) == (False, True)
 
 
-def test_files_of_others_in_the_folder_are_left_alone(cache):
+def test_other_files_in_the_folder_are_kept(cache):
     cache.folder.mkdir()
     theirs = cache.folder / "thesis.txt"
     theirs.write_bytes(b"x" * 1000)
@@ -121,7 +121,7 @@ def fill(folder, worker):
         time.sleep(0)
 
 
-def test_processes_share_the_folder_without_breaking_files_or_the_bound(tmp_path):
+def test_processes_share_the_folder_and_keep_files_intact_and_the_limit(tmp_path):
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=fill, args=(tmp_path, n)) for n in range(3)]
     for worker in workers:
@@ -136,7 +136,7 @@ def test_processes_share_the_folder_without_breaking_files_or_the_bound(tmp_path
         assert not path.exists() or path.read_bytes() == bytes([n]) * 150
 
 
-def test_size_and_place_come_from_the_environment(monkeypatch, tmp_path):
+def test_limit_and_folder_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("LSML_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("LSML_CACHE_MAX_MB", "0.5")
     assert FileCache.from_environment() == FileCache(tmp_path, 512 * 1024)
@@ -145,7 +145,7 @@ def test_size_and_place_come_from_the_environment(monkeypatch, tmp_path):
     assert FileCache.from_environment().folder == tmp_path / "lsml-files"
 
 
-def test_a_folder_that_cannot_be_made_is_said_with_the_setting_to_change(tmp_path):
+def test_the_error_for_an_unusable_folder_names_the_setting(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PermissionError, match="LSML_CACHE_DIR"):
         add(FileCache(tmp_path / "file" / "cache", 100), "any")

@@ -1,4 +1,4 @@
-"""get_local_path: everything a task may name, fetched from a server on loopback."""
+"""get_local_path fetches everything that a task may name, here from loopback."""
 
 import base64
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_an_upload_is_fetched_through_label_studios_proxy(label_studio, url):
     assert label_studio.requests[0][1]["Authorization"] == "Token secret"
 
 
-def test_an_upload_the_proxy_does_not_have_is_fetched_directly(label_studio):
+def test_an_upload_that_the_proxy_does_not_have_is_fetched_directly(label_studio):
     label_studio.answers["/data/upload/1/a.txt"] = b"body"
     assert read("/data/upload/1/a.txt") == b"body"
     assert len(label_studio.requests) == 2
@@ -68,29 +68,29 @@ def test_a_storage_uri_is_resolved_by_label_studio_for_the_task(label_studio):
     assert (path.read_bytes(), path.suffix) == (b"body", ".jpg")
 
 
-def test_a_resolved_storage_uri_is_fetched_as_it_is(label_studio):
+def test_a_resolved_storage_uri_is_fetched_unchanged(label_studio):
     label_studio.answers["/tasks/7/resolve/?fileuri=abc"] = b"body"
     assert read("/tasks/7/resolve/?fileuri=abc") == b"body"
 
 
-def test_a_storage_uri_without_task_is_refused_with_a_sentence(label_studio):
+def test_a_storage_uri_without_a_task_is_refused_with_advice(label_studio):
     with pytest.raises(ValueError, match="pass its task_id"):
         get_local_path("gs://bucket/a.jpg")
 
 
-def test_a_file_is_fetched_once(label_studio):
+def test_a_file_is_fetched_only_once(label_studio):
     label_studio.answers["/data/local-files/?d=a.txt"] = b"body"
     paths = {get_local_path("/data/local-files/?d=a.txt") for _ in range(3)}
     assert (len(paths), len(label_studio.requests)) == (1, 1)
 
 
-def test_a_personal_access_token_goes_as_bearer(label_studio):
+def test_a_personal_access_token_is_sent_as_a_bearer_token(label_studio):
     label_studio.answers["/data/local-files/?d=a"] = b"body"
     read("/data/local-files/?d=a", access_token=JWT)
     assert label_studio.requests[0][1]["Authorization"] == f"Bearer {JWT}"
 
 
-def test_no_token_goes_to_another_host_nor_is_one_asked_for(
+def test_another_host_gets_no_token_and_the_token_function_is_not_called(
     server, cache_dir, monkeypatch
 ):
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://ls.example")
@@ -104,15 +104,13 @@ def test_no_token_goes_to_another_host_nor_is_one_asked_for(
     assert "Authorization" not in server.requests[0][1]
 
 
-def test_no_token_goes_to_label_studios_api_for_a_task_that_names_it(label_studio):
+def test_a_task_that_names_label_studios_api_gets_no_token(label_studio):
     label_studio.answers["/api/users"] = b"public"
     read(f"{label_studio.url}/api/users")
     assert "Authorization" not in label_studio.requests[0][1]
 
 
-def test_the_token_does_not_follow_a_redirect_to_another_host(
-    label_studio, monkeypatch
-):
+def test_a_redirect_to_another_host_drops_the_token(label_studio, monkeypatch):
     monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "localhost")
     elsewhere = {"Location": f"http://localhost:{label_studio.port}/bucket"}
     label_studio.answers["/data/local-files/?d=a"] = (302, elsewhere, b"")
@@ -121,7 +119,7 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(
     assert "Authorization" not in label_studio.requests[1][1]
 
 
-def test_the_token_does_not_follow_a_redirect_to_another_port_of_the_same_host(
+def test_a_redirect_to_another_port_of_the_same_host_drops_the_token(
     label_studio, monkeypatch
 ):
     monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "127.0.0.1")
@@ -138,12 +136,12 @@ def test_the_token_does_not_follow_a_redirect_to_another_port_of_the_same_host(
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        "https://ls.example/a",  # requests itself lets credentials pass to https
+        "https://ls.example/a",  # requests itself would keep the credentials
         "http://ls.example:8080/a",
         "http://other.example/a",
     ],
 )
-def test_credentials_stay_with_scheme_host_and_port(elsewhere):
+def test_credentials_are_sent_to_one_scheme_host_and_port_only(elsewhere):
     session = guarded_session(Gate())
     assert session.should_strip_auth("http://ls.example/a", elsewhere)
     assert not session.should_strip_auth(
@@ -153,7 +151,7 @@ def test_credentials_stay_with_scheme_host_and_port(elsewhere):
 
 @pytest.mark.parametrize("configured", ["", "http://ls.example"])
 @pytest.mark.parametrize("token", [None, "mine", lambda: "mine"])
-def test_a_host_the_operator_did_not_configure_is_asked_nothing_with_a_token(
+def test_a_host_that_the_operator_did_not_configure_gets_no_token(
     server, cache_dir, monkeypatch, configured, token
 ):
     monkeypatch.setenv("LABEL_STUDIO_URL", configured)
@@ -163,39 +161,41 @@ def test_a_host_the_operator_did_not_configure_is_asked_nothing_with_a_token(
     assert server.requests == []
 
 
-def test_a_model_may_name_the_host_the_operator_configured(label_studio, monkeypatch):
+def test_a_model_may_name_a_host_that_the_operator_configured(
+    label_studio, monkeypatch
+):
     monkeypatch.setenv("LABEL_STUDIO_HOST", label_studio.url)
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://ls.example")
     label_studio.answers["/data/local-files/?d=a"] = b"body"
     assert read("/data/local-files/?d=a", hostname=label_studio.url) == b"body"
 
 
-def test_dots_in_a_path_do_not_lead_the_token_to_label_studios_api(label_studio):
+def test_dots_in_a_path_do_not_send_the_token_to_label_studios_api(label_studio):
     label_studio.answers["/api/users"] = b"public"
     read(f"{label_studio.url}/data/../api/users")
     assert "Authorization" not in label_studio.requests[0][1]
 
 
-def test_a_redirect_from_label_studio_into_the_own_network_is_refused(label_studio):
+def test_a_redirect_from_label_studio_to_the_backends_network_is_refused(label_studio):
     inside = {"Location": f"http://localhost:{label_studio.port}/metadata"}
     label_studio.answers["/data/local-files/?d=a"] = (302, inside, b"")
     with pytest.raises(ForbiddenAddress):
         get_local_path("/data/local-files/?d=a")
 
 
-def test_an_address_on_the_own_network_is_refused(server, cache_dir):
+def test_an_address_on_the_backends_network_is_refused(server, cache_dir):
     with pytest.raises(ForbiddenAddress):
         get_local_path(f"{server.url}/a.txt")
     assert server.requests == []
 
 
-def test_the_missing_address_of_label_studio_is_said(cache_dir, monkeypatch):
+def test_the_error_for_a_missing_address_names_the_setting(cache_dir, monkeypatch):
     monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", None)
     with pytest.raises(FileNotFoundError, match="set LABEL_STUDIO_URL"):
         get_local_path("/data/local-files/?d=a")
 
 
-def test_the_missing_token_is_said(label_studio, monkeypatch):
+def test_the_error_for_a_missing_token_names_the_setting(label_studio, monkeypatch):
     monkeypatch.delenv("LABEL_STUDIO_API_KEY")
     with pytest.raises(FileNotFoundError, match="set LABEL_STUDIO_API_KEY"):
         get_local_path("/data/upload/1/a.txt")
@@ -206,7 +206,7 @@ def test_the_missing_token_is_said(label_studio, monkeypatch):
     [(401, {}, b""), (403, {}, b""), (302, {"Location": "/user/login/?next=x"}, b"")],
     ids=["401", "403", "login page"],
 )
-def test_a_token_label_studio_refuses_is_said_and_nothing_is_kept(
+def test_a_refused_token_is_an_error_and_nothing_is_stored(
     label_studio, answer, cache_dir
 ):
     label_studio.answers["/data/local-files/?d=a"] = answer
@@ -216,19 +216,19 @@ def test_a_token_label_studio_refuses_is_said_and_nothing_is_kept(
     assert not cache_dir.exists() or not list(cache_dir.glob("*__*"))
 
 
-def test_an_address_of_label_studio_without_scheme_is_said(monkeypatch):
+def test_an_address_of_label_studio_without_a_scheme_is_refused(monkeypatch):
     monkeypatch.setenv("LABEL_STUDIO_URL", "labelstudio:8080")
-    with pytest.raises(ValueError, match="begin with http"):
+    with pytest.raises(ValueError, match="must begin with http"):
         get_local_path("/data/upload/1/a.txt")
 
 
 @pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "ftp://h/a", ""])
-def test_what_names_no_file_for_a_task_is_refused(cache_dir, url):
-    with pytest.raises(ValueError, match="names no file"):
+def test_a_value_that_does_not_name_a_task_file_is_refused(cache_dir, url):
+    with pytest.raises(ValueError, match="does not name a file"):
         get_local_path(url)
 
 
-def test_local_files_are_read_from_the_document_root_if_it_is_here(
+def test_local_files_are_read_from_a_document_root_on_this_machine(
     tmp_path, cache_dir, monkeypatch
 ):
     monkeypatch.setattr(tools, "LOCAL_FILES_DOCUMENT_ROOT", str(tmp_path))
@@ -237,7 +237,7 @@ def test_local_files_are_read_from_the_document_root_if_it_is_here(
     assert get_local_path(url) == str(tmp_path / "a.txt")
 
 
-def test_no_local_file_leads_out_of_the_document_root(
+def test_a_local_file_outside_the_document_root_is_refused(
     tmp_path, label_studio, monkeypatch
 ):
     (tmp_path / "root").mkdir()
@@ -248,7 +248,7 @@ def test_no_local_file_leads_out_of_the_document_root(
 
 
 @pytest.mark.parametrize("option", ["project_dir", "image_dir"])
-def test_uploads_are_read_from_label_studios_folder_if_it_is_here(
+def test_uploads_are_read_from_label_studios_folder_on_this_machine(
     tmp_path, cache_dir, option
 ):
     folder = tmp_path / "upload" if option == "project_dir" else tmp_path
@@ -258,32 +258,32 @@ def test_uploads_are_read_from_label_studios_folder_if_it_is_here(
     assert found == str(folder / "1" / "a.txt")
 
 
-def test_no_upload_leads_out_of_the_folder(tmp_path, label_studio):
+def test_an_upload_outside_the_folder_is_refused(tmp_path, label_studio):
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "upload").mkdir()
     with pytest.raises(requests.HTTPError):
         get_local_path("/data/upload/../secret", image_dir=str(tmp_path / "upload"))
 
 
-def test_a_file_that_is_not_there_is_an_http_error(label_studio):
+def test_a_missing_file_is_an_http_error(label_studio):
     with pytest.raises(requests.HTTPError, match="404"):
         get_local_path("/data/upload/1/a.txt")
 
 
-def test_without_download_only_the_path_is_told(label_studio):
+def test_without_download_only_the_path_is_returned(label_studio):
     path = get_local_path("/data/local-files/?d=a.txt", download_resources=False)
     assert not Path(path).exists()
     assert label_studio.requests == []
 
 
-def test_a_server_that_trickles_is_given_up(label_studio, monkeypatch):
+def test_fetching_from_a_slow_server_stops_at_the_time_limit(label_studio, monkeypatch):
     monkeypatch.setattr("label_studio_ml.files.TIME_LIMIT_S", -1)
     label_studio.answers["/data/local-files/?d=a"] = b"body"
     with pytest.raises(TimeoutError, match="took more than"):
         get_local_path("/data/local-files/?d=a")
 
 
-def test_a_model_and_the_older_helper_fetch_alike(label_studio, monkeypatch):
+def test_a_model_and_the_older_helper_return_the_same_path(label_studio, monkeypatch):
     label_studio.answers["/data/local-files/?d=a.jpg"] = b"body"
     url = "/data/local-files/?d=a.jpg"
     model = LabelStudioMLBase()

@@ -1,4 +1,4 @@
-"""What a service learns about a user's class, and how it makes a model of it."""
+"""Finding a user's class, creating its model and calling it."""
 
 import importlib
 import os
@@ -19,10 +19,10 @@ class Legacy(LabelStudioMLBase):
         """Learn from one event."""
 
     def train(self, model, arguments, data):
-        """A helper of its own that happens to have this name."""
+        """An unrelated helper with the same name."""
 
     def load(self, path):
-        """Another one."""
+        """Another unrelated helper."""
 
 
 class Modern(LabelStudioMLBase):
@@ -48,9 +48,7 @@ def module(**members):
         (Modern, (False, True, True)),
     ],
 )
-def test_what_a_class_offers_is_read_from_its_methods_and_their_parameters(
-    model_class, offers
-):
+def test_methods_and_their_parameters_decide_what_a_class_offers(model_class, offers):
     assert offers == (
         hosting.offers_fit(model_class),
         hosting.offers_train(model_class),
@@ -58,19 +56,19 @@ def test_what_a_class_offers_is_read_from_its_methods_and_their_parameters(
     )
 
 
-def test_a_registered_function_is_an_offer_to_fit(monkeypatch):
+def test_a_registered_update_function_counts_as_fit(monkeypatch):
     monkeypatch.setattr(sdk, "_update_fn", print)
     assert hosting.offers_fit(LabelStudioMLBase)
 
 
-def test_a_train_nobody_wrote_says_so():
+def test_calling_a_missing_train_raises_not_implemented():
     with pytest.raises(NotImplementedError, match=r"Legacy.*|LabelStudioMLBase has no"):
         LabelStudioMLBase().train(None, None)
 
 
 def test_the_most_derived_class_of_a_module_is_its_model():
     class Child(Modern):
-        """The one that is meant."""
+        """The most derived class."""
 
     found = hosting.model_classes(
         module(Base=LabelStudioMLBase, Modern=Modern, Child=Child, other=3)
@@ -78,7 +76,7 @@ def test_the_most_derived_class_of_a_module_is_its_model():
     assert found == [Child]
 
 
-def test_classes_a_module_defines_come_before_those_it_imports():
+def test_defined_classes_take_precedence_over_imported_ones():
     own = type("Own", (LabelStudioMLBase,), {"__module__": "model"})
     assert hosting.model_classes(module(Own=own, Modern=Modern)) == [own]
     assert hosting.model_classes(module(Modern=Modern)) == [Modern]
@@ -114,7 +112,7 @@ class TakesMore(LabelStudioMLBase):
 @pytest.mark.parametrize(
     "model_class", [LabelStudioMLBase, TakesAll, TakesNone, TakesOne, TakesMore]
 )
-def test_a_model_is_made_whatever_its_init_takes(model_class):
+def test_a_model_is_created_whatever_its_init_takes(model_class):
     store = MemoryStore()
     made = hosting.make_model(
         model_class, store=store, project_id="7", label_config="<View/>"
@@ -140,7 +138,7 @@ def test_fit_is_called_with_the_body_without_its_action():
     assert calls(Legacy, payload) == [("ANNOTATION_CREATED", {"annotation": {"id": 1}})]
 
 
-def test_annotations_made_in_bulk_reach_a_legacy_fit_one_by_one():
+def test_bulk_annotations_reach_a_legacy_fit_one_by_one():
     project = {"project": {"id": 1}}
     assert calls(Legacy, BULK) == [
         (
@@ -151,7 +149,7 @@ def test_annotations_made_in_bulk_reach_a_legacy_fit_one_by_one():
     ]
 
 
-def test_what_is_no_annotation_in_a_bulk_event_gives_no_call():
+def test_bulk_items_that_are_not_annotations_are_skipped():
     odd = {"annotation": ["x", {"id": 1, "task": [10]}], "task": ["y", {"id": [10]}]}
     ((event, data),) = calls(Legacy, {"action": "ANNOTATIONS_CREATED"} | odd)
     assert (event, data["annotation"]["id"], data["task"]) == (
@@ -161,7 +159,7 @@ def test_what_is_no_annotation_in_a_bulk_event_gives_no_call():
     )
 
 
-def test_a_class_that_lists_the_bulk_event_gets_it_whole():
+def test_a_class_that_lists_the_bulk_event_gets_it_as_one_call():
     class Bulk(Legacy):
         TRAIN_EVENTS = (*Legacy.TRAIN_EVENTS, "ANNOTATIONS_CREATED")
 
@@ -171,7 +169,7 @@ def test_a_class_that_lists_the_bulk_event_gets_it_whole():
 @pytest.mark.parametrize(
     "action", ["ANNOTATIONS_DELETED", "PROJECT_UPDATED", "TASKS_CREATED", "NEW"]
 )
-def test_events_that_are_none_to_train_on_give_no_call(action):
+def test_other_events_give_no_call(action):
     assert calls(Legacy, {"action": action, "annotations": [{"id": 1}]}) == []
 
 
@@ -195,7 +193,7 @@ class Mine(LabelStudioMLBase):
 
 @pytest.fixture
 def legacy(tmp_path, monkeypatch):
-    """A model class in a module file of its own."""
+    """A model class in its own module file."""
     monkeypatch.delenv("MODEL_DIR", raising=False)
     (tmp_path / "legacy_model.py").write_text(LEARNS_BY_FIT)
     monkeypatch.syspath_prepend(tmp_path)
@@ -203,7 +201,7 @@ def legacy(tmp_path, monkeypatch):
     del sys.modules["legacy_model"]
 
 
-def test_a_legacy_module_run_anew_has_globals_and_a_model_dir_of_its_own(
+def test_a_legacy_module_that_runs_again_has_its_own_globals_and_model_dir(
     legacy, tmp_path
 ):
     made = []
@@ -219,19 +217,19 @@ def test_a_legacy_module_run_anew_has_globals_and_a_model_dir_of_its_own(
     assert "MODEL_DIR" not in os.environ
 
 
-def test_a_model_dir_the_operator_set_is_kept(legacy, tmp_path, monkeypatch):
+def test_the_operators_model_dir_is_kept(legacy, tmp_path, monkeypatch):
     monkeypatch.setenv("MODEL_DIR", "/data/models")
     with hosting.run_anew(legacy, model_dir=tmp_path) as kind:
         assert kind.MODEL_DIR == "/data/models"
     assert os.environ["MODEL_DIR"] == "/data/models"
 
 
-def test_what_the_new_module_pickles_can_be_read_again(legacy, tmp_path):
+def test_a_class_of_the_new_module_can_be_pickled_and_read_again(legacy, tmp_path):
     with hosting.run_anew(legacy, model_dir=tmp_path) as kind:
         assert pickle.loads(pickle.dumps(kind)) is kind
 
 
-def test_a_module_that_fails_leaves_the_one_before_in_place(legacy, tmp_path):
+def test_a_module_that_fails_leaves_the_previous_one_in_place(legacy, tmp_path):
     before = sys.modules["legacy_model"]
     (tmp_path / "legacy_model.py").write_text("raise RuntimeError('broken')")
     with (
@@ -246,5 +244,5 @@ def test_a_module_that_fails_leaves_the_one_before_in_place(legacy, tmp_path):
     ("model_class", "by_fit"),
     [(Legacy, True), (Modern, False), (LabelStudioMLBase, False)],
 )
-def test_which_classes_learn_event_by_event(model_class, by_fit):
+def test_classes_with_fit_and_without_train_learn_by_event(model_class, by_fit):
     assert hosting.learns_by_fit(model_class) is by_fit

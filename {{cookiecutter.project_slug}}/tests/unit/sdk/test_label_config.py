@@ -1,4 +1,4 @@
-"""The quick look into label configs finds what label-studio-sdk's interface finds."""
+"""The quick reader of label configs returns what label-studio-sdk returns."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ filters = st.sampled_from([None, lambda name: name == "b", lambda name: name > "
 
 
 @given(configs, types, types, filters, filters)
-def test_what_is_found_is_what_the_interface_finds(
+def test_a_match_is_the_match_of_the_interface(
     config, control_type, object_type, name_filter, to_name_filter
 ):
     wanted = {
@@ -52,7 +52,7 @@ CONFIG = """<View><Text name="t" value="$text"/>
 <Choices name="s" toName="t"><Choice value="A"/></Choices></View>"""
 
 
-def test_the_usual_config_is_answered_without_the_slow_import():
+def test_a_usual_config_is_read_without_the_slow_import():
     script = (
         "import sys; from label_studio_ml.model import LabelStudioMLBase\n"
         f"model = LabelStudioMLBase('1', {CONFIG!r})\n"
@@ -65,12 +65,12 @@ def test_the_usual_config_is_answered_without_the_slow_import():
     assert done.stdout.split("\n")[:2] == ["('s', 't', 'text')", "False"]
 
 
-def test_tags_that_are_not_there_are_label_studio_sdks_own_error():
+def test_missing_tags_raise_label_studio_sdks_own_error():
     with pytest.raises(ValueError, match="No control tag of type Labels"):
         LabelStudioMLBase("1", CONFIG).get_first_tag_occurence("Labels", "Text")
 
 
-def test_an_interface_put_in_place_is_asked():
+def test_an_assigned_interface_is_used():
     model = LabelStudioMLBase("1", CONFIG)
     other = CONFIG.replace('"s"', '"mine"')
     model.label_interface = LabelInterface(other)

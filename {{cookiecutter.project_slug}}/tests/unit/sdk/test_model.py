@@ -1,4 +1,4 @@
-"""What a class that inherits from LabelStudioMLBase can rely on."""
+"""Promises to classes that inherit from LabelStudioMLBase."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def test_importing_the_base_class_imports_neither_pydantic_nor_the_label_interfa
     assert done.stdout.strip() == "[]"
 
 
-def test_a_new_model_has_the_initial_version_which_reads_as_a_semantic_one():
+def test_a_new_model_has_the_initial_semantic_version():
     model = LabelStudioMLBase(project_id="1", label_config=CONFIG)
     assert model.get("model_version") == "0.0.1"
     assert model.model_version == Version(0, 0, 1)
@@ -53,26 +53,26 @@ def test_a_version_that_is_not_semantic_is_a_string():
     assert model.model_version == "Mine-v1"
 
 
-def test_no_version_is_none():
+def test_an_empty_version_is_none():
     model = LabelStudioMLBase()
     model.set("model_version", "")
     assert model.model_version is None
 
 
-def test_bumping_raises_the_minor_part_and_keeps_it():
+def test_bumping_raises_the_minor_part_and_stores_it():
     model = LabelStudioMLBase()
     assert str(model.bump_model_version()) == "0.1.0"
     assert model.get("model_version") == "0.1.0"
 
 
-def test_bumping_what_is_not_semantic_fails_and_says_what_to_do_instead():
+def test_bumping_another_version_fails_and_says_what_to_do_instead():
     model = LabelStudioMLBase()
     model.set("model_version", "Mine-v1")
     with pytest.raises(ValueError, match=r"self\.set\('model_version'"):
         model.bump_model_version()
 
 
-def test_setup_runs_at_the_end_and_may_set_the_version():
+def test_setup_runs_last_and_may_set_the_version():
     class Mine(LabelStudioMLBase):
         def setup(self):
             self.seen = self.label_config
@@ -83,18 +83,18 @@ def test_setup_runs_at_the_end_and_may_set_the_version():
     assert model.get("model_version") == "Mine-v1"
 
 
-def test_setup_of_a_later_model_finds_the_version_that_was_set():
+def test_a_later_model_keeps_the_version_that_was_set():
     LabelStudioMLBase(project_id="1").set("model_version", "7")
     assert LabelStudioMLBase(project_id="1").get("model_version") == "7"
 
 
-def test_state_is_shared_by_models_of_one_project_and_by_no_others():
+def test_models_of_one_project_share_state_and_other_projects_do_not():
     LabelStudioMLBase(project_id="1").set("prompt", "be kind")
     assert LabelStudioMLBase(project_id="1").get("prompt") == "be kind"
     assert LabelStudioMLBase(project_id="2").get("prompt") is None
 
 
-def test_has_tells_what_was_set():
+def test_has_returns_whether_a_key_was_set():
     model = LabelStudioMLBase()
     model.set("empty", "")
     assert (model.has("empty"), model.has("never")) == (True, False)
@@ -106,7 +106,7 @@ def test_only_strings_can_be_set(value):
         LabelStudioMLBase().set("key", value)
 
 
-def test_a_bound_store_is_the_state_even_after_the_block():
+def test_a_bound_store_stays_the_state_after_the_block():
     store = MemoryStore()
     with bound(store):
         model = LabelStudioMLBase(project_id="1", label_config=CONFIG)
@@ -115,7 +115,7 @@ def test_a_bound_store_is_the_state_even_after_the_block():
     assert not LabelStudioMLBase(project_id="1").has("prompt")
 
 
-def test_an_init_that_forgets_the_arguments_gets_them_from_the_binding():
+def test_an_init_that_drops_the_arguments_gets_them_from_the_binding():
     class Forgetful(LabelStudioMLBase):
         def __init__(self):
             super().__init__()
@@ -136,7 +136,7 @@ def test_an_init_that_never_calls_ours_still_has_state():
     assert store.get("key") == "value"
 
 
-def test_the_label_config_is_kept_parsed_and_offered_as_label_interface():
+def test_the_label_config_is_offered_parsed_and_as_label_interface():
     model = LabelStudioMLBase(project_id="1", label_config=CONFIG)
     assert model.parsed_label_config["sentiment"]["labels"] == ["Good", "Bad"]
     assert json.loads(model.get("parsed_label_config")) == model.parsed_label_config
@@ -156,17 +156,17 @@ def test_another_label_config_replaces_the_label_interface():
     assert list(model.parsed_label_config) == ["box"]
 
 
-def test_a_label_interface_can_be_put_in_place():
+def test_a_label_interface_can_be_assigned():
     model = LabelStudioMLBase()
     model.label_interface = "mine"
     assert model.label_interface == "mine"
 
 
-def test_without_a_label_config_the_label_interface_is_missing_as_an_attribute():
+def test_without_a_label_config_there_is_no_label_interface():
     assert not hasattr(LabelStudioMLBase(), "label_interface")
 
 
-def test_labels_map_by_predicted_values_then_by_name_then_by_lower_case():
+def test_labels_match_by_predicted_values_then_name_then_lower_case():
     model = LabelStudioMLBase(label_config=BOXES)
     names = ["car", "truck", "Plane", "ship", "bike"]
     assert model.build_label_map("box", names) == {
@@ -178,14 +178,14 @@ def test_labels_map_by_predicted_values_then_by_name_then_by_lower_case():
 
 
 @pytest.mark.parametrize("given", ['{"a": 1}', {"a": 1}], ids=["text", "object"])
-def test_extra_params_come_back_as_json_whether_given_as_text_or_object(given):
+def test_extra_params_are_read_as_json_whether_set_as_text_or_object(given):
     model = LabelStudioMLBase()
     assert model.extra_params == {}
     model.set_extra_params(given)
     assert model.extra_params == {"a": 1}
 
 
-def test_registered_functions_stand_in_for_methods(monkeypatch):
+def test_registered_functions_replace_methods(monkeypatch):
     monkeypatch.setattr(sdk, "_predict_fn", None)
     monkeypatch.setattr(sdk, "_update_fn", None)
 
@@ -217,7 +217,7 @@ def test_a_model_that_overrides_nothing_predicts_nothing():
     assert LabelStudioMLBase().fit("START_TRAINING", {}) is None
 
 
-def test_events_to_train_on_reach_fit_and_others_do_not():
+def test_training_events_reach_fit_and_others_do_not():
     class Mine(LabelStudioMLBase):
         def fit(self, event, data, **kwargs):
             return event, data, kwargs
@@ -233,7 +233,7 @@ def test_events_to_train_on_reach_fit_and_others_do_not():
 
 class Preloading(LabelStudioMLBase):
     def get_local_path(self, url, task_id=None, **kwargs):
-        self.asked = (*getattr(self, "asked", ()), (url, task_id))
+        self.fetched = (*getattr(self, "fetched", ()), (url, task_id))
         return self.file
 
 
@@ -245,7 +245,7 @@ def preloading(tmp_path):
     return model
 
 
-def test_values_that_name_files_are_replaced_by_the_text_at_any_depth(preloading):
+def test_values_that_name_files_are_replaced_by_their_text_at_any_depth(preloading):
     url = "s3://bucket/1.txt"
     data = {"root": {"url": url, "urls": [url, "text"]}, "int": 1, "null": None}
     assert preloading.preload_task_data({"id": 3}, data) == {
@@ -253,10 +253,10 @@ def test_values_that_name_files_are_replaced_by_the_text_at_any_depth(preloading
         "int": 1,
         "null": None,
     }
-    assert preloading.asked == ((url, 3), (url, 3))
+    assert preloading.fetched == ((url, 3), (url, 3))
 
 
-def test_values_that_name_files_are_replaced_by_the_path_on_request(preloading):
+def test_values_that_name_files_are_replaced_by_their_path_on_request(preloading):
     path = preloading.preload_task_data({}, "/data/upload/1/a.txt", read_file=False)
     assert path == preloading.file
 
@@ -280,7 +280,7 @@ def label_studio(monkeypatch):
     monkeypatch.setattr(FakeLabelStudio, "made", 0)
 
 
-def test_the_token_is_asked_of_one_client_each_time(label_studio, monkeypatch):
+def test_one_client_provides_every_token(label_studio, monkeypatch):
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://ls.example")
     model = LabelStudioMLBase()
     tokens = [model.get_label_studio_access_token() for _ in range(2)]
@@ -295,16 +295,14 @@ def test_without_a_client_the_token_is_the_configured_one(label_studio, monkeypa
     assert (tokens, FakeLabelStudio.made) == (["legacy", "legacy"], 1)
 
 
-def test_without_an_address_no_client_is_made_that_would_guess_one(
-    label_studio, monkeypatch
-):
+def test_without_an_address_no_client_is_created(label_studio, monkeypatch):
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "legacy")
     assert LabelStudioMLBase().get_label_studio_access_token() == "legacy"
     assert FakeLabelStudio.made == 0
 
 
 @pytest.mark.filterwarnings("ignore:The `parse_obj`")  # the SDK's own
-def test_a_personal_access_token_does_not_follow_a_redirect(server, monkeypatch):
+def test_a_redirect_gets_no_personal_access_token(server, monkeypatch):
     personal = jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", personal)
@@ -317,7 +315,7 @@ def test_a_personal_access_token_does_not_follow_a_redirect(server, monkeypatch)
         assert elsewhere.requests == []
 
 
-def test_the_names_the_reference_has_in_this_module_are_there():
+def test_the_module_has_the_names_of_the_reference():
     from label_studio_ml.cache import CACHE
     from label_studio_ml.response import ModelResponse
 

@@ -1,4 +1,4 @@
-"""Every shape predict() may return, and what is read from it."""
+"""Every shape that predict() may return is read."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def read(returned, version="v9"):
     return Answer.read(returned, model_version=version)
 
 
-def test_a_response_makes_prediction_values_of_dicts_and_keeps_those_it_gets():
+def test_a_response_converts_dicts_and_keeps_prediction_values():
     mine = PredictionValue(result=[])
     response = ModelResponse(predictions=[mine, prediction(), [prediction()]])
     assert response.predictions[0] is mine
@@ -42,12 +42,12 @@ def test_a_response_makes_prediction_values_of_dicts_and_keeps_those_it_gets():
 
 
 @pytest.mark.parametrize("wrong", [{}, {"score": 1}, 3, "text"], ids=repr)
-def test_a_response_refuses_what_is_no_prediction(wrong):
+def test_a_response_refuses_values_that_are_not_predictions(wrong):
     with pytest.raises(ValidationError):
         ModelResponse(predictions=[wrong])
 
 
-def test_a_version_goes_to_the_predictions_that_have_none():
+def test_a_version_is_set_on_predictions_that_have_none():
     response = ModelResponse(
         predictions=[
             PredictionValue(model_version="own", result=[]),
@@ -65,7 +65,7 @@ def test_a_version_goes_to_the_predictions_that_have_none():
     assert several == [{"model_version": "2.0", "score": 0.0, "result": []}]
 
 
-def test_a_response_takes_the_version_of_a_model_as_it_is():
+def test_a_response_accepts_a_semver_version():
     response = ModelResponse(predictions=[], model_version=Version(0, 1, 0))
     assert response.model_version == "0.1.0"
 
@@ -125,7 +125,7 @@ def test_prediction_values_and_regions_are_read_from_a_plain_list():
     ],
     ids=["missing", "response without", "response with", "semantic", "number"],
 )
-def test_the_version_is_the_predictions_own_or_the_responses_or_the_given_one(
+def test_the_version_of_the_prediction_wins_then_the_responses_then_the_default(
     returned, versions
 ):
     assert [each["model_version"] for each in read(returned).results] == versions
@@ -141,9 +141,7 @@ def test_the_version_is_the_predictions_own_or_the_responses_or_the_given_one(
         ([["x"]], "returned str 'x' for task number 1"),
     ],
 )
-def test_anything_else_is_refused_with_a_sentence_that_says_what_it_was(
-    returned, sentence
-):
+def test_anything_else_is_refused_and_the_message_quotes_it(returned, sentence):
     with pytest.raises(UnreadableAnswer, match=sentence):
         read(returned)
 
@@ -153,11 +151,11 @@ def test_predictions_align_with_tasks():
     assert [len(each) for each in answer.by_task(3)] == [1, 0, 2]
 
 
-def test_no_predictions_at_all_align_with_any_number_of_tasks():
+def test_no_predictions_at_all_give_every_task_an_empty_list():
     assert read(None).by_task(2) == [[], []]
 
 
-def test_too_few_predictions_are_named():
+def test_too_few_predictions_are_refused():
     with pytest.raises(UnreadableAnswer, match="1 predictions for 2 tasks"):
         read([prediction()]).by_task(2)
 
@@ -172,18 +170,18 @@ def test_too_few_predictions_are_named():
         ([prediction(), prediction()], 3, False),
     ],
 )
-def test_one_answer_for_several_tasks_is_told_from_too_few(returned, tasks, for_one):
+def test_one_result_for_several_tasks_differs_from_too_few(returned, tasks, for_one):
     assert Answer.is_for_one_task_of(returned, tasks) is for_one
 
 
-def test_an_answer_that_holds_itself_is_refused():
+def test_an_answer_that_contains_itself_is_refused():
     endless = prediction()
     endless["result"] = [endless]
-    with pytest.raises(UnreadableAnswer, match="endless"):
+    with pytest.raises(UnreadableAnswer, match="contains itself"):
         read([endless])
 
 
-def test_numpy_and_what_is_not_finite_become_plain_json():
+def test_numpy_values_and_infinite_numbers_become_plain_json():
     score = {"score": np.float32(0.5), "other": math.nan, "mask": np.array([[1, 2]])}
     assert json_safe(score) == {"score": 0.5, "other": None, "mask": [[1, 2]]}
 
@@ -198,7 +196,7 @@ anything = st.recursive(
 
 
 @given(anything)
-def test_whatever_predict_returns_is_read_as_json_or_refused(returned):
+def test_any_return_value_is_read_as_json_or_refused(returned):
     try:
         answer = read(returned)
     except UnreadableAnswer:

@@ -1,4 +1,4 @@
-"""What train(dataset, run) gets, made by hand as in a notebook."""
+"""The arguments of train(dataset, run), created by hand as in a notebook."""
 
 import logging
 import math
@@ -28,12 +28,12 @@ def task(*annotations, task_id=1, **data):
     return {"id": task_id, "data": data, "annotations": [*annotations]}
 
 
-def test_a_run_without_folder_has_an_empty_one():
+def test_a_run_without_a_folder_gets_an_empty_one():
     run = Run()
     assert list(run.artifacts.iterdir()) == []
 
 
-def test_the_folder_of_a_run_is_made(tmp_path):
+def test_the_folder_of_a_run_is_created(tmp_path):
     assert Run(artifacts=tmp_path / "a" / "b").artifacts.is_dir()
 
 
@@ -44,7 +44,7 @@ def test_progress_is_reported_with_the_metrics_of_the_step(tmp_path):
     assert reports == [Progress(0.5, "fitting", {"loss": 0.25})]
 
 
-def test_the_last_value_of_a_metric_counts(tmp_path):
+def test_the_last_value_of_a_metric_wins(tmp_path):
     run = Run(artifacts=tmp_path)
     run.progress(0.1, loss=3)
     run.progress(0.2, loss=2)
@@ -58,19 +58,19 @@ def test_a_fraction_outside_0_to_1_is_refused(tmp_path, fraction):
 
 
 @given(st.floats(0, 1))
-def test_every_fraction_from_0_to_1_is_taken(fraction):
+def test_every_fraction_from_0_to_1_is_accepted(fraction):
     reports = []
     Run(artifacts="/tmp", on_progress=reports.append).progress(fraction)
     assert reports[0].fraction == fraction
 
 
-def test_a_cancelled_run_stops_at_the_next_report_which_is_still_made(tmp_path):
+def test_a_cancelled_run_makes_one_more_report_and_stops(tmp_path):
     reports = []
-    training_request = iter([False, True])
+    cancelled = iter([False, True])
     run = Run(
         artifacts=tmp_path,
         on_progress=reports.append,
-        is_cancelled=lambda: next(training_request),
+        is_cancelled=lambda: next(cancelled),
     )
     run.progress(0.1)
     with pytest.raises(RunCancelled):
@@ -78,12 +78,12 @@ def test_a_cancelled_run_stops_at_the_next_report_which_is_still_made(tmp_path):
     assert [report.fraction for report in reports] == [0.1, 0.2]
 
 
-def test_a_loop_can_look_whether_the_run_is_cancelled(tmp_path):
+def test_a_loop_can_check_whether_the_run_is_cancelled(tmp_path):
     assert Run(artifacts=tmp_path, is_cancelled=lambda: True).cancelled
     assert not Run(artifacts=tmp_path).cancelled
 
 
-def test_progress_is_logged_where_nobody_listens(tmp_path, caplog):
+def test_progress_is_logged_by_default(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     Run(artifacts=tmp_path).progress(0.5, "half way")
     assert "50% half way" in caplog.text
@@ -95,12 +95,12 @@ def test_cancelled_annotations_are_left_out(word):
     assert [each.choices() for each in found] == [["A"]]
 
 
-def test_a_task_of_which_all_annotations_were_cancelled_is_left_out():
+def test_a_task_with_only_cancelled_annotations_is_left_out():
     found = Dataset([task(annotation("A", was_cancelled=True)), task(task_id=2)])
     assert len(found) == 0
 
 
-def test_a_dataset_can_be_iterated_over_again_and_knows_its_config():
+def test_a_dataset_can_be_iterated_twice_and_has_its_label_config():
     found = Dataset(
         (task(annotation("A"), task_id=n) for n in range(3)), label_config="<View/>"
     )
@@ -108,13 +108,13 @@ def test_a_dataset_can_be_iterated_over_again_and_knows_its_config():
     assert (len(found), found.label_config) == (3, "<View/>")
 
 
-def test_a_task_keeps_what_label_studio_sends_oldest_annotation_first():
+def test_a_task_has_label_studios_values_and_the_oldest_annotation_first():
     old, new = (annotation(c, updated_at=c) for c in "12")
     made = AnnotatedTask.from_label_studio(task(new, old) | {"meta": {"a": 1}})
     assert made == AnnotatedTask(1, {"text": "fine"}, [old, new], {"a": 1})
 
 
-def test_regions_of_one_tag_only():
+def test_regions_can_be_limited_to_one_tag():
     made = AnnotatedTask(1, {}, [annotation("A"), annotation("B", name="topic")])
     assert [each["value"]["choices"] for each in made.regions("topic")] == [["B"]]
     assert len(made.regions()) == 2
@@ -131,11 +131,11 @@ def test_regions_of_one_tag_only():
     ],
     ids=["majority", "newest of equals", "ground truth", "another tag", "empty"],
 )
-def test_the_choice_to_learn_from(annotations, choice):
+def test_ground_truth_then_majority_decide_the_choice(annotations, choice):
     assert AnnotatedTask(1, {}, annotations).choice("sentiment") == choice
 
 
-def test_chosen_gives_what_a_classifier_fits_on():
+def test_chosen_returns_inputs_and_choices_for_a_classifier():
     found = Dataset(
         [
             task(annotation("A"), text="one"),
@@ -161,5 +161,5 @@ def test_only_finite_numbers_are_metrics():
 
 
 @pytest.mark.parametrize("returned", [None, "ok", [1], 3], ids=repr)
-def test_what_is_no_mapping_holds_no_metrics(returned):
+def test_other_return_values_give_no_metrics(returned):
     assert numbers(returned) == {}

@@ -1,4 +1,4 @@
-"""The helpers the reference's examples use."""
+"""The helpers that the reference's examples use."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ CHOICES = {
 }
 
 
-def test_the_keys_of_a_config_with_one_pair_of_tags():
+def test_the_keys_of_a_config_with_one_pair_of_tags_are_found():
     found = utils.get_single_tag_keys(CHOICES, "Choices", "Text")
     assert found == ("s", "t", "text", ["A", "B"])
 
@@ -30,14 +30,14 @@ def test_the_keys_of_a_config_with_one_pair_of_tags():
         (CHOICES, "Choices", "Image", "<Image>, got <Text>"),
     ],
 )
-def test_another_config_is_refused_with_what_was_expected(
+def test_another_config_is_refused_and_the_message_says_what_was_expected(
     config, control, source, sentence
 ):
     with pytest.raises(AssertionError, match=sentence):
         utils.get_single_tag_keys(config, control, source)
 
 
-def test_the_first_fitting_control_tag_of_any_config():
+def test_the_first_matching_control_tag_is_found():
     config = {"other": CHOICES["s"] | {"type": "Labels"}} | CHOICES
     assert utils.get_first_tag_keys(config, "Choices", "Text") == ("s", CHOICES["s"])
     assert utils.get_first_tag_keys(config, "Choices", "Image") == (None, None)
@@ -57,13 +57,13 @@ def test_a_task_is_skipped_if_its_only_annotation_is(annotations, skipped):
     assert utils.is_skipped({"annotations": annotations}) is skipped
 
 
-def test_the_choice_of_a_task():
+def test_the_choice_of_a_task_is_its_first():
     result = [{"value": {"choices": ["A", "B"]}}]
     assert utils.get_choice({"annotations": [{"result": result}]}) == "A"
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (3, 2)), (6, (2, 3))])
-def test_the_size_of_an_image_is_the_one_seen(tmp_path, orientation, size):
+def test_the_size_of_an_image_is_its_displayed_size(tmp_path, orientation, size):
     image = Image.new("RGB", (3, 2))
     exif = image.getexif()
     exif[0x0112] = orientation
@@ -71,7 +71,7 @@ def test_the_size_of_an_image_is_the_one_seen(tmp_path, orientation, size):
     assert utils.get_image_size(tmp_path / "a.jpg") == size
 
 
-def test_a_full_cache_forgets_the_least_recently_used_item():
+def test_a_full_cache_drops_the_least_recently_used_item():
     cache = utils.InMemoryLRUDictCache(capacity=2)
     cache.put("a", 1)
     cache.put("b", 2)
@@ -91,7 +91,7 @@ def test_every_line_gets_one_of_the_labels(labels, text):
 
 
 @given(st.data())
-def test_a_label_written_out_is_matched_by_itself(data):
+def test_an_exact_label_matches_itself(data):
     words = st.text(st.characters(categories=["L"]), min_size=1)
     labels = data.draw(st.lists(words, min_size=1, unique=True))
     label = data.draw(st.sampled_from(labels))
@@ -122,11 +122,11 @@ def test_lines_are_matched_to_the_most_similar_label():
         ("", False),
     ],
 )
-def test_which_values_name_files(value, needed):
+def test_values_that_name_files_are_recognised(value, needed):
     assert utils.is_preload_needed(value) is needed
 
 
-def test_existing_files_count_by_absolute_path_only(tmp_path, monkeypatch):
+def test_existing_files_must_be_named_by_absolute_path(tmp_path, monkeypatch):
     (tmp_path / "docs").touch()
     monkeypatch.chdir(tmp_path)
     assert utils.is_preload_needed(str(tmp_path / "docs"))
@@ -134,7 +134,7 @@ def test_existing_files_count_by_absolute_path_only(tmp_path, monkeypatch):
 
 
 @given(st.text())
-def test_any_text_can_be_asked_about(value):
+def test_any_text_is_classified(value):
     assert utils.is_preload_needed(value) in {True, False}
 
 
@@ -153,7 +153,7 @@ def test_equal_structures_compare_with_tolerance_for_floats():
         ({"a": {"b": "x"}}, {"a": {"b": "y"}}, r"\.a\.b"),
     ],
 )
-def test_different_structures_are_told_with_the_place(a, b, where):
+def test_the_error_for_different_structures_names_the_position(a, b, where):
     with pytest.raises(AssertionError, match=where):
         utils.compare_nested_structures(a, b)
 

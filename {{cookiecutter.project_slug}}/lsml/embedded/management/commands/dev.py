@@ -1,4 +1,4 @@
-"""`manage.py dev`: the whole service in the foreground of one terminal."""
+"""`manage.py dev`: runs the whole service in the foreground of one terminal."""
 
 import http.client
 import os
@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -24,22 +24,22 @@ from lsml.embedded.programs import Say
 from lsml.embedded.servers import running
 from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
 
-# True of every development machine, so nothing to warn of at each start.
+# These warnings apply to every development machine, so they are hidden.
 QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
-# How long the service may take to answer before its user is told that it has not.
+# Time without an answer of the service after which a message is printed.
 SLOW_START_S = 20.0
 
 
 class Command(BaseCommand):
-    help = "Run everything: servers if none are given, web, workers and beat."
-    requires_system_checks: list[str] = []  # the processes it starts check themselves
+    help = "Run the whole service: web, workers, beat and, by default, the servers."
+    requires_system_checks: list[str] = []  # the started processes run the checks
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--port",
             type=int,
             default=int(os.environ.get("PORT", "9090")),
-            help="where to serve (default: PORT, or 9090)",
+            help="port of the web process (default: PORT, or 9090)",
         )
 
     def handle(self, *_: Any, port: int, **__: Any) -> None:
@@ -59,16 +59,14 @@ class Command(BaseCommand):
                 " DATABASE_URL, or unset it to use the embedded server."
             ) from error
 
-    @contextmanager
-    def _servers(self) -> Iterator[None]:
-        with running(
+    def _servers(self) -> AbstractContextManager[None]:
+        broker_url = addresses.broker_url(settings.DATA_DIR)
+        return running(
             settings.DATA_DIR,
             postgres=not settings.DATABASE_URL,
-            broker=addresses.broker_url(settings.DATA_DIR)
-            == settings.CELERY_BROKER_URL,
+            broker=broker_url == settings.CELERY_BROKER_URL,
             say=self._say,
-        ):
-            yield
+        )
 
     def _serve(self, port: int) -> None:
         supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
@@ -77,8 +75,8 @@ class Command(BaseCommand):
         web, *others = _services(port)
 
         def go_on() -> None:
-            # Only now: starting beside the others would take web twice as long, and
-            # what arrives meanwhile waits in the database.
+            # Not earlier: web would take twice as long to start next to the others.
+            # Events that arrive meanwhile wait in the database.
             for service in others:
                 supervisor.start(service)
             self._say_where(port)
@@ -106,7 +104,7 @@ class Command(BaseCommand):
 
 
 class _AtFirstAnswer:
-    """Asks /ready at each call, and does one thing when it first says yes."""
+    """Requests /ready at each call, and runs `then` after the first success."""
 
     def __init__(self, port: int, then: Callable[[], None], say: Say) -> None:
         self._port = port
@@ -123,11 +121,11 @@ class _AtFirstAnswer:
             self._then()
         elif time.monotonic() - self._begun > SLOW_START_S:
             self._begun = time.monotonic()
-            self._say("the service does not answer yet; its output is above …")
+            self._say("the service does not answer yet; see its output above …")
 
 
 def _services(port: int) -> list[Service]:
-    # Output is read by a person here, unless LOG_FORMAT says otherwise.
+    # A person reads the output, so the default of LOG_FORMAT is console.
     shared = {
         "PORT": str(port),
         "PYTHONUNBUFFERED": "1",
@@ -158,13 +156,13 @@ def worker_arguments(queue: str, *, threads: int) -> list[str]:
     return [
         *("worker", "--queues", queue, "--hostname", f"{queue}@%h"),
         *("--pool", "threads", "--concurrency", str(threads)),
-        # Workers have nothing to tell each other; it saves chatter at each start.
+        # Workers do not need to exchange messages, so they start without them.
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
 
 
 def _unwind_on_signals() -> None:
-    """Let SIGTERM and a closed terminal unwind like Ctrl-C, so that servers stop."""
+    """Make SIGTERM and SIGHUP unwind like Ctrl-C, so that the servers stop."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -178,10 +176,10 @@ def _only_one() -> Iterator[None]:
     prepare_folders(settings.DATA_DIR)
     hold = Hold(settings.DATA_DIR / "dev.lock")
     try:
-        if not hold.alone():
+        if not hold.try_exclusive():
             raise CommandError(
-                "Another `make dev` already runs in this folder: stop it first (Ctrl-C"
-                " in its terminal), or set LSML_DATA_DIR to a folder of its own."
+                "Another `make dev` is running in this folder: stop it first (Ctrl-C in"
+                " its terminal), or set LSML_DATA_DIR to another folder."
             )
         yield
     finally:
@@ -206,11 +204,11 @@ def _host() -> str:
 
 
 def _is_ready(port: int) -> bool:
-    asked = http.client.HTTPConnection(_host(), port, timeout=1)
+    connection = http.client.HTTPConnection(_host(), port, timeout=1)
     try:
-        asked.request("GET", "/ready")
-        return asked.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        asked.close()
+        connection.close()
