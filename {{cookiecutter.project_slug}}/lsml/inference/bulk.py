@@ -17,7 +17,7 @@ from lsml.dataset.models import Task
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
-from lsml.jobs.errors import JobFailed, JobRefused
+from lsml.jobs.errors import JobFailed, JobRefused, storable
 from lsml.jobs.kinds import Event, JobKind
 from lsml.jobs.outcomes import job_origin, wake_worker
 from lsml.jobs.running import RunningJob, run_job
@@ -43,6 +43,7 @@ class PredictionKind(JobKind[PredictionJob]):
     name = "prediction"
     model = PredictionJob
     task = "lsml.inference.tasks.predict_all"
+    resumes = True
 
     def record(
         self,
@@ -172,7 +173,7 @@ def _do_step(
         predicted = _predict(running, tasks)
     except ModelError as error:  # recorded for each task; the next step may work
         job.errors += len(tasks)
-        job.error = str(error)
+        job.error = storable(str(error))
         running.log(f"{len(tasks)} tasks failed: {error}")
         return
     job.model_version = predicted.model_version

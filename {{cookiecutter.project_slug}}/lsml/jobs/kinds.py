@@ -29,6 +29,8 @@ class JobKind(Generic[J]):
     task: ClassVar[str]  # name of the Celery task that runs one job
     # Whether success and failure are recorded in the audit log as well.
     records_end: ClassVar[bool] = False
+    # Whether an attempt continues where the last one stopped; else it counts from 0.
+    resumes: ClassVar[bool] = False
 
     def transaction(self, job: J) -> AbstractContextManager[Any]:
         """The transaction in which a job changes its state."""
@@ -88,5 +90,12 @@ def kind_named(name: str) -> JobKind[Any]:
 
 
 def kind_of(job: J) -> JobKind[J]:
-    """The kind that a job belongs to."""
-    return next(kind for kind in _kinds.values() if isinstance(job, kind.model))
+    """The kind that a job belongs to.
+
+    Raises:
+        LookupError: No kind is registered for that model.
+    """
+    for kind in _kinds.values():
+        if isinstance(job, kind.model):
+            return kind
+    raise LookupError(f"No kind of job is registered for {type(job).__name__}.")

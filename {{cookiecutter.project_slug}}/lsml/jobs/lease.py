@@ -32,7 +32,8 @@ def claim(model: type[J], pk: int, **changes: Any) -> J | None:
     Args:
         model: The kind of job.
         pk: The job.
-        changes: Other columns, reset for the new attempt.
+        changes: Other columns, reset for the new attempt; `done` among them where it
+            counts from 0 again.
     """
     job = model._default_manager.filter(pk=pk).first()
     if job is None or job.state != State.QUEUED:
@@ -48,7 +49,7 @@ def claim(model: type[J], pk: int, **changes: Any) -> J | None:
             lease_owner=owner(),
             lease_expires_at=expiry(),
             message="starting",
-            done_before=job.done,
+            done_before=changes.get("done", job.done),
             **changes,
         )
         log.info("job begins", job=str(job), attempt=number, fence=fence)

@@ -58,8 +58,10 @@ def succeed(
     with kind.transaction(run):
         # First, so that a zombie stops here: it locks the run's row until the commit.
         message = {"message": made.note} if made.note else {}
-        outcomes.end(run, State.SUCCEEDED, error="", **message)
-        end_attempt(attempt, Outcome.SUCCEEDED)
+        ended = outcomes.end(run, State.SUCCEEDED, error="", **message)
+        end_attempt(attempt, Outcome(ended))
+        if ended != State.SUCCEEDED:
+            return  # a person asked to cancel it
         set_aside(run, made.event_errors)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
@@ -128,12 +130,12 @@ def fail(
         attempt: The one that ends.
         reason: For a person.
         event_errors: Event id -> why a legacy `fit` failed on it. No later run takes
-            these events by itself: each of them would fail that one, too.
+            these events until a person retries them: they would fail it, too.
     """
     with kind.transaction(run):
         set_aside(run, event_errors or {})
-        outcomes.end(run, State.FAILED, error=reason)
-        end_attempt(attempt, Outcome.FAILED, reason)
+        ended = outcomes.end(run, State.FAILED, error=reason)
+        end_attempt(attempt, Outcome(ended), reason)
 
 
 def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:

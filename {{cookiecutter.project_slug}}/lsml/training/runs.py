@@ -1,6 +1,7 @@
 """Training runs as one kind of job: how they are started, retried and given up."""
 
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -49,7 +50,7 @@ class TrainingKind(JobKind[TrainingRun]):
 
     def on_end(self, job: TrainingRun) -> None:
         """Have a worker see whether events that came meanwhile start the next run."""
-        notify_inbox(job.project_id)
+        transaction.on_commit(partial(notify_inbox, job.project_id))
 
     def record(
         self,
@@ -131,7 +132,7 @@ def start_run(
 
 
 def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRun:
-    """Queue a run; a worker is told after the commit.
+    """Queue a run; a worker is woken after the commit.
 
     Raises:
         AlreadyTraining: The project has an active run.

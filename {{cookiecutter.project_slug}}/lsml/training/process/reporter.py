@@ -4,6 +4,7 @@ A training loop may report a hundred thousand times; what is written is the newe
 state five times a second, and enough points for a plot.
 """
 
+import json
 import os
 import threading
 import time
@@ -38,7 +39,7 @@ class Reporter:
 
     def send(self, kind: str, **facts: Any) -> None:
         """Write one message, whole."""
-        line = orjson.dumps({"kind": kind, **facts}, option=orjson.OPT_SERIALIZE_NUMPY)
+        line = _encoded({"kind": kind, **facts})
         view = memoryview(line + b"\n")
         with self._lock:
             while view:
@@ -76,3 +77,12 @@ class Reporter:
         while True:
             time.sleep(_SEND_EVERY_S)
             self.flush()
+
+
+def _encoded(message: dict[str, Any]) -> bytes:
+    """As JSON; the user's texts may hold unpaired surrogates, which orjson refuses."""
+    try:
+        return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        text = json.dumps(message, ensure_ascii=False, default=str)
+        return text.encode(errors="replace")

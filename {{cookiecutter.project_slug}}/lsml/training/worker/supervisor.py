@@ -26,7 +26,7 @@ from django.db import (
 
 from lsml.jobs import lease
 from lsml.jobs.database import retry_while_database_is_down
-from lsml.jobs.errors import JobError
+from lsml.jobs.errors import JobError, Overtaken, in_words, storable
 from lsml.jobs.running import stopping
 from lsml.training import outcomes
 from lsml.training.cleanup import remove_unless_kept
@@ -58,21 +58,24 @@ class Supervisor:
         self.started = self.renewed = self.reached = time.monotonic()
         self.measured = 0.0
         self.kill_at: float | None = None
-        # What is known of the ending; `_ending` weighs it.
+        # What is known of the outcome; `_outcome` weighs it.
         self.evicted = False  # the run is another's by now
         self.cancelling = False
         self.handing_back = False
         self.limit = ""  # the one that was exceeded, in words
-        self.report: Outcome | None = None  # the child's own
+        self.report: Outcome | None = None  # as the training process reported it
 
     def carry(self) -> None:
-        """See the attempt through to one of its endings."""
+        """Carry the attempt to its end, and write how it ended."""
         try:
             outcome = self._train()
         except OSError as error:  # no space, no process: this host's fault
-            outcome = partial(
-                outcomes.crash, reason=f"The worker could not start: {error}"
-            )
+            reason = f"The worker could not start: {storable(str(error))}"
+            outcome = partial(outcomes.crash, reason=reason)
+        except Exception as error:  # the run must not wait for its lease to expire
+            log.exception("supervisor failed", run=self.run.pk)
+            reason = f"The worker could not go on: {in_words(error)}"
+            outcome = partial(outcomes.crash, reason=reason)
         self._write_end(outcome)
 
     def _train(self) -> Outcome | None:
@@ -106,11 +109,12 @@ class Supervisor:
             self._heed_stop()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 process.kill()
+        process.kill()  # what it started and left behind
         self._note(*process.drain())
         return self._outcome(process)
 
     def _outcome(self, process: TrainingProcess) -> Outcome | None:
-        """What counts most first: a person's wish over the training's own result."""
+        """Choose what is written: a person's request goes over the training's result."""
         if self.evicted:
             return None
         if self.cancelling:
@@ -155,7 +159,8 @@ class Supervisor:
         self.renewed = now
         try:
             held = lease.renew(self.run, **self.progress.columns())
-            self.progress.written()
+            if held is not None:
+                self.progress.written()
         except (OperationalError, InterfaceError) as error:
             self._database_away(error)
             return
@@ -205,10 +210,6 @@ class Supervisor:
                 retry_while_database_is_down(partial(self._try_to_end, outcome))
             except JobError as overtaken:
                 log.warning("result not written", run=self.run.pk, why=str(overtaken))
-            except (DataError, IntegrityError) as error:  # a name too long, a NUL
-                reason = f"The result could not be kept: {error}"
-                self._write_end(partial(outcomes.fail, reason=reason))
-                return
             except (OperationalError, InterfaceError):
                 log.warning("the sweeper will end the run", run=self.run.pk)
                 return
@@ -216,8 +217,16 @@ class Supervisor:
             remove_unless_kept(self.attempt)
 
     def _try_to_end(self, outcome: Outcome) -> None:
-        lease.renew(self.run, **self.progress.columns(whole=True))
-        self.progress.written()
+        try:
+            if lease.renew(self.run, **self.progress.columns(whole=True)) is None:
+                raise Overtaken(self.run)
+            self.progress.written()
+            self._end(outcome)
+        except (DataError, IntegrityError) as error:  # a version's name that is too long
+            reason = f"The result could not be kept: {in_words(error)}"
+            self._end(partial(outcomes.fail, reason=reason))
+
+    def _end(self, outcome: Outcome) -> None:
         outcome(copy(self.run), copy(self.attempt))  # copies: a try may fail
 
 

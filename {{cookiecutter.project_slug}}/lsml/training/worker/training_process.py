@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,7 @@ import orjson
 from django.conf import settings
 
 _CHUNK = 1 << 16
+_DRAIN_S = 1.0
 _SIGNAL_WORDS = {
     signal.SIGSEGV: "crashed in native code (segmentation fault)",
     signal.SIGBUS: "crashed in native code (bus error)",
@@ -91,15 +93,21 @@ class TrainingProcess:
         return messages, printed
 
     def drain(self) -> tuple[list[dict[str, Any]], bytes]:
-        """Everything that was written before the process ended."""
+        """Everything that was written before the process ended.
+
+        Call after `kill`: what the process started may write without end. Whatever
+        left the process group is not waited for longer than a second.
+        """
         messages: list[dict[str, Any]] = []
         printed = b""
-        while True:
+        until = time.monotonic() + _DRAIN_S
+        while time.monotonic() < until:
             some, text = self.listen(0)
             if not some and not text:
-                return messages, printed
+                break
             messages += some
             printed += text
+        return messages, printed
 
     def kill(self) -> None:
         """End the process and whatever it started, now."""
@@ -121,7 +129,7 @@ class TrainingProcess:
         return sum(_resident_mb(pid) for pid in _group(self._process.pid))
 
     def death_in_words(self) -> str:
-        """Why it is no more, for a person."""
+        """Human-readable reason why the process ended."""
         status = self._process.wait()
         if status >= 0:
             return (
@@ -174,7 +182,7 @@ class WarmProcess:
         self._thread: threading.Thread | None = None
 
     def take(self) -> TrainingProcess:
-        """The spare, or a process started now."""
+        """Return the warm process, or one that is started now."""
         with self._lock:
             process, self._ready = self._ready, None
         if process is not None:
@@ -184,14 +192,14 @@ class WarmProcess:
         return self._start()
 
     def prepare(self) -> None:
-        """Have one ready for the next run, unless TRAINING_SPARE is off."""
+        """Start a process for the next run, unless TRAINING_SPARE is off."""
         with self._lock:
             if self._ready is not None or not settings.TRAINING_SPARE:
                 return
             self._ready = self._start()
 
     def dismiss(self) -> None:
-        """Let the spare go; the worker stops."""
+        """End the warm process, because the worker stops."""
         with self._lock:
             process, self._ready = self._ready, None
         if process is not None:
@@ -210,7 +218,7 @@ class WarmProcess:
             answer = self._wanted.get()
             try:
                 answer.set_result(TrainingProcess())
-            except OSError as error:
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
                 answer.set_exception(error)
 
 

@@ -44,7 +44,7 @@ def test_an_event_that_fit_fails_on_is_set_aside_and_the_others_count(strict, st
     assert run.version == studio.project.active_version
     assert StateItem.objects.get(key="seen").value == "1 2 3 4 5 6 7 8 9 10 "
     assert set_aside() == [("START_TRAINING", "KeyError: 'annotation'")]
-    assert "KeyError: 'annotation'" in run.attempt_set.get().log
+    assert "KeyError: 'annotation'" in run.log
     assert not InboxEntry.objects.exists()
 
     late = studio.annotate(11)

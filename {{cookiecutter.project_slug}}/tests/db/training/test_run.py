@@ -109,7 +109,7 @@ def test_a_version_that_cannot_be_loaded_is_kept_but_not_promoted(
     assert run.message == f"{name} was not promoted: it cannot be loaded."
     assert run.version.version == name
     assert reason in run.version.load_error
-    assert "hunter2" not in run.version.load_error + run.attempt_set.get().log
+    assert "hunter2" not in run.version.load_error + run.log
     assert studio.project.served_version == before
     assert not studio.project.promotions.filter(to_version=run.version).exists()
     assert not StateItem.objects.exists()  # the version served on reads it, too
