@@ -156,27 +156,29 @@ def _outcome(
     running: RunningJob[J], work: Callable[[RunningJob[J]], dict[str, Any]]
 ) -> Outcome | None:
     """Do the work; return what is to be written of it, None where nothing may be."""
+    outcome: Outcome | None
     try:
         with running.renewing():
             columns = work(running)
         running.save()
+        outcome = partial(outcomes.end, state=State.SUCCEEDED, **columns)
     except JobCancelled:
-        return partial(outcomes.end, state=State.CANCELLED)
+        outcome = partial(outcomes.end, state=State.CANCELLED)
     except WorkerStops:
-        return outcomes.hand_back
+        outcome = outcomes.hand_back
     except Overtaken:
         log.warning("job was given to another worker", job=str(running.job))
-        return None
+        outcome = None
     except (OperationalError, InterfaceError) as error:
         connection.close()
         log.warning("database failed", job=str(running.job), error=str(error).strip())
-        return partial(outcomes.try_again_or_fail, reason=in_words(error))
+        outcome = partial(outcomes.try_again_or_fail, reason=in_words(error))
     except JobFailed as error:
-        return _failure(storable(str(error)))
+        outcome = _failure(storable(str(error)))
     except (Exception, SystemExit) as error:  # the work may raise anything
         log.exception("job failed", job=str(running.job))
-        return _failure(in_words(error))
-    return partial(outcomes.end, state=State.SUCCEEDED, **columns)
+        outcome = _failure(in_words(error))
+    return outcome
 
 
 def _failure(error: str) -> Outcome:

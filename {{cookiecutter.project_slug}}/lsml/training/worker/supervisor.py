@@ -114,7 +114,7 @@ class Supervisor:
         return self._outcome(process)
 
     def _outcome(self, process: TrainingProcess) -> Outcome | None:
-        """Choose what is written: a person's request goes over the training's result."""
+        """Choose what is written; a cancellation goes over the training's result."""
         if self.evicted:
             return None
         if self.cancelling:
@@ -222,7 +222,7 @@ class Supervisor:
                 raise Overtaken(self.run)
             self.progress.written()
             self._end(outcome)
-        except (DataError, IntegrityError) as error:  # a version's name that is too long
+        except (DataError, IntegrityError) as error:  # such as a name too long
             reason = f"The result could not be kept: {in_words(error)}"
             self._end(partial(outcomes.fail, reason=reason))
 
