@@ -188,7 +188,8 @@ def _failure(error: str) -> Outcome:
 def _write_end(kind: JobKind[J], job: J, outcome: Outcome) -> None:
     def write() -> None:
         fresh = kind.model._default_manager.get(pk=job.pk)
-        fresh.fence = job.fence
+        # As this worker holds it; a job that went back to the queue is not ours to end.
+        fresh.state, fresh.fence = job.state, job.fence
         with kind.transaction(fresh):
             outcome(fresh)
         log.info("attempt ends", job=str(fresh), done=fresh.done)
