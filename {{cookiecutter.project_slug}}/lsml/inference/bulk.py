@@ -82,7 +82,7 @@ kind = PredictionKind()
 
 
 def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
-    """Queue a prediction of all known tasks; a worker is told after the commit.
+    """Queue a prediction of all known tasks; a worker is woken after the commit.
 
     Args:
         project: Whose tasks.
@@ -199,7 +199,7 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
 def _send(
     studio: LabelStudio, project: Project, tasks: list[Task], predicted: Predicted
 ) -> None:
-    """Hand the step's predictions to Label Studio."""
+    """Send the step's predictions to Label Studio."""
     studio.import_predictions(
         project.labelstudio_id,
         [

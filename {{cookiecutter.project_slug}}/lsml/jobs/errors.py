@@ -1,5 +1,7 @@
 """What the job mechanism refuses. The messages are sentences for a person."""
 
+from collections.abc import Mapping
+
 from lsml.labelstudio.secrets import masked_text
 
 _ERROR_CHARS_MAX = 2000
@@ -37,6 +39,11 @@ def storable(text: str) -> str:
     These are NUL and unpaired surrogates. Both are legal in a Python string.
     """
     return masked_text(text).encode(errors="replace").decode()
+
+
+def storable_names(values: Mapping[str, float]) -> dict[str, float]:
+    """Make the names of metrics storable; JSON columns refuse NUL, too."""
+    return {storable(name): value for name, value in values.items()}
 
 
 def in_words(error: BaseException) -> str:

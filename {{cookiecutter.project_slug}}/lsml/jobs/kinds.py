@@ -1,4 +1,4 @@
-"""What the mechanism must know of each kind of job. Rooms register theirs."""
+"""The kinds of job: what the mechanism must know of each. Apps register theirs."""
 
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,7 +22,7 @@ class Event(models.TextChoices):
 
 
 class JobKind(Generic[J]):
-    """One kind of job. The methods are what differs between the kinds."""
+    """One kind of job. Its methods are what differs between kinds."""
 
     name: ClassVar[str]  # in URLs and commands
     model: type[J]
@@ -52,7 +52,7 @@ class JobKind(Generic[J]):
         raise NotImplementedError
 
     def may_retry(self, job: J) -> bool:
-        """Whether there is anything left to do."""
+        """Whether the job left anything to do."""
         return job.state in {job.State.FAILED, job.State.CANCELLED}
 
     def retry(self, job: J, *, actor: str, origin: Origin) -> J:
@@ -71,7 +71,7 @@ _kinds: dict[str, JobKind[Any]] = {}
 
 
 def register(kind: JobKind[Any]) -> None:
-    """Make a kind known; called by its room's AppConfig."""
+    """Make a kind known; called by its AppConfig."""
     _kinds[kind.name] = kind
 
 

@@ -130,7 +130,7 @@ def _lock(job: Job) -> None:
 
 
 def job_origin(job: Job) -> Origin:
-    """What ties the rows together that a job writes."""
+    """The origin that all rows written by a job share."""
     return Origin(
         request_id=f"{kind_of(job).name}-{job.pk:08d}",
         client=job.lease_owner or "worker",

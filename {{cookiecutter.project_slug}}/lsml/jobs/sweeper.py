@@ -25,7 +25,7 @@ def sweep() -> None:
     """Do one round over all kinds; one kind's error does not stop the others.
 
     Raises:
-        OperationalError, InterfaceError: The database is away.
+        OperationalError, InterfaceError: The database is down.
     """
     for kind in all_kinds():
         for step in (give_up_silent_workers, notify_queued_jobs):
@@ -66,7 +66,7 @@ def _try(step: Callable[[], object], kind: JobKind[Any]) -> None:
         step()
     except Exception as error:  # one kind's, or one job's, must not stop the others
         # A deadlock or a statement's timeout is an OperationalError as well.
-        away = isinstance(error, OperationalError | InterfaceError)
-        if away and not connection.is_usable():
+        down = isinstance(error, OperationalError | InterfaceError)
+        if down and not connection.is_usable():
             raise
         log.exception("sweep failed", kind=kind.name)

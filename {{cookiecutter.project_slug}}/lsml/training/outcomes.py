@@ -11,23 +11,23 @@ from typing import Any
 from django.utils import timezone
 
 from lsml.jobs import outcomes
+from lsml.jobs.errors import storable_names
 from lsml.jobs.states import State
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
 from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
-from lsml.training.attempts import end_attempt
-from lsml.training.inbox.take import set_aside
+from lsml.training.inbox.events import set_aside
 from lsml.training.models import TrainingAttempt, TrainingRun
-from lsml.training.runs import kind
+from lsml.training.runs import end_attempt, kind
 
 Outcome = TrainingAttempt.Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a training that went well hands over."""
+    """The result of a training that succeeded."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     artifact: dict[str, Any] | None = None  # key, sha256, size; None = nothing written
@@ -89,7 +89,7 @@ def _register(
             artifact_key=artifact.key if artifact else "",
             artifact_sha256=artifact.sha256 if artifact else "",
             artifact_bytes=artifact.size if artifact else 0,
-            metrics=product.metrics,
+            metrics=storable_names(product.metrics),
             snapshot_digest=snapshot.digest if snapshot else "",
             annotation_count=len(snapshot.annotation_ids) if snapshot else 0,
             label_config=product.label_config,
@@ -123,7 +123,7 @@ def fail(
     reason: str,
     event_errors: Mapping[str, str] | None = None,
 ) -> None:
-    """End a run whose training went wrong, and would again: a person must act.
+    """End a run whose training failed and would fail again: a person must act.
 
     Args:
         run: As the worker holds it, with its fence.

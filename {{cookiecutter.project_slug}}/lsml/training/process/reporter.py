@@ -1,7 +1,7 @@
-"""The child's side of the pipe: JSON lines to the supervisor, few and small.
+"""The training process's side of the pipe: JSON lines to the supervisor.
 
-A training loop may report a hundred thousand times; what is written is the newest
-state five times a second, and enough points for a plot.
+A training loop may report a hundred thousand times. Sent are the newest state, five
+times a second, and enough points for a plot.
 """
 
 import json
@@ -15,13 +15,13 @@ import orjson
 from label_studio_ml.training import Progress
 
 _SEND_EVERY_S = 0.2
-# Of each further 500 points only every other step is kept: an early dense stretch, a
-# whole curve, and a number of rows that grows with the logarithm of the steps.
+# After each 500 points only every other step is kept. The start of the curve is dense,
+# the curve is whole, and the number of rows grows with the logarithm of the steps.
 _POINTS_PER_STRIDE = 500
 
 
 class Reporter:
-    """Sends what happens in this process to the one that supervises it."""
+    """Sends messages to the supervisor, at a bounded rate."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -1,10 +1,10 @@
-"""A run's progress, gathered here and written a few times a second."""
+"""A run's progress: collected here, written a few times a second."""
 
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from lsml.jobs.errors import storable
+from lsml.jobs.errors import storable, storable_names
 from lsml.training.models import MetricPoint, TrainingAttempt, TrainingRun
 
 LOG_BYTES_MAX = 1 << 16  # the end of the log is kept
@@ -38,8 +38,8 @@ class RunProgress:
         )
 
     def progressed(self, facts: dict[str, Any]) -> None:
-        """Take a progress message of the training process."""
-        self._metrics |= _storable_names(facts.get("metrics", {}))
+        """Take a progress message from the training process."""
+        self._metrics |= storable_names(facts.get("metrics", {}))
         self._columns = {
             "progress": facts["fraction"],
             "message": storable(facts["message"])[:_MESSAGE_MAX],
@@ -52,7 +52,7 @@ class RunProgress:
                 step=step,
                 at=datetime.fromtimestamp(at, UTC),
                 fraction=fraction,
-                values=_storable_names(values),
+                values=storable_names(values),
             )
             for step, at, fraction, values in facts.get("points", [])
         ]
@@ -69,7 +69,7 @@ class RunProgress:
             self._dropped += surplus
 
     def columns(self, *, whole: bool = False) -> dict[str, Any]:
-        """What is new of the run, to be written with the lease.
+        """Return the columns that changed, to be written with the lease.
 
         Args:
             whole: With the log as it is now, even if it was written a moment ago.
@@ -84,7 +84,7 @@ class RunProgress:
         """Write the points too, now that the columns are in the database.
 
         Raises:
-            OperationalError, InterfaceError: The database is away; nothing is lost.
+            OperationalError, InterfaceError: The database is down; nothing is lost.
         """
         MetricPoint.objects.bulk_create(self._points, ignore_conflicts=True)
         self._points = []
@@ -110,7 +110,3 @@ def _earlier_log(run: TrainingRun) -> str:
     if run.attempts < 2:
         return ""
     return f"{run.log}\n--- attempt {run.attempts} on {run.lease_owner} ---\n"
-
-
-def _storable_names(values: dict[str, float]) -> dict[str, float]:
-    return {storable(name): value for name, value in values.items()}

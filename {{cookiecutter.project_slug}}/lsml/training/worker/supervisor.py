@@ -1,7 +1,7 @@
-"""Carries one attempt: starts its process, keeps the lease, writes what happens.
+"""Carries out one attempt: starts its process, keeps the lease, writes the outcome.
 
-Runs in a worker's thread beside the training, which may hold the interpreter's lock or
-hang in native code as long as it likes: the lease is renewed from here.
+Runs in a thread of the worker. The training, in its own process, may hold the
+interpreter's lock or hang in native code; the lease is renewed from here.
 """
 
 import shutil
@@ -59,7 +59,7 @@ class Supervisor:
         self.measured = 0.0
         self.kill_at: float | None = None
         # What is known of the outcome; `_outcome` weighs it.
-        self.evicted = False  # the run is another's by now
+        self.evicted = False  # another worker has the run
         self.cancelling = False
         self.handing_back = False
         self.limit = ""  # the one that was exceeded, in words
@@ -125,7 +125,7 @@ class Supervisor:
             return self.report
         if self.handing_back:
             return outcomes.hand_back
-        return partial(outcomes.crash, reason=process.death_in_words())
+        return partial(outcomes.crash, reason=process.exit_reason())
 
     def _note(self, messages: list[dict[str, Any]], printed: bytes) -> None:
         if printed:
@@ -162,7 +162,7 @@ class Supervisor:
             if held is not None:
                 self.progress.written()
         except (OperationalError, InterfaceError) as error:
-            self._database_away(error)
+            self._database_down(error)
             return
         self.reached = now
         if held is None:
@@ -173,17 +173,17 @@ class Supervisor:
             process.tell("cancel")
             self._kill_in(settings.TRAINING_CANCEL_GRACE_S)
 
-    def _database_away(self, error: Exception) -> None:
-        """Train on: when the database is back, the lease is still ours or it is not."""
+    def _database_down(self, error: Exception) -> None:
+        """Go on training: once the database is back, `renew` shows who has the run."""
         connection.close()
         if time.monotonic() - self.reached > settings.TRAINING_OUTAGE_S:
             log.error(
-                "database is away for too long; giving the run up", run=self.run.pk
+                "database is down for too long; giving up the run", run=self.run.pk
             )
             self.evicted = True
             self._kill_in(0)
         else:
-            log.warning("database is away", run=self.run.pk, error=str(error).strip())
+            log.warning("database is down", run=self.run.pk, error=str(error).strip())
 
     def _check_limits(self, process: TrainingProcess) -> None:
         now = time.monotonic()

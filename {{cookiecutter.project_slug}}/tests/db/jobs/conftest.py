@@ -12,7 +12,7 @@ from lsml.jobs.kinds import kind_named
 from lsml.jobs.running import stopping
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
-from lsml.training.attempts import claim_run
+from lsml.training.runs import claim_run
 from tests.broker import collect_messages
 
 ORIGIN = Origin(request_id="test-request", client="tests")

@@ -10,10 +10,10 @@ from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.storage_url import storage_from_url
-from lsml.training.attempts import claim_run
 from lsml.training.inbox import process as inbox_process
 from lsml.training.inbox.accept import receive
 from lsml.training.models import TrainingRun
+from lsml.training.runs import claim_run
 from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process
 from tests.broker import collect_messages
@@ -114,7 +114,7 @@ class Worker:
         return Supervisor(*claim_run(queued.pk)) if queued else None
 
     def train(self):
-        """Attend, and carry what was opened to its end."""
+        """Process the inbox, and carry the run that was opened to its end."""
         self.process_inbox()
         supervisor = self.begin()
         supervisor.carry()

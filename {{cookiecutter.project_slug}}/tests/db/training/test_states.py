@@ -10,9 +10,9 @@ from lsml.jobs.errors import IllegalMove, Overtaken
 from lsml.jobs.services import request_cancel
 from lsml.registry.models import Project
 from lsml.training import outcomes, runs
-from lsml.training.attempts import claim_run
 from lsml.training.errors import AlreadyTraining
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
+from lsml.training.runs import claim_run
 
 from .conftest import ORIGIN
 
@@ -55,7 +55,7 @@ class Runs(RuleBasedStateMachine):
         run = queued.first()
         claimed = claim_run(run.pk) if run else None
         if claimed:
-            from lsml.training.inbox.take import take_events
+            from lsml.training.inbox.events import take_events
 
             take_events(claimed[0])
         return claimed
