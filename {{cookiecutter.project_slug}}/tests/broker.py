@@ -3,7 +3,7 @@
 from unittest.mock import create_autospec
 
 from lsml.jobs import notify
-from lsml.training.inbox import notify as inbox_notify
+from lsml.training.inbox import waiting as inbox_waiting
 
 
 def collect_messages(monkeypatch):
@@ -20,7 +20,7 @@ def collect_messages(monkeypatch):
     monkeypatch.setattr(notify.current_app, "send_task", send_task)
     monkeypatch.setattr(notify, "breaker", notify.Breaker())
     coalescer = notify.Coalescer(
-        inbox_notify.PROCESS_INBOX, expires=inbox_notify.EXPIRES_S
+        inbox_waiting.PROCESS_INBOX, expires=inbox_waiting.EXPIRES_S
     )
-    monkeypatch.setattr(inbox_notify, "_coalescer", coalescer)
+    monkeypatch.setattr(inbox_waiting, "_coalescer", coalescer)
     return sent

@@ -16,7 +16,7 @@ from lsml.audit.formats import FormatMissing
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.services import record_entry
 from lsml.audit.verify import rows_to_verify, verify
-from lsml.jobs.errors import JobFailed
+from lsml.jobs.errors import JobFailed, Overtaken
 from lsml.jobs.kinds import Event, JobKind
 from lsml.jobs.outcomes import wake_worker
 from lsml.jobs.running import RunningJob, run_job
@@ -141,7 +141,6 @@ def run_audit_job(job_id: int) -> None:
 
 
 def _work(running: RunningJob[AuditJob]) -> dict[str, Any]:
-    running.job.done = 0  # an earlier attempt may have counted some
     if running.job.kind == AuditJob.Kind.VERIFY:
         return _verify(running)
     return _export(running)
@@ -175,11 +174,30 @@ def _export(running: RunningJob[AuditJob]) -> dict[str, Any]:
             manifest = export(order=order, path=path, progress=running.advance)
         except FormatMissing as error:
             raise JobFailed(str(error)) from error
-        with path.open("rb") as file:
-            key = export_storage().save(f"exports/{job.pk}.zip", File(file))
+        _keep(running, path)
         size = path.stat().st_size
     rows = {name: table.get("rows") for name, table in manifest["tables"].items()}
-    return {"report": {"bytes": size, "rows": rows}, "file_key": key}
+    return {"report": {"bytes": size, "rows": rows}}
+
+
+def _keep(running: RunningJob[AuditJob], path: Path) -> None:
+    """Store the file under a key that is written down before.
+
+    So `remove_old_files` finds the file of an attempt that was killed or cancelled,
+    and no copy of the audit trail stays behind.
+    """
+    job = running.job
+    if job.file_key:  # of an earlier attempt
+        export_storage().delete(job.file_key)
+    job.file_key = f"exports/{job.pk}-{job.fence}.zip"
+    running.save(file_key=job.file_key)
+    with path.open("rb") as file:
+        export_storage().save(job.file_key, File(file))
+    try:
+        running.save()
+    except Overtaken:  # the next attempt does not know of this file
+        export_storage().delete(job.file_key)
+        raise
 
 
 def download(job: AuditJob, *, actor: str, origin: Origin) -> FileResponse:

@@ -17,7 +17,7 @@ from lsml.dataset.models import Task
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
-from lsml.jobs.errors import JobFailed, JobRefused
+from lsml.jobs.errors import JobFailed, JobRefused, storable
 from lsml.jobs.kinds import Event, JobKind
 from lsml.jobs.outcomes import job_origin, wake_worker
 from lsml.jobs.running import RunningJob, run_job
@@ -43,6 +43,7 @@ class PredictionKind(JobKind[PredictionJob]):
     name = "prediction"
     model = PredictionJob
     task = "lsml.inference.tasks.predict_all"
+    resumes = True
 
     def record(
         self,
@@ -81,7 +82,7 @@ kind = PredictionKind()
 
 
 def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
-    """Queue a prediction of all known tasks; a worker is told after the commit.
+    """Queue a prediction of all known tasks; a worker is woken after the commit.
 
     Args:
         project: Whose tasks.
@@ -175,7 +176,7 @@ def _do_step(
         predicted = _predict(running, tasks)
     except ModelError as error:  # recorded for each task; the next step may work
         job.errors += len(tasks)
-        job.error = str(error)
+        job.error = storable(str(error))
         running.log(f"{len(tasks)} tasks failed: {error}")
         return
     job.model_version = predicted.model_version
@@ -201,7 +202,7 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
 def _send(
     studio: LabelStudio, project: Project, tasks: list[Task], predicted: Predicted
 ) -> None:
-    """Hand the step's predictions to Label Studio."""
+    """Send the step's predictions to Label Studio."""
     studio.import_predictions(
         project.labelstudio_id,
         [

@@ -137,7 +137,7 @@ def _call(
     try:
         return hosted.model.predict(tasks, context=order.context, **order.params)
     except DatabaseError:
-        raise  # the model's `self.get` found the database away: that is a 503
+        raise  # the model's `self.get` needs the database: answer 503
     except Exception as error:  # the user's code: anything can come out of it
         raise ModelError(
             f"predict() raised {type(error).__name__}: {masked_text(str(error))[:500]}"

@@ -1,4 +1,4 @@
-"""Waiting for a database that is away: what was begun goes on when it is back."""
+"""Retries work while the database is down."""
 
 import time
 from collections.abc import Callable
@@ -17,14 +17,14 @@ _PAUSE_S = 0.5
 def retry_while_database_is_down(
     work: Callable[[], Result], *, give_up: Callable[[], bool] = lambda: False
 ) -> Result:
-    """Do `work`, again and again while the database does not answer.
+    """Do `work`, and repeat it while the database does not answer.
 
     Args:
-        work: Whole transactions, harmless when done twice.
-        give_up: Asked between tries.
+        work: Whole transactions that may be done twice.
+        give_up: Called between tries; True ends them.
 
     Raises:
-        OperationalError, InterfaceError: It was away for TRAINING_OUTAGE_S.
+        OperationalError, InterfaceError: It was down for TRAINING_OUTAGE_S.
     """
     begun = time.monotonic()
     while True:
@@ -34,8 +34,8 @@ def retry_while_database_is_down(
             if connection.in_atomic_block:
                 raise
             connection.close()
-            away_s = time.monotonic() - begun
-            if away_s > settings.TRAINING_OUTAGE_S or give_up():
+            down_s = time.monotonic() - begun
+            if down_s > settings.TRAINING_OUTAGE_S or give_up():
                 raise
-            log.warning("database is away; waiting", error=str(error).strip())
+            log.warning("database is down; waiting", error=str(error).strip())
         time.sleep(_PAUSE_S)

@@ -1,5 +1,11 @@
 """What the job mechanism refuses. The messages are sentences for a person."""
 
+from collections.abc import Mapping
+
+from lsml.labelstudio.secrets import masked_text
+
+_ERROR_CHARS_MAX = 2000
+
 
 class JobError(Exception):
     """Base of the refusals."""
@@ -25,3 +31,21 @@ class JobRefused(JobError):
 
 class JobFailed(JobError):
     """The work cannot be completed. Raised by the work itself; becomes the error."""
+
+
+def storable(text: str) -> str:
+    """Mask secrets, and replace the characters that PostgreSQL cannot store.
+
+    These are NUL and unpaired surrogates. Both are legal in a Python string.
+    """
+    return masked_text(text).encode(errors="replace").decode()
+
+
+def storable_names(values: Mapping[str, float]) -> dict[str, float]:
+    """Make the names of metrics storable; JSON columns refuse NUL, too."""
+    return {storable(name): value for name, value in values.items()}
+
+
+def in_words(error: BaseException) -> str:
+    """Describe an error: type and text, storable, at most about 2000 characters."""
+    return f"{type(error).__name__}: {storable(str(error))[:_ERROR_CHARS_MAX]}"

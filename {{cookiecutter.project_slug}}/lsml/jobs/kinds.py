@@ -1,4 +1,4 @@
-"""What the mechanism must know of each kind of job. Rooms register theirs."""
+"""The kinds of job: what the mechanism must know of each. Apps register theirs."""
 
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,13 +22,15 @@ class Event(models.TextChoices):
 
 
 class JobKind(Generic[J]):
-    """One kind of job. The methods are what differs between the kinds."""
+    """One kind of job. Its methods are what differs between kinds."""
 
     name: ClassVar[str]  # in URLs and commands
     model: type[J]
     task: ClassVar[str]  # name of the Celery task that runs one job
     # Whether success and failure are recorded in the audit log as well.
     records_end: ClassVar[bool] = False
+    # Whether an attempt continues where the last one stopped; else it counts from 0.
+    resumes: ClassVar[bool] = False
 
     def transaction(self, job: J) -> AbstractContextManager[Any]:
         """The transaction in which a job changes its state."""
@@ -50,7 +52,7 @@ class JobKind(Generic[J]):
         raise NotImplementedError
 
     def may_retry(self, job: J) -> bool:
-        """Whether there is anything left to do."""
+        """Whether the job left anything to do."""
         return job.state in {job.State.FAILED, job.State.CANCELLED}
 
     def retry(self, job: J, *, actor: str, origin: Origin) -> J:
@@ -69,7 +71,7 @@ _kinds: dict[str, JobKind[Any]] = {}
 
 
 def register(kind: JobKind[Any]) -> None:
-    """Make a kind known; called by its room's AppConfig."""
+    """Make a kind known; called by its AppConfig."""
     _kinds[kind.name] = kind
 
 
@@ -88,5 +90,12 @@ def kind_named(name: str) -> JobKind[Any]:
 
 
 def kind_of(job: J) -> JobKind[J]:
-    """The kind that a job belongs to."""
-    return next(kind for kind in _kinds.values() if isinstance(job, kind.model))
+    """The kind that a job belongs to.
+
+    Raises:
+        LookupError: No kind is registered for that model.
+    """
+    for kind in _kinds.values():
+        if isinstance(job, kind.model):
+            return kind
+    raise LookupError(f"No kind of job is registered for {type(job).__name__}.")

@@ -1,7 +1,8 @@
-"""The lease: who may write a job's result, by the database's clock and a number.
+"""The lease: which worker may write a job, until when, and with which fence.
 
-A row, not a lock: it outlives a database restart, works through a transaction-pooling
-pgbouncer, and a worker that comes back late names an old fence and changes nothing.
+The lease is a row, not a lock: it survives a restart of the database and works behind
+a transaction-pooling pgbouncer. A worker that comes back late names an old fence and
+changes nothing.
 """
 
 import os
@@ -32,7 +33,8 @@ def claim(model: type[J], pk: int, **changes: Any) -> J | None:
     Args:
         model: The kind of job.
         pk: The job.
-        changes: Other columns, reset for the new attempt.
+        changes: Other columns, reset for the new attempt; `done` among them where it
+            counts from 0 again.
     """
     job = model._default_manager.filter(pk=pk).first()
     if job is None or job.state != State.QUEUED:
@@ -48,10 +50,10 @@ def claim(model: type[J], pk: int, **changes: Any) -> J | None:
             lease_owner=owner(),
             lease_expires_at=expiry(),
             message="starting",
-            done_before=job.done,
+            done_before=changes.get("done", job.done),
             **changes,
         )
-        log.info("job begins", job=str(job), attempt=number, fence=fence)
+        log.info("attempt begins", job=str(job), attempt=number, fence=fence)
         return job
     return None
 
@@ -73,8 +75,8 @@ def renew(job: J, **changes: Any) -> J | None:
 def expired(model: type[J]) -> QuerySet[J]:
     """Running jobs whose worker stopped renewing the lease.
 
-    After a restart of PostgreSQL every worker gets a whole lease to report back: none
-    could while it was down.
+    After a restart of PostgreSQL every worker gets a whole lease to report back, as
+    none could renew while it was down.
     """
     started = Func(
         function="pg_postmaster_start_time", output_field=DateTimeField(), arity=0

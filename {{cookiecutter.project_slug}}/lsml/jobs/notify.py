@@ -13,8 +13,8 @@ from kombu.exceptions import KombuError, OperationalError
 
 from lsml.observability.metrics import notify_failures
 
-# After a failure nobody tries for so long: a mute broker costs one request 100 ms, not
-# every request.
+# For so long after a failure no message is sent: a broker that does not answer costs
+# one request 100 ms, not every request.
 PAUSE_AFTER_FAILURE_S = 5.0
 # Of notifications about one project that come closer than this, the first and the last
 # are sent: a hundred annotations a second must not become a hundred messages.
@@ -32,7 +32,7 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether the broker failed so recently that asking again is a waste."""
+        """Whether the broker failed less than PAUSE_AFTER_FAILURE_S ago."""
         return time.monotonic() < self._until
 
     def trip(self) -> bool:
@@ -84,9 +84,14 @@ class Coalescer:
         self._lock = threading.Lock()
 
     def notify(self, pk: int) -> None:
-        """Send now or a little later; return at once where later."""
+        """Send now, or in at most AT_MOST_EVERY_S from another thread."""
         now = time.monotonic()
         with self._lock:
+            self._sent_at = {
+                other: at
+                for other, at in self._sent_at.items()
+                if at > now - AT_MOST_EVERY_S
+            }
             if pk in self._owed:
                 return
             wait_s = self._sent_at.get(pk, 0.0) + AT_MOST_EVERY_S - now

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from lsml.jobs.errors import Overtaken
 from lsml.jobs.kinds import Event, kind_of
 from lsml.jobs.models import Job
 from lsml.jobs.notify import notify
@@ -26,20 +27,29 @@ _RECORDED = {State.SUCCEEDED: Event.SUCCEEDED, State.FAILED: Event.FAILED}
 
 
 def wake_worker(job: Job) -> None:
-    """Tell a worker about a queued job, once the transaction has committed."""
+    """Send a message about a queued job, once the transaction has committed."""
     task = kind_of(job).task
     transaction.on_commit(partial(notify, task, job.pk, expires=NOTIFY_AGAIN_S))
 
 
-def end(job: Job, state: State, **changes: Any) -> None:
+def end(job: Job, state: State, **changes: Any) -> State:
     """End a job; call inside its kind's transaction.
+
+    A job that a person asked to cancel ends as cancelled, whatever its work did: the
+    audit log says so already.
 
     Args:
         job: With the fence its worker was given.
         state: Succeeded, failed or cancelled.
         changes: Other columns, such as `error`.
+
+    Returns:
+        The state in which it ended.
     """
     kind = kind_of(job)
+    _lock(job)
+    if job.cancel_requested_at is not None:
+        state, changes = State.CANCELLED, {}
     if state == State.SUCCEEDED:
         changes["progress"] = 1
     move(job, state, finished_at=timezone.now(), **changes)
@@ -48,25 +58,31 @@ def end(job: Job, state: State, **changes: Any) -> None:
     if kind.records_end and state in _RECORDED:
         kind.record(job, _RECORDED[state], actor="worker", origin=job_origin(job))
     kind.on_end(job)
+    return state
 
 
 def hand_back(job: Job) -> None:
     """Queue the job again because its worker stops. Costs no attempt."""
-    requeue(job, message="handed back by a worker that stopped")
-
-
-def requeue(job: Job, *, message: str, **changes: Any) -> None:
-    """Put the job back into the queue and wake a worker."""
-    move(job, State.QUEUED, message=message, notified_at=timezone.now(), **changes)
-    wake_worker(job)
+    _requeue(job, message="handed back by a worker that stopped")
 
 
 def lose(job: Job) -> None:
-    """Take the job from a worker that stopped renewing the lease."""
+    """Take the job from a worker that stopped renewing the lease.
+
+    Args:
+        job: As found by `lease.expired`.
+
+    Raises:
+        Overtaken: Its worker renewed the lease since.
+    """
     reason = f"Worker {job.lease_owner} stopped answering: killed, out of memory, or"
     reason += " cut off from the network."
     kind = kind_of(job)
+    seen = job.lease_expires_at
     with kind.transaction(job):
+        _lock(job)
+        if job.lease_expires_at != seen:
+            raise Overtaken(job)
         move(job, State.LOST, message=reason)
         kind.on_attempt_lost(job, reason)
         try_again_or_fail(job, reason)
@@ -75,18 +91,46 @@ def lose(job: Job) -> None:
 def try_again_or_fail(job: Job, reason: str) -> None:
     """Count a failed attempt; try again while TRAINING_MAX_ATTEMPTS allows."""
     failures = job.failures + 1
-    if job.cancel_requested_at is not None:
-        end(job, State.CANCELLED, failures=failures)
-    elif failures < settings.TRAINING_MAX_ATTEMPTS:
-        message = f"attempt {job.attempts} was lost; waits for a worker"
-        requeue(job, message=message, failures=failures)
+    if failures < settings.TRAINING_MAX_ATTEMPTS:
+        message = f"attempt {job.attempts} failed; waits for a worker"
+        _requeue(job, message=message, failures=failures)
     else:
         error = f"Gave up after {failures} attempts. The last one: {reason}"
         end(job, State.FAILED, failures=failures, error=error)
 
 
+def _requeue(job: Job, *, message: str, **changes: Any) -> None:
+    """Put the job back into the queue, unless a person asked to cancel it."""
+    _lock(job)
+    if job.cancel_requested_at is not None:
+        end(job, State.CANCELLED)
+        return
+    move(job, State.QUEUED, message=message, notified_at=timezone.now(), **changes)
+    wake_worker(job)
+
+
+def _lock(job: Job) -> None:
+    """Read what others wrote to the job, and keep them waiting until the commit.
+
+    Otherwise a cancellation could arrive between the last look and the end: recorded
+    in the audit log, and without effect.
+
+    Raises:
+        Overtaken: The job is not in that state with that fence any more.
+    """
+    unchanged = type(job)._default_manager.filter(
+        pk=job.pk, state=job.state, fence=job.fence
+    )
+    columns = unchanged.values("cancel_requested_at", "lease_expires_at")
+    found = columns.select_for_update(no_key=True).first()
+    if found is None:
+        raise Overtaken(job)
+    job.cancel_requested_at = found["cancel_requested_at"]
+    job.lease_expires_at = found["lease_expires_at"]
+
+
 def job_origin(job: Job) -> Origin:
-    """What ties the rows together that a job writes."""
+    """The origin that all rows written by a job share."""
     return Origin(
         request_id=f"{kind_of(job).name}-{job.pk:08d}",
         client=job.lease_owner or "worker",

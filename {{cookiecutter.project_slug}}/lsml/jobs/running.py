@@ -4,29 +4,35 @@ A training run has a process of its own; see `lsml/training/worker/`.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+)
 from django.utils import timezone
 
 from lsml.jobs import lease, outcomes
 from lsml.jobs.database import retry_while_database_is_down
-from lsml.jobs.errors import JobError, JobFailed, Overtaken
+from lsml.jobs.errors import JobError, JobFailed, Overtaken, in_words, storable
 from lsml.jobs.kinds import J, JobKind
 from lsml.jobs.models import LOG_CHARS_MAX
 from lsml.jobs.states import State
-from lsml.labelstudio.secrets import masked_text
 
 log = structlog.get_logger(__name__)
 
 stopping = threading.Event()  # set once this worker was asked to stop
 
 _RENEW_EVERY_S = 1.0  # a cancellation is noticed as soon
-_SAVE_EVERY_S = 1.0
+
+Outcome = Callable[[Any], object]  # called with the job, in its kind's transaction
 
 
 class JobCancelled(Exception):
@@ -38,48 +44,51 @@ class WorkerStops(Exception):
 
 
 class RunningJob(Generic[J]):
-    """A job as the work that it does sees it: reports progress, notices a stop."""
+    """A job as the work that it does sees it: reports progress, notices a stop.
+
+    Work reports with `save`, which writes now, or with `advance`, which may be called
+    inside a transaction.
+    """
 
     def __init__(self, job: J) -> None:
         self.job = job
         self._ended = threading.Event()
-        self._saved_at = 0.0  # monotonic seconds
+        # As the thread that renews the lease last saw the job.
+        self._cancelled = self._overtaken = False
+        self._advanced = False
 
     def advance(self, count: int) -> None:
-        """Count units that are done; written at most once a second.
+        """Count units that are done. The thread that renews the lease writes them.
+
+        So this may be called inside a transaction: an export reads in one that lasts
+        for minutes, and what it wrote to the job would stay invisible and locked.
 
         Raises: as `save`.
         """
         self.job.done += count
-        if time.monotonic() - self._saved_at >= _SAVE_EVERY_S:
-            self.save()
+        self._advanced = True
+        if self._overtaken:
+            raise Overtaken(self.job)
+        self._stop_if_asked(cancelled=self._cancelled)
 
     def log(self, line: str) -> None:
         """Add a line to the job's log; written with the next save."""
         moment = timezone.now().strftime("%H:%M:%S")
-        self.job.log = f"{self.job.log}{moment} {line}\n"[-LOG_CHARS_MAX:]
+        text = f"{self.job.log}{moment} {storable(line)}\n"
+        self.job.log = text[-LOG_CHARS_MAX:]
 
     def save(self, **columns: Any) -> None:
-        """Write progress, log and other columns now.
+        """Write progress, log and other columns now; call outside transactions.
 
         Raises:
             JobCancelled: A person asked to stop.
             WorkerStops: The worker was asked to stop.
             Overtaken: The job is another worker's by now; nothing was written.
         """
-        job = self.job
-        job.progress = min(1.0, job.done / job.total) if job.total else 0.0
-        names = ("done", "total", "progress", "message", "log")
-        held = lease.renew(
-            job, **{name: getattr(job, name) for name in names}, **columns
-        )
-        self._saved_at = time.monotonic()
+        held = lease.renew(self.job, **self._progress(), **columns)
         if held is None:
-            raise Overtaken(job)
-        if held.cancel_requested_at is not None:
-            raise JobCancelled
-        if stopping.is_set():
-            raise WorkerStops
+            raise Overtaken(self.job)
+        self._stop_if_asked(cancelled=held.cancel_requested_at is not None)
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
@@ -93,10 +102,33 @@ class RunningJob(Generic[J]):
             thread.join()
 
     def _renew(self) -> None:
-        while not self._ended.wait(_RENEW_EVERY_S):
-            with suppress(OperationalError, InterfaceError):  # the next second may do
-                lease.renew(self.job)
-            connection.close()
+        try:
+            while not self._ended.wait(_RENEW_EVERY_S):
+                try:
+                    self._renew_once()
+                except (OperationalError, InterfaceError):
+                    connection.close()  # the next second may do
+        finally:
+            connection.close()  # this thread's own
+
+    def _renew_once(self) -> None:
+        held = lease.renew(self.job, **(self._progress() if self._advanced else {}))
+        self._overtaken = held is None
+        self._cancelled = held is not None and held.cancel_requested_at is not None
+
+    def _progress(self) -> dict[str, Any]:
+        job = self.job
+        if job.total:
+            job.total = max(job.total, job.done)  # tasks may have been added meanwhile
+            job.progress = job.done / job.total
+        names = ("done", "total", "progress", "message", "log")
+        return {name: getattr(job, name) for name in names}
+
+    def _stop_if_asked(self, *, cancelled: bool) -> None:
+        if cancelled:
+            raise JobCancelled
+        if stopping.is_set():
+            raise WorkerStops
 
 
 def run_job(
@@ -110,53 +142,65 @@ def run_job(
         work: Does it, and returns columns to write with the success. It may raise
             JobFailed with a sentence; anything else that it raises fails the job, too.
     """
+    reset = {} if kind.resumes else {"done": 0, "progress": 0}
     job = retry_while_database_is_down(
-        lambda: lease.claim(kind.model, pk), give_up=stopping.is_set
+        lambda: lease.claim(kind.model, pk, **reset), give_up=stopping.is_set
     )
-    if job is None:
-        return
-    _carry(kind, job, work)
+    if job is not None:
+        outcome = _outcome(RunningJob(job), work)
+        if outcome is not None:
+            _write_end(kind, job, outcome)
 
 
-def _carry(
-    kind: JobKind[J], job: J, work: Callable[[RunningJob[J]], dict[str, Any]]
-) -> None:
-    running = RunningJob(job)
+def _outcome(
+    running: RunningJob[J], work: Callable[[RunningJob[J]], dict[str, Any]]
+) -> Outcome | None:
+    """Do the work; return what is to be written of it, None where nothing may be."""
+    outcome: Outcome | None
     try:
         with running.renewing():
             columns = work(running)
-            running.save()
+        running.save()
+        outcome = partial(outcomes.end, state=State.SUCCEEDED, **columns)
     except JobCancelled:
-        _write_end(kind, job, State.CANCELLED)
+        outcome = partial(outcomes.end, state=State.CANCELLED)
     except WorkerStops:
-        with suppress(JobError), kind.transaction(job):
-            outcomes.hand_back(job)
+        outcome = outcomes.hand_back
     except Overtaken:
-        log.warning("job was given to another worker", job=str(job))
+        log.warning("job was given to another worker", job=str(running.job))
+        outcome = None
     except (OperationalError, InterfaceError) as error:
         connection.close()
-        log.warning("database is away; the sweeper tries again", error=str(error))
+        log.warning("database failed", job=str(running.job), error=str(error).strip())
+        outcome = partial(outcomes.try_again_or_fail, reason=in_words(error))
     except JobFailed as error:
-        _write_end(kind, job, State.FAILED, error=str(error))
-    except Exception as error:  # the work may raise anything; the job must end
-        log.exception("job failed", job=str(job))
-        reason = f"{type(error).__name__}: {masked_text(str(error))}"[:2000]
-        _write_end(kind, job, State.FAILED, error=reason)
-    else:
-        _write_end(kind, job, State.SUCCEEDED, **columns)
+        outcome = _failure(storable(str(error)))
+    except (Exception, SystemExit) as error:  # the work may raise anything
+        log.exception("job failed", job=str(running.job))
+        outcome = _failure(in_words(error))
+    return outcome
 
 
-def _write_end(kind: JobKind[J], job: J, state: State, **columns: Any) -> None:
+def _failure(error: str) -> Outcome:
+    return partial(outcomes.end, state=State.FAILED, error=error)
+
+
+def _write_end(kind: JobKind[J], job: J, outcome: Outcome) -> None:
     def write() -> None:
         fresh = kind.model._default_manager.get(pk=job.pk)
-        fresh.fence = job.fence
+        # As this worker holds it; a job that went back to the queue is not ours to end.
+        fresh.state, fresh.fence = job.state, job.fence
         with kind.transaction(fresh):
-            outcomes.end(fresh, state, **columns)
+            outcome(fresh)
+        log.info("attempt ends", job=str(fresh), done=fresh.done)
 
     try:
         retry_while_database_is_down(write, give_up=stopping.is_set)
     except JobError as overtaken:
         log.warning("result not written", job=str(job), why=str(overtaken))
+    except (DataError, IntegrityError) as error:  # what the work returned
+        _write_end(
+            kind, job, _failure(f"The result cannot be stored: {in_words(error)}")
+        )
     except (OperationalError, InterfaceError):
         log.warning("the sweeper will end the job", job=str(job))
-    log.info("job ends", job=str(job), state=state, done=job.done)

@@ -31,7 +31,7 @@ def move(job: Job, target: State, **changes: Any) -> None:
     """Move a job from the state it was read in, and write `changes` along with it.
 
     State and fence must still be those the caller read. So of two processes that move
-    the same job one succeeds, and a worker that lost its lease moves nothing.
+    the same job, one succeeds, and a worker that lost its lease moves nothing.
 
     Args:
         job: As read; brought up to date.

@@ -1,17 +1,20 @@
 """Finds forgotten jobs: expired leases, lost messages. Any number may sweep at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
 from lsml.jobs import lease, outcomes
 from lsml.jobs.errors import JobError
 from lsml.jobs.kinds import JobKind, all_kinds
+from lsml.jobs.models import Job
 from lsml.jobs.notify import notify
 from lsml.jobs.states import State
 
@@ -22,42 +25,48 @@ def sweep() -> None:
     """Do one round over all kinds; one kind's error does not stop the others.
 
     Raises:
-        OperationalError, InterfaceError: The database is away.
+        OperationalError, InterfaceError: The database is down.
     """
     for kind in all_kinds():
         for step in (give_up_silent_workers, notify_queued_jobs):
-            _try(step, kind)
-        _try(lambda each: each.sweep(), kind)
+            _try(partial(step, kind), kind)
+        _try(kind.sweep, kind)
 
 
 def give_up_silent_workers(kind: JobKind[Any]) -> None:
     """Send jobs whose lease expired back to the queue, or fail them."""
-    for job in lease.expired(kind.model):
-        try:
-            outcomes.lose(job)
-        except JobError:
-            continue  # its worker answered, or another sweeper was quicker
-        log.warning("worker stopped answering", job=str(job), worker=job.lease_owner)
+    for job in lease.expired(kind.model).defer("log"):
+        _try(partial(_give_up, job), kind)
+
+
+def _give_up(job: Job) -> None:
+    worker = job.lease_owner
+    with suppress(JobError):  # its worker answered, or another sweeper was quicker
+        outcomes.lose(job)
+        log.warning("worker stopped answering", job=str(job), worker=worker)
 
 
 def notify_queued_jobs(kind: JobKind[Any]) -> None:
     """Send another message for jobs that nobody took since the last one."""
     now = timezone.now()
     again = timedelta(seconds=outcomes.NOTIFY_AGAIN_S)
-    forgotten = kind.model.objects.filter(
+    jobs = kind.model._default_manager
+    forgotten = jobs.filter(
         Q(notified_at__isnull=True) | Q(notified_at__lt=now - again),
         state=State.QUEUED,
     )
     for pk in forgotten.values_list("pk", flat=True):
         if notify(kind.task, pk, expires=outcomes.NOTIFY_AGAIN_S):
             log.info("sent another message for a queued job", kind=kind.name, job=pk)
-            kind.model.objects.filter(pk=pk).update(notified_at=now)
+            jobs.filter(pk=pk).update(notified_at=now)
 
 
-def _try(step: Callable[[JobKind[Any]], None], kind: JobKind[Any]) -> None:
+def _try(step: Callable[[], object], kind: JobKind[Any]) -> None:
     try:
-        step(kind)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:  # one kind's fault must not leave the others unswept
+        step()
+    except Exception as error:  # one kind's, or one job's, must not stop the others
+        # A deadlock or a statement's timeout is an OperationalError as well.
+        down = isinstance(error, OperationalError | InterfaceError)
+        if down and not connection.is_usable():
+            raise
         log.exception("sweep failed", kind=kind.name)

@@ -20,7 +20,9 @@ def sweep() -> None:
         sweeper.sweep()
     except (OperationalError, InterfaceError) as error:
         connection.close()
-        log.warning("database is away; the next sweep looks", error=str(error).strip())
+        log.warning(
+            "database is down; the next sweep will look", error=str(error).strip()
+        )
 
 
 @worker_shutting_down.connect

@@ -16,10 +16,10 @@ _SOME = 100
 
 
 def remove_unless_kept(attempt: TrainingAttempt) -> bool:
-    """Remove the attempt's artifact where no version names it.
+    """Remove the attempt's artifact, unless a version names it.
 
     Returns:
-        Whether the storage did as told; if not, the sweeper tries again.
+        Whether it is gone or kept; if not, the sweeper tries again.
     """
     if ModelVersion.objects.filter(artifact_key=attempt.artifact_key).exists():
         return True

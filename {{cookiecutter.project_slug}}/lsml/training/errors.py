@@ -1,9 +1,7 @@
 """What training refuses, and what user code raised, in sentences for a person."""
 
+from lsml.jobs import errors
 from lsml.jobs.errors import JobFailed, JobRefused
-from lsml.labelstudio.secrets import masked_text
-
-_ERROR_CHARS_MAX = 2000
 
 
 class AlreadyTraining(JobRefused):
@@ -33,7 +31,7 @@ class FitFailed(JobFailed):
 
 
 def in_words(error: BaseException, memory_mb: int = 0) -> str:
-    """Describe what user code raised: type and text, masked, at most 2000 characters.
+    """Describe what user code raised, in a sentence or as type and text.
 
     Args:
         error: As caught.
@@ -43,7 +41,4 @@ def in_words(error: BaseException, memory_mb: int = 0) -> str:
         return f"Out of memory: over the limit of {memory_mb} MB (TRAINING_MEMORY_MB)."
     if isinstance(error, SystemExit):
         return f"The training code called sys.exit({error.code!r})."
-    # An unpaired surrogate is legal in a Python string, but neither in JSON nor in
-    # PostgreSQL.
-    text = masked_text(str(error)).encode(errors="replace").decode()
-    return f"{type(error).__name__}: {text[:_ERROR_CHARS_MAX]}"
+    return errors.in_words(error)

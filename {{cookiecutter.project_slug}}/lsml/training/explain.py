@@ -1,4 +1,4 @@
-"""Where a prediction comes from: version, run, annotations; and what came of it."""
+"""Explains a prediction: its version, run and annotations, and its agreement."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from lsml.training.models import TrainingRun
 
 
 def explain(prediction: Prediction) -> dict[str, Any]:
-    """All that is known of one prediction, ready for JSON.
+    """Return everything known about one prediction, ready for JSON.
 
     Returns:
         `prediction`, `project`, `version` (null before anything was trained), `run`,
         `snapshot` (annotation ids with their last update), `promotion` (the one that
-        put the version into service before this prediction), `annotations` (what the
-        annotators finally said) and `agreement`.
+        put the version into service before this prediction), `annotations` (of the
+        task, as last seen) and `agreement`.
     """
-    project_pk: Any = prediction.project_pk  # null, where it belongs to no project
+    project_pk: Any = prediction.project_pk  # null if it belongs to no project
     project = Project.objects.filter(pk=project_pk).first()
     version = _version(prediction)
     run = _run(version)

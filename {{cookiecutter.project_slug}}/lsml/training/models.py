@@ -9,7 +9,7 @@ from lsml.registry.models import ModelVersion, Project
 
 
 class InboxEntry(models.Model):
-    """An event that waits. Written in the event's own transaction, gone once taken.
+    """An event that waits. Written in the event's transaction, deleted once taken.
 
     Small and unpartitioned, so that neither a missing partition nor ten million old
     rows can stand between an event and its training.

@@ -11,23 +11,23 @@ from typing import Any
 from django.utils import timezone
 
 from lsml.jobs import outcomes
+from lsml.jobs.errors import storable_names
 from lsml.jobs.states import State
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
 from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import Project, StateItem
 from lsml.registry.services import VersionFacts, promote, register_version
-from lsml.training.attempts import end_attempt
-from lsml.training.inbox.take import set_aside
+from lsml.training.inbox.events import set_aside
 from lsml.training.models import TrainingAttempt, TrainingRun
-from lsml.training.runs import kind
+from lsml.training.runs import end_attempt, kind
 
 Outcome = TrainingAttempt.Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a training that went well hands over."""
+    """The result of a training that succeeded."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     artifact: dict[str, Any] | None = None  # key, sha256, size; None = nothing written
@@ -58,8 +58,10 @@ def succeed(
     with kind.transaction(run):
         # First, so that a zombie stops here: it locks the run's row until the commit.
         message = {"message": made.note} if made.note else {}
-        outcomes.end(run, State.SUCCEEDED, error="", **message)
-        end_attempt(attempt, Outcome.SUCCEEDED)
+        ended = outcomes.end(run, State.SUCCEEDED, error="", **message)
+        end_attempt(attempt, Outcome(ended))
+        if ended != State.SUCCEEDED:
+            return  # a person asked to cancel it
         set_aside(run, made.event_errors)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
@@ -87,7 +89,7 @@ def _register(
             artifact_key=artifact.key if artifact else "",
             artifact_sha256=artifact.sha256 if artifact else "",
             artifact_bytes=artifact.size if artifact else 0,
-            metrics=product.metrics,
+            metrics=storable_names(product.metrics),
             snapshot_digest=snapshot.digest if snapshot else "",
             annotation_count=len(snapshot.annotation_ids) if snapshot else 0,
             label_config=product.label_config,
@@ -121,19 +123,19 @@ def fail(
     reason: str,
     event_errors: Mapping[str, str] | None = None,
 ) -> None:
-    """End a run whose training went wrong, and would again: a person must act.
+    """End a run whose training failed and would fail again: a person must act.
 
     Args:
         run: As the worker holds it, with its fence.
         attempt: The one that ends.
         reason: For a person.
         event_errors: Event id -> why a legacy `fit` failed on it. No later run takes
-            these events by itself: each of them would fail that one, too.
+            these events until a person retries them: they would fail it, too.
     """
     with kind.transaction(run):
         set_aside(run, event_errors or {})
-        outcomes.end(run, State.FAILED, error=reason)
-        end_attempt(attempt, Outcome.FAILED, reason)
+        ended = outcomes.end(run, State.FAILED, error=reason)
+        end_attempt(attempt, Outcome(ended), reason)
 
 
 def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:

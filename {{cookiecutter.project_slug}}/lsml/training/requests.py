@@ -1,4 +1,4 @@
-"""What Label Studio asks of a project's training: jobs, old-style train, deletion."""
+"""Label Studio's requests about training: job status, the older /train, deletion."""
 
 import re
 from contextlib import suppress
@@ -31,16 +31,16 @@ _STATUS = {
 
 
 class JobGone(Exception):
-    """No event waits or was trained on under that id."""
+    """There is no event with that id, or it was removed."""
 
     def __init__(self, job: str) -> None:
-        super().__init__(f"There is no training job {job[:50]!r}, or no more.")
+        super().__init__(f"Training job {job[:50]!r} does not exist, or was removed.")
 
 
 def job_status(job: str) -> str:
-    """How the training goes that an event asked for, in Label Studio's words.
+    """Return the state of the training that an event started, in Label Studio's words.
 
-    A job is the id of the event, which is there before any run is.
+    The job's id is that of the event, because the event exists before any run does.
 
     Raises:
         JobGone: no such job; Label Studio reads the 410 as removed.
@@ -65,7 +65,7 @@ def job_status(job: str) -> str:
 def receive_train(
     *, request: TrainRequest, body: dict[str, Any], digest: str, origin: Origin
 ) -> WebhookEvent:
-    """Accept an older client's /train: its annotated tasks, then the wish to train.
+    """Accept an older client's /train: its annotated tasks, then START_TRAINING.
 
     Two events, because that is what newer clients send; both carry the body's digest.
 

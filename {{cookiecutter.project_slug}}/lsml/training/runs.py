@@ -1,6 +1,7 @@
-"""Training runs as one kind of job: how they are started, retried and given up."""
+"""Training runs as one kind of job: started, claimed, retried and given up."""
 
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -9,16 +10,15 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.dataset.services import writing
+from lsml.jobs import lease
 from lsml.jobs.kinds import Event, JobKind
 from lsml.jobs.outcomes import wake_worker
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
-from lsml.training.attempts import end_attempt
 from lsml.training.cleanup import remove_orphans
 from lsml.training.errors import AlreadyTraining, NotTrainable
-from lsml.training.inbox.notify import notify_inbox
-from lsml.training.inbox.sweep import notify_waiting_events
-from lsml.training.inbox.take import give_back, retry_set_aside
+from lsml.training.inbox.events import give_back, retry_set_aside
+from lsml.training.inbox.waiting import notify_inbox, notify_waiting_events
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 
 _VERBS = {
@@ -50,7 +50,7 @@ class TrainingKind(JobKind[TrainingRun]):
 
     def on_end(self, job: TrainingRun) -> None:
         """Have a worker see whether events that came meanwhile start the next run."""
-        notify_inbox(job.project_id)
+        transaction.on_commit(partial(notify_inbox, job.project_id))
 
     def record(
         self,
@@ -132,7 +132,7 @@ def start_run(
 
 
 def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRun:
-    """Queue a run; a worker is told after the commit.
+    """Queue a run; a worker is woken after the commit.
 
     Raises:
         AlreadyTraining: The project has an active run.
@@ -158,3 +158,30 @@ def _open(project: Project, trigger: str, actor: str) -> TrainingRun:
     if project.archived_at is not None:
         raise NotTrainable(f"{project} is archived; it is not trained any more.")
     return open_run(project=project, trigger=trigger, requested_by=actor)
+
+
+def claim_run(run_id: int) -> tuple[TrainingRun, TrainingAttempt] | None:
+    """Take a queued run for this worker; None where there is nothing to take."""
+    with transaction.atomic():
+        run = lease.claim(TrainingRun, run_id, progress=0, metrics={})
+        return None if run is None else (run, _begin(run))
+
+
+def _begin(run: TrainingRun) -> TrainingAttempt:
+    return TrainingAttempt.objects.create(
+        run=run,
+        number=run.attempts,
+        fence=run.fence,
+        worker=run.lease_owner,
+        started_at=run.started_at or timezone.now(),
+        # Written before anything is stored under it, so that the cleanup after a
+        # killed worker finds it.
+        artifact_key=f"project-{run.project_id}/run-{run.pk}/{run.fence}.tar",
+    )
+
+
+def end_attempt(attempt: TrainingAttempt, outcome: str, error: str = "") -> None:
+    """Write how an attempt ended."""
+    attempt.outcome, attempt.error = outcome, error
+    attempt.finished_at = timezone.now()
+    attempt.save(update_fields=["outcome", "error", "finished_at"])

@@ -7,8 +7,8 @@ from celery.signals import worker_ready, worker_shutdown
 
 from lsml.jobs.database import retry_while_database_is_down
 from lsml.jobs.running import stopping
-from lsml.training.attempts import claim_run
 from lsml.training.inbox.process import process_waiting_events
+from lsml.training.runs import claim_run
 from lsml.training.worker import folders
 from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process

@@ -12,6 +12,7 @@ from django.utils import timezone
 from lsml.audit import jobs, sealing
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.jobs import outcomes, sweeper
+from lsml.jobs.services import request_cancel
 from tests.console import factory
 from tests.console.addresses import detail_page, list_page, page
 from tests.db.audit.rows import as_superuser
@@ -121,6 +122,75 @@ def test_an_export_is_started_made_and_downloaded(client, settings, tmp_path):
     AuditJob.objects.update(finished_at=today - timedelta(days=8))
     jobs.remove_old_files()
     assert client.get(page("audit_job_file", job.pk)).status_code == 404
+
+
+@pytest.fixture
+def files(settings, tmp_path):
+    """Where exports are stored; gives the names of the files there."""
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path},
+        }
+    }
+    return lambda: [path.name for path in tmp_path.rglob("*.zip")]
+
+
+@pytest.fixture
+def export(transactional_db, no_seal_yet):
+    """An export that waits for a worker."""
+    factory.story(predictions=10)
+    sealing.seal()
+    now = timezone.now()
+    return jobs.start_export(
+        since=now - timedelta(days=2),
+        until=now,
+        file_format="jsonl",
+        actor="ada",
+        origin=factory.ORIGIN,
+    )
+
+
+def test_a_second_attempt_at_an_export_replaces_the_file_of_the_first(export, files):
+    jobs.run_audit_job(export.pk)
+    first = files()
+    AuditJob.objects.update(state="queued")  # as if its worker had died at the end
+    jobs.run_audit_job(export.pk)
+    assert len(first) == len(files()) == 1
+    assert files() != first
+
+
+def test_the_file_of_an_export_that_was_cancelled_is_removed_with_the_others(
+    export, files, monkeypatch
+):
+    storage = jobs.export_storage()
+    save = storage.save
+
+    def cancel_meanwhile(name, content):
+        request_cancel(
+            AuditJob.objects.get(), actor="ada", reason="", origin=factory.ORIGIN
+        )
+        return save(name, content)
+
+    monkeypatch.setattr(storage, "save", cancel_meanwhile)
+    jobs.run_audit_job(export.pk)
+    assert (AuditJob.objects.get().state, len(files())) == ("cancelled", 1)
+    AuditJob.objects.update(finished_at=timezone.now() - timedelta(days=8))
+    jobs.remove_old_files()
+    assert files() == []
+
+
+def test_an_export_that_was_taken_away_leaves_no_file(export, files, monkeypatch):
+    storage = jobs.export_storage()
+    save = storage.save
+
+    def lose_meanwhile(name, content):
+        outcomes.lose(AuditJob.objects.get())
+        return save(name, content)
+
+    monkeypatch.setattr(storage, "save", lose_meanwhile)
+    jobs.run_audit_job(export.pk)
+    assert (AuditJob.objects.get().state, files()) == ("queued", [])
 
 
 @pytest.mark.django_db(transaction=True)

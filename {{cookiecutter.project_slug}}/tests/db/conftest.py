@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from rest_framework.test import APIClient
 
 from lsml.inference.host import host
@@ -92,3 +93,13 @@ def tasks(count):
 
 def order(count=1, **more):
     return {"tasks": tasks(count), "project": "1.1795433940", **more}
+
+
+def database_url():
+    """The test database, for the environment of another process."""
+    database = connection.settings_dict
+    host = database["HOST"] or database["OPTIONS"].get("host")
+    return (
+        f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}"
+        f"?host={host}&port={database['PORT'] or 5432}"
+    )

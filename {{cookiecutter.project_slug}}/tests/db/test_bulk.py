@@ -11,6 +11,7 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.models import Task
 from lsml.inference import bulk
+from lsml.inference.management.commands import predict as predict_command
 from lsml.inference.models import PredictionJob
 from lsml.jobs import outcomes
 from lsml.jobs.errors import IllegalMove, JobRefused
@@ -207,3 +208,21 @@ def test_the_promote_command_serves_a_version_with_a_reason(project, constant):
     assert project.promotions.get().reason == "better"
     with pytest.raises(CommandError, match="Known: v1"):
         call_command("promote", "1", "v9", reason="?")
+
+
+def test_the_command_waits_for_a_worker_that_was_quicker(known, constant, monkeypatch):
+    looks = []
+
+    def end_meanwhile(seconds):
+        looks.append(seconds)
+        PredictionJob.objects.update(state="succeeded", done=10, model_version="0.0.1")
+
+    def claimed_elsewhere(job_id, on_step):
+        PredictionJob.objects.filter(pk=job_id).update(state="running")
+
+    monkeypatch.setattr(predict_command, "predict_all", claimed_elsewhere)
+    monkeypatch.setattr(predict_command.time, "sleep", end_meanwhile)
+    output = StringIO()
+    call_command("predict", project=1, stdout=output)
+    assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
+    assert len(looks) == 1

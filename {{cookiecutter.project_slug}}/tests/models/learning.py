@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -176,3 +177,30 @@ class Wordy(Exception):
 
     def __str__(self):
         return f"{self.args[0]} \udc80 {'x' * 5000}"
+
+
+class LeavingNoise(LabelStudioMLBase):
+    """Ends while a process that it started goes on printing."""
+
+    def train(self, dataset, run):
+        subprocess.Popen(["yes", "still here"])
+        time.sleep(0.2)
+        os._exit(3)
+
+
+class Unstorable(LabelStudioMLBase):
+    """Reports what PostgreSQL cannot store, and what nobody should read."""
+
+    def train(self, dataset, run):
+        run.progress(0.5, "half\0 \ud800 token=abcdef123456", **{"lo\0ss": 0.5})
+        time.sleep(0.6)
+        run.progress(0.6)
+        return {"a\0b": 1.0}
+
+
+class PrintingKeys(LabelStudioMLBase):
+    """Prints more than is kept, with a secret in each line."""
+
+    def train(self, dataset, run):
+        for _ in range(3000):
+            print("connecting with password=hunter2hunter2hunter2")

@@ -12,12 +12,12 @@ from lsml.labelstudio.webhooks import ANNOTATIONS_WRITTEN, WebhookRequest
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import only_project, project_from_event
-from lsml.training.inbox.notify import notify_inbox
+from lsml.training.inbox.waiting import notify_inbox
 from lsml.training.models import InboxEntry
 
 
 class _Try:
-    """How far a try to write came: past the last statement, nobody knows."""
+    """How far a write came. Once COMMIT is sent, its outcome may stay unknown."""
 
     committing = False
 
@@ -25,10 +25,10 @@ class _Try:
 def receive(
     *, request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
 ) -> WebhookEvent:
-    """Keep an event that Label Studio sent; once this returns it cannot be lost.
+    """Store an event that Label Studio sent; once this returns it cannot be lost.
 
-    A worker is woken after the commit, in at most a tenth of a second; where that
-    fails the sweeper does it.
+    A worker is woken after the commit, which takes at most a tenth of a second. If
+    that fails, the sweeper does it.
 
     Args:
         request: The body, parsed.
@@ -51,13 +51,13 @@ def _accept(
     """Commit the event and, where it matters for training, its inbox entry.
 
     A connection that a database restart broke costs one more try, as long as COMMIT
-    was not yet sent: then surely nothing was kept, and the event cannot be doubled.
+    was not yet sent: then nothing was kept, and the event cannot be doubled.
 
     Returns:
         The event, and whether it waits in the inbox.
 
     Raises:
-        OperationalError, InterfaceError: not committed, or nobody knows.
+        OperationalError, InterfaceError: Not committed, or unknown.
     """
     first = _Try()
     try:
@@ -117,5 +117,5 @@ def _trainable_count(request: WebhookRequest) -> int:
     if request.action not in ANNOTATIONS_WRITTEN:
         return 0
     if request.lacks_payload:
-        return 1  # counted once it was asked for
+        return 1  # counted once the payload was fetched
     return sum(not each.get("was_cancelled") for each in request.annotations)

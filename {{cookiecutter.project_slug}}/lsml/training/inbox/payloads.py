@@ -1,4 +1,4 @@
-"""Events that came without payload: what they left out is asked of Label Studio."""
+"""Fetches from Label Studio what webhooks without payload left out."""
 
 import threading
 import time
@@ -19,7 +19,8 @@ from lsml.training.models import InboxEntry, TrainingRun
 
 log = structlog.get_logger(__name__)
 
-# The sweeper rings every few seconds; one that is away need not be asked so often.
+# The sweeper wakes a worker every few seconds; a Label Studio that is down gets a
+# request less often.
 PAUSE_AFTER_FAILURE_S = 30.0
 
 _TRAINABLE = ("annotations added", "annotations changed", "annotations restored")
@@ -29,10 +30,11 @@ _one_at_a_time = threading.Lock()
 
 
 def fetch_missing_payloads(project: Project) -> None:
-    """Bring the dataset up to date for events that only said that something happened.
+    """Bring the dataset up to date for events that came without their payload.
 
-    Without credentials nothing can be asked: the events count as told, and the run
-    that takes them says what is missing. Where Label Studio does not answer they wait.
+    Without credentials nothing can be fetched: the events count as complete, and the
+    run that takes them says what is missing. While Label Studio does not answer, they
+    wait.
     """
     entries = InboxEntry.objects.filter(project=project, payload_missing=True)
     events = dict(entries.values_list("event_id", "action"))
@@ -42,14 +44,14 @@ def fetch_missing_payloads(project: Project) -> None:
         log.warning("event without payload, and no credentials", project=project.pk)
         _mark_fetched(list(events), annotations=len(events))
         return
-    report = _ask(project, everything=TASKS_DELETED in events.values())
+    report = _fetch(project, everything=TASKS_DELETED in events.values())
     if report is not None:
         learnable = sum(report.differences[what] for what in _TRAINABLE)
         _mark_fetched(list(events), annotations=learnable)
 
 
 def missing_payload_warning(run: TrainingRun) -> str:
-    """What to tell of a run whose events nobody could look up; "" = nothing."""
+    """Return a warning for the log of a run whose events lack payloads, or ""."""
     if is_label_studio_configured():
         return ""
     events = WebhookEvent.objects.filter(
@@ -66,7 +68,7 @@ def missing_payload_warning(run: TrainingRun) -> str:
     )
 
 
-def _ask(project: Project, *, everything: bool) -> Report | None:
+def _fetch(project: Project, *, everything: bool) -> Report | None:
     global _not_before  # noqa: PLW0603 - one pause per process
     with _one_at_a_time:
         if time.monotonic() < _not_before:
@@ -78,15 +80,16 @@ def _ask(project: Project, *, everything: bool) -> Report | None:
             return catch_up(studio=studio, project=project, everything=everything)
         except LabelStudioError as error:
             _not_before = time.monotonic() + PAUSE_AFTER_FAILURE_S
-            log.warning("label studio cannot be asked", why=str(error))
+            log.warning("label studio does not answer", why=str(error))
             return None
 
 
 def _mark_fetched(event_ids: list[int], *, annotations: int) -> None:
     """The first entry stands for all that was found; policies count annotations."""
     first, *others = sorted(event_ids)
-    told = InboxEntry.objects.filter(event_id__in=others)
-    told.update(payload_missing=False, annotations=0)
+    InboxEntry.objects.filter(event_id__in=others).update(
+        payload_missing=False, annotations=0
+    )
     InboxEntry.objects.filter(event_id=first).update(
         payload_missing=False, annotations=annotations
     )

@@ -6,30 +6,30 @@ from datetime import datetime, timedelta
 from lsml.registry.models import Project
 from lsml.training.models import TrainingRun
 
-# Where annotations never pause, `debounce_s` alone would wait for ever.
+# While annotations keep coming, `debounce_s` alone would wait forever.
 DEBOUNCE_TIMES_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits in a project's inbox. Held: given back by a run, starts none."""
+    """Entries of a project's inbox. Held entries were given back: they start no run."""
 
     fresh: int = 0  # entries that are not held
     annotations: int = 0  # that all entries bring, held ones too
-    asked: bool = False  # a fresh START_TRAINING is among them
+    requested: bool = False  # a fresh START_TRAINING is among them
     oldest_at: datetime | None = None  # of the fresh ones
     newest_at: datetime | None = None
 
 
 def due(project: Project, waiting: Waiting, *, now: datetime) -> str | None:
-    """What a run should be opened for now, or None: not yet.
+    """Return the trigger for opening a run now, or None: not yet.
 
-    START_TRAINING, from Label Studio's button or its own threshold, goes over the
-    minimum, the debounce, the quiet hours and the manual mode, but not over a pause.
+    START_TRAINING comes from Label Studio's button or its own threshold. It overrides
+    the minimum, the debounce, the quiet hours and the manual mode, but not a pause.
     """
     if project.archived_at or project.training_paused or not waiting.fresh:
         return None
-    if waiting.asked:
+    if waiting.requested:
         return TrainingRun.Trigger.START_TRAINING
     if (
         project.training_mode == Project.TrainingMode.MANUAL

@@ -9,7 +9,7 @@ from label_studio_ml.hosting import offers_fit, offers_train
 from lsml.registry.model_class import model_class
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining
-from lsml.training.inbox.apply import apply_waiting
+from lsml.training.inbox.events import apply_waiting
 from lsml.training.inbox.payloads import fetch_missing_payloads
 from lsml.training.inbox.policy import due
 from lsml.training.inbox.waiting import waiting_of
@@ -34,19 +34,19 @@ def process_waiting_events(project_id: int) -> TrainingRun | None:
             project=project, trigger=trigger, requested_by=_requested_by(trigger)
         )
     except AlreadyTraining:
-        return None  # somebody was quicker
+        return None  # another worker opened one first
 
 
 def _requested_by(trigger: str) -> str:
-    asked = trigger == TrainingRun.Trigger.START_TRAINING
-    return "label studio" if asked else "policy"
+    by_button = trigger == TrainingRun.Trigger.START_TRAINING
+    return "label studio" if by_button else "policy"
 
 
 @cache
 def _model_learns() -> bool:
-    """Whether there is anything to call; if not, events wait for a model that learns.
+    """Whether the model has anything to call; if not, events wait for one that has.
 
-    Code that cannot be loaded counts as yes: the run then says what is wrong with it.
+    Code that cannot be loaded counts as yes: the run then fails with the reason.
     """
     try:
         kind = model_class()

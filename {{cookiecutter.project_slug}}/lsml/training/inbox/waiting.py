@@ -1,15 +1,28 @@
-"""What waits in a project's inbox, counted for the policy."""
+"""What waits in a project's inbox: counted for the policy, and worth a message."""
 
 from django.db.models import Count, Max, Min, Q, Sum
+from django.utils import timezone
 
+from lsml.jobs.notify import Coalescer
 from lsml.labelstudio.webhooks import START_TRAINING
 from lsml.registry.models import Project
-from lsml.training.inbox.policy import Waiting
-from lsml.training.models import InboxEntry
+from lsml.training.inbox.policy import Waiting, due
+from lsml.training.models import InboxEntry, TrainingRun
+
+PROCESS_INBOX = "lsml.training.tasks.process_inbox"
+# A worker drops an older message: the sweeper has sent another one meanwhile.
+EXPIRES_S = 60.0
+
+_coalescer = Coalescer(PROCESS_INBOX, expires=EXPIRES_S)
+
+
+def notify_inbox(project_id: int) -> None:
+    """Have a worker process a project's inbox; takes at most about 0.1 s."""
+    _coalescer.notify(project_id)
 
 
 def waiting_of(project: Project) -> Waiting:
-    """What waits, for the policy to look at; one query."""
+    """Count what waits; one query."""
     fresh = Q(held=False)
     entries = InboxEntry.objects.filter(project=project, payload_missing=False)
     counted = entries.aggregate(
@@ -19,4 +32,24 @@ def waiting_of(project: Project) -> Waiting:
         oldest_at=Min("received_at", filter=fresh),
         newest_at=Max("received_at", filter=fresh),
     )
-    return Waiting(asked=counted.pop("training_requests") > 0, **counted)
+    return Waiting(requested=counted.pop("training_requests") > 0, **counted)
+
+
+def notify_waiting_events() -> None:
+    """Wake a worker for projects whose events are unapplied, or due by their policy.
+
+    Part of the sweep: any number of sweepers may do it at once.
+    """
+    now = timezone.now()
+    unapplied = set(
+        InboxEntry.objects.filter(applied_at__isnull=True)
+        .values_list("project_id", flat=True)
+        .distinct()
+    )
+    active = TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE)
+    ready = Project.objects.filter(
+        pk__in=InboxEntry.objects.filter(held=False).values("project")
+    ).exclude(pk__in=active.values("project"))
+    waiting = {each.pk for each in ready if due(each, waiting_of(each), now=now)}
+    for project_id in sorted(unapplied | waiting):
+        notify_inbox(project_id)

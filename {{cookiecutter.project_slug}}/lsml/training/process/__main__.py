@@ -1,4 +1,4 @@
-"""The process one training runs in: `python -m lsml.training.process`.
+"""The process that one training runs in: `python -m lsml.training.process`.
 
 Started by a worker, never forked from one: CUDA does not survive a fork. It loads
 Django and the model's code, waits for its order on standard input, trains, stores the
@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Do one order, and leave without any tidying up."""
+    """Carry out one order, and exit without cleanup."""
     _die_with_the_worker()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker to handle
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

@@ -1,4 +1,4 @@
-"""What a run is given: its events, taken exactly once, and the dataset."""
+"""The inputs of a run: its events, each taken once, and the dataset."""
 
 import time
 from collections.abc import Iterator
@@ -22,9 +22,8 @@ from lsml.labelstudio.webhooks import (
     WebhookRequest,
 )
 from lsml.registry.models import Project
-from lsml.training.inbox.apply import events_in_order
+from lsml.training.inbox.events import events_in_order, take_events
 from lsml.training.inbox.payloads import missing_payload_warning
-from lsml.training.inbox.take import take_events
 from lsml.training.models import InboxEntry, TrainingRun
 
 # Label Studio's threshold sends START_TRAINING first and then, a few milliseconds
@@ -35,7 +34,7 @@ _EVENTS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class TrainingInputs:
-    """What the training code is given."""
+    """The inputs of one run."""
 
     project: Project
     tasks: list[AnnotatedTask]
@@ -92,9 +91,9 @@ def _let_settle(project_id: int) -> None:
 def fit_arguments(
     model_class: ModelClass, inputs: TrainingInputs
 ) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
-    """Give each event's id, and the (event, data) pairs `fit` is called with for it.
+    """Yield each event's id, and the (event, data) pairs to call `fit` with.
 
-    An event that `fit` is not for, or that came without payload, gives no pair.
+    An event that `fit` does not handle, or that came without payload, has no pair.
     """
     ids = inputs.event_ids
     for start in range(0, len(ids), _EVENTS_AT_ONCE):

@@ -19,13 +19,13 @@ from lsml.training.errors import FitFailed, in_words
 from lsml.training.process.inputs import TrainingInputs, fit_arguments
 from lsml.training.process.store import RunStore
 
-# About the run or the machine, not about the event that `fit` was called with.
+# These concern the run or the machine, not the event that `fit` was called with.
 _NOT_THE_EVENT = (RunCancelled, MemoryError, DatabaseError, InterfaceError)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What became of calling the user's code."""
+    """The result of calling the user's code."""
 
     makes_version: bool = True
     note: str = ""  # what a person should know of it; "" = nothing
@@ -33,17 +33,17 @@ class Learned:
 
 
 @contextmanager
-def at_home(
+def with_model_dir(
     kind: ModelClass, *, served: ModelVersion | None, artifacts: Path
 ) -> Iterator[ModelClass]:
     """Make the new version's artifact the MODEL_DIR of a class with `fit` only.
 
-    Such a model goes on from what it finds there, so the folder begins as the served
-    version's. Where the operator sets MODEL_DIR, the files are the operator's affair.
+    Such a model continues from the files it finds there, so the folder starts as a copy
+    of the served version's. If the operator sets MODEL_DIR, it is left as it is.
 
     Args:
         kind: The user's class.
-        served: The version to go on from.
+        served: The version to continue from.
         artifacts: Folder of the new version.
     """
     if not learns_by_fit(kind) or os.environ.get("MODEL_DIR"):
@@ -63,7 +63,7 @@ def fit_events(
 ) -> Learned:
     """Call `fit` event by event; an event it fails on does not stop the others.
 
-    There is a version to make if `fit` kept anything: state, a file, a version's name.
+    A version is made if `fit` kept anything: state, a file, a version's name.
     Metrics alone are not a model.
 
     Raises:

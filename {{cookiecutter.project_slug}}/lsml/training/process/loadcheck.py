@@ -35,7 +35,7 @@ def why_not_loadable(
         Why it cannot be loaded; "" when it can.
 
     Raises:
-        DatabaseError: The model asked for its state while the database was away.
+        DatabaseError: The model asked for its state while the database was down.
     """
     gc.collect()  # the trained instance: two at once may not fit into memory
     try:

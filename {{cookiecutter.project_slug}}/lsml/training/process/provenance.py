@@ -1,4 +1,4 @@
-"""What a version was made with: whose code, which packages."""
+"""What a version was made with: the code's revision and the packages."""
 
 import hashlib
 import subprocess
@@ -29,7 +29,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says, None where it is missing or this is no work tree."""
+    """Git's output; None without git, or outside a work tree."""
     try:
         answer = subprocess.run(  # noqa: S603 - fixed words and the model's own path
             ["git", "-C", str(settings.BASE_DIR), *arguments],  # noqa: S607

@@ -1,9 +1,10 @@
-"""The child's side of the pipe: JSON lines to the supervisor, few and small.
+"""The training process's side of the pipe: JSON lines to the supervisor.
 
-A training loop may report a hundred thousand times; what is written is the newest
-state five times a second, and enough points for a plot.
+A training loop may report a hundred thousand times. Sent are the newest state, five
+times a second, and enough points for a plot.
 """
 
+import json
 import os
 import threading
 import time
@@ -14,13 +15,13 @@ import orjson
 from label_studio_ml.training import Progress
 
 _SEND_EVERY_S = 0.2
-# Of each further 500 points only every other step is kept: an early dense stretch, a
-# whole curve, and a number of rows that grows with the logarithm of the steps.
+# After each 500 points only every other step is kept. The start of the curve is dense,
+# the curve is whole, and the number of rows grows with the logarithm of the steps.
 _POINTS_PER_STRIDE = 500
 
 
 class Reporter:
-    """Sends what happens in this process to the one that supervises it."""
+    """Sends messages to the supervisor, at a bounded rate."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -38,7 +39,7 @@ class Reporter:
 
     def send(self, kind: str, **facts: Any) -> None:
         """Write one message, whole."""
-        line = orjson.dumps({"kind": kind, **facts}, option=orjson.OPT_SERIALIZE_NUMPY)
+        line = _encoded({"kind": kind, **facts})
         view = memoryview(line + b"\n")
         with self._lock:
             while view:
@@ -76,3 +77,12 @@ class Reporter:
         while True:
             time.sleep(_SEND_EVERY_S)
             self.flush()
+
+
+def _encoded(message: dict[str, Any]) -> bytes:
+    """As JSON; the user's texts may hold unpaired surrogates, which orjson refuses."""
+    try:
+        return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        text = json.dumps(message, ensure_ascii=False, default=str)
+        return text.encode(errors="replace")

@@ -9,7 +9,7 @@ from lsml.registry.state import MODEL_VERSION
 
 
 class RunStore:
-    """Reads through to the project's state, keeps what is set to itself."""
+    """Reads the project's state; what is set stays in this process."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -21,14 +21,14 @@ class RunStore:
         self._ended = False
 
     def begin_training(self) -> None:
-        """From here on a version that is named is the new one.
+        """From here on a version name that is set is the new version's.
 
         Before, `setup()` names the untrained model, as it does on every load.
         """
         self._training = True
 
     def end_training(self) -> None:
-        """From here on the model is only tried, and names no version any more."""
+        """From here on the model is only tried; the names it sets are ignored."""
         self._ended = True
 
     def get(self, key: str) -> str | None:

@@ -22,14 +22,14 @@ from lsml.registry.artifacts import store_artifact
 from lsml.registry.model_class import model_class
 from lsml.training.errors import FitFailed, NotTrainable, in_words
 from lsml.training.process.inputs import TrainingInputs, take_inputs
-from lsml.training.process.legacy import Learned, at_home, fit_events
+from lsml.training.process.legacy import Learned, fit_events, with_model_dir
 from lsml.training.process.loadcheck import why_not_loadable
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
 from lsml.training.process.store import RunStore
 
 _MB = 1 << 20
-_NICE = 5  # where all share one machine, answering goes before training
+_NICE = 5  # on a shared machine, predictions go before training
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Order:
 
 
 class Trainer:
-    """The one training this process lives for."""
+    """Carries out the one training of this process."""
 
     def __init__(self, report_descriptor: int) -> None:
         self._reporter = Reporter(report_descriptor)
@@ -60,7 +60,7 @@ class Trainer:
         self._reporter.send("ready")
         line = os.environ.pop("LSML_ORDER", "").encode() or self._orders.readline()
         if not line:
-            return  # a spare that is not needed any more
+            return  # the worker does not need this process any more
         if _source_times(sources) != sources:
             _start_over(line)
         threading.Thread(target=self._listen, daemon=True).start()
@@ -79,7 +79,7 @@ class Trainer:
         return None
 
     def _listen(self) -> None:
-        """Hear the supervisor's "cancel"; when it is gone, all of this ends with it."""
+        """Read the supervisor's "cancel"; once it is gone, kill this group."""
         while self._orders.readline():
             self._cancelled.set()
         os.killpg(0, signal.SIGKILL)
@@ -97,7 +97,7 @@ class Trainer:
         except JobError as error:
             self._reporter.send("failed", reason=str(error))
         except (OperationalError, InterfaceError) as error:
-            self._reporter.send("crashed", reason=f"The database was away: {error}")
+            self._reporter.send("crashed", reason=f"The database was down: {error}")
         except BaseException as error:  # noqa: BLE001 - the user's code, sys.exit() too
             traceback.print_exc()
             self._reporter.send("failed", reason=in_words(error, order.memory_mb))
@@ -148,7 +148,7 @@ class Trainer:
         self, inputs: TrainingInputs, store: RunStore, run: Run, memory_mb: int
     ) -> Learned:
         """Train an instance of the model and let go of it."""
-        with at_home(
+        with with_model_dir(
             _checked(self._model_class),
             served=inputs.project.active_version,
             artifacts=run.artifacts,
@@ -159,7 +159,7 @@ class Trainer:
                 project_id=str(inputs.project.labelstudio_id),
                 label_config=inputs.project.label_config or None,
             )
-            connections.close_all()  # training may take hours; whoever asks reconnects
+            connections.close_all()  # training may take hours; a query reconnects
             _limit_memory(memory_mb)
             os.nice(_NICE)
             store.begin_training()
@@ -209,6 +209,6 @@ def _source_times(of: dict[str, int] | None = None) -> dict[str, int]:
 
 
 def _start_over(order: bytes) -> None:
-    """Replace a spare whose code was edited meanwhile by a fresh process."""
+    """Replace a warm process by a fresh one, because its code was edited meanwhile."""
     os.environ["LSML_ORDER"] = order.decode()
     os.execv(sys.executable, [sys.executable, "-m", "lsml.training.process"])  # noqa: S606

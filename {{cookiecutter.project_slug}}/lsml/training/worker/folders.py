@@ -1,4 +1,4 @@
-"""Where a run writes on this host: a folder per attempt, gone with it."""
+"""The folders that runs write to on this host: one per attempt, removed at its end."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from lsml.training.models import TrainingRun
 
 
 def new_folder(run: TrainingRun) -> Path:
-    """Make the folder of this attempt; its name says whose it is.
+    """Make the folder of this attempt, named after host and process.
 
     Raises:
         OSError: No space, no access.
@@ -23,7 +23,7 @@ def new_folder(run: TrainingRun) -> Path:
 
 
 def remove_orphans() -> None:
-    """Remove what workers of this host left behind that were killed."""
+    """Remove the folders of workers of this host that were killed."""
     pattern = re.compile(re.escape(_owner_prefix()) + r"(\d+)-run-")
     for folder in _root().glob("*-run-*"):
         found = pattern.match(folder.name)
@@ -37,5 +37,5 @@ def _root() -> Path:
 
 
 def _owner_prefix() -> str:
-    # Process numbers mean something on their own host, or container, only.
+    # Process numbers are unique only within a host or container.
     return f"{socket.gethostname()}-"

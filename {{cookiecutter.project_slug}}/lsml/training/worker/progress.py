@@ -1,14 +1,15 @@
-"""A run's progress, gathered here and written a few times a second."""
+"""A run's progress: collected here, written a few times a second."""
 
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from lsml.labelstudio.secrets import masked_text
+from lsml.jobs.errors import storable, storable_names
 from lsml.training.models import MetricPoint, TrainingAttempt, TrainingRun
 
 LOG_BYTES_MAX = 1 << 16  # the end of the log is kept
 _MESSAGE_MAX = 500
+_LINE_BYTES_MAX = 1 << 12  # a longer line is cut in the middle
 _WRITE_EVERY_S = 0.4  # progress is to be seen within a second
 # A long log is rewritten as a whole: the longer, the less often.
 _LOG_BYTES_PER_S = 1 << 14
@@ -37,11 +38,11 @@ class RunProgress:
         )
 
     def progressed(self, facts: dict[str, Any]) -> None:
-        """Take a progress message of the training process."""
-        self._metrics |= facts.get("metrics", {})
+        """Take a progress message from the training process."""
+        self._metrics |= storable_names(facts.get("metrics", {}))
         self._columns = {
             "progress": facts["fraction"],
-            "message": facts["message"].replace("\0", "")[:_MESSAGE_MAX],
+            "message": storable(facts["message"])[:_MESSAGE_MAX],
             "metrics": self._metrics,
         }
         self._points += [
@@ -51,7 +52,7 @@ class RunProgress:
                 step=step,
                 at=datetime.fromtimestamp(at, UTC),
                 fraction=fraction,
-                values=values,
+                values=storable_names(values),
             )
             for step, at, fraction, values in facts.get("points", [])
         ]
@@ -61,11 +62,14 @@ class RunProgress:
         self._log += output
         self._log_changed = True
         if surplus := max(0, len(self._log) - LOG_BYTES_MAX):
+            # Up to the end of a line: half of a secret could not be recognised.
+            end = self._log.find(b"\n", surplus - 1, surplus + _LINE_BYTES_MAX)
+            surplus = end + 1 if end >= 0 else surplus
             del self._log[:surplus]
             self._dropped += surplus
 
     def columns(self, *, whole: bool = False) -> dict[str, Any]:
-        """What is new of the run, to be written with the lease.
+        """Return the columns that changed, to be written with the lease.
 
         Args:
             whole: With the log as it is now, even if it was written a moment ago.
@@ -80,7 +84,7 @@ class RunProgress:
         """Write the points too, now that the columns are in the database.
 
         Raises:
-            OperationalError, InterfaceError: The database is away; nothing is lost.
+            OperationalError, InterfaceError: The database is down; nothing is lost.
         """
         MetricPoint.objects.bulk_create(self._points, ignore_conflicts=True)
         self._points = []
@@ -95,7 +99,7 @@ class RunProgress:
         return self._log_changed and now - self._log_written >= pause_s
 
     def _text(self) -> str:
-        text = masked_text(self._log.decode(errors="replace").replace("\0", "�"))
+        text = storable(self._log.decode(errors="replace"))
         if self._dropped:
             return f"… {self._dropped} bytes before this are not kept …\n{text}"
         return text

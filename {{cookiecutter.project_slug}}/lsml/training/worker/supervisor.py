@@ -1,7 +1,7 @@
-"""Carries one attempt: starts its process, keeps the lease, writes what happens.
+"""Carries out one attempt: starts its process, keeps the lease, writes the outcome.
 
-Runs in a worker's thread beside the training, which may hold the interpreter's lock or
-hang in native code as long as it likes: the lease is renewed from here.
+Runs in a thread of the worker. The training, in its own process, may hold the
+interpreter's lock or hang in native code; the lease is renewed from here.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from django.db import (
 
 from lsml.jobs import lease
 from lsml.jobs.database import retry_while_database_is_down
-from lsml.jobs.errors import JobError
+from lsml.jobs.errors import JobError, Overtaken, in_words, storable
 from lsml.jobs.running import stopping
 from lsml.training import outcomes
 from lsml.training.cleanup import remove_unless_kept
@@ -58,21 +58,24 @@ class Supervisor:
         self.started = self.renewed = self.reached = time.monotonic()
         self.measured = 0.0
         self.kill_at: float | None = None
-        # What is known of the ending; `_ending` weighs it.
-        self.evicted = False  # the run is another's by now
+        # What is known of the outcome; `_outcome` weighs it.
+        self.evicted = False  # another worker has the run
         self.cancelling = False
         self.handing_back = False
         self.limit = ""  # the one that was exceeded, in words
-        self.report: Outcome | None = None  # the child's own
+        self.report: Outcome | None = None  # as the training process reported it
 
     def carry(self) -> None:
-        """See the attempt through to one of its endings."""
+        """Carry the attempt to its end, and write how it ended."""
         try:
             outcome = self._train()
         except OSError as error:  # no space, no process: this host's fault
-            outcome = partial(
-                outcomes.crash, reason=f"The worker could not start: {error}"
-            )
+            reason = f"The worker could not start: {storable(str(error))}"
+            outcome = partial(outcomes.crash, reason=reason)
+        except Exception as error:  # the run must not wait for its lease to expire
+            log.exception("supervisor failed", run=self.run.pk)
+            reason = f"The worker could not go on: {in_words(error)}"
+            outcome = partial(outcomes.crash, reason=reason)
         self._write_end(outcome)
 
     def _train(self) -> Outcome | None:
@@ -106,11 +109,12 @@ class Supervisor:
             self._heed_stop()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 process.kill()
+        process.kill()  # what it started and left behind
         self._note(*process.drain())
         return self._outcome(process)
 
     def _outcome(self, process: TrainingProcess) -> Outcome | None:
-        """What counts most first: a person's wish over the training's own result."""
+        """Choose what is written; a cancellation goes over the training's result."""
         if self.evicted:
             return None
         if self.cancelling:
@@ -121,7 +125,7 @@ class Supervisor:
             return self.report
         if self.handing_back:
             return outcomes.hand_back
-        return partial(outcomes.crash, reason=process.death_in_words())
+        return partial(outcomes.crash, reason=process.exit_reason())
 
     def _note(self, messages: list[dict[str, Any]], printed: bytes) -> None:
         if printed:
@@ -155,9 +159,10 @@ class Supervisor:
         self.renewed = now
         try:
             held = lease.renew(self.run, **self.progress.columns())
-            self.progress.written()
+            if held is not None:
+                self.progress.written()
         except (OperationalError, InterfaceError) as error:
-            self._database_away(error)
+            self._database_down(error)
             return
         self.reached = now
         if held is None:
@@ -168,17 +173,17 @@ class Supervisor:
             process.tell("cancel")
             self._kill_in(settings.TRAINING_CANCEL_GRACE_S)
 
-    def _database_away(self, error: Exception) -> None:
-        """Train on: when the database is back, the lease is still ours or it is not."""
+    def _database_down(self, error: Exception) -> None:
+        """Go on training: once the database is back, `renew` shows who has the run."""
         connection.close()
         if time.monotonic() - self.reached > settings.TRAINING_OUTAGE_S:
             log.error(
-                "database is away for too long; giving the run up", run=self.run.pk
+                "database is down for too long; giving up the run", run=self.run.pk
             )
             self.evicted = True
             self._kill_in(0)
         else:
-            log.warning("database is away", run=self.run.pk, error=str(error).strip())
+            log.warning("database is down", run=self.run.pk, error=str(error).strip())
 
     def _check_limits(self, process: TrainingProcess) -> None:
         now = time.monotonic()
@@ -205,10 +210,6 @@ class Supervisor:
                 retry_while_database_is_down(partial(self._try_to_end, outcome))
             except JobError as overtaken:
                 log.warning("result not written", run=self.run.pk, why=str(overtaken))
-            except (DataError, IntegrityError) as error:  # a name too long, a NUL
-                reason = f"The result could not be kept: {error}"
-                self._write_end(partial(outcomes.fail, reason=reason))
-                return
             except (OperationalError, InterfaceError):
                 log.warning("the sweeper will end the run", run=self.run.pk)
                 return
@@ -216,8 +217,16 @@ class Supervisor:
             remove_unless_kept(self.attempt)
 
     def _try_to_end(self, outcome: Outcome) -> None:
-        lease.renew(self.run, **self.progress.columns(whole=True))
-        self.progress.written()
+        try:
+            if lease.renew(self.run, **self.progress.columns(whole=True)) is None:
+                raise Overtaken(self.run)
+            self.progress.written()
+            self._end(outcome)
+        except (DataError, IntegrityError) as error:  # such as a name too long
+            reason = f"The result could not be kept: {in_words(error)}"
+            self._end(partial(outcomes.fail, reason=reason))
+
+    def _end(self, outcome: Outcome) -> None:
         outcome(copy(self.run), copy(self.attempt))  # copies: a try may fail
 
 

@@ -1,6 +1,6 @@
-"""A training process seen from its worker: started, listened to, ended.
+"""The training process as its worker handles it: started, read from, ended.
 
-All are started by one thread that lives as long as the worker: the kernel ends a child
+One thread that lives as long as the worker starts them all: the kernel ends a child
 with the *thread* that started it, and Celery's threads come and go.
 """
 
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,7 @@ import orjson
 from django.conf import settings
 
 _CHUNK = 1 << 16
+_DRAIN_S = 1.0
 _SIGNAL_WORDS = {
     signal.SIGSEGV: "crashed in native code (segmentation fault)",
     signal.SIGBUS: "crashed in native code (bus error)",
@@ -30,33 +32,25 @@ _SIGNAL_WORDS = {
 
 
 class TrainingProcess:
-    """One process group with a training in it."""
+    """A process group with one training in it."""
 
     def __init__(self) -> None:
-        report_end, self._write_end = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lsml.training.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            pass_fds=[self._write_end],
-            start_new_session=True,  # a group of its own, to be killed as a whole
-            cwd=settings.BASE_DIR,
-            env=os.environ
-            | {
-                "LSML_PROCESS": "worker",
-                "LSML_REPORT_FD": str(self._write_end),
-                "LSML_WORKER_PID": str(os.getpid()),
-                "LOG_FORMAT": "console",
-                "PYTHONUNBUFFERED": "1",
-            },
-        )
-        os.close(self._write_end)
-        self._report_end = report_end
+        """Start it.
+
+        Raises:
+            OSError: No memory, no process number, no descriptor.
+        """
+        self._report_end, write_end = os.pipe()
+        try:
+            self._process = _started(write_end)
+        except OSError:
+            os.close(self._report_end)
+            raise
+        finally:
+            os.close(write_end)
         self._exit_end = os.pidfd_open(self._process.pid)
         self._half_line = b""
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
+        assert self._process.stdout is not None  # noqa: S101 - asked for below
         self._output_end = self._process.stdout.fileno()
         self._open = {self._report_end, self._output_end}
         for end in self._open:
@@ -73,13 +67,13 @@ class TrainingProcess:
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Write a line to the child; a child that is gone hears nothing."""
+        """Write a line to the process, if it is still there."""
         assert self._process.stdin is not None  # noqa: S101 - asked for above
         with suppress(BrokenPipeError):
             self._process.stdin.write(line.encode() + b"\n")
 
     def listen(self, timeout_s: float) -> tuple[list[dict[str, Any]], bytes]:
-        """Wait for news and return them: messages, and what was printed."""
+        """Wait for output; return messages, and what was printed."""
         ready, _, _ = select.select([*self._open, self._exit_end], [], [], timeout_s)
         printed = self._read(self._output_end) if self._output_end in ready else b""
         messages = []
@@ -91,24 +85,30 @@ class TrainingProcess:
         return messages, printed
 
     def drain(self) -> tuple[list[dict[str, Any]], bytes]:
-        """Everything that was written before the process ended."""
+        """Return everything that was written before the process ended.
+
+        Call after `kill`, as processes that the training started may write without end.
+        Those that left the process group are read for at most a second.
+        """
         messages: list[dict[str, Any]] = []
         printed = b""
-        while True:
+        until = time.monotonic() + _DRAIN_S
+        while time.monotonic() < until:
             some, text = self.listen(0)
             if not some and not text:
-                return messages, printed
+                break
             messages += some
             printed += text
+        return messages, printed
 
     def kill(self) -> None:
-        """End the process and whatever it started, now."""
+        """Kill the process group."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """Kill what is left of the group, and let go of all descriptors."""
+        """Kill what is left of the group, and close all descriptors."""
         self.kill()
         for end in (self._report_end, self._exit_end):
             os.close(end)
@@ -117,11 +117,11 @@ class TrainingProcess:
                 pipe.close()
 
     def memory_mb(self) -> float:
-        """What the whole group holds in memory, shared pages counted once each."""
+        """Memory of the whole group, in MB, without shared pages."""
         return sum(_resident_mb(pid) for pid in _group(self._process.pid))
 
-    def death_in_words(self) -> str:
-        """Why it is no more, for a person."""
+    def exit_reason(self) -> str:
+        """Human-readable reason why the process ended."""
         status = self._process.wait()
         if status >= 0:
             return (
@@ -140,6 +140,27 @@ class TrainingProcess:
         if not data:
             self._open.discard(end)
         return data
+
+
+def _started(report_end: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "lsml.training.process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        pass_fds=[report_end],
+        start_new_session=True,  # a group of its own, to be killed as a whole
+        cwd=settings.BASE_DIR,
+        env=os.environ
+        | {
+            "LSML_PROCESS": "worker",
+            "LSML_REPORT_FD": str(report_end),
+            "LSML_WORKER_PID": str(os.getpid()),
+            "LOG_FORMAT": "console",
+            "PYTHONUNBUFFERED": "1",
+        },
+    )
 
 
 def _group(pgid: int) -> list[int]:
@@ -174,7 +195,7 @@ class WarmProcess:
         self._thread: threading.Thread | None = None
 
     def take(self) -> TrainingProcess:
-        """The spare, or a process started now."""
+        """Return the warm process, or one that is started now."""
         with self._lock:
             process, self._ready = self._ready, None
         if process is not None:
@@ -184,14 +205,14 @@ class WarmProcess:
         return self._start()
 
     def prepare(self) -> None:
-        """Have one ready for the next run, unless TRAINING_SPARE is off."""
+        """Start a process for the next run, unless TRAINING_SPARE is off."""
         with self._lock:
             if self._ready is not None or not settings.TRAINING_SPARE:
                 return
             self._ready = self._start()
 
     def dismiss(self) -> None:
-        """Let the spare go; the worker stops."""
+        """End the warm process, because the worker stops."""
         with self._lock:
             process, self._ready = self._ready, None
         if process is not None:
@@ -210,7 +231,7 @@ class WarmProcess:
             answer = self._wanted.get()
             try:
                 answer.set_result(TrainingProcess())
-            except OSError as error:
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
                 answer.set_exception(error)
 
 

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from django.db import connection
 
 from lsml.audit.services import digest_of
 from lsml.jobs.running import stopping
@@ -11,13 +10,14 @@ from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.storage_url import storage_from_url
-from lsml.training.attempts import claim_run
 from lsml.training.inbox import process as inbox_process
 from lsml.training.inbox.accept import receive
 from lsml.training.models import TrainingRun
+from lsml.training.runs import claim_run
 from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process
 from tests.broker import collect_messages
+from tests.db.conftest import database_url
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
@@ -114,7 +114,7 @@ class Worker:
         return Supervisor(*claim_run(queued.pk)) if queued else None
 
     def train(self):
-        """Attend, and carry what was opened to its end."""
+        """Process the inbox, and carry the run that was opened to its end."""
         self.process_inbox()
         supervisor = self.begin()
         supervisor.carry()
@@ -128,13 +128,7 @@ def worker(transactional_db, monkeypatch, settings, tmp_path):
     settings.ARTIFACT_CACHE_DIR = tmp_path / "cache"
     kept = (tmp_path / "kept").as_uri()
     settings.STORAGES = settings.STORAGES | {"artifacts": storage_from_url(kept)}
-    database = connection.settings_dict
-    monkeypatch.setenv(
-        "DATABASE_URL",
-        f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}"
-        f"?host={database['HOST'] or database['OPTIONS'].get('host')}"
-        f"&port={database['PORT'] or 5432}",
-    )
+    monkeypatch.setenv("DATABASE_URL", database_url())
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "config.settings")
     monkeypatch.setenv("ARTIFACT_STORAGE", kept)
     monkeypatch.setenv("LSML_DATA_DIR", str(tmp_path))

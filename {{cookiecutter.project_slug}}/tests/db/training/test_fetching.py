@@ -1,4 +1,4 @@
-"""A webhook that only says that something happened: what it was is asked for."""
+"""The payload that a webhook left out is fetched from Label Studio."""
 
 import pytest
 
@@ -11,9 +11,9 @@ from lsml.registry import label_studio
 from lsml.registry.services import get_or_create_project
 from lsml.training.inbox import payloads
 from lsml.training.inbox.accept import receive
+from lsml.training.inbox.events import take_events
 from lsml.training.inbox.payloads import missing_payload_warning
 from lsml.training.inbox.process import process_waiting_events
-from lsml.training.inbox.take import take_events
 from lsml.training.inbox.waiting import waiting_of
 from lsml.training.models import InboxEntry
 from lsml.training.runs import open_run
@@ -47,7 +47,7 @@ def project(db):
     return project
 
 
-def told(action="ANNOTATION_CREATED", named=KEY):
+def send_without_payload(action="ANNOTATION_CREATED", named=KEY):
     body = {"action": action}
     request = WebhookRequest.parse(body, named_project=named)
     origin = Origin(request_id="test-request", client="tests")
@@ -57,8 +57,8 @@ def told(action="ANNOTATION_CREATED", named=KEY):
 def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
     studio.annotate(2, 10)
     studio.annotate(3, 11)
-    told()
-    told()
+    send_without_payload()
+    send_without_payload()
     process_waiting_events(project.pk)
     assert Annotation.objects.count() == 2
     assert waiting_of(project).annotations == 2
@@ -67,21 +67,21 @@ def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
 
 def test_without_deletion_of_tasks_only_what_is_new_is_asked_for(studio, project):
     studio.annotate(2, 10)
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     asked = []
     pages = studio.pages
     studio.pages = lambda *a, **o: asked.append(o["since"]) or pages(*a, **o)
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     assert asked[0] is not None
 
 
 def test_deleted_tasks_are_found(studio, project):
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     del studio.tasks[4]
-    told("TASKS_DELETED")
+    send_without_payload("TASKS_DELETED")
     process_waiting_events(project.pk)
     assert Task.objects.get(deleted_at__isnull=False).task_id == 4
 
@@ -94,7 +94,7 @@ def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
 
     there = studio.project
     studio.project = away
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     assert InboxEntry.objects.get().payload_missing
     assert waiting_of(project).fresh == 0  # no run is opened for nothing
@@ -112,7 +112,7 @@ def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
 
 def test_without_credentials_the_run_says_what_is_missing(project, settings):
     settings.LABEL_STUDIO_API_KEY = ""
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     assert waiting_of(project).annotations == 1
     run = open_run(project=project, trigger="person", requested_by="test")
@@ -126,7 +126,7 @@ def test_the_host_a_caller_of_setup_names_is_not_asked(project, settings, post, 
     post("/setup", {"project": KEY, "schema": CONFIG, "hostname": server.url})
     project.refresh_from_db()
     assert project.hostname == server.url
-    told()
+    send_without_payload()
     process_waiting_events(project.pk)
     assert server.requests == []
 
@@ -138,9 +138,9 @@ def test_a_run_that_was_told_all_says_nothing(project, settings):
 
 
 def test_a_nameless_event_means_the_only_project(project):
-    assert told(named="").project_pk == project.pk
+    assert send_without_payload(named="").project_pk == project.pk
 
 
 def test_of_several_projects_a_nameless_event_means_none(project):
     get_or_create_project(ProjectKey(2, 5))
-    assert told(named="").project_pk is None
+    assert send_without_payload(named="").project_pk is None

@@ -1,4 +1,4 @@
-"""A webhook is kept in one transaction, and the doorbell never gets in its way."""
+"""A webhook is stored in one transaction, and waking a worker never delays it."""
 
 import time
 
@@ -12,7 +12,7 @@ from lsml.labelstudio.webhooks import WebhookRequest
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.training.inbox import accept
-from lsml.training.inbox import notify as inbox_notify
+from lsml.training.inbox import waiting as inbox_waiting
 from lsml.training.inbox.accept import receive
 from lsml.training.models import InboxEntry
 from tests.broker import collect_messages
@@ -98,7 +98,7 @@ def test_a_worker_is_notified_after_the_commit(
     with django_capture_on_commit_callbacks(execute=True):
         event = send(annotation_created())
         assert not notifications
-    assert notifications == [(inbox_notify.PROCESS_INBOX, event.project_pk)]
+    assert notifications == [(inbox_waiting.PROCESS_INBOX, event.project_pk)]
 
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
@@ -111,7 +111,7 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
     monkeypatch.setattr(notify.current_app, "send_task", refuse)
     started = time.perf_counter()
     assert not any(
-        notify.notify(inbox_notify.PROCESS_INBOX, 1, expires=9) for _ in range(1000)
+        notify.notify(inbox_waiting.PROCESS_INBOX, 1, expires=9) for _ in range(1000)
     )
     assert len(asked) == 1
     assert time.perf_counter() - started < 0.1
@@ -150,9 +150,9 @@ def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
 
 def test_many_notifications_for_a_project_become_two(notifications):
     for _ in range(50):
-        inbox_notify.notify_inbox(7)
-    assert notifications == [(inbox_notify.PROCESS_INBOX, 7)]
+        inbox_waiting.notify_inbox(7)
+    assert notifications == [(inbox_waiting.PROCESS_INBOX, 7)]
     time.sleep(notify.AT_MOST_EVERY_S + 0.2)
-    assert notifications == [(inbox_notify.PROCESS_INBOX, 7)] * 2
-    inbox_notify.notify_inbox(8)
+    assert notifications == [(inbox_waiting.PROCESS_INBOX, 7)] * 2
+    inbox_waiting.notify_inbox(8)
     assert len(notifications) == 3

@@ -1,6 +1,5 @@
 """The states of a run: what may follow what, whoever tries, in whatever order."""
 
-import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -9,44 +8,13 @@ from hypothesis.strategies import sampled_from
 from lsml.jobs import outcomes as job_outcomes
 from lsml.jobs.errors import IllegalMove, Overtaken
 from lsml.jobs.services import request_cancel
-from lsml.jobs.states import MOVES, State, move
 from lsml.registry.models import Project
 from lsml.training import outcomes, runs
-from lsml.training.attempts import claim_run
 from lsml.training.errors import AlreadyTraining
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
+from lsml.training.runs import claim_run
 
 from .conftest import ORIGIN
-
-
-@pytest.mark.parametrize("target", State)
-@pytest.mark.parametrize("state", State)
-def test_only_the_moves_in_the_table_are_made(db, state, target):
-    run = TrainingRun.objects.create(
-        project=Project.objects.create(labelstudio_id=1),
-        trigger="person",
-        created_at=timezone.now(),
-        state=state,
-    )
-    if target in MOVES[state]:
-        move(run, target)
-    else:
-        with pytest.raises(IllegalMove):
-            move(run, target)
-    fresh = TrainingRun.objects.get()
-    assert fresh.state == (target if target in MOVES[state] else state)
-
-
-def test_of_two_who_move_the_same_run_one_is_refused(db):
-    made = TrainingRun.objects.create(
-        project=Project.objects.create(labelstudio_id=1),
-        trigger="person",
-        created_at=timezone.now(),
-    )
-    first, second = (TrainingRun.objects.get(pk=made.pk) for _ in range(2))
-    move(first, State.CANCELLED)
-    with pytest.raises(Overtaken):
-        move(second, State.RUNNING)
 
 
 class Runs(RuleBasedStateMachine):
@@ -87,7 +55,7 @@ class Runs(RuleBasedStateMachine):
         run = queued.first()
         claimed = claim_run(run.pk) if run else None
         if claimed:
-            from lsml.training.inbox.take import take_events
+            from lsml.training.inbox.events import take_events
 
             take_events(claimed[0])
         return claimed

@@ -16,9 +16,8 @@ from lsml.jobs.running import stopping
 from lsml.jobs.services import request_cancel, retry
 from lsml.registry.artifacts import artifact_storage
 from lsml.training import outcomes
-from lsml.training.attempts import claim_run
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
-from lsml.training.runs import kind, start_run
+from lsml.training.runs import claim_run, kind, start_run
 from lsml.training.worker.training_process import warm_process
 
 from .conftest import ORIGIN
@@ -251,7 +250,9 @@ def test_a_killed_training_process_costs_an_attempt_not_the_worker(training):
     assert "was killed (SIGKILL)" in run.attempt_set.get().error
 
 
-def test_a_spare_is_used_and_sees_code_changed_meanwhile(worker, studio, settings):
+def test_a_warm_process_is_used_and_sees_code_changed_meanwhile(
+    worker, studio, settings
+):
     settings.TRAINING_SPARE = True
     worker.serve("Remembering")
     warm_process.prepare()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +11,14 @@ import pytest
 from django.db import OperationalError
 
 from lsml.jobs import database, lease
-from lsml.training.models import InboxEntry, TrainingRun
+from lsml.jobs.services import request_cancel
+from lsml.registry.models import ModelVersion
+from lsml.training import outcomes
+from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
 from lsml.training.worker import supervisor
+from lsml.training.worker.training_process import TrainingProcess
 
+from .conftest import ORIGIN
 from .test_steering import kept_files
 
 
@@ -119,3 +125,125 @@ def test_what_a_killed_worker_left_on_this_host_is_removed(worker, tmp_path):
     assert left == sorted([names[0], names[2]])
     for name in left:
         (tmp_path / "runs" / name).rmdir()
+
+
+def test_a_process_that_prints_for_ever_does_not_hold_the_worker(
+    worker, studio, settings
+):
+    settings.TRAINING_MAX_ATTEMPTS = 1
+    worker.serve("LeavingNoise")
+    studio.annotate(1)
+    started = time.monotonic()
+    run = worker.train()
+    assert "ended itself with status 3" in run.error
+    assert time.monotonic() - started < 15
+
+
+def test_what_postgres_cannot_store_is_replaced_in_progress_and_metrics(worker, studio):
+    worker.serve("Unstorable")
+    studio.annotate(1)
+    run = worker.train()
+    assert (run.state, run.attempts) == ("succeeded", 1)
+    assert "lo\ufffdss" in run.metrics
+    assert run.version.metrics.keys() == {"lo\ufffdss", "a\ufffdb"}
+
+
+def test_a_progress_message_shows_no_secret(worker, studio):
+    worker.serve("Raising")
+    studio.annotate(1)
+    worker.process_inbox()
+    progress = worker.begin().progress
+    progress.progressed({"fraction": 0, "message": "token=abcdef123456 \0 \ud800"})
+    assert progress.columns()["message"] == "token=*** \ufffd ?"
+
+
+def test_the_cut_of_the_log_leaves_no_half_of_a_secret(worker, studio):
+    worker.serve("PrintingKeys")
+    studio.annotate(1)
+    log = worker.train().log
+    assert "hunter2" not in log
+    assert log.count("password=***") > 1000
+
+
+def test_a_fault_of_the_supervisor_costs_an_attempt_at_once(
+    worker, studio, monkeypatch
+):
+    worker.serve("Slow")
+    studio.annotate(1)
+    worker.process_inbox()
+    watched = worker.begin()
+
+    def fail(*_):
+        raise KeyError("kind")
+
+    monkeypatch.setattr(watched, "_note", fail)
+    watched.carry()
+    run = TrainingRun.objects.get()
+    assert (run.state, run.failures) == ("queued", 1)
+    assert "KeyError" in run.attempt_set.get().error
+
+
+def test_a_result_that_cannot_be_stored_fails_the_run(worker, studio):
+    studio.annotate(1)
+    worker.serve("Raising")
+    worker.process_inbox()
+    watched = worker.begin()
+    watched._write_end(
+        partial(outcomes.succeed, product={"version_name": "v" * 10_000})
+    )
+    run = TrainingRun.objects.get()
+    assert run.state == "failed"
+    assert run.error.startswith("The result could not be kept: DataError")
+
+
+def test_progress_that_cannot_be_stored_does_not_keep_the_run_from_ending(
+    worker, studio
+):
+    studio.annotate(1)
+    worker.serve("Raising")
+    worker.process_inbox()
+    watched = worker.begin()
+    watched.progress._columns = {"message": "x" * 501}
+    watched._write_end(partial(outcomes.fail, reason="why"))
+    assert TrainingRun.objects.get().state == "failed"
+
+
+def test_a_cancellation_while_the_result_is_written_prevents_the_version(
+    worker, studio
+):
+    studio.annotate(1)
+    worker.serve("Raising")
+    worker.process_inbox()
+    watched = worker.begin()
+    request_cancel(
+        TrainingRun.objects.get(), actor="ann", reason="enough", origin=ORIGIN
+    )
+    watched._write_end(partial(outcomes.succeed, product={"version_name": "late"}))
+    run = TrainingRun.objects.get()
+    assert (run.state, run.version) == ("cancelled", None)
+    assert run.attempt_set.get().outcome == "cancelled"
+    assert not ModelVersion.objects.filter(version="late").exists()
+
+
+def test_a_worker_that_lost_the_run_writes_no_points(worker, studio):
+    studio.annotate(1)
+    worker.serve("Raising")
+    worker.process_inbox()
+    watched = worker.begin()
+    TrainingRun.objects.update(fence=9)
+    point = [[1, 0.0, 0.5, {"loss": 1.0}]]
+    watched.progress.progressed({"fraction": 0.5, "message": "", "points": point})
+    watched._write_end(partial(outcomes.fail, reason="why"))
+    assert not MetricPoint.objects.exists()
+
+
+def test_processes_that_cannot_be_started_leave_no_descriptors_open(monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(BlockingIOError):
+            TrainingProcess()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -10,11 +10,11 @@ from lsml.training.inbox.policy import DEBOUNCE_TIMES_MAX, Waiting, due
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def waiting(annotations=1, *, asked=False, since_s=60, last_s=0, fresh=1):
+def waiting(annotations=1, *, requested=False, since_s=60, last_s=0, fresh=1):
     return Waiting(
         fresh=fresh,
         annotations=annotations,
-        asked=asked,
+        requested=requested,
         oldest_at=NOON - timedelta(seconds=since_s),
         newest_at=NOON - timedelta(seconds=last_s),
     )
@@ -57,14 +57,14 @@ def test_in_manual_mode_annotations_start_nothing():
 )
 def test_start_training_goes_over_the_policy(policy):
     assert decided(waiting(), **policy) is None
-    assert decided(waiting(asked=True), **policy) == "start_training"
+    assert decided(waiting(requested=True), **policy) == "start_training"
 
 
 @pytest.mark.parametrize(
     "policy", [{"training_paused": True}, {"archived_at": NOON}], ids=str
 )
 def test_a_paused_or_archived_project_trains_nothing(policy):
-    assert decided(waiting(asked=True), **policy) is None
+    assert decided(waiting(requested=True), **policy) is None
 
 
 def test_debounce_waits_for_a_pause_but_not_for_ever():

@@ -1,5 +1,6 @@
 """`manage.py predict`: predictions for all known tasks of a project, with progress."""
 
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -14,6 +15,8 @@ from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import UnknownProject
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.services import find_project
+
+_LOOK_EVERY_S = 0.5
 
 
 class Command(BaseCommand):
@@ -44,7 +47,11 @@ class Command(BaseCommand):
                 bar.update(done - bar.n)
 
             predict_all(job.pk, on_step=show)
-        job.refresh_from_db()
+            job.refresh_from_db()
+            while job.state in PredictionJob.ACTIVE:  # a worker was quicker
+                time.sleep(_LOOK_EVERY_S)
+                job.refresh_from_db()
+                show(job.done, job.total)
         if job.state != PredictionJob.State.SUCCEEDED:
             raise CommandError(f"job {job.pk} {job.state}: {job.error or 'no reason'}")
         self.stdout.write(

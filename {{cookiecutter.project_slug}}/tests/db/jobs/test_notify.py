@@ -1,0 +1,80 @@
+"""Waking a worker costs little, whatever the broker does."""
+
+import inspect
+import socket
+import time
+
+import pytest
+from celery import Celery, current_app
+
+from lsml.jobs import notify, outcomes
+
+from .conftest import make
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """A broker that refuses, as Celery reports it; gives the calls."""
+    calls = []
+
+    def refuse(name, args=None, **options):
+        calls.append(options)
+        raise notify.OperationalError("connection refused")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    return calls
+
+
+def test_a_dead_broker_is_asked_again_after_the_pause(refused, monkeypatch):
+    assert not any(notify.notify("lsml.a.task", 1, expires=9) for _ in range(100))
+    assert len(refused) == 1
+    monkeypatch.setattr(notify, "PAUSE_AFTER_FAILURE_S", 0)
+    monkeypatch.setattr(notify, "breaker", notify.Breaker())
+    notify.notify("lsml.a.task", 1, expires=9)
+    notify.notify("lsml.a.task", 1, expires=9)
+    assert len(refused) == 3
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_broker_that_refuses_or_stays_silent_costs_a_moment(monkeypatch, listens):
+    with socket.socket() as broker:
+        broker.bind(("127.0.0.1", 0))
+        if listens:
+            broker.listen()  # takes connections and says nothing
+        app = Celery(set_as_current=False)
+        app.config_from_object("django.conf:settings", namespace="CELERY")
+        app.conf.broker_url = f"redis://127.0.0.1:{broker.getsockname()[1]}/0"
+        monkeypatch.setattr(notify, "current_app", app)
+        started = time.perf_counter()
+        assert not notify.notify("lsml.a.task", 1, expires=9)
+        assert time.perf_counter() - started < 1
+        app.close()
+
+
+def test_every_message_expires(
+    db, kind, monkeypatch, django_capture_on_commit_callbacks
+):
+    sent = []
+    signature = inspect.signature(current_app.send_task)
+
+    def keep(*args, **options):
+        signature.bind(*args, **options)
+        sent.append(options["expires"])
+
+    monkeypatch.setattr(current_app, "send_task", keep)
+    with django_capture_on_commit_callbacks(execute=True):
+        outcomes.wake_worker(make(kind))
+    coalescer = notify.Coalescer("lsml.a.task", expires=7.0)
+    coalescer.notify(1)
+    coalescer.notify(1)  # sent a little later
+    time.sleep(notify.AT_MOST_EVERY_S + 0.2)
+    assert sent == [outcomes.NOTIFY_AGAIN_S, 7.0, 7.0]
+
+
+def test_the_coalescer_forgets_rows_that_are_quiet(notifications, monkeypatch):
+    monkeypatch.setattr(notify, "AT_MOST_EVERY_S", 0.0)
+    coalescer = notify.Coalescer("lsml.a.task", expires=9)
+    for pk in range(1000):
+        coalescer.notify(pk)
+    assert len(notifications) == 1000
+    assert len(coalescer._sent_at) <= 1
