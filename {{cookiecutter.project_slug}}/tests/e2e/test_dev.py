@@ -92,7 +92,7 @@ class Dev:
             found += below
         return found
 
-    def process(self, word):
+    def child(self, word):
         """Wait for the child whose command contains the word; gives its id."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -176,7 +176,7 @@ def test_it_says_where_it_serves_and_ctrl_c_ends_everything(dev):
     with psycopg.connect(addresses.database_url(one.folder)) as connection:
         found = connection.execute("SELECT username FROM auth_user").fetchall()
     assert found == [("boss",)]
-    one.process("celery --quiet --app config beat")
+    one.child("celery --quiet --app config beat")
     everything = [*one.below(), postmaster(one.folder)]
     begun = time.monotonic()
     one.process.send_signal(signal.SIGINT)
@@ -220,7 +220,7 @@ def test_a_process_that_dies_brings_all_down_and_is_named(dev):
     one = dev()
     one.until("ready:")
     everything = [*one.below(), postmaster(one.folder)]
-    os.kill(one.process("--queues training"), signal.SIGKILL)
+    os.kill(one.child("--queues training"), signal.SIGKILL)
     assert one.ended() == 1
     assert "training was killed by SIGKILL" in one.lines[-1]
     wait_gone(everything)
@@ -243,7 +243,7 @@ def test_a_process_that_cannot_start_is_named_with_its_status(dev):
 def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
     killed = dev()
     killed.until("ready:")
-    killed.process("celery --quiet --app config beat")
+    killed.child("celery --quiet --app config beat")
     children, server = killed.below(), postmaster(killed.folder)
     killed.process.kill()
     killed.ended()
