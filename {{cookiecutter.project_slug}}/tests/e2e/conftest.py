@@ -1,4 +1,4 @@
-"""A whole service of its own: servers, web, two training workers, two beats."""
+"""A complete service: servers, web, two training workers, two beats."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
 
 class Service:
-    """What the tests touch of it."""
+    """A running service, with the requests and queries that tests need."""
 
     def __init__(self, folder, broker, playground, database):
         self.broker = broker
@@ -27,7 +27,7 @@ class Service:
         self._bucket = folder / "s3" / "models" / "chaos"
 
     def annotate(self, number):
-        """Send an annotation; gives the event's id."""
+        """Send an annotation; return the event's id."""
         body = {
             "action": "ANNOTATION_CREATED",
             "project": {"id": 1, "created_at": "2026-11-23T11:39:00Z"},
@@ -57,31 +57,31 @@ class Service:
             return connection.execute(sql, arguments).fetchall()
 
     def stored(self):
-        """Keys of the artifacts on S3."""
+        """Return the keys of the artifacts on S3, sorted."""
         return sorted(
             str(path.relative_to(self._bucket)) for path in self._bucket.rglob("*.tar")
         )
 
     def until(self, sql, *arguments, within_s=60):
-        """Wait until the query gives rows."""
+        """Wait until the query returns rows; return them."""
         deadline = time.monotonic() + within_s
         while not (rows := self.rows(sql, *arguments)):
-            assert time.monotonic() < deadline, f"{sql} never came true"
+            assert time.monotonic() < deadline, f"no rows within {within_s} s: {sql}"
             time.sleep(0.1)
         return rows
 
-    def until_trained(self, event_id, **database):
+    def until_trained(self, event_id, *, within_s=60):
         return self.until(
             "SELECT r.id FROM training_trainingrun r JOIN training_runevent e"
             " ON e.run_id = r.id WHERE e.event_id = %s AND r.state = 'succeeded'",
             event_id,
-            **database,
+            within_s=within_s,
         )
 
 
 @pytest.fixture
 def start_service(tmp_path_factory):
-    """Start a service with a broker and settings; ends it with the test."""
+    """Start a service with a broker and settings; stop it after the test."""
     started = []
     others = ExitStack()
 

@@ -1,4 +1,4 @@
-"""`manage.py prepare` as real processes, as when several machines start at once."""
+"""`manage.py prepare` in several processes, as when machines start together."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A dump restored into another cluster, and a service whose role owns nothing."""
+"""A dump restored into another cluster, and a service whose role owns no table."""
 
 import os
 import re
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class Cluster:
-    """A PostgreSQL of its own, used by its owner and by the role `service`."""
+    """A separate PostgreSQL, used by its owner and by the role `service`."""
 
     def __init__(self, folder):
         folder.mkdir()
@@ -40,7 +40,7 @@ class Cluster:
         self.server.start()
 
     def manage(self, url, *words):
-        """Run `manage.py`; gives exit status and output."""
+        """Run `manage.py`; return exit status and output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=PROJECT,

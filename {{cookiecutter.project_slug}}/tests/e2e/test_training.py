@@ -1,4 +1,4 @@
-"""Training by real workers, while what they need comes and goes."""
+"""Training by real workers while workers, brokers and hosts fail."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.chaos.servers import RabbitBroker
 pytestmark = pytest.mark.slow
 
 
-def test_what_came_while_the_broker_was_away_is_trained_when_it_is_back(
+def test_events_from_a_broker_outage_are_trained_when_it_is_back(
     start_service,
 ):
     service = start_service(TRAINING_SWEEP_S="2")
@@ -54,7 +54,7 @@ def test_a_stopped_worker_hands_its_run_to_another(start_service):
 
 @pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
 def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
-    # Such a message would be what RabbitMQ's delivery timeout ends a consumer for.
+    # RabbitMQ's delivery timeout closes a consumer that holds a message too long.
     service = start_service(rabbitmq=True, CHAOS_TRAINING_S="300")
     event = service.annotate(1)
     service.until(
@@ -78,13 +78,13 @@ def test_with_rabbitmq_no_message_waits_for_a_training_to_end(start_service):
 
 
 @pytest.mark.skipif(not RabbitBroker.available(), reason="RabbitMQ is not installed")
-def test_beat_goes_on_after_a_restart_of_rabbitmq(start_service):
+def test_beat_continues_after_a_restart_of_rabbitmq(start_service):
     service = start_service(rabbitmq=True, TRAINING_SWEEP_S="1")
     beats = [
         service.playground.programs[name].process.pid for name in ("beat-1", "beat-2")
     ]
     service.broker.kill()
-    last = service.annotate(1)  # its own ring is lost: only a sweep can find it
+    last = service.annotate(1)  # its message is lost; only a sweep can find it
     service.broker.start()
     service.until_trained(last)
     assert beats == [
@@ -99,7 +99,7 @@ def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
     start_service, monkeypatch
 ):
     for name in ("ARTIFACT_STORAGE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "")  # set by the hosts, put back after the test
+        monkeypatch.setenv(name, "")  # set by the hosts, restored after the test
     hosts = Hosts()
     service = start_service(
         hosts=hosts,
@@ -115,8 +115,8 @@ def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
     )
     programs = service.playground.programs
     pid = int(owner.rpartition(":")[2])
-    (lonely,) = [name for name in hosts.names if programs[name].process.pid == pid]
-    hosts.cut(lonely)
+    (isolated,) = [name for name in hosts.names if programs[name].process.pid == pid]
+    hosts.cut(isolated)
     service.until(
         "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 1"
         " AND outcome = 'lost'",
@@ -125,12 +125,12 @@ def test_a_host_that_is_cut_off_loses_the_run_and_cannot_spoil_it(
     service.until(
         "SELECT 1 FROM training_trainingattempt WHERE run_id = %s AND number = 2", run
     )
-    hosts.mend(lonely)
+    hosts.restore(isolated)
     service.until_trained(event, within_s=120)
     assert service.rows("SELECT count(*) FROM registry_modelversion") == [(1,)]
     ((key,),) = service.rows("SELECT artifact_key FROM registry_modelversion")
-    deadline = time.monotonic() + 40  # by when the one cut off has noticed
+    deadline = time.monotonic() + 40  # until the isolated host has noticed
     while (stored := service.stored()) != [key]:
         assert time.monotonic() < deadline, stored
         time.sleep(0.5)
-    assert programs[lonely].process.pid == pid, "the worker itself lives on"
+    assert programs[isolated].process.pid == pid, "the worker itself must survive"
