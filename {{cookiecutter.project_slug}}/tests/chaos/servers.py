@@ -88,9 +88,18 @@ class RabbitBroker:
     def available():
         return shutil.which("rabbitmq-server") is not None
 
-    def control(self, *arguments):
-        """Return a rabbitmqctl command for this node; run it with `environment`."""
-        return ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", self._node, *arguments]
+    def queues(self, column):
+        """Return a numeric column of rabbitmqctl's list of queues, by queue name."""
+        control = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", self._node]
+        listed = subprocess.run(
+            [*control, "--no-table-headers", "list_queues", "name", column],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        rows = (line.split() for line in listed.splitlines())
+        return {name: int(value) for name, value in rows}
 
     def start(self):
         if self._process is not None and self._process.poll() is None:

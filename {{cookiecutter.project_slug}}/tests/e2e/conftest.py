@@ -56,6 +56,17 @@ class Service:
         with psycopg.connect(self._url) as connection:
             return connection.execute(sql, arguments).fetchall()
 
+    def database_session(self):
+        """Return a database connection; leaving it releases its locks."""
+        return psycopg.connect(self._url, autocommit=True)
+
+    def until_consumed(self, queue, *, within_s=60):
+        """Wait until a worker consumes the RabbitMQ queue."""
+        deadline = time.monotonic() + within_s
+        while not self.broker.queues("consumers").get(queue):
+            assert time.monotonic() < deadline, f"nothing consumes {queue}"
+            time.sleep(0.2)
+
     def stored(self):
         """Return the keys of the artifacts on S3, sorted."""
         return sorted(
