@@ -1,4 +1,4 @@
-# The template's own chores. `make help` lists them.
+# Tasks for working on the template. `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 
 .PHONY: help demo test lint format requirements clean
 
-help:  ## List what can be done here
+help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
 
 demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090, EXIT=1)
@@ -23,7 +23,7 @@ test: $(READY) build/demo  ## Bake every option and check it; run the default pr
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 	$(MAKE) -C build/demo test
 
-# The default project, baked anew and installed; what a demo recorded in it stays.
+# Bake and install the default project. Data that a demo recorded in it is kept.
 .PHONY: build/demo
 build/demo: $(READY)
 	$(VENV)/bin/python -m demo.baking $@
@@ -34,20 +34,20 @@ lint: $(READY)  ## Check format, style and types of hooks, demo and tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-format: $(READY)  ## Put hooks, demo and tests into shape
+format: $(READY)  ## Format hooks, demo and tests
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 requirements:  ## Compile requirements.in (needs uv)
 	uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
 
-clean:  ## Remove what was built
+clean:  ## Remove build/
 	rm -rf build
 
-# uv is used for speed where it is there; pip does the same.
+# uv is faster; pip does the same.
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Say which: make PYTHON=python3.12 …"; exit 1; }
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Choose another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "making the template's own environment in $(VENV) …"
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --clear --python $(PYTHON) $(VENV) && \

@@ -1,1 +1,1 @@
-"""`make demo`: bakes the default project, runs it, and plays Label Studio's part."""
+"""`make demo`: bakes the default project, runs it, and acts as Label Studio."""

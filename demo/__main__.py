@@ -24,16 +24,16 @@ PROJECT = TEMPLATE / "build/demo"
 
 
 def main() -> int:
-    """Return 0 if every step held."""
+    """Run the demo; return 0 if every step succeeded."""
     parser = argparse.ArgumentParser(prog="demo")
     parser.add_argument("--port", type=int, default=9090)
-    parser.add_argument("--exit", action="store_true", help="end after the story")
-    asked = parser.parse_args()
-    # A plain `kill` unwinds like Ctrl-C, so that the service is stopped.
+    parser.add_argument("--exit", action="store_true", help="stop after the story")
+    options = parser.parse_args()
+    # SIGTERM unwinds the stack like Ctrl-C does, so the service is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        _make(asked.port)
-        _run(asked.port, serve_on=not asked.exit)
+        _bake_and_install(options.port)
+        _run(options.port, keep_running=not options.exit)
     except StepFailed as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1
@@ -43,8 +43,8 @@ def main() -> int:
     return 0
 
 
-def _make(port: int) -> None:
-    print("lsml-django: from a template to a model that learned, in one go\n")
+def _bake_and_install(port: int) -> None:
+    print("lsml-django: from a template to a trained model in one command\n")
     check_port(port)
     with step("bake the default project") as shown:
         remove_data(PROJECT)
@@ -54,7 +54,7 @@ def _make(port: int) -> None:
         install(PROJECT, shown)
 
 
-def _run(port: int, *, serve_on: bool) -> None:
+def _run(port: int, *, keep_running: bool) -> None:
     env = read_env(PROJECT)
     with running(Service(PROJECT, port)) as service:
         with step("start it (make dev)") as shown:
@@ -63,13 +63,13 @@ def _run(port: int, *, serve_on: bool) -> None:
         records = Records(PROJECT)
         try:
             _play(PROJECT, port, env, service, records)
-        except OSError as error:  # Label Studio's own time limit, or no connection
-            raise StepFailed(f"no answer ({error}):\n{service.tail()}") from error
+        except OSError as error:  # no connection, or a time limit was exceeded
+            raise StepFailed(f"no response ({error}):\n{service.tail()}") from error
         finally:
             records.close()
-        _show_where_to_look(port, env)
-        if serve_on:
-            _serve(service)
+        _print_next_steps(port, env)
+        if keep_running:
+            _keep_running(service)
 
 
 def _play(
@@ -78,25 +78,25 @@ def _play(
     label_config = (project / "example/label_config.xml").read_text()
     credentials = f"{env['BASIC_AUTH_USER']}:{env['BASIC_AUTH_PASS']}"
     studio = LabelStudio(port, label_config, credentials)
-    stranger = LabelStudio(port, label_config, None)
-    Story(project, studio, stranger, records).play(service.check)
+    anonymous = LabelStudio(port, label_config, None)
+    Story(project, studio, anonymous, records).play(service.check)
 
 
-def _show_where_to_look(port: int, env: dict[str, str]) -> None:
+def _print_next_steps(port: int, env: dict[str, str]) -> None:
     print(f"""
-Every step held. Where to look:
+Every step succeeded. Where to look:
 
   admin      http://127.0.0.1:{port}/admin/
              user {env["ADMIN_USER"]}, password {env["ADMIN_PASSWORD"]}
   project    {PROJECT.relative_to(TEMPLATE)}/ (the model is model.py)
-  its log    build/demo.log
-  again      cd build/demo && make dev    keeps what was recorded;
-             make demo starts afresh
+  log        build/demo.log
+  again      cd build/demo && make dev    keeps the recorded data;
+             make demo starts with an empty database
 """)
 
 
-def _serve(service: Service) -> None:
-    print("Serving until Ctrl-C.", flush=True)
+def _keep_running(service: Service) -> None:
+    print("Running until Ctrl-C.", flush=True)
     while True:
         service.check()
         time.sleep(0.5)

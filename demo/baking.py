@@ -1,4 +1,4 @@
-"""Bakes the template; used by the demo and by the tests."""
+"""Bakes the template. Used by the demo and by the tests."""
 
 import filecmp
 import json
@@ -9,23 +9,23 @@ import tempfile
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parents[1]
-# What a working copy holds besides the template; a clone has none of it.
-LEFTOVERS = shutil.ignore_patterns(
+# Files that a working copy has and a fresh clone has not.
+UNTRACKED = shutil.ignore_patterns(
     ".venv", ".data", ".env", "__pycache__", ".*_cache", ".hypothesis", "build",
     "staticfiles", "*.log",
 )  # fmt: skip
 
 
 class BakeRefused(Exception):  # noqa: N818 - what happened
-    """The template refused an answer; the text is what it printed."""
+    """The template refused an answer. The message is what it printed."""
 
 
 def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
-    """Make a project in `folder` from the working copy, as the command line does.
+    """Bake the working copy into `folder`, as the command line does.
 
     Args:
-        folder: Where the project's own folder will be made.
-        answers: Those that differ from the defaults.
+        folder: Parent of the project's new folder.
+        answers: The answers that differ from the defaults.
 
     Returns:
         The project's folder.
@@ -37,14 +37,14 @@ def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
     with tempfile.TemporaryDirectory(prefix="lsml-bake-") as scratch:
         template = Path(scratch) / "template"
         for name in ("hooks", "{{cookiecutter.project_slug}}"):
-            shutil.copytree(TEMPLATE / name, template / name, ignore=LEFTOVERS)
+            shutil.copytree(TEMPLATE / name, template / name, ignore=UNTRACKED)
         shutil.copy(TEMPLATE / "cookiecutter.json", template)
-        # Keeps cookiecutter out of the home folder, which may be missing or read-only.
+        # Keep cookiecutter away from the home folder: it may be missing or read-only.
         config = Path(scratch) / "config.yaml"
         folders = ("replay_dir", "cookiecutters_dir")
         config.write_text(json.dumps({each: f"{scratch}/{each}" for each in folders}))
         given = [f"{question}={answer}" for question, answer in (answers or {}).items()]
-        told = subprocess.run(
+        done = subprocess.run(
             [
                 *(sys.executable, "-m", "cookiecutter", str(template), "--no-input"),
                 *("--config-file", str(config), "--output-dir", str(folder)),
@@ -54,20 +54,20 @@ def bake(folder: Path, answers: dict[str, str] | None = None) -> Path:
             text=True,
             check=False,
         )
-    if told.returncode:
-        raise BakeRefused(told.stderr)
-    [made] = set(folder.iterdir()) - before
-    return made
+    if done.returncode:
+        raise BakeRefused(done.stderr)
+    [project] = set(folder.iterdir()) - before
+    return project
 
 
 def refresh(project: Path, *, keep: set[str]) -> None:
-    """Make `project` what the template bakes now.
+    """Bring `project` up to date with the template.
 
-    Files that are the same keep their times, so that `make` sees what is new.
+    Unchanged files keep their modification times, so `make` rebuilds only what changed.
 
     Args:
         project: An older bake, or a folder that does not exist yet.
-        keep: Names in the project's root that stay, though they are not baked.
+        keep: Names in the project's root to keep, although they are not baked.
     """
     with tempfile.TemporaryDirectory(prefix="lsml-bake-") as scratch:
         baked = bake(Path(scratch), {"project_slug": project.name})
@@ -88,5 +88,5 @@ def _make_equal(source: Path, target: Path, *, keep: set[str]) -> None:
             shutil.copy2(new, path)
 
 
-if __name__ == "__main__":  # `make test` bakes so
+if __name__ == "__main__":  # called by `make test`
     refresh(Path(sys.argv[1]).absolute(), keep={".venv", ".data", ".env"})

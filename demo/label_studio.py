@@ -1,7 +1,7 @@
-"""Label Studio's part: the requests it sends, with its shapes, headers and time limits.
+"""Sends the requests of Label Studio, with its bodies, headers and time limits.
 
-The shapes are those of Label Studio 1.23.2, from recorded traffic. Like it, every
-request opens a connection of its own.
+The bodies are those of Label Studio 1.23.2, from recorded traffic. Every request opens
+a new connection, as in Label Studio.
 """
 
 import base64
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# How long Label Studio waits for an answer, in seconds.
+# How long Label Studio waits for a response, in seconds.
 HEALTH_S, SETUP_S, PREDICT_S, WEBHOOK_S = 1.0, 3.0, 100.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, and after how many seconds."""
+    """A response, and the seconds it took."""
 
     status: int
     body: Any
@@ -27,15 +27,15 @@ class Reply:
 
 
 class LabelStudio:
-    """One Label Studio project that talks to a backend."""
+    """One Label Studio project that is connected to a backend."""
 
     def __init__(self, port: int, label_config: str, credentials: str | None) -> None:
         """Create the project.
 
         Args:
-            port: Of the backend, on this machine.
+            port: The backend's port on this machine.
             label_config: The project's labelling configuration (XML).
-            credentials: `user:password` for basic auth; None sends none.
+            credentials: `user:password` for basic auth; None to send none.
         """
         self._port = port
         self._label_config = label_config
@@ -46,24 +46,26 @@ class LabelStudio:
             self._headers["Authorization"] = f"Basic {token}"
 
     def health(self) -> Reply:
-        """Ask whether the backend is alive."""
+        """Request the backend's health."""
         return self._send("GET", "/health", None, HEALTH_S)
 
     def setup(self) -> Reply:
-        """Tell the project's label config, and learn the model version."""
+        """Send the label config; the response names the model version."""
         body = {
             "project": self._project,
             "schema": self._label_config,
             "hostname": "http://127.0.0.1:8080",
-            "access_token": "demo-token-of-nobody",
+            "access_token": "demo-token",
             "extra_params": None,
         }
         return self._send("POST", "/setup", body, SETUP_S)
 
     def predict(self, texts: list[str]) -> Reply:
-        """Ask for predictions, as "Retrieve predictions" does."""
+        """Request predictions, as "Retrieve predictions" does."""
         body = {
-            "tasks": [self._task(at, text) for at, text in enumerate(texts, 1001)],
+            "tasks": [
+                self._task(number, text) for number, text in enumerate(texts, 1001)
+            ],
             "project": self._project,
             "label_config": self._label_config,
             "params": {"login": None, "password": None, "context": None},
@@ -71,7 +73,7 @@ class LabelStudio:
         return self._send("POST", "/predict", body, PREDICT_S)
 
     def annotate(self, number: int, text: str, choice: str) -> Reply:
-        """Tell that an annotator submitted a choice for a text."""
+        """Send the webhook for a choice that an annotator submitted."""
         region = {
             "id": uuid.uuid4().hex[:10],
             "from_name": "topic",
@@ -145,20 +147,20 @@ class LabelStudio:
         timeout_s: float,
         agent: str = "heartex/1.23.2",
     ) -> Reply:
-        content = None if body is None else json.dumps(body)
+        sent = None if body is None else json.dumps(body)
         headers = self._headers | {"User-Agent": agent}
-        if content:
+        if sent:
             headers["Content-Type"] = "application/json"
-        begun = time.monotonic()
+        started = time.monotonic()
         backend = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
         try:
-            backend.request(method, path, content, headers)
-            answer = backend.getresponse()
-            text = answer.read()
+            backend.request(method, path, sent, headers)
+            response = backend.getresponse()
+            content = response.read()
         finally:
             backend.close()
-        seconds = time.monotonic() - begun
-        return Reply(answer.status, _json_or_text(text), seconds)
+        seconds = time.monotonic() - started
+        return Reply(response.status, _json_or_text(content), seconds)
 
 
 def _json_or_text(content: bytes) -> Any:

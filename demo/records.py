@@ -1,6 +1,6 @@
-"""Runs inside the baked project: tells what is recorded, a line of JSON per line read.
+"""Prints what the baked project recorded: one line of JSON for each line of input.
 
-A separate program, as the baked project has a virtual environment of its own.
+This is a separate program because it runs in the baked project's environment.
 """
 
 import json
@@ -12,7 +12,7 @@ import django
 
 
 def recorded() -> dict[str, Any]:
-    """Return what the records say of the newest project."""
+    """Return counts, runs and versions of the newest project."""
     from lsml.audit.models import Prediction, WebhookEvent
     from lsml.registry.models import Project, Promotion
     from lsml.training.models import TrainingRun

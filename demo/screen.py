@@ -1,4 +1,4 @@
-"""What the demo shows: one line for each step, with its outcome and its time."""
+"""Prints one line for each step of the demo, with its outcome and its duration."""
 
 import sys
 import time
@@ -7,29 +7,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 DONE, FAILED = "✓", "✗"
-REPEAT_S = 10.0  # how often a log file (no terminal) is told that a wait goes on
+REPEAT_S = 10.0  # interval of progress lines where the output is not a terminal
 
 
 class StepFailed(Exception):  # noqa: N818 - what happened
-    """A step of the demo did not hold; the text says what was seen instead."""
+    """A step of the demo failed. The message says what happened instead."""
 
 
 @dataclass
 class Step:
-    """A step that is under way; `outcome` is shown when it is done."""
+    """A step in progress. `outcome` is shown when it is done."""
 
     title: str
     outcome: str = ""
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     _shown_at: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
-        """Time since the step began."""
-        return time.monotonic() - self.begun
+        """Seconds since the step started."""
+        return time.monotonic() - self.started
 
     def waiting(self, doing: str) -> None:
-        """Show what is waited for; on a terminal on the same line."""
+        """Show progress while waiting; a terminal shows it on one line."""
         text = f"  … {self.title}: {doing}"[:100]
         if sys.stdout.isatty():
             print(f"\r\033[K{text} ({self.seconds:.0f} s)", end="", flush=True)
@@ -40,25 +40,25 @@ class Step:
 
 @contextmanager
 def step(title: str) -> Iterator[Step]:
-    """Show a step: what it does, how it ended, how long it took."""
-    under_way = Step(title)
+    """Run a step and print its title, outcome and duration."""
+    running = Step(title)
     if sys.stdout.isatty():
-        under_way.waiting("…")
+        running.waiting("…")
     try:
-        yield under_way
+        yield running
     except BaseException:
-        _line(FAILED, under_way)
+        _line(FAILED, running)
         raise
-    _line(DONE, under_way)
+    _line(DONE, running)
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """End the step with a sentence unless the condition holds."""
+    """Raise StepFailed with the sentence `otherwise` unless the condition holds."""
     if not condition:
         raise StepFailed(otherwise)
 
 
-def _line(mark: str, ended: Step) -> None:
+def _line(mark: str, finished: Step) -> None:
     start = "\r\033[K" if sys.stdout.isatty() else ""
-    text = f"{start}{mark} {ended.title:<34} {ended.outcome}"
-    print(f"{text:<88} {ended.seconds:6.2f} s", flush=True)
+    text = f"{start}{mark} {finished.title:<34} {finished.outcome}"
+    print(f"{text:<88} {finished.seconds:6.2f} s", flush=True)

@@ -1,4 +1,4 @@
-"""The baked project as processes: installed, started, watched, stopped."""
+"""Installs, starts, watches and stops the baked project."""
 
 import ctypes
 import fcntl
@@ -23,10 +23,10 @@ TAIL_LINES = 25
 
 
 def check_port(port: int) -> None:
-    """Refuse a port that something else listens on.
+    """Check that the port is free.
 
     Raises:
-        StepFailed: It is in use, or not ours to use.
+        StepFailed: The port is in use or not permitted.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,10 +40,10 @@ def check_port(port: int) -> None:
 
 
 def remove_data(project: Path) -> None:
-    """Remove what an earlier demo recorded, if none is running.
+    """Remove the data of an earlier demo.
 
     Raises:
-        StepFailed: A demo (or `make dev`) runs in that folder.
+        StepFailed: A demo (or `make dev`) is running in that folder.
     """
     data = project / ".data"
     if not data.exists():
@@ -57,15 +57,15 @@ def remove_data(project: Path) -> None:
                 raise StepFailed(
                     f"A service already runs in {project}: stop it first (Ctrl-C)"
                 ) from None
-    if any(data.rglob("postmaster.pid")):  # killed, so its servers may still be there
-        using = "from lsml.embedded.servers import running; from pathlib import Path"
-        code = f"{using}\nwith running(Path('.data')): pass"
+    if any(data.rglob("postmaster.pid")):  # it was killed; its servers may still run
+        imports = "from lsml.embedded.servers import running; from pathlib import Path"
+        code = f"{imports}\nwith running(Path('.data')): pass"
         subprocess.run([python(project), "-c", code], cwd=project, check=False)
     subprocess.run(["rm", "-rf", str(data)], check=True)
 
 
 def python(project: Path) -> str:
-    """Return the project's own interpreter."""
+    """Return the path of the project's interpreter."""
     return str(project / ".venv/bin/python")
 
 
@@ -73,7 +73,7 @@ def install(project: Path, step: Step) -> None:
     """Run the project's `make install`.
 
     Raises:
-        StepFailed: It failed; the end of its output is in the sentence.
+        StepFailed: It failed. The message has the end of its output.
     """
     log = project.with_name("demo-install.log")
     with log.open("w") as file:
@@ -92,7 +92,7 @@ class Service:
     """A running `manage.py dev`."""
 
     def __init__(self, project: Path, port: int) -> None:
-        """Start it; `wait_until_ready` waits."""
+        """Start it in the background."""
         self._port = port
         self._log = project.with_name("demo.log")
         with self._log.open("w") as file:
@@ -100,16 +100,16 @@ class Service:
                 [python(project), "manage.py", "dev", "--port", str(port)],
                 cwd=project, stdout=file, stderr=subprocess.STDOUT,
                 env=_environment(), stdin=subprocess.DEVNULL,
-                # Ctrl-C is for the demo, which then stops the service in order.
+                # Ctrl-C reaches the demo only, which then stops the service.
                 start_new_session=True,
                 preexec_fn=_stop_with_parent,  # noqa: PLW1509 - no threads here
             )  # fmt: skip
 
     def wait_until_ready(self, step: Step) -> None:
-        """Wait until it answers.
+        """Wait until `/ready` answers 200.
 
         Raises:
-            StepFailed: It ended, or is not ready in time; with the end of its output.
+            StepFailed: It ended, or was not ready in time. With the end of its output.
         """
         while not _answers(self._port):
             self.check()
@@ -119,7 +119,7 @@ class Service:
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raise StepFailed if it has ended."""
+        """Raise StepFailed if the service has ended."""
         if self._process.poll() is not None:
             raise StepFailed(f"the service ended:\n{self.tail()}")
 
@@ -128,7 +128,7 @@ class Service:
         return _tail(self._log, TAIL_LINES)
 
     def stop(self) -> None:
-        """Stop it in order; by force if that takes too long."""
+        """Send SIGTERM; send SIGKILL after `STOP_S` seconds."""
         if self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -140,24 +140,24 @@ class Service:
 
 
 class Records:
-    """What is recorded in the project, as often as asked."""
+    """Reads what the project recorded."""
 
     def __init__(self, project: Path) -> None:
-        """Start the program that looks."""
+        """Start `demo/records.py` in the project's environment."""
         self._process = subprocess.Popen(
             [python(project), str(Path(__file__).with_name("records.py"))],
             cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True, env=_environment(),
         )  # fmt: skip
 
-    def look(self) -> dict[str, Any]:
-        """Return what `demo.records.recorded` finds now."""
-        ask, answer = self._process.stdin, self._process.stdout
+    def read(self) -> dict[str, Any]:
+        """Return the current result of `demo.records.recorded`."""
+        request, response = self._process.stdin, self._process.stdout
         line = ""
-        if ask and answer:
-            ask.write("\n")
-            ask.flush()
-            line = answer.readline()
+        if request and response:
+            request.write("\n")
+            request.flush()
+            line = response.readline()
         if not line:
             raise StepFailed("the records cannot be read")
         found: dict[str, Any] = json.loads(line)
@@ -170,7 +170,7 @@ class Records:
 
 @contextmanager
 def running(service: Service) -> Iterator[Service]:
-    """Stop the service at the end, however that comes."""
+    """Stop the service on exit, also after an error."""
     try:
         yield service
     finally:
@@ -184,10 +184,9 @@ def read_env(project: Path) -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    # The project's own settings count, not what this shell or this make has set.
+    # The project's settings apply, not those of this shell or this make.
     foreign = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PORT", "VIRTUAL_ENV", "PYTHONPATH"}
-    ours = set(os.environ) - foreign
-    return {each: os.environ[each] for each in ours}
+    return {name: os.environ[name] for name in set(os.environ) - foreign}
 
 
 def _stop_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""The story: a team connects a project, annotates sixty texts, and the model learns."""
+"""The story: a team connects a project, annotates sixty texts and trains a model."""
 
 import csv
 import statistics
@@ -12,45 +12,46 @@ from demo.label_studio import LabelStudio, Reply
 from demo.screen import Step, StepFailed, expect, step
 from demo.service import Records
 
-TAUGHT, ASKED = 60, 40  # texts that are annotated; texts that are predicted
-SHARE_RIGHT = 0.8  # of the predictions by the trained version
+ANNOTATED, PREDICTED = 60, 40  # numbers of texts
+SHARE_RIGHT = 0.8  # of the trained version's predictions, at least
 TRAINING_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text and what an annotator says about it."""
+    """A text and its annotated label."""
 
     text: str
     label: str
 
 
 class Story:
-    """Plays the steps; one that does not hold raises StepFailed."""
+    """Plays the steps. A step that fails raises StepFailed."""
 
     def __init__(
         self,
         project: Path,
         studio: LabelStudio,
-        stranger: LabelStudio,
+        anonymous: LabelStudio,
         records: Records,
     ) -> None:
         """Read the texts.
 
         Args:
-            project: The baked project, whose example is used.
-            studio: Label Studio as connected, with credentials.
-            stranger: The same without credentials.
-            records: What the service recorded.
+            project: The baked project; its example texts are used.
+            studio: Label Studio with credentials.
+            anonymous: The same without credentials.
+            records: Reads what the service recorded.
         """
         with (project / "example/texts.csv").open(newline="") as file:
             texts = [Text(row["text"], row["label"]) for row in csv.DictReader(file)]
-        self._taught, self._asked = texts[:TAUGHT], texts[TAUGHT : TAUGHT + ASKED]
-        self._studio, self._stranger, self._records = studio, stranger, records
+        self._annotated = texts[:ANNOTATED]
+        self._predicted = texts[ANNOTATED : ANNOTATED + PREDICTED]
+        self._studio, self._anonymous, self._records = studio, anonymous, records
         self._version = ""
 
     def play(self, check_service: Callable[[], None]) -> None:
-        """Play it.
+        """Play all steps.
 
         Args:
             check_service: Raises StepFailed when the service has ended.
@@ -62,18 +63,20 @@ class Story:
         after = self._predict("predict the same 40 texts")
         expect(
             after >= SHARE_RIGHT,
-            f"{after:.0%} right after training, {SHARE_RIGHT:.0%} were expected",
+            f"{after:.0%} right after training, expected {SHARE_RIGHT:.0%}",
         )
-        expect(after > before, "training made nothing better")
-        self._look_back()
+        expect(after > before, "training did not improve the predictions")
+        self._check_records()
 
     def _connect(self) -> None:
         with step("health, with and without password") as shown:
-            refused = self._stranger.health()
+            refused = self._anonymous.health()
             expect(refused.status == 401, f"without password: {_brief(refused)}")
             reply = self._studio.health()
             expect(reply.status == 200, f"GET /health: {_brief(reply)}")
-            shown.outcome = f"UP in {reply.seconds * 1000:.0f} ms; a stranger gets 401"
+            shown.outcome = (
+                f"UP in {reply.seconds * 1000:.0f} ms; 401 without a password"
+            )
         with step("setup of the project") as shown:
             self._version = self._served_version()
             shown.outcome = f"model version {self._version}"
@@ -84,34 +87,37 @@ class Story:
         return str(reply.body["model_version"])
 
     def _predict(self, title: str) -> float:
-        """Return the share that was right."""
+        """Request predictions; return the share that is right."""
         with step(title) as shown:
-            reply = self._studio.predict([each.text for each in self._asked])
+            reply = self._studio.predict([each.text for each in self._predicted])
             expect(reply.status == 200, f"POST /predict: {_brief(reply)}")
             predictions = [_one(each) for each in reply.body["results"]]
-            expect(len(predictions) == ASKED, f"{len(predictions)} results came back")
+            expect(
+                len(predictions) == PREDICTED,
+                f"{len(predictions)} results in the response",
+            )
             versions = {each["model_version"] for each in predictions}
             expect(versions == {self._version}, f"predicted by {versions}")
             choices = [_choice(each) for each in predictions]
             right = [
                 choice == each.label
-                for choice, each in zip(choices, self._asked, strict=True)
+                for choice, each in zip(choices, self._predicted, strict=True)
             ]
             mean_score = statistics.mean(each["score"] for each in predictions)
             shown.outcome = (
-                f"{sum(right)} of {ASKED} right by {self._version},"
+                f"{sum(right)} of {PREDICTED} right by {self._version},"
                 f" mean score {mean_score:.2f}"
             )
         return sum(right) / len(right)
 
     def _annotate(self) -> None:
-        with step(f"{TAUGHT} annotations, by webhook") as shown:
+        with step(f"{ANNOTATED} annotations, by webhook") as shown:
             times = []
-            for number, each in enumerate(self._taught, 1):
+            for number, each in enumerate(self._annotated, 1):
                 reply = self._studio.annotate(number, each.text, each.label)
                 expect(reply.status // 100 == 2, f"POST /webhook: {_brief(reply)}")
                 times.append(reply.seconds * 1000)
-                shown.waiting(f"{number} of {TAUGHT}")
+                shown.waiting(f"{number} of {ANNOTATED}")
             shown.outcome = (
                 f"each acknowledged: median {statistics.median(times):.0f} ms,"
                 f" slowest {max(times):.0f} ms"
@@ -137,22 +143,27 @@ class Story:
         self, shown: Step, check_service: Callable[[], None]
     ) -> dict[str, Any]:
         while shown.seconds < TRAINING_S:
-            seen = self._records.look()
-            whole = [each for each in seen["versions"] if each["annotations"] == TAUGHT]
-            if whole:
-                return dict(whole[-1])
+            seen = self._records.read()
+            complete = [
+                each for each in seen["versions"] if each["annotations"] == ANNOTATED
+            ]
+            if complete:
+                return dict(complete[-1])
             check_service()
             shown.waiting(_training_now(seen))
             time.sleep(0.3)
-        raise StepFailed(f"no version of all {TAUGHT} annotations came: {seen}")
+        raise StepFailed(
+            f"no version was trained on all {ANNOTATED} annotations: {seen}"
+        )
 
-    def _look_back(self) -> None:
+    def _check_records(self) -> None:
         with step("what was recorded") as shown:
-            seen = self._records.look()
+            seen = self._records.read()
             expect(
-                seen["predictions"] == 2 * ASKED, f"{seen['predictions']} predictions"
+                seen["predictions"] == 2 * PREDICTED,
+                f"{seen['predictions']} predictions",
             )
-            expect(seen["events"] == TAUGHT, f"{seen['events']} webhook events")
+            expect(seen["events"] == ANNOTATED, f"{seen['events']} webhook events")
             shown.outcome = ", ".join(
                 _counted(count, thing)
                 for count, thing in [
@@ -168,10 +179,10 @@ def _training_now(seen: dict[str, Any]) -> str:
     run = seen["run"]
     if run is None:
         return "waiting for a worker"
-    doing = f"{run['progress']:.0%} {run['error'] or run['message'] or 'starting'}"
+    progress = f"{run['progress']:.0%} {run['error'] or run['message'] or 'starting'}"
     if versions := len(seen["versions"]):
-        return f"{_counted(versions, 'version')} so far; {doing}"
-    return doing
+        return f"{_counted(versions, 'version')} so far; {progress}"
+    return progress
 
 
 def _counted(count: int, thing: str) -> str:
@@ -179,10 +190,10 @@ def _counted(count: int, thing: str) -> str:
 
 
 def _one(result: Any) -> dict[str, Any]:
-    """Return a task's only prediction; both wire shapes are Label Studio's."""
-    found = result if isinstance(result, list) else [result]
-    expect(len(found) == 1, f"{len(found)} predictions for one task")
-    return dict(found[0])
+    """Return a task's only prediction. Label Studio accepts both shapes."""
+    predictions = result if isinstance(result, list) else [result]
+    expect(len(predictions) == 1, f"{len(predictions)} predictions for one task")
+    return dict(predictions[0])
 
 
 def _choice(prediction: dict[str, Any]) -> str:

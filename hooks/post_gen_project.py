@@ -1,4 +1,4 @@
-"""After the project is made: puts the chosen parts in place and writes `.env`."""
+"""After baking: installs the chosen options and writes `.env`."""
 
 import json
 import os
@@ -6,8 +6,8 @@ import secrets
 import shutil
 from pathlib import Path
 
-# Question: (folder of the alternatives, what only the alternative in place needs).
-# A choice without a folder is the one that stands in the project already, or "none".
+# Question: (folder of the choices, files that only one choice needs).
+# A choice without a folder is the default, which is already in place, or "none".
 OPTIONS = {
     "starter": ("starters", {"text-classification": ["example"]}),
     "license": ("licenses", {}),
@@ -16,13 +16,13 @@ OPTIONS = {
 
 
 def settle(project: Path, folder: str, choice: str, only: dict[str, list[str]]) -> None:
-    """Lay `<folder>/<choice>` over the project's root, then remove the folder.
+    """Copy `<folder>/<choice>` over the project's root, then remove the folder.
 
     Args:
         project: Root of the project.
-        folder: Holds a folder for each choice.
+        folder: Name of the folder that has one folder per choice.
         choice: The answer.
-        only: Paths that go when another than this choice was made.
+        only: For a choice, the paths to remove when another one was made.
     """
     for owner, paths in only.items():
         for path in paths if owner != choice else []:
@@ -34,7 +34,7 @@ def settle(project: Path, folder: str, choice: str, only: dict[str, list[str]]) 
 
 
 def environment(answers: dict[str, str]) -> str:
-    """Return a `.env` for a development machine, with secrets nobody else has."""
+    """Return a `.env` for a development machine, with new random secrets."""
     return f"""\
 # Settings of this machine, with its secrets: never commit it. See .env.example.
 SECRET_KEY={secrets.token_urlsafe(48)}
@@ -58,17 +58,17 @@ LOG_FORMAT=console
 
 
 def write_secretly(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read; one that exists is kept."""
+    """Write a new file that only its owner can read. Keep an existing file."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # cookiecutter was told to write over an older project
+    except FileExistsError:  # baked over an older project
         return
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def main(project: Path, answers: dict[str, str]) -> None:
-    """Make the files in `project` those that the answers ask for."""
+    """Install the chosen options in `project` and write its `.env`."""
     for question, (folder, only) in OPTIONS.items():
         settle(project, folder, answers[question], only)
     write_secretly(project / ".env", environment(answers))

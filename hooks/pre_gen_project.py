@@ -1,4 +1,4 @@
-"""Before the project is made: refuses answers that cannot work, with one sentence."""
+"""Before baking: refuses answers that cannot work, with one sentence."""
 
 import json
 import os
@@ -8,9 +8,9 @@ import unicodedata
 from pathlib import Path
 
 SLUG = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-SLUG_LETTERS_MAX = 50  # compose puts it into names of containers, which end at 63
+SLUG_LETTERS_MAX = 50  # compose uses it in container names, which have at most 63
 EMAIL = re.compile(r"[A-Za-z0-9.!#%&*+/=?^_|~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-PROSE = {  # question: characters that would end a string in TOML, YAML, .env or a shell
+PROSE = {  # question: characters that end a string in TOML, YAML, .env or a shell
     "project_name": "\"'`\\${}",
     "description": '"`\\${}',
     "author_name": '"`\\${}',
@@ -18,7 +18,7 @@ PROSE = {  # question: characters that would end a string in TOML, YAML, .env or
 
 
 def complaint(answers: dict[str, str]) -> str | None:
-    """Say what is wrong with the answers, None if they will do."""
+    """Return what is wrong with the answers, or None."""
     slug = answers["project_slug"]
     if not SLUG.fullmatch(slug) or len(slug) > SLUG_LETTERS_MAX:
         return (
@@ -31,17 +31,17 @@ def complaint(answers: dict[str, str]) -> str | None:
             return f"{question} {answers[question]!r} {trouble}"
     if not EMAIL.fullmatch(answers["author_email"]):
         return (
-            f"author_email {answers['author_email']!r} is no e-mail address,"
+            f"author_email {answers['author_email']!r} is not an e-mail address,"
             " such as 'ada@example.com'."
         )
     return None
 
 
 def prose_complaint(text: str, breaking: str) -> str | None:
-    """Say what is wrong with a line of prose, None if it will do."""
+    """Return what is wrong with a line of prose, or None."""
     if not text.strip():
         return "is empty: a few words are needed."
-    # Control characters (newlines among them), half characters, line ends.
+    # Control characters (including newlines), lone surrogates, line separators.
     if any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text):
         return "has a line break or another control character: use a single line."
     if found := [each for each in breaking if each in text]:
@@ -50,9 +50,9 @@ def prose_complaint(text: str, breaking: str) -> str | None:
 
 
 def remove_nested(project: Path, slug: str) -> None:
-    """Remove the empty folders that a slug with slashes made cookiecutter make.
+    """Remove the empty folders that cookiecutter made for a slug with slashes.
 
-    Cookiecutter removes the innermost one only. Folders that hold anything stay.
+    Cookiecutter removes only the innermost one. Folders that are not empty stay.
     """
     os.chdir("/")
     for folder in [project, *project.parents][: slug.strip("/").count("/") + 1]:

@@ -1,4 +1,4 @@
-"""Bakes are made once for all tests that look at the same answers."""
+"""Fixtures: the hooks, and one bake per set of answers, shared by all tests."""
 
 import importlib.util
 import json
@@ -26,13 +26,13 @@ DEFAULTS = {question: answers[0] for question, answers in OPTIONS.items()}
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_home(tmp_path_factory):
-    """Have an empty home folder and no git configuration, as on a new machine."""
+    """Use an empty home folder without git configuration, as on a new machine."""
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def bake(tmp_path_factory):
-    """Return a function from answers to the project, which is not to be changed."""
+    """Return a function that bakes answers; tests must not change its projects."""
 
     @cache
     def made(answers):
@@ -42,7 +42,7 @@ def bake(tmp_path_factory):
 
 
 def load_hook(name):
-    """Import a hook as it stands, unrendered."""
+    """Import a hook from its source, unrendered."""
     spec = importlib.util.spec_from_file_location(name, ROOT / f"hooks/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

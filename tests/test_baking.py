@@ -1,4 +1,4 @@
-"""Every option, baked: is each file whole, and the code the code of this repository?"""
+"""Bakes every option: files are complete, and the code equals the template's."""
 
 import compileall
 import filecmp
@@ -15,7 +15,7 @@ import yaml
 from tests.conftest import DEFAULTS, OPTIONS, ROOT
 
 SOURCE = ROOT / "{{cookiecutter.project_slug}}"
-RENDERED = {"README.md", "LICENSE"}  # the only files that answers are written into
+RENDERED = {"README.md", "LICENSE"}  # the only files with answers in them
 OPTION_FOLDERS = {"starters", "licenses", "ci"}
 EACH_OPTION_ONCE = [
     {question: answer} for question, answers in OPTIONS.items() for answer in answers

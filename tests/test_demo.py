@@ -1,4 +1,4 @@
-"""The demo's own tools; that its story holds is seen by running it."""
+"""The demo's helpers. The story itself is tested by running it."""
 
 import re
 import socket
@@ -51,7 +51,7 @@ def test_the_demo_reads_the_secrets_that_were_baked(bake):
     assert env["BASIC_AUTH_USER"] == "label-studio"
 
 
-def test_a_step_that_does_not_hold_is_shown_and_ends_the_story(capsys):
+def test_a_failed_step_is_shown_and_ends_the_story(capsys):
     with pytest.raises(StepFailed, match="no cake"), step("look for cake"):
         expect(False, "no cake")
 

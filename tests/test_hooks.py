@@ -1,4 +1,4 @@
-"""What the post-generation hook does, function by function."""
+"""The functions of the post-generation hook."""
 
 import re
 import stat
@@ -26,7 +26,7 @@ def files(folder):
     }
 
 
-def test_a_chosen_folder_is_laid_over_the_project(post_gen, project):
+def test_a_chosen_folder_is_copied_over_the_project(post_gen, project):
     post_gen.settle(project, "options", "other", {})
 
     assert files(project) == {
@@ -36,7 +36,7 @@ def test_a_chosen_folder_is_laid_over_the_project(post_gen, project):
     }
 
 
-def test_what_stands_in_place_stays_when_it_is_chosen(post_gen, project):
+def test_the_default_stays_when_it_is_chosen(post_gen, project):
     post_gen.settle(project, "options", "default", {"default": ["example"]})
 
     assert files(project) == {

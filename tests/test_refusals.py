@@ -1,4 +1,4 @@
-"""What the template refuses, and that nothing is left behind."""
+"""Answers that the template refuses. A refusal leaves no files behind."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_a_project_name_with_an_apostrophe_is_refused(pre_gen):
 @pytest.mark.parametrize(
     "email", ["", "ada", "ada@", "@b", "a b@c.d", "a@b\n", 'a"@b.c']
 )
-def test_what_is_no_email_address_is_refused(pre_gen, email):
+def test_an_invalid_email_address_is_refused(pre_gen, email):
     assert "author_email" in pre_gen.complaint(GOOD | {"author_email": email})
 
 

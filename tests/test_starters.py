@@ -1,4 +1,4 @@
-"""The alternatives to the default model, in an environment of the default project."""
+"""The other starters, tested in the environment of the default project."""
 
 import subprocess
 from pathlib import Path
@@ -8,24 +8,25 @@ import pytest
 from demo.baking import bake as bake_project
 from tests.conftest import ROOT
 
-ENVIRONMENT = ROOT / "build/demo/.venv"  # made by `make test`
+ENVIRONMENT = ROOT / "build/demo/.venv"
+TOOLS = ENVIRONMENT / ".tools"  # made by `make test`, not by `make demo`
 
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory):
-    """Have a blank project that shares the default one's environment."""
-    if not ENVIRONMENT.exists():
-        pytest.skip("no environment in build/demo: run `make test`")
+    """Return a blank project that uses the default project's environment."""
+    if not TOOLS.exists():
+        pytest.skip("no test tools in build/demo: run `make test`")
     project = bake_project(tmp_path_factory.mktemp("blank"), {"starter": "blank"})
     (project / ".venv").symlink_to(ENVIRONMENT)
     return project
 
 
 def run(project: Path, *command: str) -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         command, cwd=project, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 @pytest.mark.slow

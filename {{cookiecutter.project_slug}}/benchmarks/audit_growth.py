@@ -78,7 +78,7 @@ def _environment(server: str, database: str) -> dict[str, str]:
         **os.environ,
         "ENV_FILE": os.devnull,
         "DATABASE_URL": url,
-        "CELERY_BROKER_URL": "memory://",  # a doorbell that always rings
+        "CELERY_BROKER_URL": "memory://",  # accepts every message
         "SECRET_KEY": "bench-" + "x" * 50,
         "MODEL_CLASS": "tests.models.constant.ConstantModel",
         "HTTPS": "false",

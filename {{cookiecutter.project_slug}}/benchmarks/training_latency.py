@@ -63,24 +63,24 @@ def _measured(model: str, measure: Any, count: int) -> list[float]:
         "PYTHONWARNINGS": "ignore",
     }
     reader, writer = os.pipe()
-    process = os.fork()  # settings are read once per process
-    if process == 0:
+    child = os.fork()  # settings are read once per process
+    if child == 0:
         os.close(reader)
         os.environ.update(environment)
-        figures = _in_a_world(folder, environment, measure, count)
+        figures = _with_service(folder, environment, measure, count)
         with os.fdopen(writer, "w") as pipe:
             json.dump(figures, pipe)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         answer = pipe.read()
-    os.waitpid(process, 0)
+    os.waitpid(child, 0)
     shutil.rmtree(folder, ignore_errors=True)
     figures: list[float] = json.loads(answer)
     return figures
 
 
-def _in_a_world(
+def _with_service(
     folder: Path, environment: dict[str, str], measure: Any, count: int
 ) -> list[float]:
     from lsml.embedded.servers import running

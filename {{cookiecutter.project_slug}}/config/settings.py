@@ -137,6 +137,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"lsml.training.tasks.train": {"queue": "training"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Celery restores a reduced count from a task's thread. On RabbitMQ that thread and the
+# main one then wait for replies on the same socket, and the worker hangs for good.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 # Keeps a busy worker from reserving messages that an idle one could take. Redis only.
 CELERY_WORKER_DISABLE_PREFETCH = not connections.is_rabbitmq(CELERY_BROKER_URL)
 

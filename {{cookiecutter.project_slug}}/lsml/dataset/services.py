@@ -13,7 +13,7 @@ from lsml.dataset.models import Annotation, Task
 from lsml.dataset.tables import ANNOTATIONS, ROWS_AT_ONCE, TASKS, Table
 from lsml.registry.models import Project
 
-_LOCK_SPACE = 0x6C736D6C  # "lsml": keeps these advisory locks apart from others
+LOCK_SPACE = 0x6C736D6C  # "lsml": keeps these advisory locks apart from others
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def writing(project_id: int) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(%s, %s)",
-                [_LOCK_SPACE, project_id % 2**31],
+                [LOCK_SPACE, project_id % 2**31],
             )
         yield
 

@@ -1,4 +1,4 @@
-"""Kills what can be killed, at random moments, and then balances the books.
+"""Injects faults at random moments, lets the service recover, and checks every record.
 
 `python -m tests.chaos --actions 100`, or `make chaos N=100`.
 """

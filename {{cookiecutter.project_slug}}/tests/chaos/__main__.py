@@ -13,7 +13,7 @@ LEASE_S = 4.0
 
 
 def main():
-    """Make a world, harm it, let it heal, balance the books."""
+    """Start everything, inject faults, wait for recovery, check the ledger."""
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
     environment = _environment(folder)
@@ -27,12 +27,12 @@ def main():
     broker = RabbitBroker(folder) if rabbit else ValkeyBroker(folder)
     environment["CELERY_BROKER_URL"] = broker.url
     os.environ["CELERY_BROKER_URL"] = broker.url
-    world = [broker, database]
+    servers = [broker, database]
     try:
         _start(folder, database, broker)
         if hosts:
             hosts.build()
-            world.insert(
+            servers.insert(
                 0, connect_hosts(hosts, folder, environment, broker, free_port())
             )
         _prepare()
@@ -40,7 +40,7 @@ def main():
             options, folder, environment, database, broker, free_port(), hosts
         )
     finally:
-        for server in world:
+        for server in servers:
             server.stop()
         if hosts:
             hosts.tear_down()
@@ -53,7 +53,7 @@ def main():
 
 def _options():
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--actions", type=int, default=20, help="deeds to do")
+    parser.add_argument("--actions", type=int, default=20, help="faults to inject")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--broker", choices=["valkey", "rabbitmq"], default="valkey")
     parser.add_argument(
@@ -64,8 +64,8 @@ def _options():
         help="2: training workers in network namespaces, artifacts on S3 (needs root)",
     )
     parser.add_argument("--projects", type=int, default=3)
-    parser.add_argument("--heal-s", type=float, default=180, help="time to recover")
-    parser.add_argument("--folder", help="where to make the world")
+    parser.add_argument("--heal-s", type=float, default=180, help="seconds to recover")
+    parser.add_argument("--folder", help="where to put data and logs")
     parser.add_argument("--keep", action="store_true", help="keep logs and tables")
     return parser.parse_args()
 
@@ -107,17 +107,15 @@ def _prepare():
 
 
 def _play(options, folder, environment, database, broker, port, hosts):
+    from tests.chaos.faults import Faults
     from tests.chaos.healing import heal, wait_until_ready
     from tests.chaos.ledger import Ledger
     from tests.chaos.load import Load
-    from tests.chaos.mischief import Mischief
     from tests.chaos.playground import Playground
 
     playground = Playground(folder, environment, port=port, hosts=hosts)
     load = Load(port, projects=options.projects, seed=options.seed, pause_s=0.1)
-    mischief = Mischief(
-        playground, database, broker, seed=options.seed, lease_s=LEASE_S
-    )
+    faults = Faults(playground, database, broker, seed=options.seed, lease_s=LEASE_S)
     playground.start()
     try:
         wait_until_ready(port)
@@ -125,27 +123,27 @@ def _play(options, folder, environment, database, broker, port, hosts):
         try:
             started = time.monotonic()
             for number in range(1, options.actions + 1):
-                time.sleep(mischief.chance.uniform(0.5, 4.0))
-                what = mischief.act()
+                time.sleep(faults.rng.uniform(0.5, 4.0))
+                what = faults.inject()
                 at_s = time.monotonic() - started
                 print(f"{at_s:7.1f} s  {number:3}  {what}", flush=True)
         finally:
-            mischief.repair()
+            faults.repair()
             load.stop()
-        took_s = heal(patience_s=options.heal_s)
+        took_s = heal(timeout_s=options.heal_s)
     finally:
         playground.stop()
-    books = load.books
-    ledger = Ledger(books)
-    done = f"{options.actions} deeds, seed {options.seed}, {broker.name}"
+    seen = load.seen
+    ledger = Ledger(seen)
+    done = f"{options.actions} faults, seed {options.seed}, {broker.name}"
     print(f"\nchaos: {done}")
-    print("  " + ", ".join(f"{name} ×{n}" for name, n in mischief.done.most_common()))
+    print("  " + ", ".join(f"{name} ×{n}" for name, n in faults.done.most_common()))
     print(
-        f"  answered with an error: {books.refused}, not answered: {books.unanswered},"
-        f" healed {took_s:.0f} s after the last deed"
+        f"  error responses: {seen.refused}, no response: {seen.unanswered},"
+        f" recovered {took_s:.0f} s after the last fault"
     )
-    print("  webhook " + _spread(books.webhook_ms))
-    print("  predict " + _spread(books.predict_ms))
+    print("  webhook " + _spread(seen.webhook_ms))
+    print("  predict " + _spread(seen.predict_ms))
     print(f"ledger\n{ledger}")
     print("balanced" if ledger.balanced else "NOT BALANCED")
     return ledger.balanced

@@ -1,4 +1,4 @@
-"""Waiting: for the service to come up, and for it to have caught up."""
+"""Waits for the service to start, and for it to process everything it accepted."""
 
 import time
 import urllib.error
@@ -17,8 +17,8 @@ from lsml.training.runs import start_run
 _ORIGIN = Origin(request_id="chaos-heals", client="chaos")
 
 
-def wait_until_ready(port, *, patience_s=60):
-    deadline = time.monotonic() + patience_s
+def wait_until_ready(port, *, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
@@ -29,14 +29,16 @@ def wait_until_ready(port, *, patience_s=60):
             time.sleep(0.2)
 
 
-def heal(*, patience_s):
-    """Wait until nothing waits. What a run gave back, a person starts again.
+def heal(*, timeout_s):
+    """Wait until the inbox is empty and no run is active.
+
+    Start a run for events that a failed run returned to the inbox, as a person would.
 
     Returns:
-        Seconds it took.
+        The time this took, in seconds.
     """
     started = time.monotonic()
-    while time.monotonic() - started < patience_s:
+    while time.monotonic() - started < timeout_s:
         time.sleep(0.5)
         try:
             if _caught_up():
@@ -50,7 +52,7 @@ def _caught_up():
     if TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).exists():
         return False
     waiting = InboxEntry.objects.all()
-    # Held events, and deletions that bring no annotation, start no run by themselves.
+    # The policy opens no run for held events or for deletions alone.
     idle = Project.objects.filter(pk__in=waiting.values("project")).exclude(
         pk__in=waiting.filter(Q(applied_at__isnull=True)).values("project")
     )

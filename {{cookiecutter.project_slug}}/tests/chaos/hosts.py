@@ -1,7 +1,8 @@
-"""Two hosts for training workers: network namespaces, joined to ours by a bridge.
+"""Two hosts for training workers: network namespaces, connected to ours by a bridge.
 
-What they share with us is reached by TCP only, through forwarders on the bridge, so
-that a cut cable cuts them off as it would between machines. Needs root and `ip`.
+They reach the database, the broker and S3 only by TCP, through forwarders on the
+bridge. Taking a link down therefore cuts a host off completely, as between machines.
+Needs root and `ip`.
 """
 
 import asyncio
@@ -18,13 +19,13 @@ OURS = f"{NETWORK}.1"
 
 
 class Hosts:
-    """The bridge, the namespaces, and what is forwarded to them."""
+    """The bridge, the network namespaces and the forwarders."""
 
     names = ("training-1", "training-2")
 
     def __init__(self):
         self._bridge = f"chaos{os.getpid() % 10_000}"
-        self.environment = {}  # what programs there need to find us
+        self.environment = {}  # addresses for the programs that run there
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -48,20 +49,20 @@ class Hosts:
         _ip("link", "del", self._bridge, check=False)
 
     def command(self, name, arguments):
-        """The command that runs on that host."""
+        """Return the command that runs `arguments` on that host."""
         if name not in self.names:
             return arguments
         return ["ip", "netns", "exec", self._space(name), *arguments]
 
     def cut(self, name):
-        """Pull the cable: packets vanish, nobody is told."""
+        """Take the link down: packets are dropped without an error."""
         _ip("link", "set", self._cable(name), "down")
 
-    def mend(self, name):
+    def restore(self, name):
         _ip("link", "set", self._cable(name), "up")
 
     def forward(self, target):
-        """Serve a unix socket (a path) or a local port on the bridge; give our port."""
+        """Forward a port on the bridge to a unix socket or a local port; return it."""
         server = asyncio.run_coroutine_threadsafe(_serve(target), self._loop).result()
         return server.sockets[0].getsockname()[1]
 
@@ -73,7 +74,7 @@ class Hosts:
 
 
 class S3:
-    """nanio, a real S3 server from a wheel, and a bucket on it."""
+    """nanio, an S3 server from a wheel, with one bucket."""
 
     keys = {"ACCESS_KEY": "chaos-key", "SECRET_KEY": "chaos-secret-key"}
 
@@ -101,7 +102,7 @@ class S3:
 
 
 def connect_hosts(hosts, folder, environment, broker, s3_port):
-    """Give the other hosts their three addresses, and everybody the same S3."""
+    """Give the hosts the addresses of the servers; use one S3 server everywhere."""
     database_port = hosts.forward(socket_folder(folder) / ".s.PGSQL.5432")
     rabbit = broker.name == "rabbitmq"
     broker_port = hosts.forward(broker.port if rabbit else broker_socket(folder))
@@ -114,7 +115,7 @@ def connect_hosts(hosts, folder, environment, broker, s3_port):
     s3 = S3(folder, port=s3_port)
     shared = {"ARTIFACT_STORAGE": s3.url, **s3.environment}
     environment.update(shared)
-    os.environ.update(shared)  # we read the artifacts as well
+    os.environ.update(shared)  # the ledger reads the artifacts, too
     return s3
 
 

@@ -1,4 +1,4 @@
-"""The books: what clients were told against what the tables say."""
+"""Compares the responses that clients received with the rows in the tables."""
 
 import json
 from collections import Counter, defaultdict
@@ -13,10 +13,10 @@ from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, Training
 
 
 class Ledger:
-    """Each line: a sentence, and whether it holds."""
+    """The result of every check; each line is a sentence and whether it holds."""
 
-    def __init__(self, books):
-        self.books = books
+    def __init__(self, seen):
+        self.seen = seen
         self.lines = []
         self._events()
         self._dataset()
@@ -31,37 +31,39 @@ class Ledger:
 
     def __str__(self):
         marks = {True: "ok  ", False: "FAIL"}
-        return "\n".join(f"  {marks[holds]} {words}" for holds, words in self.lines)
+        return "\n".join(
+            f"  {marks[holds]} {sentence}" for holds, sentence in self.lines
+        )
 
-    def _note(self, holds, words):
-        self.lines.append((bool(holds), words))
+    def _check(self, holds, sentence):
+        self.lines.append((bool(holds), sentence))
 
     def _events(self):
-        accepted = set(self.books.accepted)
+        accepted = set(self.seen.accepted)
         recorded = set(WebhookEvent.objects.values_list("pk", flat=True))
         trained = Counter(
             RunEvent.objects.filter(run__state="succeeded").values_list(
                 "event_id", flat=True
             )
         )
-        doubled = [event for event, times in trained.items() if times > 1]
-        self._note(accepted <= recorded, f"{len(accepted)} accepted events, recorded")
-        self._note(
+        repeated = [event for event, times in trained.items() if times > 1]
+        self._check(accepted <= recorded, f"{len(accepted)} accepted events, recorded")
+        self._check(
             accepted <= set(trained),
             f"{len(accepted & set(trained))} of them trained on,"
             f" {len(accepted - set(trained))} lost",
         )
-        self._note(not doubled, f"{len(doubled)} in two succeeded runs")
-        unsure = recorded - accepted
-        self._note(
-            unsure <= set(trained),
-            f"{len(unsure)} recorded whose client got no answer, trained on as well",
+        self._check(not repeated, f"{len(repeated)} in two succeeded runs")
+        unanswered = recorded - accepted
+        self._check(
+            unanswered <= set(trained),
+            f"{len(unanswered)} recorded without a response, trained on as well",
         )
         waiting = InboxEntry.objects.count()
-        self._note(waiting == 0, f"{waiting} left in the inbox")
+        self._check(waiting == 0, f"{waiting} left in the inbox")
 
     def _dataset(self):
-        """What the newest version saw, against the events told anew from the start."""
+        """Compare what the newest version was trained on with all events replayed."""
         for project in Project.objects.order_by("pk"):
             last = (
                 project.runs.filter(state="succeeded", version__isnull=False)
@@ -69,24 +71,24 @@ class Ledger:
                 .order_by("-pk")
                 .first()
             )
-            told = _told_by_events(project)
-            seen = _seen_by(last.version) if last else {}
-            self._note(
-                told == seen,
-                f"project {project.labelstudio_id}: its last version saw"
-                f" {len(seen)} annotations, the events tell of {len(told)}",
+            replayed = _replay_events(project)
+            trained = _annotations_of(last.version) if last else {}
+            self._check(
+                trained == replayed,
+                f"project {project.labelstudio_id}: its last version was trained on"
+                f" {len(trained)} annotations, the events have {len(replayed)}",
             )
 
     def _predictions(self):
         rows = dict(Prediction.objects.values_list("request_id").annotate(Count("pk")))
         missing = [
             request
-            for request, tasks in self.books.predicted.items()
+            for request, tasks in self.seen.predicted.items()
             if rows.get(request) != tasks
         ]
-        self._note(
+        self._check(
             not missing,
-            f"{len(self.books.predicted)} answered predictions,"
+            f"{len(self.seen.predicted)} answered requests,"
             f" {len(missing)} without all of their rows",
         )
 
@@ -105,11 +107,11 @@ class Ledger:
             )
         runs = Counter(TrainingRun.objects.values_list("state", flat=True))
         outcomes = Counter(TrainingAttempt.objects.values_list("outcome", flat=True))
-        self._note(overlaps == 0, f"{overlaps} moments with two runs of a project")
-        self._note(
+        self._check(overlaps == 0, f"{overlaps} times two runs of a project overlapped")
+        self._check(
             set(runs) <= {"succeeded", "failed", "cancelled"}, f"runs: {dict(runs)}"
         )
-        self._note("running" not in outcomes, f"attempts: {dict(outcomes)}")
+        self._check("running" not in outcomes, f"attempts: {dict(outcomes)}")
 
     def _artifacts(self):
         kept = set(
@@ -118,7 +120,7 @@ class Ledger:
             )
         )
         stored = set(_files(artifact_storage()))
-        self._note(
+        self._check(
             stored == kept,
             f"{len(kept)} artifacts, {len(stored - kept)} orphans,"
             f" {len(kept - stored)} missing",
@@ -128,26 +130,26 @@ class Ledger:
         for project in Project.objects.select_related("active_version"):
             last = project.promotions.order_by("-pk").first()
             promoted = last.to_version_id if last else None
-            self._note(
+            self._check(
                 promoted == project.active_version_id,
                 f"project {project.labelstudio_id} serves"
-                f" {project.served_version}, promoted last",
+                f" {project.served_version}, the version promoted last",
             )
 
 
-def _told_by_events(project):
-    newest, gone = {}, set()
+def _replay_events(project):
+    newest, deleted = {}, set()
     for event in WebhookEvent.objects.filter(project_pk=project.pk).order_by("pk"):
         if event.action == "ANNOTATIONS_DELETED":
-            gone |= {each["id"] for each in event.payload["annotations"]}
+            deleted |= {each["id"] for each in event.payload["annotations"]}
         elif "annotation" in event.payload:
             annotation = event.payload["annotation"]
             known = newest.get(annotation["id"], "")
             newest[annotation["id"]] = max(known, annotation["updated_at"])
-    return {number: at for number, at in newest.items() if number not in gone}
+    return {number: at for number, at in newest.items() if number not in deleted}
 
 
-def _seen_by(version):
+def _annotations_of(version):
     artifact = Artifact(
         version.artifact_key, version.artifact_sha256, version.artifact_bytes
     )

@@ -1,4 +1,4 @@
-"""Clients that annotate and ask for predictions, and write down what they were told."""
+"""Clients that annotate and request predictions, and record every response."""
 
 import http.client
 import json
@@ -16,23 +16,23 @@ CONFIG = (
 
 
 @dataclass
-class Books:
-    """What the clients know."""
+class Seen:
+    """What the clients saw."""
 
     accepted: dict[int, str] = field(default_factory=dict)  # event id -> action
     predicted: dict[str, int] = field(default_factory=dict)  # request id -> tasks
-    refused: int = 0  # answered, but with an error
-    unanswered: int = 0  # hung up, or nobody there
+    refused: int = 0  # error responses
+    unanswered: int = 0  # connection refused, closed or timed out
     webhook_ms: list[float] = field(default_factory=list)
     predict_ms: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Load:
-    """A handful of clients until told to stop."""
+    """Three annotating and two predicting clients, until `stop`."""
 
     def __init__(self, port, *, projects, seed, pause_s):
-        self.books = Books()
+        self.seen = Seen()
         self._port = port
         self._projects = projects
         self._pause_s = pause_s
@@ -54,45 +54,45 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, work, chance):
-        while not self._stop.wait(chance.uniform(0, 2 * self._pause_s)):
-            work(chance)
+    def _run(self, work, rng):
+        while not self._stop.wait(rng.uniform(0, 2 * self._pause_s)):
+            work(rng)
 
-    def _annotate(self, chance):
-        project = chance.randint(1, self._projects)
-        with self.books.lock:
+    def _annotate(self, rng):
+        project = rng.randint(1, self._projects)
+        with self.seen.lock:
             self._number += 1
             number = self._number
             self._clock += timedelta(milliseconds=1)
             moment = self._clock.isoformat()
-            earlier = chance.choice(self._made[project] or [None])
-        body = _event(chance, number, earlier, moment)
+            earlier = rng.choice(self._made[project] or [None])
+        body = _event(rng, number, earlier, moment)
         body["project"] = {"id": project, "created_at": CREATED_AT}
         status, answer, _, took_ms = self._post("/webhook", body)
-        with self.books.lock:
-            self.books.webhook_ms.append(took_ms)
+        with self.seen.lock:
+            self.seen.webhook_ms.append(took_ms)
             if status == 200:
-                self.books.accepted[int(answer["job"])] = body["action"]
+                self.seen.accepted[int(answer["job"])] = body["action"]
                 if body["action"] == "ANNOTATION_CREATED":
                     self._made[project].append(number)
 
-    def _predict(self, chance):
+    def _predict(self, rng):
         tasks = [
             {"id": number, "data": {"text": "hm"}}
-            for number in range(chance.randint(1, 5))
+            for number in range(rng.randint(1, 5))
         ]
         stamp = int(datetime.fromisoformat(CREATED_AT).timestamp())
         body = {
             "tasks": tasks,
-            "project": f"{chance.randint(1, self._projects)}.{stamp}",
+            "project": f"{rng.randint(1, self._projects)}.{stamp}",
             "label_config": CONFIG,
             "params": {},
         }
         status, _, request_id, took_ms = self._post("/predict", body)
-        with self.books.lock:
-            self.books.predict_ms.append(took_ms)
+        with self.seen.lock:
+            self.seen.predict_ms.append(took_ms)
             if status == 200:
-                self.books.predicted[request_id] = len(tasks)
+                self.seen.predicted[request_id] = len(tasks)
 
     def _post(self, path, body):
         started = time.perf_counter()
@@ -110,20 +110,20 @@ class Load:
             status = 0
         finally:
             connection.close()
-        with self.books.lock:
-            self.books.unanswered += status == 0
-            self.books.refused += status not in {0, 200}
+        with self.seen.lock:
+            self.seen.unanswered += status == 0
+            self.seen.refused += status not in {0, 200}
         return status, answer, request_id, (time.perf_counter() - started) * 1000
 
 
-def _event(chance, number, earlier, moment):
-    dice = chance.random()
-    if dice < 0.02:
+def _event(rng, number, earlier, moment):
+    draw = rng.random()
+    if draw < 0.02:
         return {"action": "START_TRAINING"}
-    if dice < 0.06 and earlier:
+    if draw < 0.06 and earlier:
         return {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": earlier}]}
     action, which = "ANNOTATION_CREATED", number
-    if dice < 0.15 and earlier:
+    if draw < 0.15 and earlier:
         action, which = "ANNOTATION_UPDATED", earlier
     return {
         "action": action,

@@ -1,4 +1,4 @@
-"""The model that chaos trains: it remembers exactly what it was shown."""
+"""The model under test: its artifact lists the annotations it was trained on."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class Remembering(LabelStudioMLBase):
-    """Takes a moment, prints, reports, and keeps each annotation with its choice."""
+    """Train for a moment, print, report progress, and keep each annotation's time."""
 
     concurrency = 8
 

@@ -1,4 +1,4 @@
-"""The service's processes, started as in production, and started again as they end."""
+"""The service's processes, started as in production and restarted when they end."""
 
 import os
 import random
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Program:
-    """One process; whoever kills it finds it alive again a little later."""
+    """One process. The playground restarts it a little after it ends."""
 
     name: str
     arguments: list[str]
@@ -24,7 +24,7 @@ class Program:
     process: subprocess.Popen | None = None
     starts: int = 0
     frozen: bool = False
-    due_at: float = 0.0  # monotonic; when it may be started again
+    due_at: float = 0.0  # monotonic time of the restart
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -48,7 +48,7 @@ class Program:
             self.process.send_signal(number)
 
     def children(self):
-        """The processes it started itself."""
+        """Return the process ids of its direct children."""
         found = []
         for status in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -61,7 +61,7 @@ class Program:
 
 
 class Playground:
-    """All programs, and a keeper that starts again what ended."""
+    """All programs, and a thread that restarts those that ended."""
 
     def __init__(
         self, folder: Path, environment: dict[str, str], *, port: int, hosts=None
@@ -101,7 +101,7 @@ class Playground:
         )
 
     def run(self, *arguments):
-        """Run one of the project's commands to its end."""
+        """Run one of the project's commands and wait for it."""
         subprocess.run(
             [sys.executable, *arguments],
             env=os.environ | self.environment,
@@ -115,7 +115,7 @@ class Playground:
         self._keeper.start()
 
     def stop(self):
-        """End everything, politely first."""
+        """Stop everything: SIGTERM first, SIGKILL after 15 s."""
         self._closing.set()
         self._keeper.join()
         for program in self.programs.values():

@@ -1,4 +1,4 @@
-"""PostgreSQL and the brokers, as something that can be killed and comes back."""
+"""PostgreSQL and the brokers, as servers that can be killed and restarted."""
 
 import os
 import shutil
@@ -28,13 +28,13 @@ class Database:
         self._server.stop()
 
     def kill(self):
-        """Kill -9 the postmaster; its children notice and go."""
+        """Send SIGKILL to the postmaster; its children notice and exit."""
         pid = int((self._server.folder / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
 
 
 class ValkeyBroker:
-    """The embedded broker; keeps nothing when it dies."""
+    """The embedded broker; it loses all messages when it ends."""
 
     name = "valkey"
 
@@ -55,7 +55,7 @@ class ValkeyBroker:
 
 
 class RabbitBroker:
-    """RabbitMQ of the system, as a node of our own."""
+    """The installed RabbitMQ, as a separate node."""
 
     name = "rabbitmq"
 
@@ -81,16 +81,25 @@ class RabbitBroker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
         self._process = None
-        # Debian's wrapper wants to change user; the program itself does not.
+        # Debian's wrapper changes the user; the program itself does not.
         self._program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
     @staticmethod
     def available():
         return shutil.which("rabbitmq-server") is not None
 
-    def control(self, *arguments):
-        """The command that asks the node; give it `environment`."""
-        return ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", self._node, *arguments]
+    def queues(self, column):
+        """Return a numeric column of rabbitmqctl's list of queues, by queue name."""
+        control = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", self._node]
+        listed = subprocess.run(
+            [*control, "--no-table-headers", "list_queues", "name", column],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        rows = (line.split() for line in listed.splitlines())
+        return {name: int(value) for name, value in rows}
 
     def start(self):
         if self._process is not None and self._process.poll() is None:
@@ -106,8 +115,8 @@ class RabbitBroker:
         deadline = time.monotonic() + 60
         while not _listens(self.port):
             if time.monotonic() > deadline or self._process.poll() is not None:
-                words = (self._home / "output").read_text()[-2000:]
-                raise RuntimeError(f"RabbitMQ does not start: {words}")
+                output = (self._home / "output").read_text()[-2000:]
+                raise RuntimeError(f"RabbitMQ does not start: {output}")
             time.sleep(0.2)
 
     def stop(self):

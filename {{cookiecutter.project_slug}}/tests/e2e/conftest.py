@@ -17,7 +17,7 @@ from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
 
 class Service:
-    """The parts of a service that the tests use."""
+    """A running service, with the requests and queries that tests need."""
 
     def __init__(self, folder, broker, playground, database):
         self.broker = broker
@@ -27,7 +27,7 @@ class Service:
         self._bucket = folder / "s3" / "models" / "chaos"
 
     def annotate(self, number):
-        """Send an annotation, and return the event's id."""
+        """Send an annotation; return the event's id."""
         body = {
             "action": "ANNOTATION_CREATED",
             "project": {"id": 1, "created_at": "2026-11-23T11:39:00Z"},
@@ -56,32 +56,43 @@ class Service:
         with psycopg.connect(self._url) as connection:
             return connection.execute(sql, arguments).fetchall()
 
+    def database_session(self):
+        """Return a database connection; leaving it releases its locks."""
+        return psycopg.connect(self._url, autocommit=True)
+
+    def until_consumed(self, queue, *, within_s=60):
+        """Wait until a worker consumes the RabbitMQ queue."""
+        deadline = time.monotonic() + within_s
+        while not self.broker.queues("consumers").get(queue):
+            assert time.monotonic() < deadline, f"nothing consumes {queue}"
+            time.sleep(0.2)
+
     def stored(self):
-        """Return the keys of the artifacts on S3."""
+        """Return the keys of the artifacts on S3, sorted."""
         return sorted(
             str(path.relative_to(self._bucket)) for path in self._bucket.rglob("*.tar")
         )
 
     def until(self, sql, *arguments, within_s=60):
-        """Wait until the query returns rows."""
+        """Wait until the query returns rows; return them."""
         deadline = time.monotonic() + within_s
         while not (rows := self.rows(sql, *arguments)):
-            assert time.monotonic() < deadline, f"no rows for {sql}"
+            assert time.monotonic() < deadline, f"no rows within {within_s} s: {sql}"
             time.sleep(0.1)
         return rows
 
-    def until_trained(self, event_id, **database):
+    def until_trained(self, event_id, *, within_s=60):
         return self.until(
             "SELECT r.id FROM training_trainingrun r JOIN training_runevent e"
             " ON e.run_id = r.id WHERE e.event_id = %s AND r.state = 'succeeded'",
             event_id,
-            **database,
+            within_s=within_s,
         )
 
 
 @pytest.fixture
 def start_service(tmp_path_factory):
-    """Start a service with a broker and settings, and stop it after the test."""
+    """Start a service with a broker and settings; stop it after the test."""
     started = []
     others = ExitStack()
 

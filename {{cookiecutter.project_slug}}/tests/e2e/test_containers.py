@@ -1,4 +1,4 @@
-"""The commands of Dockerfile and compose.yaml work, here outside a container."""
+"""The commands of Dockerfile and compose.yaml, run outside a container."""
 
 import json
 import os
@@ -27,7 +27,7 @@ OURS = ("migrate", "web", "worker", "training", "beat")
 
 
 def instruction(word):
-    """Return the arguments of an instruction's last line in the Dockerfile."""
+    """Return the arguments of the last such instruction in the Dockerfile."""
     return re.findall(rf"^\s*{word} (.+?)$", DOCKERFILE, re.MULTILINE)[-1]
 
 
@@ -64,7 +64,7 @@ def test_every_service_waits_for_its_dependencies():
     assert needs["postgres"]["condition"] == "service_healthy"
 
 
-def test_the_webhook_address_has_a_dot_as_label_studio_requires():
+def test_the_webhook_address_has_the_dot_that_label_studio_requires():
     aliases = SERVICES["web"]["networks"]["default"]["aliases"]
     assert all("." in alias for alias in aliases)
     allowed = COMPOSE["x-service"]["environment"]["ALLOWED_HOSTS"]
@@ -93,7 +93,7 @@ def test_hadolint_finds_nothing():
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """Yield the variables of the containers, with real servers at the URLs."""
+    """Yield the variables of the containers; their URLs point to real servers."""
     folder = tmp_path_factory.mktemp("containers")
     (folder / "data").mkdir()  # exists in the image
     with socket.socket() as probe:
@@ -116,13 +116,13 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def containers(environment):
-    """Run every process as compose does, and stop them as compose does."""
+    """Start and stop every process as compose does."""
     done = subprocess.run(command("migrate"), cwd=PROJECT, env=environment, check=False)
     assert done.returncode == 0
     processes = {}
     for service in set(OURS) - {"migrate"}:
-        special = SERVICES[service].get("environment", {})
-        role = {"LSML_PROCESS": special.get("LSML_PROCESS", "web")}
+        declared = SERVICES[service].get("environment", {})
+        role = {"LSML_PROCESS": declared.get("LSML_PROCESS", "web")}
         processes[service] = subprocess.Popen(
             command(service), cwd=PROJECT, env={**environment, **role}
         )
@@ -134,7 +134,7 @@ def containers(environment):
 
 
 def healthy(service, environment):
-    """Run a service's own health check until it succeeds. False after 60 s."""
+    """Run a service's health check until it passes; return whether it did."""
     if service == "web":
         check = json.loads(re.search(r"^    CMD (\[.+)$", DOCKERFILE, re.MULTILINE)[1])
     else:
@@ -154,7 +154,7 @@ def healthy(service, environment):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("service", ["web", "worker", "training"])
-def test_its_health_check_succeeds_while_it_runs(containers, environment, service):
+def test_its_health_check_passes_while_it_runs(containers, environment, service):
     assert healthy(service, environment)
     assert containers[service].poll() is None
 
@@ -169,9 +169,9 @@ def test_beat_runs_and_the_web_process_is_ready(containers, environment):
 
 
 @pytest.mark.slow
-def test_a_health_check_fails_without_its_process(environment):
+def test_a_health_check_fails_when_its_process_is_gone(environment):
     check = ["sh", "-c", SERVICES["worker"]["healthcheck"]["test"][1]]
-    # Compose replaces $$ by $.
+    # Compose replaces two dollar signs by one.
     check[2] = (
         check[2].replace("$$HOSTNAME", "nowhere").replace("timeout 10", "timeout 1")
     )

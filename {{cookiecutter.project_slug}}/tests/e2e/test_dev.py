@@ -1,4 +1,4 @@
-"""`manage.py dev` in a terminal, with real processes."""
+"""`manage.py dev` as used in a terminal, with real processes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Dev:
-    """One `manage.py dev`, its output and the processes below it."""
+    """One `manage.py dev`, its output and its descendant processes."""
 
     def __init__(self, folder, port, **environment):
         self.folder = folder
@@ -60,7 +60,7 @@ class Dev:
         return "\n".join(self.lines)
 
     def until(self, text, within=90):
-        """Wait until a line contains the text, and return the seconds it took."""
+        """Wait until a line contains the text; return the seconds this took."""
         begun = time.monotonic()
         while time.monotonic() - begun < within:
             if any(text in line for line in self.lines):
@@ -71,14 +71,14 @@ class Dev:
         raise AssertionError(f"{text!r} did not appear:\n{self.output}")
 
     def ended(self, within=30):
-        """Wait until the process ends, and return its exit status."""
+        """Wait for the process to end; return its exit status."""
         status = self.process.wait(within)
         self._reader.join()
         self.process.stdout.close()
         return status
 
     def below(self):
-        """Return the ids of all processes that it started, without the servers."""
+        """Return the process ids of all its descendants, without the servers."""
         children = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -93,7 +93,7 @@ class Dev:
         return found
 
     def child(self, word):
-        """Wait for the child whose command contains the word, and return its id."""
+        """Wait for the child whose command contains the word; return its id."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             for pid in self.below():
@@ -115,7 +115,7 @@ class Dev:
 
 
 def living(pids):
-    """Return those of the processes that still run."""
+    """Return the ids of the processes that still run."""
     alive = []
     for pid in pids:
         try:
@@ -128,7 +128,7 @@ def living(pids):
 
 
 def wait_gone(pids, within=15):
-    """Wait until all have ended. Web's workers check for their parent every second."""
+    """Wait until all have ended. Web workers check for their parent every second."""
     deadline = time.monotonic() + within
     while left := living(pids):
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
@@ -149,7 +149,7 @@ def port():
 
 @pytest.fixture
 def dev(tmp_path, port):
-    """Start `manage.py dev` in one data folder, and end what a test leaves."""
+    """Start `manage.py dev` in one data folder; stop what is left afterwards."""
     started = []
 
     def start(**environment):
@@ -163,10 +163,10 @@ def dev(tmp_path, port):
             one.ended()
     if (tmp_path / "data" / "postgres" / "postmaster.pid").exists():
         with running(tmp_path / "data", say=lambda _: None):
-            """Leaving stops the servers that a killed `dev` has left."""
+            """Leaving this block stops servers that a killed `dev` left behind."""
 
 
-def test_it_prints_its_address_and_ctrl_c_ends_everything(dev):
+def test_it_prints_its_addresses_and_ctrl_c_ends_everything(dev):
     one = dev()
     one.until("user:")
     assert one.lines.count(f"ready: http://127.0.0.1:{one.port}") == 1
@@ -216,7 +216,7 @@ def test_a_busy_port_is_reported_before_anything_starts(dev, port, tmp_path):
     assert not (tmp_path / "data" / "postgres").exists()
 
 
-def test_a_process_that_dies_ends_all_and_is_reported(dev):
+def test_a_process_that_dies_is_named_and_stops_the_others(dev):
     one = dev()
     one.until("ready:")
     everything = [*one.below(), postmaster(one.folder)]
@@ -240,7 +240,7 @@ def test_a_process_that_cannot_start_is_reported_with_its_status(dev):
     assert re.search(r"web ended with exit status \d+", one.lines[-1])
 
 
-def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
+def test_after_a_kill_9_the_children_end_and_the_servers_are_reused(dev):
     killed = dev()
     killed.until("ready:")
     killed.child("celery --quiet --app config beat")
@@ -259,7 +259,7 @@ def test_after_a_kill_9_the_children_die_and_the_servers_are_used_again(dev):
 
 @pytest.fixture
 def training(dev, tmp_path):
-    """Start `dev` with a training run that never ends."""
+    """Return a `dev` with a run in progress that would never end."""
     mark = tmp_path / "training"
     one = dev(
         MODEL_CLASS="tests.models.sleeping.SleepingModel", TRAINING_MARK=str(mark)
@@ -285,7 +285,7 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_training_run(training):
     wait_gone(everything)
 
 
-def test_a_training_run_ends_when_dev_is_killed(training):
+def test_a_training_ends_with_a_dev_that_is_killed(training):
     everything = training.below()
     training.process.kill()
     training.ended()

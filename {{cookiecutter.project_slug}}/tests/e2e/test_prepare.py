@@ -1,4 +1,4 @@
-"""`manage.py prepare` as several processes, as when several machines start at once."""
+"""`manage.py prepare` in several processes, as when machines start together."""
 
 import os
 import subprocess

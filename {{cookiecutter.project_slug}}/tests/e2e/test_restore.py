@@ -1,4 +1,4 @@
-"""A dump is restored into another cluster, for a role that owns no table."""
+"""A dump restored into another cluster, and a service whose role owns no table."""
 
 import os
 import re
@@ -40,7 +40,7 @@ class Cluster:
         self.server.start()
 
     def manage(self, url, *words):
-        """Run `manage.py`, and return exit status and output."""
+        """Run `manage.py`; return exit status and output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=PROJECT,

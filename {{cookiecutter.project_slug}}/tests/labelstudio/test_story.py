@@ -102,7 +102,7 @@ def test_an_interactive_request_is_answered_and_recorded_whole(
     assert row["result"] == answer["data"]["result"]
 
 
-def test_each_deed_of_an_annotator_is_an_event_in_its_order(
+def test_each_action_of_an_annotator_is_an_event_in_its_order(
     annotated, service, connected
 ):
     rows = service.rows(
@@ -111,8 +111,8 @@ def test_each_deed_of_an_annotator_is_an_event_in_its_order(
         connected.row["id"],
         annotated.numbers,
     )
-    told = [(row["action"], row["annotation_ids"][0]) for row in rows]
-    assert told[: len(annotated.events)] == annotated.events
+    recorded = [(row["action"], row["annotation_ids"][0]) for row in rows]
+    assert recorded[: len(annotated.events)] == annotated.events
 
 
 def test_no_secret_of_the_project_is_in_the_audit_trail(annotated, service, studio):

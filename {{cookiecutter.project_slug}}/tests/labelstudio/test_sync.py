@@ -1,4 +1,4 @@
-"""What Label Studio's webhooks never tell is put right, with the real one."""
+"""`sync` finds the changes that have no webhook, with a real Label Studio."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def sync(service, project, *options):
     return service.manage("sync", "--project", str(project), *options)
 
 
-def test_what_webhooks_never_tell_is_found_and_mended(studio, service, new_project):
+def test_changes_without_a_webhook_are_found_and_applied(studio, service, new_project):
     project = new_project()
     sync(service, project)
     listed = studio.tasks(project)
@@ -45,7 +45,7 @@ def test_what_webhooks_never_tell_is_found_and_mended(studio, service, new_proje
     studio.call("PATCH", f"/api/tasks/{second}/", body={"data": {"text": "mended"}})
     brought = {"data": {"text": "x"}, "annotations": [{"result": [region("Negative")]}]}
     studio.call("POST", f"/api/projects/{project}/import", body=[brought])
-    # The import's own webhook tells of the task, but not of its annotation.
+    # The import's webhook has the task, but not its annotation.
     wait_for(lambda: len(tasks(service, project)) == 31, what="the imported task")
 
     said = sync(service, project)

@@ -191,8 +191,8 @@ def test_celery_reaches_the_broker_by_its_url(home, hold):
     holder.ready()
     with kombu.Connection(addresses.broker_url(folder)) as connection:
         queue = connection.SimpleQueue("q")
-        queue.put("message")
-        assert queue.get(timeout=5).payload == "message"
+        queue.put("hello")
+        assert queue.get(timeout=5).payload == "hello"
         queue.close()
     assert b"q" in ask_broker(folder, b"KEYS *kombu*q\r\n")
     holder.leave()
@@ -386,7 +386,8 @@ def test_a_socket_folder_of_another_user_is_refused(home, user):
     folder.mkdir()
     shutil.chown(folder, user)
     sockets = addresses.socket_folder(folder)
-    sockets.parent.mkdir(exist_ok=True)
+    sockets.parent.mkdir(mode=0o700, exist_ok=True)
+    shutil.chown(sockets.parent, user)  # it stays, and other tests use it
     sockets.symlink_to("/root")
     try:
         assert "remove it, or set LSML_DATA_DIR" in Holder(folder, user=user).refusal()

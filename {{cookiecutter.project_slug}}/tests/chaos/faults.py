@@ -1,4 +1,4 @@
-"""What can go wrong, one function each, drawn with a seed."""
+"""The faults, one method each; a seed decides which ones are injected."""
 
 import os
 import random
@@ -11,19 +11,19 @@ from contextlib import suppress
 TRAINING = ("training-1", "training-2")
 
 
-class Mischief:
-    """Does harm, and sees to it that servers come back."""
+class Faults:
+    """Injects faults and brings the servers back up."""
 
     def __init__(self, playground, database, broker, *, seed, lease_s):
         self.playground = playground
         self.database = database
         self.broker = broker
         self.lease_s = lease_s
-        self.chance = random.Random(seed)
+        self.rng = random.Random(seed)
         self.done = Counter()
         self._down = {database.name: threading.Lock(), broker.name: threading.Lock()}
         self._repairs = []
-        self._entries = [
+        self._weighted = [
             (self.kill_training_worker, 4),
             (self.stop_training_worker, 2),
             (self.freeze_training_worker, 1),
@@ -37,18 +37,17 @@ class Mischief:
             (self.kill_database, 2),
             (self.restart_database, 2),
         ]
-
         if playground.hosts:
-            self._entries.append((self.cut_off_training_worker, 12))
+            self._weighted.append((self.cut_off_training_worker, 12))
         self._cut = set()
 
-    def act(self):
-        """Do one deed at random; says which."""
-        entries, weights = zip(*self._entries, strict=True)
-        (entry,) = self.chance.choices(entries, weights)
-        what = entry()
-        self.done[entry.__name__.replace("_", " ")] += 1
-        return what
+    def inject(self):
+        """Inject one fault at random; return a description of it."""
+        faults, weights = zip(*self._weighted, strict=True)
+        (fault,) = self.rng.choices(faults, weights)
+        description = fault()
+        self.done[fault.__name__.replace("_", " ")] += 1
+        return description
 
     def repair(self):
         """Wait until everything that was taken down is up again."""
@@ -56,41 +55,41 @@ class Mischief:
             thread.join()
 
     def kill_training_worker(self):
-        return self._signal(self.chance.choice(TRAINING), signal.SIGKILL)
+        return self._signal(self.rng.choice(TRAINING), signal.SIGKILL)
 
     def stop_training_worker(self):
-        return self._signal(self.chance.choice(TRAINING), signal.SIGTERM)
+        return self._signal(self.rng.choice(TRAINING), signal.SIGTERM)
 
     def freeze_training_worker(self):
-        program = self.playground.programs[self.chance.choice(TRAINING)]
+        program = self.playground.programs[self.rng.choice(TRAINING)]
         process = program.process
-        pause_s = self.lease_s + self.chance.uniform(1, 3)
+        pause_s = self.lease_s + self.rng.uniform(1, 3)
         if program.frozen or not program.alive:
-            return f"{program.name} is down already"
-        # The training with it, as a suspended machine does.
-        everyone = [process.pid, *program.children()]
+            return f"{program.name} is already down"
+        # The training process too, as on a suspended machine.
+        pids = [process.pid, *program.children()]
 
         def freeze():
             program.frozen = True
-            _send(everyone, signal.SIGSTOP)
+            _send(pids, signal.SIGSTOP)
             time.sleep(pause_s)
-            _send(everyone, signal.SIGCONT)
+            _send(pids, signal.SIGCONT)
             program.frozen = False
 
         self._in_background(freeze)
         return f"{program.name} frozen for {pause_s:.1f} s"
 
     def cut_off_training_worker(self):
-        name = self.chance.choice(TRAINING)
-        pause_s = self.lease_s + self.chance.choice([-2, 3, 8, 20])
+        name = self.rng.choice(TRAINING)
+        pause_s = self.lease_s + self.rng.choice([-2, 3, 8, 20])
         if name in self._cut:
-            return f"{name} is cut off already"
+            return f"{name} is already cut off"
         self._cut.add(name)
 
         def cut():
             self.playground.hosts.cut(name)
             time.sleep(pause_s)
-            self.playground.hosts.mend(name)
+            self.playground.hosts.restore(name)
             self._cut.discard(name)
 
         self._in_background(cut)
@@ -100,8 +99,8 @@ class Mischief:
         programs = [self.playground.programs[name] for name in TRAINING]
         trainings = [pid for each in programs if each.alive for pid in each.children()]
         if not trainings:
-            return "no training process there"
-        pid = self.chance.choice(trainings)
+            return "no training process is running"
+        pid = self.rng.choice(trainings)
         _send([pid], signal.SIGKILL)
         return f"training process {pid} killed"
 
@@ -112,15 +111,15 @@ class Mischief:
         web = self.playground.programs["web"]
         workers = web.children() if web.alive else []
         if not workers:
-            return "no web worker there"
-        _send([self.chance.choice(workers)], signal.SIGKILL)
+            return "no web worker is running"
+        _send([self.rng.choice(workers)], signal.SIGKILL)
         return "web worker killed"
 
     def kill_web(self):
         return self._signal("web", signal.SIGKILL)
 
     def kill_beat(self):
-        return self._signal(self.chance.choice(("beat-1", "beat-2")), signal.SIGKILL)
+        return self._signal(self.rng.choice(("beat-1", "beat-2")), signal.SIGKILL)
 
     def kill_broker(self):
         return self._take_down(self.broker, self.broker.kill, "killed")
@@ -140,19 +139,19 @@ class Mischief:
 
     def _take_down(self, server, end, word):
         if not self._down[server.name].acquire(blocking=False):
-            return f"{server.name} is down already"
-        away_s = self.chance.choice([0, 0, 0.5, 2, 4])
+            return f"{server.name} is already down"
+        down_s = self.rng.choice([0, 0, 0.5, 2, 4])
 
         def take_down():
             try:
                 end()
-                time.sleep(away_s)
+                time.sleep(down_s)
                 server.start()
             finally:
                 self._down[server.name].release()
 
         self._in_background(take_down)
-        return f"{server.name} {word}, away for {away_s} s"
+        return f"{server.name} {word}, down for {down_s} s"
 
     def _in_background(self, work):
         thread = threading.Thread(target=work)
