@@ -9,7 +9,7 @@ from pathlib import Path
 
 from celery.schedules import crontab
 
-from lsml.console import look
+from lsml.console import sidebar
 from lsml.embedded import addresses
 from lsml.environment.reading import Environment
 from lsml.labelstudio.secrets import masked_text
@@ -301,7 +301,7 @@ if AUDIT_ANCHOR.startswith("s3://"):
     STORAGES["anchors"] = storage_from_url(AUDIT_ANCHOR)
 
 # --- People: the admin ---
-UNFOLD = look.UNFOLD
+UNFOLD = sidebar.UNFOLD
 # Five wrong passwords from one address for one name: that pair waits.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

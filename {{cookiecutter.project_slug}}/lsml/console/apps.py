@@ -11,9 +11,9 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         import lsml.console.checks  # noqa: F401 - registers itself
-        from lsml.console import watch
+        from lsml.console import logins
 
-        watch.connect()
+        logins.connect()
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):

@@ -23,7 +23,7 @@ class ConsoleSite(UnfoldAdminSite):
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[Any]:
-        """Nothing: the sidebar is written by hand in look.py."""
+        """Nothing: the sidebar is written by hand in sidebar.py."""
         return []
 
     def index(

@@ -40,7 +40,7 @@ def test_a_csv_has_what_the_list_shows_with_its_filters(operator):
 
 @pytest.mark.django_db
 def test_a_csv_is_read_in_batches_and_complete(operator, monkeypatch):
-    monkeypatch.setattr("lsml.console.lists.table._BATCH", 7)
+    monkeypatch.setattr("lsml.console.lists.csv_export._BATCH", 7)
     factory.story(predictions=60)
     lines = table(operator.get(list_page("audit_prediction") + "csv/"))
     assert len({line[0] for line in lines[1:]}) == 60

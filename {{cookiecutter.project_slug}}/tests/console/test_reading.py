@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.comparing import differences
+from lsml.console.pages.compare import differences
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 

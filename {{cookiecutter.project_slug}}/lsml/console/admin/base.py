@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from lsml.access.roles import may
+from lsml.console.lists.csv_export import csv_of_list
 from lsml.console.lists.paging import KeyChangeList
-from lsml.console.lists.table import csv_of_list
 from lsml.console.numbers import whole_number
 
 

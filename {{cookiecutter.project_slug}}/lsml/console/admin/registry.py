@@ -12,8 +12,8 @@ from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, TimeFilter, choice_filter
 from lsml.console.numbers import readable
+from lsml.console.pages.metrics import plain
 from lsml.console.pages.project import project_context
-from lsml.console.pages.scores import plain
 from lsml.console.pages.version import version_context
 from lsml.console.templatetags.console import badge, moment
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem

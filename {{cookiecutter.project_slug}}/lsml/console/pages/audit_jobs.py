@@ -14,7 +14,7 @@ from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.observability.origin import Origin
 
 

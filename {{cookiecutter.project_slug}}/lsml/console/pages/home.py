@@ -24,8 +24,8 @@ from lsml.console.charts import (
 from lsml.console.charts.axes import SERIES_MAX
 from lsml.console.links import list_of, page_of
 from lsml.console.numbers import milliseconds
-from lsml.console.pages.figures import Day, largest, last_day
-from lsml.console.pages.scores import compared
+from lsml.console.pages.home_figures import Day, largest, last_day
+from lsml.console.pages.metrics import compared
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 

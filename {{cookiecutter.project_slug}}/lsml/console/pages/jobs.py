@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from lsml.access.roles import Permission, may
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.console.pages.promotion import ReasonForm
 from lsml.console.progress import progress_of
 from lsml.jobs import services

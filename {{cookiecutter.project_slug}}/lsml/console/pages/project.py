@@ -16,8 +16,8 @@ from lsml.audit.models import AuditEntry
 from lsml.console.charts import Series, line_chart
 from lsml.console.links import page_of
 from lsml.console.pages import timeline
-from lsml.console.pages.access import needs, page
-from lsml.console.pages.scores import plain
+from lsml.console.pages.base import needs, page
+from lsml.console.pages.metrics import plain
 from lsml.inference.bulk import start_job
 from lsml.jobs.errors import JobError, JobRefused
 from lsml.observability.origin import Origin

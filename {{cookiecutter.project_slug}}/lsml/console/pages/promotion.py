@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page, version_or_404
-from lsml.console.pages.scores import compared
+from lsml.console.pages.base import needs, page, version_or_404
+from lsml.console.pages.metrics import compared
 from lsml.inference import promotion
 from lsml.observability.origin import Origin
 from lsml.registry.errors import NothingToRollBackTo, RegistryError

@@ -14,7 +14,7 @@ from lsml.audit.fields import SEQUENCE_BITS, first_id_at
 from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.console.links import page_of
 from lsml.console.numbers import whole_number
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.registry.models import Project, Promotion
 from lsml.training.models import TrainingRun
 

@@ -8,13 +8,13 @@ from django.urls import URLPattern, path
 
 from lsml.console.pages import (
     audit_jobs,
-    comparing,
-    fragments,
+    compare,
     jobs,
     project,
     promotion,
     timeline,
     version,
+    workers,
 )
 
 
@@ -38,7 +38,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("project/<int:pk>/pause/", project.pause, "pause"),
         page("project/<int:pk>/train/", project.train, "train"),
         page("project/<int:pk>/predict/", project.predict_all, "predict"),
-        page("version/<int:pk>/compare/", comparing.compare, "compare"),
+        page("version/<int:pk>/compare/", compare.compare, "compare"),
         page("version/<int:pk>/note/", version.note, "note"),
         page("version/<int:pk>/artifact/", version.artifact, "artifact"),
         page("job/<str:kind>/<int:pk>/progress/", jobs.progress, "job_progress"),
@@ -47,5 +47,5 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("audit/verify/", audit_jobs.verify, "verify"),
         page("audit/export/", audit_jobs.export, "export"),
         page("audit/<int:pk>/file/", audit_jobs.file, "audit_job_file"),
-        page("workers/", fragments.workers, "workers"),
+        page("workers/", workers.workers, "workers"),
     ]

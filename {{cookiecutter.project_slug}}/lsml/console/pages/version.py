@@ -15,8 +15,8 @@ from lsml.audit.services import record_entry
 from lsml.console.charts import confusion_table
 from lsml.console.drawing.values import bar
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs
-from lsml.console.pages.scores import compared, confusion, per_label
+from lsml.console.pages.base import needs
+from lsml.console.pages.metrics import compared, confusion, per_label
 from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
 from lsml.observability.origin import Origin

@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.access import needs, page, version_or_404
-from lsml.console.pages.scores import compared
+from lsml.console.pages.base import needs, page, version_or_404
+from lsml.console.pages.metrics import compared
 from lsml.dataset.models import Snapshot
 from lsml.registry.models import ModelVersion
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from kombu.exceptions import OperationalError
 
-from lsml.console.pages.access import needs
+from lsml.console.pages.base import needs
 from lsml.training.models import TrainingRun
 
 _WAIT_S = 0.7  # workers that live answer within a few milliseconds
