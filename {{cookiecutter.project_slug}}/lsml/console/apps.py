@@ -17,7 +17,7 @@ class ConsoleConfig(AppConfig):
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with our site in the place of its own."""
+    """Django's admin with ConsoleSite as its site."""
 
     default = False
     default_site = "lsml.console.site.ConsoleSite"

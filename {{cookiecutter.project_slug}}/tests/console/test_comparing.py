@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 
 def differences(answer):
-    return {row["name"]: row["actor"] for row in answer.context["metrics"]}
+    return {row["name"]: row["by"] for row in answer.context["metrics"]}
 
 
 def test_a_difference_is_newer_minus_older_from_whichever_side_it_was_opened(viewer):
@@ -20,7 +20,7 @@ def test_a_difference_is_newer_minus_older_from_whichever_side_it_was_opened(vie
         answer = viewer.get(page("compare", version.pk), {"with": other.version})
         opened_from[version.version] = differences(answer)
         assert "Difference (v2 − v1)" in answer.text
-        assert answer.context["title"] == "v1 beside v2"
+        assert answer.context["title"] == "Compare v1 with v2"
     assert opened_from["v1"] == opened_from["v2"]
     assert opened_from["v1"]["accuracy"] == pytest.approx(0.83 - 0.71)
 
@@ -41,6 +41,6 @@ def test_a_version_page_says_that_it_is_compared_with_its_parent(viewer):
 
 def test_before_a_promotion_the_difference_is_what_serving_will_gain_or_lose(operator):
     of = factory.story(predictions=5)["project"]
-    answer = operator.get(page("serve", of.pk), {"version": "v1"})
+    answer = operator.get(page("promote", of.pk), {"version": "v1"})
     assert "Difference (v1 − v3)" in answer.text
     assert differences(answer)["accuracy"] == pytest.approx(0.71 - 0.92)

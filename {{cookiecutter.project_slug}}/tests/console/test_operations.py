@@ -31,7 +31,7 @@ def test_training_now_opens_a_run_asked_for_by_the_person(operator):
     operator.post(page("train", of.pk))
     run = TrainingRun.objects.get(project=of)
     assert (run.trigger, run.requested_by) == ("person", "olga")
-    assert "waits for a worker" in operator.get(detail_page(run)).text
+    assert "waiting for a worker" in operator.get(detail_page(run)).text
 
 
 def test_a_second_run_is_refused_with_a_sentence(operator):

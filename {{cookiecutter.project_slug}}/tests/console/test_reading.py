@@ -76,12 +76,12 @@ def test_home_says_what_is_wrong(viewer):
     story["latest"].missing_labels = ["Spam"]
     story["latest"].save()
     home = viewer.get("/admin/").text
-    assert "knows labels that left the config" in home
+    assert "the config has lost labels of v3" in home
     assert "predictions failed" in home
     assert "only one class" in home
     of.runs.filter(state="running").update(state="succeeded")
     of.inbox.update(received_at=timezone.now() - timedelta(hours=1))
-    assert "no run takes them" in viewer.get("/admin/").text
+    assert "no run has taken them" in viewer.get("/admin/").text
 
 
 def test_a_fragment_of_a_finished_run_asks_for_no_more(viewer):

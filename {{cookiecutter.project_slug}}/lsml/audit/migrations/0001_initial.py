@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 ("detail", models.JSONField(default=dict)),
             ],
+            options={"verbose_name_plural": "audit entries"},
         ),
         migrations.CreateModel(
             name="Prediction",

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("verify", "Verify"), ("export", "Export")],
+                        choices=[("verify", "Verification"), ("export", "Export")],
                         max_length=6,
                     ),
                 ),

@@ -1,4 +1,4 @@
-"""Addresses below /admin/console/."""
+"""URLs below /admin/console/."""
 
 from collections.abc import Callable
 
@@ -19,12 +19,12 @@ from lsml.console.pages import (
 
 
 def page_urls(site: AdminSite) -> list[URLPattern]:
-    """Every page of the console that is no model's own."""
+    """Return the URLs of the pages besides lists and detail pages."""
 
     def page(
         route: str, view: Callable[..., HttpResponseBase], name: str
     ) -> URLPattern:
-        # admin_view sends whoever is not logged in to the login page.
+        # admin_view redirects to the login page unless the user is logged in.
         found: URLPattern = path(
             f"console/{route}", site.admin_view(view), name=f"console_{name}"
         )

@@ -1,4 +1,4 @@
-"""Small pieces of HTML that pages ask for again and again while they are seen."""
+"""The fragment that shows which workers answer."""
 
 from typing import Any
 
@@ -10,12 +10,15 @@ from kombu.exceptions import OperationalError
 from lsml.console.pages.base import needs
 from lsml.training.models import TrainingRun
 
-_WAIT_S = 0.7  # workers that live answer within a few milliseconds
+_WAIT_S = 0.7  # a live worker answers within a few milliseconds
 
 
 @needs("read")
 def workers(request: HttpRequest) -> HttpResponse:
-    """Which workers answer, asked through the broker; apart, since it takes a while."""
+    """Ping the workers through the broker; console.js fetches the fragment by itself.
+
+    It is not part of the home page, which would have to wait for the answers.
+    """
     queued = TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).count()
     context: dict[str, Any] = {"queued": queued}
     try:
