@@ -10,9 +10,10 @@ from playwright.sync_api import Error, sync_playwright
 
 from tests.browser.axe import axe
 from tests.console import factory
+from tests.console.conftest import notifications
 from tests.db.conftest import constant, serve
 
-__all__ = ["axe", "constant", "serve"]
+__all__ = ["axe", "constant", "notifications", "serve"]
 
 # Playwright's loop runs in this thread; the ORM calls of the tests are no coroutines.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

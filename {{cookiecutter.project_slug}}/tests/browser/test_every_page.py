@@ -12,7 +12,7 @@ from lsml.registry.models import Promotion
 from tests.browser.axe import findings
 from tests.console.addresses import detail_page, list_page, page
 from tests.console.shapes import drawn_predictions
-from tests.console.test_pages import LISTS
+from tests.console.test_lists import LISTS
 
 # Fields for people: unfold hides the name it gives to password managers by its class.
 FIELDS = ":is(input:not([type=hidden], .hidden), select, textarea)"
@@ -127,7 +127,7 @@ def test_the_login_page_is_accessible(desk, axe):
 def test_pages_work_without_javascript(desk, story):
     seat = desk(name="root", java_script_enabled=False)
     opened = seat.open(list_page("audit_prediction"))
-    opened.get_by_label("Task id").fill("7")
+    opened.get_by_label("Task ID").fill("7")
     opened.get_by_role("button", name="Apply").click()
     assert opened.get_by_role("row").count() == 3  # the head and two predictions
     opened = seat.open(reverse("admin:index"))

@@ -31,11 +31,11 @@ _COLUMNS = {
 def job(kind, state):
     """Create the job; a run has no units, so its progress is a share."""
     now = timezone.now()
-    begun = now - timedelta(seconds=30)
+    started = now - timedelta(seconds=30)
     columns = {"state": state, "requested_by": "olga", **_COLUMNS[state]}
-    columns |= {"created_at": begun - timedelta(seconds=2)}
+    columns |= {"created_at": started - timedelta(seconds=2)}
     if state != "queued":
-        columns |= {"started_at": begun, "attempts": 1, "log": "12:00:00 begun\n"}
+        columns |= {"started_at": started, "attempts": 1, "log": "12:00:00 started\n"}
     if state == "running":
         columns |= {"lease_owner": "worker-1:4242", "fence": 1}
         columns |= {"lease_expires_at": now + timedelta(minutes=5)}
@@ -51,9 +51,8 @@ def _run(columns):
     columns = {name: value for name, value in columns.items() if name != "done"}
     run = TrainingRun.objects.create(project=of, trigger="person", **columns)
     if run.started_at:
-        outcome = {"running": "running"}.get(run.state, run.state)
         TrainingAttempt.objects.create(
-            run=run, number=1, fence=1, worker="worker-1:4242", outcome=outcome,
+            run=run, number=1, fence=1, worker="worker-1:4242", outcome=run.state,
             started_at=run.started_at, finished_at=run.finished_at, error=run.error,
         )  # fmt: skip
     if run.state == "succeeded":

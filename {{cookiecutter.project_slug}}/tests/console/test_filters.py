@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from tests.console import factory
 from tests.console.addresses import list_page, page
-from tests.console.test_pages import LISTS
+from tests.console.test_lists import LISTS
 
 pytestmark = pytest.mark.django_db
 ODD = [
@@ -41,7 +41,7 @@ CHOICES = ["outcome", "kind", "action", "state", "table"]
 
 
 @pytest.mark.parametrize("name", [*LISTS, "auth_user"])
-def test_a_list_answers_whatever_stands_in_its_filters(client, name):
+def test_a_list_answers_any_value_in_its_filters(client, name):
     client.force_login(factory.person("root"))
     of = factory.story(predictions=5)["project"]
     refused = []
@@ -56,7 +56,7 @@ def test_a_list_answers_whatever_stands_in_its_filters(client, name):
 
 
 @pytest.mark.parametrize("name", BY_TASK)
-def test_what_is_no_task_id_finds_nothing_and_the_page_says_why(viewer, name):
+def test_an_invalid_task_id_finds_nothing_and_the_page_says_why(viewer, name):
     factory.story(predictions=5)
     for term in NOT_TASK_IDS:
         shown = viewer.get(list_page(name), {"q": term})
@@ -72,7 +72,7 @@ def test_a_task_id_is_found_however_it_was_typed(viewer, term):
     assert {row.task_id for row in shown.result_list} == {7}
 
 
-def test_a_task_id_that_nobody_predicted_is_not_called_wrong(viewer):
+def test_a_task_id_without_predictions_is_not_called_invalid(viewer):
     shown = viewer.get(list_page("audit_prediction"), {"q": "424242"})
     assert "Nothing matches these filters." in shown.text
     assert "whole number" not in shown.text
@@ -84,7 +84,7 @@ def test_a_list_without_rows_is_exported_as_its_titles(operator):
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_pages_answer_whatever_stands_in_their_address(viewer, value):
+def test_pages_answer_any_value_in_their_address(viewer, value):
     of = factory.story(predictions=5)["project"]
     for parameter in ("kind", "before"):
         answer = viewer.get(page("timeline", of.pk), {parameter: value})

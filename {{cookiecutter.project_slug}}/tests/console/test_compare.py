@@ -1,7 +1,12 @@
-"""Two versions side by side."""
+"""Two versions compared."""
+
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from lsml.audit.models import Prediction
+from lsml.console.pages import compare
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 
@@ -25,7 +30,7 @@ def test_a_difference_is_newer_minus_older_from_whichever_side_it_was_opened(vie
     assert opened_from["v1"]["accuracy"] == pytest.approx(0.83 - 0.71)
 
 
-def test_versions_are_told_apart_by_number_not_by_name(viewer):
+def test_versions_are_ordered_by_number_not_by_name(viewer):
     of = factory.project()
     for number in range(1, 11):
         last = factory.version(of, accuracy=0.5 + number / 100)
@@ -39,8 +44,25 @@ def test_a_version_page_says_that_it_is_compared_with_its_parent(viewer):
     assert "Difference (v3 − v2)" in viewer.get(detail_page(latest)).text
 
 
-def test_before_a_promotion_the_difference_is_what_serving_will_gain_or_lose(operator):
-    of = factory.story(predictions=5)["project"]
-    answer = operator.get(page("promote", of.pk), {"version": "v1"})
-    assert "Difference (v1 − v3)" in answer.text
-    assert differences(answer)["accuracy"] == pytest.approx(0.71 - 0.92)
+def test_two_versions_differ_on_the_tasks_they_answered_differently(viewer):
+    of = factory.project()
+    left, right = factory.version(of, accuracy=0.7), factory.version(of, accuracy=0.8)
+    now = timezone.now()
+    said = {1: ("Positive", "Positive"), 2: ("Positive", "Negative")}
+    Prediction.objects.bulk_create(
+        factory.prediction(
+            of,
+            at=now - timedelta(seconds=n),
+            n=10 * n + side,
+            task_id=task,
+            model_version=made.version,
+            result=factory.choice(labels[side], score=0.5 + side / 10),
+        )
+        for n, (task, labels) in enumerate(said.items())
+        for side, made in enumerate((left, right))
+    )
+    shared, different = compare.differences(left, right)
+    assert shared == 2
+    assert [row.task_id for row in different] == [2]
+    shown = viewer.get(page("compare", left.pk), {"with": right.version})
+    assert "1 of 2 tasks" in shown.text
