@@ -1,1 +1,1 @@
-"""Who may do what: the service's permissions and the four roles that carry them."""
+"""Who may do what: the permissions of the service and its four roles."""

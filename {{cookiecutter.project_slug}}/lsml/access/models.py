@@ -1,11 +1,11 @@
-"""The permissions of people, in the admin and in REST alike."""
+"""The permissions of users, in the admin and in the REST API."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class ServiceAccess(models.Model):
-    """Carries the permissions that roles.py hands out. Has no table."""
+    """Holds the permissions that roles.py assigns. Has no table."""
 
     class Meta:
         managed = False

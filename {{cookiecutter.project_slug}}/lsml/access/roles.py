@@ -1,10 +1,10 @@
-"""The roles of people, and the permissions each role carries."""
+"""The roles of users, and the permissions of each role."""
 
 from typing import Any, Final, Literal, Protocol
 
 from django.db import DEFAULT_DB_ALIAS
 
-# The codenames of ServiceAccess; a misspelt one is found by the type checker.
+# The codenames of ServiceAccess; the type checker finds a misspelled one.
 Permission = Literal["read", "operate", "export", "people"]
 
 ROLES: Final[dict[str, tuple[Permission, ...]]] = {
@@ -23,8 +23,8 @@ def may(user: _User | None, permission: Permission) -> bool:
     """Return whether a user has a permission; a superuser has all of them.
 
     Args:
-        user: of the request; None where nobody is logged in.
-        permission: for what is about to be done.
+        user: User of the request; None if nobody is logged in.
+        permission: The permission that the action requires.
     """
     return user is not None and user.has_perm(f"access.{permission}")
 
@@ -32,7 +32,7 @@ def may(user: _User | None, permission: Permission) -> bool:
 def create_roles(using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     """Create the groups that are missing; called after `manage.py migrate`.
 
-    An existing group keeps the permissions its owner gave it.
+    An existing group keeps its permissions, which an administrator may have changed.
     """
     from django.contrib.auth import models as auth  # needs the apps to be loaded
 

@@ -71,7 +71,7 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _item(_("Seals"), "verified", "audit_seal_changelist"),
                     _item(
-                        _("Verifications and exports"),
+                        _("Audit jobs"),
                         "inventory",
                         "audit_auditjob_changelist",
                     ),

@@ -1,4 +1,4 @@
-"""What a newcomer does on the first day, with mouse and keyboard."""
+"""What people do with the console, by mouse and keyboard."""
 
 import re
 from datetime import timedelta
@@ -30,7 +30,7 @@ def test_a_newcomer_opens_a_prediction_and_sees_the_spans_drawn(desk, story):
     seat = desk("viewer")
     shown = seat.open(list_page("audit_prediction") + "?q=901")
     shown.locator("#result_list tbody a").first.click()
-    # The first: an annotator who said the same may be drawn beside it.
+    # The first one: an annotation with the same spans may be drawn next to it.
     expect(shown.locator("mark", has_text="Ada Lovelace").first).to_be_visible()
     expect(shown.locator("mark", has_text="Analytics").first).to_be_visible()
 
@@ -55,11 +55,11 @@ def test_a_hidden_tab_requests_nothing(desk, story):
         "Object.defineProperty(document, 'hidden', {get: () => true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    shown.wait_for_timeout(2500)  # an answer that was under way
-    asked = []
-    shown.on("request", lambda request: asked.append(request.url))
+    shown.wait_for_timeout(2500)  # an answer that was already on its way
+    requests = []
+    shown.on("request", lambda request: requests.append(request.url))
     shown.wait_for_timeout(3000)
-    assert asked == []
+    assert requests == []
 
 
 def test_an_operator_cancels_a_run_with_a_reason(desk, story):
@@ -135,7 +135,7 @@ def test_an_auditor_exports_a_list(desk, story):
     with shown.expect_download() as download:
         shown.get_by_role("link", name="CSV").click()
     assert download.value.suggested_filename == "webhookevent.csv"
-    seat.complaints.clear()  # a download counts as a navigation that was broken off
+    seat.complaints.clear()  # a download counts as an aborted navigation
 
 
 def test_a_viewer_finds_no_button_that_changes_anything(desk, story):
@@ -150,7 +150,7 @@ def test_a_viewer_finds_no_button_that_changes_anything(desk, story):
 def test_times_are_in_the_persons_zone_with_utc_on_hover(desk):
     at = timezone.now().replace(hour=12, minute=0, second=0) - timedelta(days=1)
     factory.prediction(factory.project(), at=at).save()
-    seat = desk("viewer")  # sits in Berlin
+    seat = desk("viewer")  # in Berlin
     cell = seat.open(list_page("audit_prediction")).locator("#result_list time").first
     assert "12:00:00" in cell.get_attribute("title")
     assert "UTC" in cell.get_attribute("title")

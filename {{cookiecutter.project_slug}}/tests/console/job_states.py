@@ -28,8 +28,11 @@ _COLUMNS = {
 }
 
 
-def job(kind, state):
-    """Create the job; a run has no units, so its progress is a share."""
+def job(kind, state, of=None):
+    """Create the job, of a new project unless one is given.
+
+    A run has no units, so its progress is a share.
+    """
     now = timezone.now()
     started = now - timedelta(seconds=30)
     columns = {"state": state, "requested_by": "olga", **_COLUMNS[state]}
@@ -43,33 +46,35 @@ def job(kind, state):
         columns |= {"cancel_requested_at": now - timedelta(seconds=5)}
     if state in {"cancelled", "failed", "succeeded"}:
         columns |= {"finished_at": now}
-    return _CREATE[kind](columns)
+    return _CREATE[kind](columns, of)
 
 
-def _run(columns):
-    of = factory.project()
+def _run(columns, of):
     columns = {name: value for name, value in columns.items() if name != "done"}
-    run = TrainingRun.objects.create(project=of, trigger="person", **columns)
+    run = TrainingRun.objects.create(
+        project=of or factory.project(), trigger="person", **columns
+    )
     if run.started_at:
         TrainingAttempt.objects.create(
             run=run, number=1, fence=1, worker="worker-1:4242", outcome=run.state,
             started_at=run.started_at, finished_at=run.finished_at, error=run.error,
         )  # fmt: skip
     if run.state == "succeeded":
-        run.version = factory.version(of)
+        run.version = factory.version(run.project)
         run.metrics = {"accuracy": 0.83}
         run.save()
     return run
 
 
-def _prediction(columns):
-    of = factory.project()
-    factory.known(of, timezone.now())
+def _prediction(columns, of):
+    if of is None:
+        of = factory.project()
+        factory.known(of, timezone.now())
     columns |= {"total": TOTAL, "model_version": "v1"}
     return PredictionJob.objects.create(project=of, **columns)
 
 
-def _verification(columns):
+def _verification(columns, of):
     report = {
         "intact": True, "rows": TOTAL, "seals": 3, "dropped_rows": 0,
         "unsealed_rows": 7, "findings": [], "finding_count": 0,

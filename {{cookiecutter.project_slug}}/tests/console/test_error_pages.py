@@ -1,4 +1,4 @@
-"""Pages for what a person may not see, what is not there, and what failed."""
+"""Styled pages for the errors 400, 403, 404, 429 and 500."""
 
 import re
 

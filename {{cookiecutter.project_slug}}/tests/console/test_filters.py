@@ -1,4 +1,4 @@
-"""What a person types into a filter, or finds in an old address, never answers 500."""
+"""No value in a filter or in an old address causes a 500."""
 
 import pytest
 from django.urls import reverse

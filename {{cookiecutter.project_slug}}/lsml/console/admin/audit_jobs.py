@@ -41,9 +41,9 @@ class AuditJobAdmin(JobAdmin):
         return super().changelist_view(request, context)
 
     def facts(self, found: AuditJob) -> list[Fact]:
+        days = ((_("From"), found.since), (_("Until"), found.until))
         return [
             Fact(_("Kind"), found.get_kind_display()),
-            Fact(_("From"), moment(found.since)),
-            Fact(_("Until"), moment(found.until)),
+            *(Fact(label, moment(at)) for label, at in days if at),
             *self.job_facts(found),
         ]

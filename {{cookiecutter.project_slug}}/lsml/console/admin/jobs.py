@@ -33,7 +33,7 @@ class JobAdmin(ReadOnlyAdmin):
     # Not "progress": Django would show the column of the table instead.
     @admin.display(description=_("Progress"))
     def progress_(self, row: Job) -> str:
-        return f"{amount_done(row) or '–'} {row.message[:60]}".strip()
+        return " · ".join(filter(None, (amount_done(row), row.message[:60]))) or "–"
 
     @admin.display(description=_("Requested"))
     def requested(self, row: Job) -> str:
