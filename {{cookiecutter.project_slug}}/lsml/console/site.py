@@ -15,7 +15,7 @@ class ConsoleSite(UnfoldAdminSite):
     enable_nav_sidebar = True
 
     def extra_urls(self) -> list[URLPattern]:
-        """Return the URLs of the pages besides lists and detail pages."""
+        """Return the URLs of the pages other than lists and detail pages."""
         from lsml.console.pages.urls import page_urls
 
         return page_urls(self)

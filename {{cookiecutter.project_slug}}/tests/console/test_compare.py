@@ -39,7 +39,7 @@ def test_versions_are_ordered_by_number_not_by_name(viewer):
     assert differences(answer)["accuracy"] == pytest.approx(0.01)
 
 
-def test_a_version_page_says_that_it_is_compared_with_its_parent(viewer):
+def test_the_page_of_a_version_compares_it_with_its_parent(viewer):
     latest = factory.story(predictions=5)["latest"]
     assert "Difference (v3 − v2)" in viewer.get(detail_page(latest)).text
 
@@ -48,7 +48,7 @@ def test_two_versions_differ_on_the_tasks_they_answered_differently(viewer):
     of = factory.project()
     left, right = factory.version(of, accuracy=0.7), factory.version(of, accuracy=0.8)
     now = timezone.now()
-    said = {1: ("Positive", "Positive"), 2: ("Positive", "Negative")}
+    answers = {1: ("Positive", "Positive"), 2: ("Positive", "Negative")}
     Prediction.objects.bulk_create(
         factory.prediction(
             of,
@@ -58,7 +58,7 @@ def test_two_versions_differ_on_the_tasks_they_answered_differently(viewer):
             model_version=made.version,
             result=factory.choice(labels[side], score=0.5 + side / 10),
         )
-        for n, (task, labels) in enumerate(said.items())
+        for n, (task, labels) in enumerate(answers.items())
         for side, made in enumerate((left, right))
     )
     shared, different = compare.differences(left, right)

@@ -26,7 +26,7 @@ def test_home_without_a_project_shows_the_command_that_connects_one(viewer):
     assert "manage.py connect --url" in viewer.get(reverse("admin:index")).text
 
 
-def test_home_says_what_is_wrong(viewer):
+def test_home_warns_about_what_needs_attention(viewer):
     story = factory.story(predictions=100)
     of = story["project"]
     story["latest"].missing_labels = ["Spam"]

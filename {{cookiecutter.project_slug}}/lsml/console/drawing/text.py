@@ -94,9 +94,9 @@ def dialogue(regions: list[Region], turns: list[Any]) -> SafeString | None:
         spans.setdefault(turn[0], []).append((span, region))
     lines = []
     for index, turn_data in enumerate(turns[:500]):
-        said = turn_data if isinstance(turn_data, dict) else {"text": turn_data}
-        text = str(said.get("text", said.get("content", "")))
-        who = str(said.get("author", said.get("role", "")))
+        part = turn_data if isinstance(turn_data, dict) else {"text": turn_data}
+        text = str(part.get("text", part.get("content", "")))
+        who = str(part.get("author", part.get("role", "")))
         lines.append((who, marked(text, spans.get(index, []))))
     return format_html_join("", '<p class="c-text"><b>{}</b> {}</p>', lines)
 

@@ -19,7 +19,7 @@ from lsml.console.pages import (
 
 
 def page_urls(site: AdminSite) -> list[URLPattern]:
-    """Return the URLs of the pages besides lists and detail pages."""
+    """Return the URLs of the pages other than lists and detail pages."""
 
     def page(
         route: str, view: Callable[..., HttpResponseBase], name: str

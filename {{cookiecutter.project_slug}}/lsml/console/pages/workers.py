@@ -15,9 +15,9 @@ _WAIT_S = 0.7  # a live worker answers within a few milliseconds
 
 @needs("read")
 def workers(request: HttpRequest) -> HttpResponse:
-    """Ping the workers through the broker; console.js fetches the fragment by itself.
+    """Ping the workers through the broker.
 
-    It is not part of the home page, which would have to wait for the answers.
+    Not part of the home page itself, which would have to wait for the answers.
     """
     queued = TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).count()
     context: dict[str, Any] = {"queued": queued}

@@ -64,7 +64,7 @@ def test_overlapping_spans_keep_the_text_whole():
     assert "PER + ORG" in markup
 
 
-def test_choices_show_the_score_as_a_bar_beside_what_was_not_chosen():
+def test_choices_show_scores_as_bars_and_the_labels_not_chosen():
     markup = drawn(
         [region("choices", {"choices": ["Good"]}, name="sentiment", score=0.25)]
     )
