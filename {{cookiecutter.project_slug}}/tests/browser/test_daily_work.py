@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from lsml.jobs.kinds import kind_named
 from lsml.training.models import TrainingRun
 from tests.console import factory, job_states, shapes
 from tests.console.addresses import detail_page, list_page, page
@@ -85,11 +86,11 @@ def test_an_operator_cancels_a_queued_job_and_tries_again(desk, kind, notificati
     expect(shown.get_by_text("too early")).to_be_visible()
     expect(shown.locator("[data-poll]")).to_have_count(0)
     shown.get_by_role("button", name="Try again").click()
-    expect(shown.get_by_text("is waiting for a worker")).to_be_visible()
+    expect(shown.get_by_text("(queued) is waiting for a worker")).to_be_visible()
     expect(shown.get_by_role("link", name="Cancel")).to_be_visible()
     fresh = type(job).objects.latest("pk")
     assert shown.url.endswith(detail_page(fresh))
-    assert len(notifications) == 1
+    assert (kind_named(kind).task, fresh.pk) in notifications
 
 
 @pytest.mark.parametrize("kind", job_states.KINDS)
