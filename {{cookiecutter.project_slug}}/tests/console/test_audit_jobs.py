@@ -64,7 +64,9 @@ def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet
     client.post(page("verify"))
     job = AuditJob.objects.get()
     jobs.run_audit_job(job.pk)
-    assert "findings" in client.get(detail_page(job)).text
+    shown = client.get(detail_page(job)).text
+    assert ">broken</span>" in shown
+    assert "1 finding:" in shown
 
 
 @pytest.mark.alone
