@@ -10,7 +10,7 @@ from pathlib import Path
 from celery.schedules import crontab
 
 from lsml.audit.tables import AUDIT_TABLES
-from lsml.console import look
+from lsml.console import sidebar
 from lsml.embedded import addresses
 from lsml.environment import connections
 from lsml.environment.reading import Environment
@@ -281,7 +281,7 @@ STORAGES["staticfiles"] = {
 }
 
 # --- Logins and the admin: lsml/console ---
-UNFOLD = look.UNFOLD
+UNFOLD = sidebar.UNFOLD
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",

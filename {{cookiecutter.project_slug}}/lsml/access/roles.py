@@ -32,7 +32,7 @@ def may(user: _User | None, permission: Permission) -> bool:
 def create_roles(using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     """Create the groups that are missing; called after `manage.py migrate`.
 
-    An existing group keeps the permissions its owner gave it.
+    An existing group keeps its permissions, which an administrator may have changed.
     """
     from django.contrib.auth import models as auth  # needs the apps to be loaded
 

@@ -11,13 +11,13 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         import lsml.console.checks  # noqa: F401 - registers itself
-        from lsml.console import watch
+        from lsml.console import logins
 
-        watch.connect()
+        logins.connect()
 
 
 class ConsoleAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with our site in the place of its own."""
+    """Django's admin with ConsoleSite as its site."""
 
     default = False
     default_site = "lsml.console.site.ConsoleSite"

@@ -1,19 +1,23 @@
-"""Numbers as people type and read them; never in exponent notation."""
+"""Reads and writes numbers for people: no exponents, thousands grouped."""
 
 import math
 from typing import Final
 
 BIGINT_MAX: Final = (1 << 63) - 1  # the largest id PostgreSQL compares with
-_DECIMALS_MAX: Final = 12  # what is nearer to 0 is shown as 0
-_HUGE: Final = 1e15  # from here on digits say nothing: a loss that exploded
+_DECIMALS_MAX: Final = 12  # smaller values are shown as 0
+_HUGE: Final = 1e15  # larger values are not written out: a loss that diverged
 _LETTERS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def whole_number(text: str, most: int = BIGINT_MAX) -> int | None:
-    """Read a number from 0 to `most`, in any script's digits; None for all else."""
+    """Read a whole number from 0 to `most`, in the digits of any script.
+
+    Returns:
+        The number, or None for any other text.
+    """
     digits = text.strip()
     if not digits.isdecimal() or len(digits) > len(str(most)):
-        return None  # the length first: Python refuses to read thousands of digits
+        return None  # check the length first: Python refuses thousands of digits
     number = int(digits)
     return number if number <= most else None
 
@@ -22,9 +26,8 @@ def readable(value: float, digits: int = 4) -> str:
     """Write a number with its thousands grouped: 12,346 or 0.00001.
 
     Args:
-        value: any number; a dash stands for infinity and NaN.
-        digits: significant digits of the part behind the point; all digits before
-            the point are kept.
+        value: Any number; infinity and NaN become a dash.
+        digits: Significant digits; those before the decimal point are always kept.
     """
     if not math.isfinite(value):
         return "–"
@@ -38,7 +41,7 @@ def readable(value: float, digits: int = 4) -> str:
 
 
 def short(value: float) -> str:
-    """Write a number in few characters, for the side of a chart: 5,000 or 12.5k."""
+    """Write a number in few characters: 5,000 or 12.5k."""
     if 1e4 <= abs(value) < _HUGE:
         size, letter = next(pair for pair in _LETTERS if abs(value) >= pair[0])
         return f"{readable(value / size, 3)}{letter}"
@@ -46,7 +49,7 @@ def short(value: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Write a time given in ms: 0, 12.5 ms, 5 s; seconds from the first one on."""
+    """Write a time given in ms: 0, 12.5 ms, or 5 s from one second on."""
     if abs(value) < 1e3:
         return f"{readable(value, 3)} ms" if value else "0"
     return f"{readable(value / 1e3, 3)} s"

@@ -1,4 +1,4 @@
-"""How far a job is: what the fragment `job.html` shows, alone or within a page."""
+"""Progress of a job: the text in lists, and the context of the fragment job.html."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.console.charts import Series, line_chart
+from lsml.console.numbers import short
 from lsml.jobs.kinds import kind_of
 from lsml.jobs.models import Job
 from lsml.training.models import MetricPoint, TrainingRun
@@ -18,23 +19,25 @@ _POINTS_MAX: Final = 400  # of the curves; the newest
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a running job is."""
+    """How fast a running job is; `rate` is in units a second, written out."""
 
-    per_second: float | None  # units
+    elapsed: timedelta
+    rate: str
     left: timedelta | None
 
 
-def progress_of(job: Job, *, brief: bool = False) -> dict[str, Any]:
+def job_progress(job: Job, *, brief: bool = False) -> dict[str, Any]:
     """The context of the fragment.
 
     Args:
         job: Of any kind.
-        brief: Without log and curves.
+        brief: Only the line of text and the bar, and a link to the job's page.
     """
     context = {
         "job": job,
         "kind": kind_of(job).name,
         "active": job.state in Job.ACTIVE,
+        "amount": amount_done(job),
         "pace": pace(job),
         "brief": brief,
     }
@@ -43,22 +46,39 @@ def progress_of(job: Job, *, brief: bool = False) -> dict[str, Any]:
     return context
 
 
+def amount_done(job: Job) -> str:
+    """How much of a job is done: "60 / 150 tasks", or "40%" for a training.
+
+    The text is empty while the total is unknown.
+    """
+    if isinstance(job, TrainingRun):
+        return f"{job.progress:.0%}"
+    if not job.total:
+        return ""
+    unit = _("rows") if kind_of(job).name == "audit" else _("tasks")
+    return f"{job.done:,} / {job.total:,} {unit}"
+
+
 def pace(job: Job) -> Pace | None:
-    """Rate and time left of a running job; None where it does not run."""
+    """Time elapsed, rate and time left; None unless the job is running."""
     if job.state != Job.State.RUNNING or job.started_at is None:
         return None
-    elapsed_s = (timezone.now() - job.started_at).total_seconds()
+    elapsed_s = max((timezone.now() - job.started_at).total_seconds(), 0.001)
     rate = left_s = None
     if job.total:
-        rate = (job.done - job.done_before) / max(elapsed_s, 0.001)
+        rate = (job.done - job.done_before) / elapsed_s
         left_s = (job.total - job.done) / rate if rate > 0 else None
     elif job.progress > 0.01:
         left_s = elapsed_s * (1 / job.progress - 1)
-    return Pace(rate, None if left_s is None else timedelta(seconds=round(left_s)))
+    return Pace(
+        elapsed=timedelta(seconds=elapsed_s),
+        rate=short(rate) if rate else "",
+        left=None if left_s is None else timedelta(seconds=round(left_s)),
+    )
 
 
 def curves(run: TrainingRun) -> SafeString | None:
-    """The metrics of the last attempt by step, one curve each."""
+    """Draw one curve per metric of the last attempt, by step."""
     points = MetricPoint.objects.filter(run=run, attempt=run.attempts).order_by("-step")
     rows = list(points.values_list("step", "values")[:_POINTS_MAX])[::-1]
     names = list(dict.fromkeys(name for _step, values in rows for name in values))[:6]

@@ -1,4 +1,4 @@
-"""The admin site: Django's, with unfold's look, our home and our own pages."""
+"""The admin site: Django's with unfold's design, our home page and our own pages."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from unfold.sites import UnfoldAdminSite
 
 
 class ConsoleSite(UnfoldAdminSite):
-    """What `/admin/` serves."""
+    """The site at `/admin/`."""
 
     index_template = "console/home.html"
     enable_nav_sidebar = True
 
     def extra_urls(self) -> list[URLPattern]:
-        """Pages that are no list and no detail of one table."""
+        """Return the URLs of the pages other than lists and detail pages."""
         from lsml.console.pages.urls import page_urls
 
         return page_urls(self)
@@ -23,13 +23,13 @@ class ConsoleSite(UnfoldAdminSite):
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[Any]:
-        """Nothing: the sidebar is written by hand in look.py."""
+        """Return nothing: sidebar.py lists what the sidebar shows."""
         return []
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Home."""
+        """Show the home page."""
         from lsml.console.pages.home import home_context
 
         answer: TemplateResponse = super().index(

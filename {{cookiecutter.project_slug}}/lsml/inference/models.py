@@ -15,6 +15,7 @@ class PredictionJob(Job):
     errors = models.PositiveIntegerField(default=0)  # tasks that the model failed on
 
     class Meta(Job.Meta):
+        verbose_name = "bulk prediction"
         constraints = [
             *Job.Meta.constraints,
             models.UniqueConstraint(
@@ -23,6 +24,3 @@ class PredictionJob(Job):
                 name="one_active_job_per_project",
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"Bulk prediction {self.pk} ({self.state})"

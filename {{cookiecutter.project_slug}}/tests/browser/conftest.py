@@ -1,4 +1,4 @@
-"""A real Chromium that remembers everything a page did wrong."""
+"""A real Chromium that records every error of a page."""
 
 import os
 import shutil
@@ -10,11 +10,12 @@ from playwright.sync_api import Error, sync_playwright
 
 from tests.browser.axe import axe
 from tests.console import factory
+from tests.console.conftest import notifications
 from tests.db.conftest import constant, serve
 
-__all__ = ["axe", "constant", "serve"]
+__all__ = ["axe", "constant", "notifications", "serve"]
 
-# Playwright's loop runs in this thread; the ORM calls of the tests are no coroutines.
+# Playwright runs a loop in this thread, so Django would refuse the tests' queries.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 _FLAGS = [
@@ -50,7 +51,7 @@ def chromium():
 
 
 class Desk:
-    """One person before the console."""
+    """A browser window of one user."""
 
     def __init__(self, browser, live_server, user, **screen):
         self.address = live_server.url
@@ -88,7 +89,7 @@ def story():
 
 @pytest.fixture
 def desk(chromium, live_server):
-    """Seat a person before the console: `desk("viewer")`; complaints fail the test."""
+    """Open a window for a user: `desk("viewer")`. Recorded errors fail the test."""
     seats = []
 
     def seat(role=None, *, name=None, logged_in=True, **screen):

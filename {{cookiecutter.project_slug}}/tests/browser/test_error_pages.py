@@ -22,7 +22,7 @@ SCREENS = {
 
 
 def open_expecting(seat, address, status):
-    """Open a page; the browser's own remark on its status is no complaint."""
+    """Open a page; ignore the browser's own message about its status."""
     shown = seat.open(address)
     seat.complaints[:] = [one for one in seat.complaints if str(status) not in one]
     return shown

@@ -1,4 +1,4 @@
-"""Every page in a real browser: no complaint, no serious accessibility finding."""
+"""Every page in a real browser: no error, no serious accessibility finding."""
 
 import pytest
 from django.contrib import admin
@@ -10,13 +10,14 @@ from lsml.console.admin.base import ReadOnlyAdmin
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
+from tests.console import job_states
 from tests.console.addresses import detail_page, list_page, page
 from tests.console.shapes import drawn_predictions
-from tests.console.test_pages import LISTS
+from tests.console.test_lists import LISTS
 
-# Fields for people: unfold hides the name it gives to password managers by its class.
+# Visible fields: unfold hides the name that it adds for password managers.
 FIELDS = ":is(input:not([type=hidden], .hidden), select, textarea)"
-# Texts of the buttons and badges in sight whose words stand on more than one line.
+# Texts of visible buttons and badges that take more than one line.
 BROKEN_BUTTONS = """() => {
   const lines = (element) => {
     const range = document.createRange();
@@ -46,6 +47,11 @@ def every_page(story):
         report={"intact": True, "rows": 5, "seals": 1, "unsealed_rows": 0},
     )  # fmt: skip
     rows = [of, latest, running, story["runs"][0], job]
+    rows += [
+        job_states.job(kind, state, of)
+        for kind in ("prediction", "audit")
+        for state in ("running", "cancelled", "failed")
+    ]
     models = (Prediction, WebhookEvent, AuditEntry, Task, Annotation, Promotion)
     rows += [model.objects.order_by("-pk").first() for model in models]
     rows += drawn_predictions()
@@ -127,7 +133,7 @@ def test_the_login_page_is_accessible(desk, axe):
 def test_pages_work_without_javascript(desk, story):
     seat = desk(name="root", java_script_enabled=False)
     opened = seat.open(list_page("audit_prediction"))
-    opened.get_by_label("Task id").fill("7")
+    opened.get_by_label("Task ID").fill("7")
     opened.get_by_role("button", name="Apply").click()
     assert opened.get_by_role("row").count() == 3  # the head and two predictions
     opened = seat.open(reverse("admin:index"))

@@ -1,4 +1,4 @@
-"""`make screenshots`: pictures of the main pages, to be looked at by a person."""
+"""`make screenshots`: pictures of the main pages, for a person to look at."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who sits before the console."""
+"""Users of the console, and the messages it sends."""
 
 import pytest
 
@@ -11,7 +11,7 @@ __all__ = ["constant", "serve"]  # the story's versions have no artifacts to loa
 
 @pytest.fixture(autouse=True)
 def notifications(monkeypatch):
-    """What would have been sent to a worker."""
+    """Collect the messages that would have been sent to a worker."""
     return collect_messages(monkeypatch)
 
 

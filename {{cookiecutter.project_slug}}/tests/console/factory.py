@@ -1,4 +1,4 @@
-"""A small believable history: two projects, versions, runs, events, predictions."""
+"""A small realistic history: projects, versions, runs, events, predictions."""
 
 import math
 from datetime import timedelta
@@ -203,7 +203,7 @@ def curve(run, at, points):
 
 
 def running_run(of, *, at):
-    """A run a worker works at right now."""
+    """A run that a worker is working on."""
     run = TrainingRun.objects.create(
         project=of,
         state="running",
@@ -233,7 +233,7 @@ def running_run(of, *, at):
 
 @transaction.atomic
 def story(*, predictions=400):
-    """What a team sees after a day: three versions, a failed run, one running."""
+    """The history of one day: three versions, a failed run, a running one."""
     now = timezone.now()
     of = project()
     past = [now - timedelta(hours=hours) for hours in (20, 12, 5)]

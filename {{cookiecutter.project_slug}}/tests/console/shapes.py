@@ -1,4 +1,4 @@
-"""Predictions of every kind that is drawn, over an image without a network."""
+"""Predictions of every type that is drawn, over an image that needs no network."""
 
 import base64
 import copy
@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 320, 200
 
 
 def picture():
-    """A small landscape, as a data address."""
+    """A small landscape, as a data URL."""
     lines = b"".join(
         b"\0" + bytes(c for x in range(WIDTH) for c in _colour(x, y))
         for y in range(HEIGHT)
@@ -97,7 +97,7 @@ def results():
 
 
 def drawn_predictions():
-    """Three predictions with their task: over an image, in a text, all the rest."""
+    """Three predictions with their task: over an image, in a text, all the others."""
     of = factory.project("Pictures and texts", 2)
     of.label_config = CONFIG
     of.save()
@@ -128,7 +128,7 @@ def drawn_predictions():
 
 
 def answered_image(result):
-    """What an annotator made of it: the box moved, the key point taken out."""
+    """An annotator's version: the box moved, the key point removed."""
     box, roof, _point, eye, road = copy.deepcopy(result)
     box["value"] |= {"x": 37, "y": 34, "width": 26, "height": 41}
     for region in (box, roof):

@@ -1,4 +1,4 @@
-"""Pages for what a person may not see, what is not there, and what failed."""
+"""Styled pages for the errors 400, 403, 404, 429 and 500."""
 
 import re
 
@@ -73,7 +73,7 @@ def test_a_host_that_is_not_allowed_is_a_styled_400_in_the_admin(client):
     assert_is_a_styled_page(reply, 400, "Request refused")
 
 
-def test_a_browser_that_lost_its_way_outside_the_api_gets_the_page(client):
+def test_a_browser_outside_the_api_gets_the_styled_page(client):
     for address in ("/admin", "/accounts/profile/"):
         reply = client.get(address, **BROWSER)
         assert_is_a_styled_page(reply, 404, "Page not found")
@@ -96,11 +96,11 @@ def log_in(client, **query):
     return client.post(reverse("admin:login", query=query), person)
 
 
-def test_a_login_that_came_from_no_page_ends_at_home(client):
+def test_a_login_without_a_next_page_ends_at_home(client):
     assert log_in(client).headers["Location"] == reverse("admin:index")
 
 
-def test_a_login_ends_on_the_page_that_asked_for_it(client):
+def test_a_login_ends_on_the_page_that_required_it(client):
     wanted = reverse("admin:registry_project_changelist")
     assert log_in(client, next=wanted).headers["Location"] == wanted
 

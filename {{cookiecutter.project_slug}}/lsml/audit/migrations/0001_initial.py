@@ -126,6 +126,7 @@ class Migration(migrations.Migration):
                 ("detail", models.JSONField(default=dict)),
             ],
             options={
+                "verbose_name_plural": "audit entries",
                 "indexes": [
                     models.Index(fields=["project_pk", "-id"], name="entry_by_project"),
                     models.Index(fields=["verb", "-id"], name="entry_by_verb"),
@@ -184,7 +185,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("verify", "Verify"), ("export", "Export")],
+                        choices=[("verify", "Verification"), ("export", "Export")],
                         max_length=6,
                     ),
                 ),

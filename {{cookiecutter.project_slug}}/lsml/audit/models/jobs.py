@@ -9,8 +9,8 @@ class AuditJob(Job):
     """A verification or an export. Counts rows."""
 
     class Kind(models.TextChoices):
-        VERIFY = "verify"  # check the sealed rows against their seals
-        EXPORT = "export"  # a ZIP of the sealed rows of a time range
+        VERIFY = "verify", "Verification"  # checks the sealed rows against their seals
+        EXPORT = "export", "Export"  # a ZIP of the sealed rows of a time range
 
     kind = models.CharField(max_length=6, choices=Kind.choices)
     since = models.DateTimeField(null=True)  # rows or seals from then on; null = all
@@ -20,4 +20,4 @@ class AuditJob(Job):
     file_key = models.CharField(max_length=200, blank=True)  # in the artifact storage
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.pk}"
+        return f"{self.get_kind_display()} {self.pk} ({self.state})"

@@ -233,6 +233,7 @@ class AuditEntry(AuditRow):
     objects = AuditQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["project_pk", "-id"], name="entry_by_project"),
             models.Index(fields=["verb", "-id"], name="entry_by_verb"),

@@ -5,10 +5,10 @@ from lsml.console.admin import (
     audit_jobs,
     dataset,
     inference,
-    people,
     registry,
     seals,
     training,
+    users,
 )
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "audit_jobs",
     "dataset",
     "inference",
-    "people",
     "registry",
     "seals",
     "training",
+    "users",
 ]

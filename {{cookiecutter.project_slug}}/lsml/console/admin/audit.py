@@ -1,4 +1,4 @@
-"""Predictions, webhook events and deeds."""
+"""Predictions, webhook events and audit entries."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ _HINT = _(
 
 
 class AuditAdmin(ReadOnlyAdmin):
-    """Rows that carry plain ids; projects' titles are fetched once per page."""
+    """Rows that name their project by a plain ID."""
 
     empty_hint = _HINT
     list_filter: tuple[Any, ...] = (TimeFilter, ProjectPkFilter)
@@ -46,21 +46,21 @@ class AuditAdmin(ReadOnlyAdmin):
         return f"#{row.project_pk}" if row.project_pk else "–"
 
     def common_facts(self, row: Any) -> list[Fact]:
-        """What every audit row says of where it came from."""
+        """The project and the request that a row came from."""
         project = Project.objects.filter(pk=row.project_pk).first()
         return [
             Fact(_("Project"), link_to(project)),
-            Fact(_("Asked by"), row.client),
+            Fact(_("Client"), row.client),
             Fact(_("Request"), format_html("<code>{}</code>", row.request_id)),
         ]
 
 
 @admin.register(Prediction)
 class PredictionAdmin(TaskSearch, AuditAdmin):
-    """What was answered, by which version, and how long it took."""
+    """Predictions with their version, score and latency."""
 
     detail_template = "console/prediction.html"
-    list_display = ("time", "task", "model_version", "what", "score_", "took", "asked")
+    list_display = ("time", "task", "model_version", "answer", "score_", "took", "kind")
     list_filter = (
         TimeFilter,
         ProjectPkFilter,
@@ -73,7 +73,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
         rows: QuerySet[Prediction] = super().get_queryset(request)
         resolved = request.resolver_match
         if resolved and str(resolved.url_name).endswith("_changelist"):
-            return rows.defer("input", "context")  # large, and no list shows them
+            return rows.defer("input", "context")  # large, and not shown in the list
         return rows
 
     @admin.display(description=_("Time"))
@@ -85,7 +85,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
         return str(row.task_id) if row.task_id is not None else "–"
 
     @admin.display(description=_("Answer"))
-    def what(self, row: Prediction) -> Any:
+    def answer(self, row: Prediction) -> Any:
         if row.outcome != Prediction.Outcome.OK:
             return badge(row.outcome)
         return in_short(row.result)
@@ -94,13 +94,9 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
     def score_(self, row: Prediction) -> str:
         return "–" if row.score is None else f"{row.score:.2f}"
 
-    @admin.display(description=_("Model took"))
+    @admin.display(description=_("Latency"))
     def took(self, row: Prediction) -> str:
         return milliseconds(row.latency_ms)
-
-    @admin.display(description=_("Kind"))
-    def asked(self, row: Prediction) -> str:
-        return row.kind
 
     def detail(self, request: HttpRequest, found: Prediction) -> dict[str, Any]:
         return prediction_context(request, found)
@@ -108,14 +104,14 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(TaskSearch, AuditAdmin):
-    """What Label Studio told us, and which run trained on it."""
+    """Webhook events from Label Studio, and the runs that trained on them."""
 
     detail_template = "console/event.html"
     list_display = ("time", "action", "task", "annotations", "project")
     list_filter = (
         TimeFilter,
         ProjectPkFilter,
-        choice_filter("action", _("AuditEntry"), [(name, name) for name in _ACTIONS]),
+        choice_filter("action", _("Action"), [(name, name) for name in _ACTIONS]),
     )
 
     @admin.display(description=_("Time"))
@@ -133,7 +129,7 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
     def facts(self, found: WebhookEvent) -> list[Fact]:
         return [
             Fact(_("Received"), moment(found.received_at)),
-            Fact(_("AuditEntry"), found.action),
+            Fact(_("Action"), found.action),
             Fact(_("Task"), self.task(found)),
             Fact(_("Annotations"), self.annotations(found)),
             *self.common_facts(found),
@@ -171,10 +167,10 @@ class AuditEntryAdmin(AuditAdmin):
 
     def facts(self, found: AuditEntry) -> list[Fact]:
         return [
-            Fact(_("When"), moment(found.at)),
-            Fact(_("Who"), found.actor),
-            Fact(_("Did"), found.verb),
-            Fact(_("To"), found.target),
+            Fact(_("Time"), moment(found.at)),
+            Fact(_("Actor"), found.actor),
+            Fact(_("Verb"), found.verb),
+            Fact(_("Target"), found.target),
             Fact(_("Reason"), found.reason or "–"),
             *self.common_facts(found),
         ]

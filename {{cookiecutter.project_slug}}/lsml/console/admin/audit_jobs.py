@@ -7,38 +7,32 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from lsml.audit.models import AuditJob
-from lsml.console.admin.base import Fact, ReadOnlyAdmin
+from lsml.console.admin.base import Fact
+from lsml.console.admin.jobs import JobAdmin
 from lsml.console.lists.filters import choice_filter
 from lsml.console.pages.audit_jobs import ExportForm
-from lsml.console.pages.jobs import job_context
-from lsml.console.templatetags.console import badge, duration, moment
+from lsml.console.templatetags.console import moment
 
 
 @admin.register(AuditJob)
-class AuditJobAdmin(ReadOnlyAdmin):
+class AuditJobAdmin(JobAdmin):
     """Newest first, with the forms to start one."""
 
     change_list_template = "console/audit_jobs.html"
-    detail_template = "console/job.html"
-    list_display = ("job", "state_", "requested_by", "asked", "took")
-    list_filter = (choice_filter("kind", _("Kind"), AuditJob.Kind.choices),)
-    empty_hint = _("None yet: use the buttons above.")
-
-    @admin.display(description=_("AuditJob"))
-    def job(self, row: AuditJob) -> str:
-        return str(row)
-
-    @admin.display(description=_("State"))
-    def state_(self, row: AuditJob) -> str:
-        return badge(row.state)
-
-    @admin.display(description=_("Asked"))
-    def asked(self, row: AuditJob) -> str:
-        return moment(row.created_at)
-
-    @admin.display(description=_("Took"))
-    def took(self, row: AuditJob) -> str:
-        return duration(row.started_at, row.finished_at)
+    list_display = (
+        "number",
+        "kind",
+        "state_",
+        "progress_",
+        "requested_by",
+        "requested",
+        "took",
+    )
+    list_filter = (
+        choice_filter("kind", _("Kind"), AuditJob.Kind.choices),
+        choice_filter("state", _("State"), AuditJob.State.choices),
+    )
+    empty_hint = _("None yet. The buttons above start a verification or an export.")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -47,15 +41,9 @@ class AuditJobAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     def facts(self, found: AuditJob) -> list[Fact]:
-        facts: list[tuple[Any, Any]] = [
-            (_("Kind"), found.get_kind_display()),
-            (_("Asked by"), found.requested_by),
-            (_("Asked"), moment(found.created_at)),
-            (_("From"), moment(found.since)),
-            (_("Until"), moment(found.until)),
-            (_("Took"), duration(found.started_at, found.finished_at)),
+        days = ((_("From"), found.since), (_("Until"), found.until))
+        return [
+            Fact(_("Kind"), found.get_kind_display()),
+            *(Fact(label, moment(at)) for label, at in days if at),
+            *self.job_facts(found),
         ]
-        return [Fact(*fact) for fact in facts]
-
-    def detail(self, request: HttpRequest, found: AuditJob) -> dict[str, Any]:
-        return job_context(request, found)

@@ -1,4 +1,4 @@
-"""What every list and every detail page has: read-only, paged by key."""
+"""What all lists and detail pages share: read-only, paged by key."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +15,21 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from lsml.access.roles import may
+from lsml.console.lists.csv_export import csv_of_list
 from lsml.console.lists.paging import KeyChangeList
-from lsml.console.lists.table import csv_of_list
 from lsml.console.numbers import whole_number
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A line of a detail page; `value` is escaped unless it is marked safe."""
+    """One fact of a detail page; `value` is escaped unless it is marked safe."""
 
     label: Any
     value: Any
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Nobody adds, changes or deletes here, the superuser included."""
+    """Nobody can add, change or delete rows here, not even a superuser."""
 
     change_list_template = "console/list.html"
     detail_template = "console/detail.html"
@@ -39,7 +39,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter: tuple[Any, ...] = ()
     list_per_page = 50
     show_full_result_count = False
-    # Shown where a list is empty: what to do so that it fills.
+    # Shown in an empty list: what fills it.
     empty_hint: Any = ""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -73,7 +73,7 @@ class ReadOnlyAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The detail page: facts and panels, no form."""
+        """Show the detail page: facts and panels, no form."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_object(request, unquote(object_id))
@@ -93,7 +93,7 @@ class ReadOnlyAdmin(ModelAdmin):
         request.current_app = self.admin_site.name
         answer = TemplateResponse(request, self.detail_template, context)
         if origins := context.get("image_origins"):
-            # Read by django-csp: this page, and no other, may load from there.
+            # django-csp lets this page, and no other, load images from there.
             answer._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
         return answer
 
@@ -105,22 +105,22 @@ class ReadOnlyAdmin(ModelAdmin):
         return [own, *inherited]
 
     def facts(self, found: Any) -> list[Fact]:
-        """The lines at the top of a detail page."""
+        """Return the facts at the top of the detail page."""
         return []
 
     def detail(self, request: HttpRequest, found: Any) -> dict[str, Any]:
-        """What the detail page's template shows besides."""
+        """Return the rest of the template's context."""
         return {}
 
 
 class TaskSearch:
-    """Search by Label Studio's task id, which is an index; nothing else is searched.
+    """Search by Label Studio's task ID, through its index.
 
-    Django's own search would compare as text, which reads every row.
+    Django's own search compares texts, which reads every row.
     """
 
     search_fields = ("task_id",)
-    search_help_text = _("Task id")
+    search_help_text = _("Task ID")
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

@@ -1,4 +1,4 @@
-"""Tasks and annotations as last seen, and how well predictions met them."""
+"""Tasks and annotations as last seen, and their agreement with predictions."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from lsml.console.lists.filters import ProjectFilter
 from lsml.console.templatetags.console import badge, moment
 from lsml.dataset.models import Agreement, Annotation, Task
 
-_HINT = _("Nothing known yet: annotations arrive with Label Studio's webhooks.")
+_HINT = _("Nothing here yet. Label Studio's webhooks bring tasks and annotations.")
 
 
 @admin.register(Task)
 class TaskAdmin(TaskSearch, ReadOnlyAdmin):
-    """Items to label."""
+    """Tasks of Label Studio."""
 
     list_display = ("task_id", "project", "beginning", "updated")
     list_select_related = ("project",)
@@ -51,7 +51,7 @@ class TaskAdmin(TaskSearch, ReadOnlyAdmin):
 
 @admin.register(Annotation)
 class AnnotationAdmin(TaskSearch, ReadOnlyAdmin):
-    """What people made."""
+    """Annotations that people made."""
 
     list_display = ("annotation_id", "task_id", "project", "state_", "updated")
     list_select_related = ("project",)
@@ -80,7 +80,7 @@ class AnnotationAdmin(TaskSearch, ReadOnlyAdmin):
             Fact(_("Project"), link_to(found.project)),
             Fact(_("Task"), link_to(task)),
             Fact(_("State"), self.state_(found)),
-            Fact(_("By Label Studio's user"), found.completed_by or "–"),
+            Fact(_("Label Studio user"), found.completed_by or "–"),
             Fact(_("Took"), f"{found.lead_time:.1f} s" if found.lead_time else "–"),
             Fact(_("Last change in Label Studio"), moment(found.updated_at)),
         ]
@@ -91,12 +91,12 @@ class AnnotationAdmin(TaskSearch, ReadOnlyAdmin):
 
 @admin.register(Agreement)
 class AgreementAdmin(TaskSearch, ReadOnlyAdmin):
-    """How near predictions came to what annotators then said."""
+    """Agreement of predictions with later annotations."""
 
     list_display = ("task_id", "project", "model_version", "measure", "value_")
     list_select_related = ("project",)
     list_filter = (ProjectFilter,)
-    empty_hint = _("Nothing to compare yet: a predicted task has to be annotated.")
+    empty_hint = _("Nothing here yet. A predicted task must be annotated.")
 
     @admin.display(description=_("Agreement"))
     def value_(self, row: Agreement) -> str:

@@ -1,4 +1,4 @@
-"""Projects, versions, promotions and the model's stored state."""
+"""Projects, versions, promotions and model state."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from lsml.console.admin.base import Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, TimeFilter, choice_filter
 from lsml.console.numbers import readable
+from lsml.console.pages.metrics import plain
 from lsml.console.pages.project import project_context
-from lsml.console.pages.scores import plain
 from lsml.console.pages.version import version_context
 from lsml.console.templatetags.console import badge, moment
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
@@ -21,7 +21,7 @@ from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    """Label Studio's projects as known here."""
+    """The connected Label Studio projects."""
 
     detail_template = "console/project.html"
     list_display = ("name", "labelstudio_id", "serves", "training", "seen")
@@ -45,7 +45,7 @@ class ProjectAdmin(ReadOnlyAdmin):
     def training(self, row: Project) -> Any:
         return badge("paused") if row.training_paused else row.training_mode
 
-    @admin.display(description=_("Known since"))
+    @admin.display(description=_("Connected"))
     def seen(self, row: Project) -> str:
         return moment(row.created_at)
 
@@ -53,7 +53,7 @@ class ProjectAdmin(ReadOnlyAdmin):
         return [
             Fact(_("Label Studio project"), found.key),
             Fact(_("Label Studio"), found.hostname or "–"),
-            Fact(_("Known since"), moment(found.created_at)),
+            Fact(_("Connected"), moment(found.created_at)),
         ]
 
     def detail(self, request: HttpRequest, found: Project) -> dict[str, Any]:
@@ -62,10 +62,17 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
-    """What runs produced."""
+    """Versions of the model."""
 
     detail_template = "console/version.html"
-    list_display = ("version", "project", "state_", "headline", "learnt_from", "made")
+    list_display = (
+        "version",
+        "project",
+        "state_",
+        "headline",
+        "annotations",
+        "created",
+    )
     list_select_related = ("project", "project__active_version")
     list_filter = (
         ProjectFilter,
@@ -73,7 +80,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     )
     search_fields = ("version",)
     search_help_text = _("Version")
-    empty_hint = _("No version yet: the first finished training run makes it.")
+    empty_hint = _("No version yet. The first training run that succeeds creates one.")
 
     @admin.display(description=_("State"))
     def state_(self, row: ModelVersion) -> str:
@@ -85,19 +92,19 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return plain_metrics(row.metrics)
 
     @admin.display(description=_("Annotations"))
-    def learnt_from(self, row: ModelVersion) -> int:
+    def annotations(self, row: ModelVersion) -> int:
         return row.annotation_count
 
-    @admin.display(description=_("Made"))
-    def made(self, row: ModelVersion) -> str:
+    @admin.display(description=_("Created"))
+    def created(self, row: ModelVersion) -> str:
         return moment(row.created_at)
 
     def facts(self, found: ModelVersion) -> list[Fact]:
         run = getattr(found, "run", None)
         return [
             Fact(_("Project"), link_to(found.project)),
-            Fact(_("Made"), moment(found.created_at)),
-            Fact(_("By run"), link_to(run)),
+            Fact(_("Created"), moment(found.created_at)),
+            Fact(_("Training run"), link_to(run)),
             Fact(
                 _("Parent"),
                 link_to(found.parent, found.parent and found.parent.version),
@@ -117,12 +124,12 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
 @admin.register(Promotion)
 class PromotionAdmin(ReadOnlyAdmin):
-    """Which version was served from when on."""
+    """Changes of the served version."""
 
     list_display = ("time", "project", "from_", "to", "actor", "reason_")
     list_select_related = ("project", "from_version", "to_version")
     list_filter = (TimeFilter, ProjectFilter)
-    empty_hint = _("Nothing was promoted yet.")
+    empty_hint = _("No promotion yet.")
 
     @admin.display(description=_("Time"))
     def time(self, row: Promotion) -> str:
@@ -146,11 +153,11 @@ class PromotionAdmin(ReadOnlyAdmin):
 
     def facts(self, found: Promotion) -> list[Fact]:
         return [
-            Fact(_("When"), moment(found.at)),
+            Fact(_("Time"), moment(found.at)),
             Fact(_("Project"), link_to(found.project)),
             Fact(_("From"), link_to(found.from_version)),
             Fact(_("To"), link_to(found.to_version)),
-            Fact(_("By"), found.actor),
+            Fact(_("Actor"), found.actor),
             Fact(_("Reason"), found.reason or "–"),
             Fact(_("Request"), _code(found.request_id)),
         ]
@@ -158,12 +165,12 @@ class PromotionAdmin(ReadOnlyAdmin):
 
 @admin.register(StateItem)
 class StateItemAdmin(ReadOnlyAdmin):
-    """What models stored with `self.set(key, value)`."""
+    """Values that models stored with `self.set(key, value)`."""
 
     list_display = ("key", "project", "beginning", "updated_at")
     list_select_related = ("project",)
     list_filter = (ProjectFilter,)
-    empty_hint = _("A model that calls self.set(key, value) shows up here.")
+    empty_hint = _("Nothing here yet. A model stores values with self.set(key, value).")
 
     @admin.display(description=_("Value"))
     def beginning(self, row: StateItem) -> str:
@@ -181,7 +188,7 @@ class StateItemAdmin(ReadOnlyAdmin):
 
 
 def plain_metrics(metrics: dict[str, Any]) -> str:
-    """The first numbers among a version's metrics, for one cell of a list."""
+    """Write the first numbers of a version's metrics, for a cell of a list."""
     numbers = [f"{name} {readable(value, 3)}" for name, value in plain(metrics).items()]
     return ", ".join(numbers[:3]) or "–"
 
@@ -192,6 +199,6 @@ def _code(text: str) -> Any:
 
 def _artifact(version: ModelVersion) -> Any:
     if not version.artifact_key:
-        return _("none written")
+        return _("none")
     size = filesizeformat(version.artifact_bytes)
     return format_html("{} <code>sha256 {}</code>", size, version.artifact_sha256)

@@ -17,12 +17,12 @@ from lsml.console.templatetags.console import moment
 
 @admin.register(Seal)
 class SealAdmin(ReadOnlyAdmin):
-    """Each seal, newest first, under the result of the last verification."""
+    """All seals, newest first, below the last verification."""
 
     change_list_template = "console/seals.html"
     list_display = ("number", "table", "row_count", "short_digest", "sealed")
     list_filter = (choice_filter("table", _("Table"), [(n, n) for n in SEALED_TABLES]),)
-    empty_hint = _("No seal yet: the worker seals finished rows every few seconds.")
+    empty_hint = _("No seal yet. The worker seals finished rows every few seconds.")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("locator")  # up to megabytes
@@ -56,13 +56,13 @@ class SealAdmin(ReadOnlyAdmin):
             (_("Table"), found.table),
             (_("Rows"), found.row_count),
             (_("Sealed"), moment(found.sealed_at)),
-            (_("First id"), found.first_id),
-            (_("Last id"), found.last_id),
+            (_("First ID"), found.first_id),
+            (_("Last ID"), found.last_id),
             (_("Digest"), format_html("<code>{}</code>", found.digest)),
             (
-                _("Digest of its rows"),
+                _("Digest of the rows"),
                 format_html("<code>{}</code>", found.rows_digest),
             ),
-            (_("Digest of the seal before"), format_html("<code>{}</code>", before)),
+            (_("Digest of the previous seal"), format_html("<code>{}</code>", before)),
         ]
         return [Fact(*fact) for fact in facts]

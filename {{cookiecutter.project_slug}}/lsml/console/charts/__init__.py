@@ -1,4 +1,4 @@
-"""Charts as SVG from the server: they work without JavaScript and under any policy."""
+"""Charts as SVG from the server: no JavaScript, nothing that the CSP forbids."""
 
 from lsml.console.charts.columns import Stack, column_chart
 from lsml.console.charts.lines import Series, line_chart

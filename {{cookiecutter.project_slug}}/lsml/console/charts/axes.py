@@ -1,4 +1,4 @@
-"""The frame of a chart: size, scales, grid lines and their words."""
+"""The frame of a chart: size, scales, grid lines and labels."""
 
 import math
 import sys
@@ -11,11 +11,11 @@ from lsml.console.numbers import short
 
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 26
-SERIES_MAX = 6  # colours that can be told apart
+SERIES_MAX = 6  # more colours are hard to distinguish
 
 
 def round_up(value: float) -> float:
-    """The next 1, 2, 2.5, 5 or 10 times a power of ten: the top of an axis."""
+    """Round up to 1, 2, 2.5, 5 or 10 times a power of ten: the top of an axis."""
     if value < sys.float_info.min:  # smaller ones have a power of ten of 0.0
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -23,19 +23,19 @@ def round_up(value: float) -> float:
 
 
 def place_x(value: float, low: float, high: float) -> float:
-    """Pixels from the left."""
+    """Return the pixels from the left."""
     return LEFT + (value - low) / ((high - low) or 1) * (WIDTH - LEFT - RIGHT)
 
 
 def place_y(value: float, low: float, high: float) -> float:
-    """Pixels from the top."""
+    """Return the pixels from the top."""
     return (
         HEIGHT - BOTTOM - (value - low) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
     )
 
 
 def grid(low: float, high: float, write: Callable[[float], str] = short) -> SafeString:
-    """Five horizontal lines with their values, as `write` writes them."""
+    """Draw five horizontal lines with their values, written by `write`."""
     steps = [low + (high - low) * n / 4 for n in range(5)]
     return format_html_join(
         "",
@@ -51,7 +51,7 @@ def grid(low: float, high: float, write: Callable[[float], str] = short) -> Safe
 
 
 def ticks(marks: Iterable[tuple[float, str]]) -> SafeString:
-    """Words below the chart, at these pixels from the left."""
+    """Draw labels below the chart, at these pixels from the left."""
     return format_html_join(
         "",
         '<text class="c-axis" x="{}" y="{}" text-anchor="middle">{}</text>',
@@ -60,7 +60,7 @@ def ticks(marks: Iterable[tuple[float, str]]) -> SafeString:
 
 
 def framed(label: str, body: SafeString, names: list[str]) -> SafeString:
-    """The chart as a figure with its legend."""
+    """Put the chart into a figure with a legend."""
     legend = format_html_join(
         "",
         '<li><span class="c-dot c-series-{}"></span>{}</li>',

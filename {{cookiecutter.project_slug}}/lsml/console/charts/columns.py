@@ -22,10 +22,10 @@ def column_chart(
     """Draw the columns; None when all are empty.
 
     Args:
-        label: what a screen reader says.
-        columns: the columns' names, shown below each `every`-th and on hover.
-        stacks: layers, from the bottom up.
-        every: how many columns share a word.
+        label: For screen readers.
+        columns: Names of the columns, shown below each `every`-th and on hover.
+        stacks: Layers, from the bottom up.
+        every: Columns per label.
     """
     totals = [sum(stack.values[n] for stack in stacks) for n in range(len(columns))]
     if not any(totals):

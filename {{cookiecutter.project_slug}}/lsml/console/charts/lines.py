@@ -9,12 +9,12 @@ from django.utils.safestring import SafeString
 from lsml.console.charts import axes
 from lsml.console.numbers import readable, short
 
-_DOTS_MAX = 60  # more points than this are a curve, not a row of dots
+_DOTS_MAX = 60  # with more points, only the curve is drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: x in the chart's own unit, y as it is shown."""
+    """One curve: x in the unit of the chart, y as shown."""
 
     name: str
     points: list[tuple[float, float]]
@@ -31,11 +31,11 @@ def line_chart(
     """Draw the curves over one pair of axes; None without a point.
 
     Args:
-        label: what a screen reader says.
-        series: at most a handful.
-        marks: words below the chart, by x; default: first and last x.
-        starred: x of points drawn large, such as promoted versions.
-        write: how a value of the y axis is written; default: as a plain number.
+        label: For screen readers.
+        series: At most SERIES_MAX; colours repeat after that.
+        marks: Labels below the chart, by x; default: first and last x.
+        starred: The x of points drawn large, such as promoted versions.
+        write: Formats a value of the y axis; default: a plain number.
     """
     points = [point for each in series for point in each.points]
     if not points:

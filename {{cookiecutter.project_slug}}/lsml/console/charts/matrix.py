@@ -1,4 +1,4 @@
-"""A confusion matrix as a table whose cells darken with their share of the row."""
+"""A confusion matrix as a table; a cell is darker the larger its share of the row."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ _LABELS_MAX = 40
 
 
 def confusion_table(matrix: Any) -> SafeString | None:
-    """Draw `{"labels": […], "rows": [[…]]}`; None when it is something else.
+    """Draw `{"labels": […], "rows": [[…]]}`; None for any other value.
 
-    Rows are what annotators said, columns what the model said.
+    Rows are annotated labels, columns are predicted labels.
     """
     if not isinstance(matrix, dict):
         return None
@@ -28,7 +28,7 @@ def confusion_table(matrix: Any) -> SafeString | None:
     return format_html(
         '<div class="c-scroll" tabindex="0"><table class="c-matrix">'
         "<caption>{}</caption><thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>",
-        _("Rows: what annotators said. Columns: what the model said."),
+        _("Rows: annotated label. Columns: predicted label."),
         head,
         format_html_join("", '<tr><th scope="row">{}</th>{}</tr>', lines),
     )

@@ -1,4 +1,4 @@
-"""Stretches of time on a line: training runs."""
+"""Periods of time as bars: training runs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ _ROW = 22
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One stretch; `state` names its colour."""
+    """One period; `state` determines its colour."""
 
     row: str
     title: str
@@ -26,7 +26,7 @@ class Span:
 def span_chart(
     label: str, spans: list[Span], *, since: datetime, until: datetime
 ) -> SafeString | None:
-    """Draw the stretches, a row for each name; None without one."""
+    """Draw the periods, one row for each name; None if there are none."""
     if not spans:
         return None
     rows = list(dict.fromkeys(span.row for span in spans))

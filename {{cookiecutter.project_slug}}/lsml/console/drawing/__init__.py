@@ -1,7 +1,7 @@
 """Draws Label Studio results as HTML and SVG; docs/console.md lists the types.
 
-Plain functions from JSON to safe markup. Whatever stands in a task or a result is
-text: nothing of it becomes markup, an address that runs, or a style.
+Plain functions from JSON to safe markup. The data of tasks and results is always
+escaped: it never becomes markup, a script address or a style.
 """
 
 from lsml.console.drawing.draw import draw

@@ -1,8 +1,8 @@
-"""Brush masks: Label Studio's run-length code into a small PNG.
+"""Brush masks: converts Label Studio's run-length encoding to a small PNG.
 
-The code: 32 bits length, 5 bits word size - 1, four times 4 bits size - 1; then runs,
-each with one bit (repeated value or literal values) and a length in one of the sizes.
-It unpacks to RGBA bytes, of which only the last of each pixel says anything.
+The encoding: 32 bits length, 5 bits word size - 1, four times 4 bits size - 1; then
+runs, each with one bit (repeated value or literal values) and a length in one of the
+four sizes. It unpacks to RGBA bytes, of which only alpha carries the mask.
 """
 
 import base64
@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import Any, Final
 
-# As c-hue-0 to c-hue-9 in console.css, since a PNG carries its own colours.
+# The same as c-hue-0 to c-hue-9 in console.css: a PNG cannot use CSS.
 _COLOURS: Final = (
     (79, 70, 229), (5, 150, 105), (217, 119, 6), (219, 39, 119), (2, 132, 199),
     (101, 163, 13), (147, 51, 234), (220, 38, 38), (13, 148, 136), (120, 113, 108),
@@ -20,7 +20,7 @@ _ON: Final = bytes([0, *[1] * 255])  # any alpha above 0 is part of the mask
 
 
 def mask_png(rle: Any, width: int, height: int, colour: int) -> str | None:
-    """The mask as a base64 PNG; None when `rle` is no code for this size."""
+    """Return the mask as a base64 PNG; None if `rle` does not encode this size."""
     if not isinstance(rle, list):
         return None
     try:
@@ -45,11 +45,11 @@ def mask_png(rle: Any, width: int, height: int, colour: int) -> str | None:
 
 
 def decode_rle(code: bytes, *, expected: int) -> bytes:
-    """The bytes a code stands for.
+    """Decode run-length encoded bytes.
 
     Raises:
-        ValueError: it does not stand for `expected` bytes, so it is of another image.
-        IndexError: it ends too early.
+        ValueError: The length is not `expected`, so the mask is of another image.
+        IndexError: The code ends too early.
     """
     bits = _Bits(code)
     length = bits.read(32)
@@ -71,7 +71,7 @@ def decode_rle(code: bytes, *, expected: int) -> bytes:
 
 
 class _Bits:
-    """Reads a byte string bit by bit, the highest first."""
+    """Reads a byte string bit by bit, the highest bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._place = data, 0

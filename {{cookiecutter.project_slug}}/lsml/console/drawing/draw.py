@@ -1,4 +1,4 @@
-"""Which drawing a result gets: one picture per object, or per control without place."""
+"""Chooses the drawing of a result: one picture per object tag, or per region alone."""
 
 from collections.abc import Callable
 from itertools import groupby
@@ -32,11 +32,11 @@ ON_IMAGE: Final = {
 }
 IN_TIME: Final = {"timeserieslabels", "timelinelabels"}
 _MEDIA: Final = {"Audio", "AudioPlus", "Video"}
-REGIONS_MAX: Final = 2_000  # drawn of one result; more would only cover each other
+REGIONS_MAX: Final = 2_000  # of one result; more would only cover each other
 
 
 def draw(result: Any, canvas: Canvas) -> list[Picture]:
-    """Every region of a result as pictures; what cannot be drawn, as JSON."""
+    """Draw every region of a result; regions that cannot be drawn become JSON."""
     if not isinstance(result, list):
         return [_json(_("Result"), result)] if result is not None else []
     read = [Region.read(raw) for raw in result[:REGIONS_MAX]]
@@ -61,7 +61,7 @@ def draw(result: Any, canvas: Canvas) -> list[Picture]:
 
 
 def _place(region: Region, canvas: Canvas) -> tuple[str, str]:
-    """Family and object: what is drawn into the same picture."""
+    """Return family and object tag: equal for regions that share a picture."""
     if region.type in ON_IMAGE:
         return "image", region.to_name
     if region.type in IN_TIME or (

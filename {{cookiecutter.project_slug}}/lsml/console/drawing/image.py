@@ -9,17 +9,17 @@ from django.utils.safestring import SafeString
 from lsml.console.drawing.brush import mask_png
 from lsml.console.drawing.parts import Canvas, Region, hue, number, numbers, origin_of
 
-_FALLBACK = (1000.0, 750.0)  # pixels, where no region says how large the image is
+_FALLBACK = (1000.0, 750.0)  # pixels, if no region gives the size of the image
 _MASK_PIXELS_MAX = 24_000_000
 
 Shape = Callable[[dict[str, Any], float, float], SafeString | None]
 
 
 def image_address(shown: Any, hostname: str) -> str:
-    """An address the browser may load as an image; "" when there is none.
+    """Return an address that the browser may load as an image, or "".
 
-    Only http, https and embedded images: `s3://` and the like need credentials that
-    a browser has not, and anything else could be code.
+    Only http, https and embedded images are allowed: `s3://` and the like need
+    credentials that a browser lacks, and other schemes could run code.
     """
     if not isinstance(shown, str):
         return ""
@@ -33,7 +33,7 @@ def image_address(shown: Any, hostname: str) -> str:
 def draw_image(
     regions: list[Region], canvas: Canvas
 ) -> tuple[SafeString, frozenset[str]] | None:
-    """The image with its regions, and the origins it is loaded from."""
+    """Draw the image with its regions; also return the origins it is loaded from."""
     width = next((r.width for r in regions if r.width), _FALLBACK[0])
     height = next((r.height for r in regions if r.height), _FALLBACK[1])
     if not (1 <= width <= 100_000 and 1 <= height <= 100_000):
@@ -116,7 +116,7 @@ def _point(value: dict[str, Any], sx: float, sy: float) -> SafeString | None:
     )
 
 
-# The key that tells a shape, in the order they are looked for.
+# The key that identifies a shape, in the order of the checks.
 _SHAPES: tuple[tuple[str, Shape], ...] = (
     ("points", _polygon),
     ("radiusX", _ellipse),

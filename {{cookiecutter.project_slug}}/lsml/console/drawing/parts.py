@@ -1,4 +1,4 @@
-"""What all drawings share: regions, the task's data, colours."""
+"""What all drawings share: regions, the data of the task, colours."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NAMED = re.compile(r"\$([\w.]+)")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One drawing: what it shows, and safe markup."""
+    """One drawing: a title and safe markup."""
 
     title: str
     markup: SafeString
-    # Origins its images come from, for the content security policy.
+    # Origins of its images, for the content security policy.
     origins: frozenset[str] = frozenset()
     note: str = ""
 
@@ -32,10 +32,10 @@ class Canvas:
     """What a result is drawn on.
 
     Attributes:
-        data: the task's data, as Label Studio sent it.
-        config: the label config; None when it is unknown or cannot be read.
-        hostname: Label Studio's own address, for images that name only a path.
-        before: the result this one is compared with, such as the prediction's.
+        data: The task's data, as Label Studio sent it.
+        config: The label config; None if it is unknown or invalid.
+        hostname: Address of Label Studio, for images given as a path.
+        before: The result to compare with, such as the prediction.
     """
 
     data: dict[str, Any]
@@ -44,7 +44,7 @@ class Canvas:
     before: list[Any] = field(default_factory=list)
 
     def shown(self, to_name: str) -> Any:
-        """The value of the task's data that the object tag `to_name` shows."""
+        """Return the value of the task's data that the object tag `to_name` shows."""
         value = self._expression(to_name)
         if value is None:
             texts = [item for item in self.data.values() if isinstance(item, str)]
@@ -55,7 +55,7 @@ class Canvas:
         return _NAMED.sub(lambda name: str(self._look_up(name[1]) or ""), value)
 
     def labels(self, from_name: str) -> tuple[str, ...]:
-        """The labels the config offers for a control."""
+        """Return the labels that the config offers for a control."""
         controls = self.config.controls if self.config else ()
         return next((c.labels for c in controls if c.name == from_name), ())
 
@@ -72,7 +72,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One entry of a result, with what every type has."""
+    """One region of a result, with the fields that all types share."""
 
     id: str
     type: str
@@ -86,7 +86,7 @@ class Region:
 
     @classmethod
     def read(cls, raw: Any) -> Region | None:
-        """The region, or None when `raw` is none."""
+        """Read a region; return None if `raw` has another shape."""
         if not isinstance(raw, dict) or not isinstance(raw.get("value"), dict):
             return None
         return cls(
@@ -102,7 +102,7 @@ class Region:
         )
 
     def labels(self) -> list[str]:
-        """Its labels, whatever the type calls them (`rectanglelabels`, `labels`, …)."""
+        """Return the labels: under the key of its type, or another key "…labels"."""
         found = self.value.get(self.type)
         if not isinstance(found, list):
             lists = [v for k, v in self.value.items() if k.endswith("labels")]
@@ -110,31 +110,31 @@ class Region:
         return [str(label) for label in found]
 
     def caption(self) -> str:
-        """Its labels and score in a few words."""
+        """Write labels and score, for a caption."""
         words = ", ".join(self.labels()) or self.from_name
         return words if self.score is None else f"{words} {self.score:.2f}"
 
 
 def number(value: Any) -> float | None:
-    """The value if it is a finite number."""
+    """Return the value if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if -1e15 < value < 1e15 else None
 
 
 def numbers(value: dict[str, Any], *names: str) -> list[float] | None:
-    """The named numbers, or None when one is missing."""
+    """Return the named numbers, or None if one is missing."""
     found = [number(value.get(name)) for name in names]
     return None if None in found else [n for n in found if n is not None]
 
 
 def hue(label: str) -> int:
-    """A colour that stays with a label from page to page."""
+    """Return the colour of a label, the same on every page."""
     return zlib.crc32(label.encode("utf-8", "surrogatepass")) % HUES
 
 
 def origin_of(address: str) -> str:
-    """Scheme, host and port of a web address; "" when it is none or unreadable."""
+    """Return scheme, host and port of a web address; "" for anything else."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -142,7 +142,7 @@ def origin_of(address: str) -> str:
         return ""
     if parts.scheme not in {"http", "https"} or not host:
         return ""
-    # It goes into a header: nothing but what a host name can have.
+    # It goes into a header, so only characters of a host name are allowed.
     if not re.fullmatch(r"[A-Za-z0-9.\-]+|[0-9a-fA-F:.]+", host):
         return ""
     host = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""The task as its annotator sees it: texts and images, the rest as JSON."""
+"""Draws a task as annotators see it: texts, images and curves; the rest as JSON."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _OBJECTS_MAX: Final = 8
 
 
 def draw_task(canvas: Canvas) -> list[Picture]:
-    """One picture for each object tag of the config; without one, the data itself."""
+    """Draw one picture for each object tag; without a config, the data as JSON."""
     objects = canvas.config.objects if canvas.config else ()
     shown = [(tag.name, canvas.shown(tag.name)) for tag in objects[:_OBJECTS_MAX]]
     pictures = [

@@ -1,4 +1,4 @@
-"""Spans in texts and dialogues, and written text as a difference."""
+"""Draws spans in texts and dialogues, and written text as a difference."""
 
 import difflib
 import re
@@ -15,7 +15,7 @@ _WORDS = re.compile(r"\S+\s*|\s+")
 
 
 def draw_spans(regions: list[Region], canvas: Canvas) -> SafeString | None:
-    """A text with its spans marked; overlapping ones stay readable."""
+    """Draw a text with its spans marked; overlapping spans stay readable."""
     shown = canvas.shown(regions[0].to_name)
     if isinstance(shown, list):
         return dialogue(regions, shown)
@@ -29,7 +29,7 @@ def draw_spans(regions: list[Region], canvas: Canvas) -> SafeString | None:
 
 
 def marked(text: str, spans: list[tuple[tuple[int, int], Region]]) -> SafeString:
-    """`text` with `<mark>` around the spans, counted in UTF-16 as JavaScript does."""
+    """Put `<mark>` around the spans, which count UTF-16 units as JavaScript does."""
     units = text[:CHARS_MAX].encode("utf-16-le", "surrogatepass")
     length = len(units) // 2
     cut = [
@@ -73,7 +73,7 @@ def _first(region: Region) -> str:
 
 
 def _span(value: dict[str, Any], start: str, end: str) -> tuple[int, int] | None:
-    """Offsets of a span; hypertext carries them as `globalOffsets`."""
+    """Read the offsets of a span; hypertext has them in `globalOffsets`."""
     offsets = value.get("globalOffsets")
     source = offsets if isinstance(offsets, dict) else value
     try:
@@ -84,25 +84,25 @@ def _span(value: dict[str, Any], start: str, end: str) -> tuple[int, int] | None
 
 
 def dialogue(regions: list[Region], turns: list[Any]) -> SafeString | None:
-    """A talk, turn by turn; None when a span goes over several turns."""
+    """Draw a dialogue turn by turn; None if a span covers several turns."""
     spans: dict[int, list[tuple[tuple[int, int], Region]]] = {}
     for region in regions:
         turn = _span(region.value, "start", "end")
         span = _span(region.value, "startOffset", "endOffset")
         if turn is None or span is None or turn[0] != turn[1]:
-            return None  # a span over several turns: shown as JSON
+            return None  # the caller shows it as JSON
         spans.setdefault(turn[0], []).append((span, region))
     lines = []
     for index, turn_data in enumerate(turns[:500]):
-        said = turn_data if isinstance(turn_data, dict) else {"text": turn_data}
-        text = str(said.get("text", said.get("content", "")))
-        who = str(said.get("author", said.get("role", "")))
+        part = turn_data if isinstance(turn_data, dict) else {"text": turn_data}
+        text = str(part.get("text", part.get("content", "")))
+        who = str(part.get("author", part.get("role", "")))
         lines.append((who, marked(text, spans.get(index, []))))
     return format_html_join("", '<p class="c-text"><b>{}</b> {}</p>', lines)
 
 
 def draw_written(region: Region, canvas: Canvas) -> SafeString | None:
-    """A text area's texts; against an earlier result, as a word-by-word difference."""
+    """Draw the texts of a text area, as a difference if there is an earlier result."""
     texts = _texts(region.value)
     if texts is None:
         return None
@@ -129,7 +129,7 @@ def _texts(value: dict[str, Any]) -> list[str] | None:
 
 
 def difference(old: str, new: str) -> SafeString:
-    """What was taken out and what was put in, by words."""
+    """Mark the words that were deleted and inserted."""
     left, right = _WORDS.findall(old[:CHARS_MAX]), _WORDS.findall(new[:CHARS_MAX])
     matcher = difflib.SequenceMatcher(a=left, b=right, autojunk=len(left) > 2_000)
     parts = []

@@ -1,4 +1,4 @@
-"""Regions in time: time series with their curves, and audio or video as a bar."""
+"""Draws regions in time: over the curves of a time series, or on a bar."""
 
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,13 @@ from lsml.console.drawing.parts import Canvas, Region, hue, number
 from lsml.console.numbers import readable
 
 _WIDTH, _CURVE, _GAP = 1000.0, 90.0, 10.0
-_POINTS_MAX = 1_000  # per curve: about what a screen can show
+_POINTS_MAX = 1_000  # per curve: about the width of a screen
 _CURVES_MAX = 4
 _TIME_NAMES = ("time", "timestamp", "ts", "date", "datetime")
 
 
 def draw_timeline(regions: list[Region], canvas: Canvas) -> SafeString | None:
-    """Curves where the task's data has them, and the regions as shaded stretches."""
+    """Draw the curves in the task's data, if any, and shade the regions."""
     stretches = [_stretch(region.value) for region in regions]
     if None in stretches:
         return None
@@ -26,7 +26,7 @@ def draw_timeline(regions: list[Region], canvas: Canvas) -> SafeString | None:
 
 
 def draw_series(shown: Any) -> SafeString | None:
-    """The curves of a time series that the task carries, without regions."""
+    """Draw the curves of a time series without regions."""
     return _drawn([], [], shown) if _curves(shown)[1] else None
 
 
@@ -101,7 +101,7 @@ def _curve(
 
 
 def _curves(shown: Any) -> tuple[list[float], list[tuple[str, list[float]]]]:
-    """Times and named curves of a time series that the task itself carries."""
+    """Read times and named curves of a time series in the task's data."""
     if not isinstance(shown, dict):
         return [], []
     columns = {
@@ -128,7 +128,7 @@ def _stretch(value: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def instant(value: Any) -> float | None:
-    """A place in time: a number as it is, a date as seconds since 1970."""
+    """Read a time: a number unchanged, a date as seconds since 1970."""
     if isinstance(value, str):
         try:
             return float(value)

@@ -1,4 +1,4 @@
-"""Answers without a place: choices, taxonomies, ratings, numbers, pairs, rankings."""
+"""Draws results without a position: choices, taxonomies, ratings, numbers, ranks."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from django.utils.translation import gettext as _
 from lsml.console.drawing.parts import Canvas, Region, hue, number
 from lsml.console.numbers import readable
 
-_OFFERED_MAX = 30  # labels of a control shown beside the chosen ones
+_OFFERED_MAX = 30  # labels of a control that were not chosen
 _STARS_MAX = 10
 
 
 def bar(share: float, label: str) -> SafeString:
-    """A bar of `share` (0 to 1) in the label's colour."""
+    """Draw a bar of length `share` (0 to 1) in the colour of the label."""
     return format_html(
         '<svg class="c-bar c-hue-{}" viewBox="0 0 100 8" preserveAspectRatio="none"'
         ' aria-hidden="true"><rect class="c-bar-all" width="100" height="8"/>'
@@ -25,7 +25,7 @@ def bar(share: float, label: str) -> SafeString:
 
 
 def draw_choices(region: Region, canvas: Canvas) -> SafeString | None:
-    """Chosen labels with their scores as bars, beside those that were not chosen."""
+    """Draw chosen labels with their scores as bars, then labels not chosen."""
     chosen = region.value.get("choices")
     if isinstance(chosen, str):
         chosen = [chosen]
@@ -34,8 +34,8 @@ def draw_choices(region: Region, canvas: Canvas) -> SafeString | None:
     names = [str(label) for label in chosen]
     others = [label for label in canvas.labels(region.from_name) if label not in names]
     score = 1.0 if region.score is None else region.score
-    told = _("chosen") if region.score is None else f"{region.score:.2f}"
-    rows = [(f"{name} ✓", bar(score, name), told) for name in names]
+    note = _("chosen") if region.score is None else f"{region.score:.2f}"
+    rows = [(f"{name} ✓", bar(score, name), note) for name in names]
     rows += [(name, bar(0, name), "") for name in others[:_OFFERED_MAX]]
     return format_html(
         '<table class="c-choices"><tbody>{}</tbody></table>',
@@ -46,7 +46,7 @@ def draw_choices(region: Region, canvas: Canvas) -> SafeString | None:
 
 
 def draw_taxonomy(region: Region, canvas: Canvas) -> SafeString | None:
-    """Paths through a tree of labels."""
+    """Draw the paths through a tree of labels."""
     paths = region.value.get("taxonomy")
     if not isinstance(paths, list):
         return None
@@ -60,7 +60,7 @@ def draw_taxonomy(region: Region, canvas: Canvas) -> SafeString | None:
 
 
 def draw_rating(region: Region, canvas: Canvas) -> SafeString | None:
-    """Stars."""
+    """Draw stars."""
     rating = number(region.value.get("rating"))
     if rating is None:
         return None
@@ -74,7 +74,7 @@ def draw_rating(region: Region, canvas: Canvas) -> SafeString | None:
 
 
 def draw_plain(region: Region, canvas: Canvas) -> SafeString | None:
-    """A number, a date or the like: the value itself."""
+    """Write a number, a date or the like."""
     value: Any = region.value.get(region.type)
     if not isinstance(value, str | int | float):
         return None
@@ -82,7 +82,7 @@ def draw_plain(region: Region, canvas: Canvas) -> SafeString | None:
 
 
 def draw_pair(region: Region, canvas: Canvas) -> SafeString | None:
-    """Two objects side by side, the preferred one framed."""
+    """Draw two objects side by side, with a frame around the preferred one."""
     selected = region.value.get("selected")
     if selected not in ("left", "right"):
         return None
@@ -91,9 +91,9 @@ def draw_pair(region: Region, canvas: Canvas) -> SafeString | None:
     for side, name in zip(("left", "right"), [*names, "", ""], strict=False):
         shown = canvas.shown(name)
         mark = "c-chosen" if side == selected else ""
-        told = _("preferred") if side == selected else ""
+        note = _("preferred") if side == selected else ""
         text = str(shown)[:2_000] if shown is not None else side
-        sides.append((mark, text, told))
+        sides.append((mark, text, note))
     return format_html(
         '<div class="c-pair">{}</div>',
         format_html_join("", '<div class="{}"><p>{}</p><b>{}</b></div>', sides),
@@ -101,7 +101,7 @@ def draw_pair(region: Region, canvas: Canvas) -> SafeString | None:
 
 
 def draw_ranking(region: Region, canvas: Canvas) -> SafeString | None:
-    """Items in the order given."""
+    """List the items in the order of the ranking."""
     ranking = region.value.get("ranker")
     given = ranking if isinstance(ranking, dict) else {"": ranking}
     columns = {

@@ -1,4 +1,4 @@
-"""Filters of the lists; each keeps to an index or to the order of the key."""
+"""Filters of the lists; each uses an index or the order of the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lsml.audit.fields import first_id_at
 from lsml.console.numbers import whole_number
 from lsml.registry.models import ModelVersion, Project
 
-_PROJECTS_MAX = 200  # more do not fit a list to choose from; the address still works
+_PROJECTS_MAX = 200  # more do not fit into a menu; the address accepts any project
 _SPANS = {
     "1h": timedelta(hours=1),
     "24h": timedelta(hours=24),
@@ -26,7 +26,7 @@ _SPANS = {
 
 
 class TimeFilter(SimpleListFilter):
-    """Rows of the last hours or days, through the bounds of their time-ordered id."""
+    """Rows of the last hours or days, found by their time-ordered ID."""
 
     title = _("Time")
     parameter_name = "last"
@@ -82,7 +82,10 @@ class ProjectPkFilter(ProjectFilter):
 
 
 class VersionFilter(SimpleListFilter):
-    """Predictions of one version, once the project is chosen: their common index."""
+    """Predictions of one version, offered once a project is chosen.
+
+    The index holds both columns, the project first.
+    """
 
     title = _("Version")
     parameter_name = "version"
@@ -106,7 +109,7 @@ class VersionFilter(SimpleListFilter):
 def choice_filter(
     field: str, title: Any, choices: Iterable[tuple[str, Any]]
 ) -> type[SimpleListFilter]:
-    """A filter by one of the values `field` can have."""
+    """Make a filter by one of the values of `field`."""
     offered = list(choices)
 
     class ChoiceFilter(SimpleListFilter):

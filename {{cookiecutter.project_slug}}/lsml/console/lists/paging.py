@@ -1,4 +1,4 @@
-"""Paging by key: a page costs the same wherever it is."""
+"""Paging by key: every page of a list costs the same."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ class KeyChangeList(ChangeList):
         self.before = whole_number(params.pop(BEFORE, [""])[-1])
         self.after = whole_number(params.pop(AFTER, [""])[-1])
         for name in [name for name, value in params.items() if "\0" in value]:
-            del params[name]  # no text of PostgreSQL holds a NUL, and it says so
-        # Django takes what is left for filters, and repeats it in every link.
+            del params[name]  # PostgreSQL refuses a query with a NUL
+        # Django uses the other parameters as filters and repeats them in every link.
         request.GET = params  # type: ignore[assignment]
         super().__init__(request, *args, **kwargs)
 
     def get_results(self, request: HttpRequest) -> None:
-        """One page, and whether there is a row on either side of it."""
+        """Read one page, and whether there are newer and older rows."""
         size = self.list_per_page
         rows = self.queryset
         if self.after is not None:
@@ -43,9 +43,9 @@ class KeyChangeList(ChangeList):
         self.newer = found[0].pk if found and more_newer else None
         self.older = found[-1].pk if found and more_older else None
         self.total = count(self.queryset)  # estimated where counting is not cheap
-        self._tell_django(found)
+        self._set_results(found)
 
-    def _tell_django(self, found: list[Model]) -> None:
+    def _set_results(self, found: list[Model]) -> None:
         self.result_list = found
         self.result_count = self.full_result_count = len(found)
         self.show_full_result_count = self.can_show_all = self.multi_page = False
@@ -54,10 +54,10 @@ class KeyChangeList(ChangeList):
 
     @property
     def newer_link(self) -> str:
-        """Query string of the page above."""
+        """Query string of the page with newer rows."""
         return str(self.get_query_string({AFTER: self.newer}))
 
     @property
     def older_link(self) -> str:
-        """Query string of the page below."""
+        """Query string of the page with older rows."""
         return str(self.get_query_string({BEFORE: self.older}))

@@ -1,1 +1,1 @@
-"""What the pages show, and the pages that are no list and no detail."""
+"""Views and template contexts of the console's pages."""

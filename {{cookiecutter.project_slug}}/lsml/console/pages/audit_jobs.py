@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -14,18 +13,18 @@ from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.observability.origin import Origin
 
 
 class ExportForm(forms.Form):
-    """Which days, and how written."""
+    """The days to export and the format of the file."""
 
     since = forms.DateField(
         label=_("From (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
     )
     until = forms.DateField(
-        label=_("Until, with that day (UTC)"),
+        label=_("Until, inclusive (UTC)"),
         widget=forms.DateInput(attrs={"type": "date"}),
     )
     file_format = forms.ChoiceField(
@@ -33,22 +32,20 @@ class ExportForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """The days in order."""
+        """Check the order of the days."""
         given = super().clean() or {}
         since, until = given.get("since"), given.get("until")
         if since and until and until < since:
-            raise forms.ValidationError(_("The last day lies before the first."))
+            raise forms.ValidationError(_("The last day is before the first day."))
         return given
 
 
 @require_POST
 @needs("export")
 def verify(request: HttpRequest) -> HttpResponse:
-    """Start a verification of the seals of the last days, or of all."""
-    days = request.POST.get("days", "")
-    since = timezone.now() - timedelta(days=int(days)) if days.isdecimal() else None
+    """Start a verification of all seals."""
     job = jobs.start_verification(
-        since=since,
+        since=None,
         actor=request.user.get_username(),
         origin=Origin.from_request(request),
     )
@@ -69,7 +66,7 @@ def export(request: HttpRequest) -> HttpResponse:
             file_format=form.cleaned_data["file_format"],
         )
         return redirect(page_of(job))
-    context = {"form": form, "title": _("Export the audit trail")}
+    context = {"form": form, "title": _("Export the audit log")}
     return page(request, "console/export.html", context)
 
 

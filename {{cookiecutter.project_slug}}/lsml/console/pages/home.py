@@ -24,14 +24,14 @@ from lsml.console.charts import (
 from lsml.console.charts.axes import SERIES_MAX
 from lsml.console.links import list_of, page_of
 from lsml.console.numbers import milliseconds
-from lsml.console.pages.figures import Day, largest, last_day
-from lsml.console.pages.scores import compared
+from lsml.console.pages.home_figures import Day, largest, last_day
+from lsml.console.pages.metrics import compared
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 
 _PROJECTS_MAX: Final = 50
 _RUNS_MAX: Final = 100  # of the last day, in the chart
-STUCK_AFTER: Final = timedelta(minutes=10)  # an event no run has taken
+STUCK_AFTER: Final = timedelta(minutes=10)  # how long an event may wait for a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class Card:
     events: int
     usual_events: float
     waiting: int = 0
-    oldest: datetime | None = None  # of the waiting events that no person holds
+    oldest: datetime | None = None  # of the waiting events that are not held
     run: TrainingRun | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
-    """What the home page shows; the number of queries does not depend on the data."""
+    """Collect the home page; the number of queries does not depend on the data."""
     if not may(request.user, "read"):
         return {"title": _("Home"), "refused": True}
     now = timezone.now()
@@ -117,21 +117,23 @@ def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[A
         if failed := card.counts.error:
             there = list_of(Prediction, project=project.pk, outcome="error", last="24h")
             text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
-            told = {"project": project, "n": failed}
-            alarms.append(Alarm(text % told, there))
+            values = {"project": project, "n": failed}
+            alarms.append(Alarm(text % values, there))
         if card.oldest and now - card.oldest > STUCK_AFTER and card.run is None:
-            text = _("%(project)s: events wait since %(time)s UTC; no run takes them.")
-            told = {"project": project, "time": f"{card.oldest:%Y-%m-%d %H:%M}"}
-            alarms.append(Alarm(text % told, page_of(project)))
+            text = _(
+                "%(project)s: events waiting since %(time)s UTC; no run has taken them."
+            )
+            values = {"project": project, "time": f"{card.oldest:%Y-%m-%d %H:%M}"}
+            alarms.append(Alarm(text % values, page_of(project)))
         if version and version.missing_labels:
-            text = _("%(project)s: %(version)s knows labels that left the config.")
-            told = {"project": project, "version": version.version}
-            alarms.append(Alarm(text % told, page_of(version)))
+            text = _("%(project)s: the config has lost labels of %(version)s.")
+            values = {"project": project, "version": version.version}
+            alarms.append(Alarm(text % values, page_of(version)))
     return alarms + _failed(runs)
 
 
 def _failed(runs: list[TrainingRun]) -> list[Alarm]:
-    """Each project's last run, where it failed; `runs` come newest first."""
+    """Warn about each project whose last run failed; `runs` come newest first."""
     last: dict[int, TrainingRun] = {}
     for run in runs:
         if run.state not in TrainingRun.ACTIVE:
@@ -169,7 +171,7 @@ def _charts(
         for run in runs
     ]
     versions = _("Predictions per hour (UTC), by version")
-    latency = _("Time the model took, by hour (UTC)")
+    latency = _("Model latency by hour (UTC)")
     events = _("Webhook events per hour (UTC), by action")
     training = _("Training runs of the last 24 hours")
     return [

@@ -1,4 +1,4 @@
-"""What all jobs share in the console: progress, cancel, try again."""
+"""Progress, cancel and try again, the same for every kind of job."""
 
 from typing import Any, Final
 
@@ -7,12 +7,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from lsml.access.roles import Permission, may
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.console.pages.promotion import ReasonForm
-from lsml.console.progress import progress_of
+from lsml.console.progress import job_progress
 from lsml.jobs import services
 from lsml.jobs.errors import JobError
 from lsml.jobs.kinds import JobKind, kind_named, kind_of
@@ -25,22 +26,24 @@ _PERMISSIONS: Final[dict[str, Permission]] = {
     "audit": "export",
 }
 _CONSEQUENCES: Final = {
-    "training": _(
-        "The training stops at its next progress report. Its events go back to the"
-        " inbox and wait for the next event, or for you."
+    "training": gettext_lazy(
+        "A running training stops at its next progress report. Its events go back to"
+        " the inbox; the next run takes them."
     ),
-    "prediction": _("The job stops after the current step. What was predicted stays."),
-    "audit": _("The job stops. You can start it again at any time."),
+    "prediction": gettext_lazy(
+        "The job stops after the current step. Predictions already made are kept."
+    ),
+    "audit": gettext_lazy("The job stops. You can start it again at any time."),
 }
 
 
 def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
-    """What the page of a job needs: its progress, and what this person may do."""
+    """The progress of a job, and the buttons that this person may use."""
     kind = kind_of(job)
     active = job.state in Job.ACTIVE
     allowed = may(request.user, _PERMISSIONS[kind.name])
     return {
-        **progress_of(job),
+        **job_progress(job),
         "may_cancel": allowed and active and job.cancel_requested_at is None,
         "may_retry": allowed and kind.may_retry(job),
     }
@@ -48,22 +51,23 @@ def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
 
 @needs("read")
 def progress(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """How far a job is; `?brief=1` without a run's log and curves."""
+    """The fragment with the progress of a job; `?brief=1` leaves out log and curves."""
     job = _job(_kind(kind), pk)
-    context = progress_of(job, brief="brief" in request.GET)
+    context = job_progress(job, brief="brief" in request.GET)
     return render(request, "console/fragments/job.html", context)
 
 
 @needs("read")
 def cancel(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Ask a job to stop, with a reason."""
+    """Request the cancellation of a job, with a reason."""
     found = _kind(kind)
-    _demand(request, found)
+    _require(request, found)
     job = _job(found, pk)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         context = {
-            "title": _("Cancel: %s") % job,
+            "title": _("Cancel %s") % job,
+            "button": _("Cancel the job"),
             "consequence": _CONSEQUENCES[kind],
             "form": form,
             "back": page_of(job),
@@ -86,9 +90,9 @@ def cancel(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
 
 @needs("read")
 def retry(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Start a new job for what a failed or cancelled one did not finish."""
+    """Start a new job for what this one did not finish."""
     found = _kind(kind)
-    _demand(request, found)
+    _require(request, found)
     job = _job(found, pk)
     if request.method != "POST":
         return redirect(page_of(job))
@@ -101,7 +105,7 @@ def retry(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     except JobError as refused:
         messages.error(request, str(refused))
         return redirect(page_of(job))
-    messages.success(request, _("%s: waits for a worker.") % fresh)
+    messages.success(request, _("%s is waiting for a worker.") % fresh)
     return redirect(page_of(fresh))
 
 
@@ -117,6 +121,6 @@ def _job(kind: JobKind[Any], pk: int) -> Job:
     return job
 
 
-def _demand(request: HttpRequest, kind: JobKind[Any]) -> None:
+def _require(request: HttpRequest, kind: JobKind[Any]) -> None:
     if not may(request.user, _PERMISSIONS[kind.name]):
         raise PermissionDenied

@@ -1,4 +1,4 @@
-"""A prediction beside its task and the annotators' answers, drawn."""
+"""The page of a prediction: the task, the result and the annotations, drawn."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Side:
 
 
 def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any]:
-    """The task as last seen, who else answered it, and the version that did."""
+    """Collect the task as last seen, its annotations, and the version."""
     project = Project.objects.filter(pk=found.project_pk or 0).first()
     of_task: dict[str, Any] = {
         "project_id": found.project_pk or 0,
@@ -89,7 +89,7 @@ def _sides(
 
 
 def readable_config(xml: str) -> LabelConfig | None:
-    """The label config, or None when there is none that can be read."""
+    """Parse the label config; return None if it is empty or invalid."""
     try:
         return parse_label_config(xml) if xml else None
     except WireError:

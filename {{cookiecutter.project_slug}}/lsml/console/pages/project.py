@@ -1,4 +1,4 @@
-"""A project: what it serves, its versions, its runs, its policy."""
+"""The page of a project, its policy form, and its buttons."""
 
 from typing import Any, Final
 
@@ -16,8 +16,8 @@ from lsml.audit.models import AuditEntry
 from lsml.console.charts import Series, line_chart
 from lsml.console.links import page_of
 from lsml.console.pages import timeline
-from lsml.console.pages.access import needs, page
-from lsml.console.pages.scores import plain
+from lsml.console.pages.base import needs, page
+from lsml.console.pages.metrics import plain
 from lsml.inference.bulk import start_job
 from lsml.jobs.errors import JobError, JobRefused
 from lsml.observability.origin import Origin
@@ -30,7 +30,7 @@ _VERSIONS_MAX: Final = 50
 
 
 def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
-    """Versions, runs, promotions, policy and the latest entries of the timeline."""
+    """Collect versions, runs, promotions, policy and the latest timeline entries."""
     versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
     promotions = found.promotions.select_related("from_version", "to_version")
     recent = list(promotions.order_by("-pk")[:_VERSIONS_MAX])
@@ -60,7 +60,7 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
 
 
 def metric_names(versions: list[ModelVersion]) -> list[str]:
-    """Names of the numeric metrics that any of the versions has."""
+    """Return the names of the numeric metrics that at least one version has."""
     return list(
         plain({k: v for version in versions for k, v in version.metrics.items()})
     )
@@ -90,7 +90,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=1000,
-        help_text=gettext_lazy("Kept in the audit trail."),
+        help_text=gettext_lazy("Recorded in the audit log."),
     )
 
     class Meta:
@@ -99,20 +99,20 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {
             "training_mode": gettext_lazy("Training starts"),
             "training_paused": gettext_lazy("Paused"),
-            "min_annotations": gettext_lazy("New annotations needed"),
+            "min_annotations": gettext_lazy("New annotations required"),
             "debounce_s": gettext_lazy("Quiet time before a run (s)"),
-            "quiet_from": gettext_lazy("No run from (UTC)"),
+            "quiet_from": gettext_lazy("Start no run from (UTC)"),
             "quiet_until": gettext_lazy("until (UTC)"),
-            "auto_promote": gettext_lazy("Serve each new version at once"),
+            "auto_promote": gettext_lazy("Automatic promotion"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
         }
         help_texts = {
             "training_mode": gettext_lazy(
-                "auto: annotations start a run; manual: only a person does"
+                "auto: new annotations start a run. manual: only people start runs."
             ),
-            "time_limit_s": gettext_lazy("Empty: TRAINING_TIME_LIMIT"),
-            "memory_mb": gettext_lazy("Empty: TRAINING_MEMORY_MB"),
+            "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
+            "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),
         }
 
 
@@ -133,7 +133,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs("operate")
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Pause training, or go on."""
+    """Pause or resume training."""
     project = get_object_or_404(Project, pk=pk)
     paused = request.POST.get("paused") == "1"
     _change(request, project, {"training_paused": paused}, "")
@@ -143,7 +143,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs("operate")
 def train(request: HttpRequest, pk: int) -> HttpResponse:
-    """Open a run now."""
+    """Start a run now."""
     project = get_object_or_404(Project, pk=pk)
     try:
         run = start_run(
@@ -154,14 +154,14 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
     except JobError as refused:
         messages.error(request, str(refused))
         return redirect(page_of(project))
-    messages.success(request, _("Run %d waits for a worker.") % run.pk)
+    messages.success(request, _("%s is waiting for a worker.") % run)
     return redirect(page_of(run))
 
 
 @require_POST
 @needs("operate")
 def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for predictions of all tasks known here."""
+    """Start a bulk prediction of all known tasks."""
     project = get_object_or_404(Project, pk=pk)
     try:
         job = start_job(
@@ -172,7 +172,7 @@ def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
     except JobRefused as refused:
         messages.error(request, str(refused))
         return redirect(page_of(project))
-    messages.success(request, _("Job %d waits for a worker.") % job.pk)
+    messages.success(request, _("%s is waiting for a worker.") % job)
     return redirect(page_of(job))
 
 
@@ -193,4 +193,4 @@ def _change(
     if different:
         messages.success(request, _("The training policy was changed."))
     else:
-        messages.info(request, _("Nothing was different."))
+        messages.info(request, _("Nothing changed."))

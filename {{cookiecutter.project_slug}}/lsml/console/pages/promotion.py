@@ -1,5 +1,6 @@
-"""Promote and roll back: what will change, the reason, then one call of a service."""
+"""Promote and roll back: show what will change, take a reason, call the service."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -9,31 +10,31 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs, page, version_or_404
-from lsml.console.pages.scores import compared
+from lsml.console.pages.base import needs, page, version_or_404
+from lsml.console.pages.metrics import compared
 from lsml.inference import promotion
 from lsml.observability.origin import Origin
 from lsml.registry.errors import NothingToRollBackTo, RegistryError
-from lsml.registry.models import ModelVersion, Project
+from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.registry.services import version_before
 
 _TEMPLATE = "console/promote.html"
 
 
 class ReasonForm(forms.Form):
-    """Why somebody does what they do; it goes into the audit trail."""
+    """The reason for an action; recorded in the audit log."""
 
     reason = forms.CharField(
         label=_("Reason"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True, "class": "c-input"}),
-        help_text=_("Kept in the audit trail."),
+        help_text=_("Recorded in the audit log."),
     )
 
 
 @needs("operate")
 def promote(request: HttpRequest, pk: int) -> HttpResponse:
-    """Promote the version the address names; none = back to the untrained model."""
+    """Promote the version in `?version=`; without a name, the untrained model."""
     project = _project(pk)
     name = request.GET.get("version", "")
     version = version_or_404(project, name) if name else None
@@ -56,12 +57,14 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs("operate")
 def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
-    """Serve again what was served before."""
+    """Roll back to the version that was served before."""
     project = _project(pk)
     try:
         earlier = version_before(project)
     except NothingToRollBackTo:
-        messages.warning(request, _("Nothing was promoted yet: nothing to go back to."))
+        messages.warning(
+            request, _("No version was promoted yet, so there is none to roll back to.")
+        )
         return redirect(page_of(project))
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -79,16 +82,18 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     return page(request, _TEMPLATE, context)
 
 
-def _done(request: HttpRequest, project: Project, entry: Any) -> HttpResponse:
+def _done(
+    request: HttpRequest, project: Project, change: Callable[[], Promotion]
+) -> HttpResponse:
     try:
-        promoted = entry()
+        promoted = change()
     except RegistryError as refused:
         messages.error(request, str(refused))
     else:
         served = promoted.to_version
         messages.success(
             request,
-            _("Now serving %(version)s, in all processes, from the next request on.")
+            _("All processes serve %(version)s from the next request on.")
             % {"version": served.version if served else _("the untrained model")},
         )
     return redirect(page_of(project))

@@ -1,4 +1,4 @@
-"""A run's own part of its page: attempts, and the events it took."""
+"""The page of a training run: progress, attempts and events."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ _EVENTS_SHOWN: Final = 100
 
 
 def run_context(request: HttpRequest, found: TrainingRun) -> dict[str, Any]:
-    """Progress, the last attempts, and the first of the events."""
+    """Collect the progress, the last attempts and the first events."""
     events = found.events.order_by("event_id")
     failed = events.exclude(error="")
     return {

@@ -1,4 +1,4 @@
-"""Everything that happened in a project, in one line of time."""
+"""The timeline of a project: everything that happened, newest first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from lsml.audit.fields import SEQUENCE_BITS, first_id_at
 from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.console.links import page_of
 from lsml.console.numbers import whole_number
-from lsml.console.pages.access import needs, page
+from lsml.console.pages.base import needs, page
 from lsml.registry.models import Project, Promotion
 from lsml.training.models import TrainingRun
 
@@ -24,9 +24,9 @@ _LAST_KEY: Final = first_id_at(datetime(2100, 1, 1, tzinfo=UTC))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened."""
+    """One line of the timeline."""
 
-    key: int  # time-ordered, as the ids of audit rows are
+    key: int  # time-ordered, like the IDs of audit rows
     at: datetime
     kind: str
     text: str
@@ -76,7 +76,7 @@ def _promotions(project: Project, below: int, count: int) -> list[Entry]:
             row.pk,
             row.at,
             "promotion",
-            _("now serving %(version)s: %(reason)s")
+            _("%(version)s promoted: %(reason)s")
             % {
                 "version": row.to_version.version if row.to_version else _("untrained"),
                 "reason": row.reason,
@@ -108,14 +108,14 @@ KINDS: Final[dict[str, tuple[Any, Source]]] = {
     "event": (gettext_lazy("Events"), _events),
     "run": (gettext_lazy("Runs"), _runs),
     "promotion": (gettext_lazy("Promotions"), _promotions),
-    "entry": (gettext_lazy("Versions, policy and other deeds"), _entries),
+    "entry": (gettext_lazy("Audit entries"), _entries),
 }
 
 
 def entries(
     project: Project, *, kinds: list[str], below: int | None, count: int = PAGE
 ) -> list[Entry]:
-    """The newest entries before `below`; one query per kind."""
+    """Return the newest entries before the key `below`, with one query per kind."""
     below = _LAST_KEY if below is None else below
     found = [entry for kind in kinds for entry in KINDS[kind][1](project, below, count)]
     return sorted(found, key=lambda entry: -entry.key)[:count]
@@ -123,7 +123,7 @@ def entries(
 
 @needs("read")
 def timeline(request: HttpRequest, pk: int) -> HttpResponse:
-    """The whole timeline, paged by time; `?kind=` filters."""
+    """Show the timeline, paged by time; `?kind=` filters it."""
     project = get_object_or_404(Project, pk=pk)
     kind = request.GET.get("kind", "")
     shown = entries(
@@ -143,7 +143,7 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _key(moment: datetime) -> int:
-    """Rounded down, so that a page that ends with this entry does not repeat it."""
+    """Round down, so that the page after this entry does not repeat it."""
     return int(moment.timestamp() * 1000) << SEQUENCE_BITS
 
 

@@ -1,4 +1,4 @@
-"""Addresses below /admin/console/."""
+"""URLs below /admin/console/."""
 
 from collections.abc import Callable
 
@@ -8,23 +8,23 @@ from django.urls import URLPattern, path
 
 from lsml.console.pages import (
     audit_jobs,
-    comparing,
-    fragments,
+    compare,
     jobs,
     project,
     promotion,
     timeline,
     version,
+    workers,
 )
 
 
 def page_urls(site: AdminSite) -> list[URLPattern]:
-    """Every page of the console that is no model's own."""
+    """Return the URLs of the pages other than lists and detail pages."""
 
     def page(
         route: str, view: Callable[..., HttpResponseBase], name: str
     ) -> URLPattern:
-        # admin_view sends whoever is not logged in to the login page.
+        # admin_view redirects to the login page unless the user is logged in.
         found: URLPattern = path(
             f"console/{route}", site.admin_view(view), name=f"console_{name}"
         )
@@ -38,7 +38,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("project/<int:pk>/pause/", project.pause, "pause"),
         page("project/<int:pk>/train/", project.train, "train"),
         page("project/<int:pk>/predict/", project.predict_all, "predict"),
-        page("version/<int:pk>/compare/", comparing.compare, "compare"),
+        page("version/<int:pk>/compare/", compare.compare, "compare"),
         page("version/<int:pk>/note/", version.note, "note"),
         page("version/<int:pk>/artifact/", version.artifact, "artifact"),
         page("job/<str:kind>/<int:pk>/progress/", jobs.progress, "job_progress"),
@@ -47,5 +47,5 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("audit/verify/", audit_jobs.verify, "verify"),
         page("audit/export/", audit_jobs.export, "export"),
         page("audit/<int:pk>/file/", audit_jobs.file, "audit_job_file"),
-        page("workers/", fragments.workers, "workers"),
+        page("workers/", workers.workers, "workers"),
     ]

@@ -1,4 +1,4 @@
-"""A version: the model card, its notes, its artifact."""
+"""The page of a version, its notes, and the download of its artifact."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from lsml.audit.services import record_entry
 from lsml.console.charts import confusion_table
 from lsml.console.drawing.values import bar
 from lsml.console.links import page_of
-from lsml.console.pages.access import needs
-from lsml.console.pages.scores import compared, confusion, per_label
+from lsml.console.pages.base import needs
+from lsml.console.pages.metrics import compared, confusion, per_label
 from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
 from lsml.observability.origin import Origin
@@ -26,7 +26,7 @@ from lsml.registry.policy import update_notes
 
 
 class NotesForm(forms.Form):
-    """Words about a version."""
+    """Notes about a version."""
 
     notes = forms.CharField(
         required=False,
@@ -36,7 +36,7 @@ class NotesForm(forms.Form):
 
 
 def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]:
-    """Its metrics beside its parent's, what it learnt from and what it answered."""
+    """Collect metrics next to the parent's, training data and latest predictions."""
     project = found.project
     run = getattr(found, "run", None)
     snapshot = Snapshot.objects.filter(project=project, digest=found.snapshot_digest)
@@ -91,11 +91,11 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs("export")
 def artifact(request: HttpRequest, pk: int) -> FileResponse:
-    """Hand out what the run wrote, as the tar that is stored; recorded."""
+    """Download the stored tar archive of the artifact; recorded in the audit log."""
     version = get_object_or_404(ModelVersion, pk=pk)
     storage: Storage = artifact_storage()
     if not version.artifact_key or not storage.exists(version.artifact_key):
-        raise Http404(_("The artifact is not in the storage."))
+        raise Http404(_("The artifact is missing in the storage."))
     record_entry(
         origin=Origin.from_request(request),
         at=timezone.now(),

@@ -1,4 +1,4 @@
-"""`{% load console %}`: times, badges, JSON and charts."""
+"""`{% load console %}`: times, numbers, badges, JSON and the progress of jobs."""
 
 import json
 from datetime import datetime, timedelta
@@ -11,15 +11,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from lsml.console import progress
 from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds, readable
-from lsml.console.progress import progress_of
 from lsml.jobs.models import Job
 
 register = template.Library()
 register.filter(milliseconds)
 
-JSON_CHARS_MAX: Final = 20_000  # a page is for reading; the rest is only counted
+JSON_CHARS_MAX: Final = 20_000  # of one value; the rest is only counted
 LOG_CHARS_SHOWN: Final = 20_000
 
 _TONES: Final = {
@@ -32,7 +32,7 @@ _TONES: Final = {
 
 @register.filter
 def moment(at: datetime | None) -> SafeString | str:
-    """A time: UTC as sent, put into the reader's zone by console.js, UTC on hover."""
+    """Write a time in UTC. console.js shows the local time, and UTC on hover."""
     if at is None:
         return "–"
     utc = at.astimezone(timezone.get_default_timezone())
@@ -46,7 +46,7 @@ def moment(at: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def duration(start: datetime | None, end: datetime | None) -> str:
-    """How long something took, or takes so far."""
+    """Write how long something took, or has taken so far."""
     if start is None:
         return "–"
     return span((end or timezone.now()) - start)
@@ -54,7 +54,7 @@ def duration(start: datetime | None, end: datetime | None) -> str:
 
 @register.filter
 def span(length: timedelta | None) -> str:
-    """A length of time in its two largest units."""
+    """Write a length of time in its two largest units."""
     if length is None:
         return "–"
     seconds = max(length.total_seconds(), 0)
@@ -70,20 +70,20 @@ def span(length: timedelta | None) -> str:
 
 @register.filter
 def age(at: datetime | None) -> str:
-    """How long ago."""
+    """Write how long ago a time was."""
     return span(timezone.now() - at) if at else "–"
 
 
 @register.filter
 def badge(word: str) -> SafeString:
-    """A state as a coloured word; the colour says nothing that the word does not."""
+    """Write a state as a coloured word; the word alone carries the meaning."""
     tone = next((tone for tone, words in _TONES.items() if word in words), "plain")
     return format_html('<span class="c-badge c-{}">{}</span>', tone, word)
 
 
 @register.filter
 def pretty_json(value: Any) -> SafeString:
-    """JSON for reading: indented, cut, and never HTML whatever it contains."""
+    """Write JSON indented, cut to a readable length, and escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     cut = len(text) - JSON_CHARS_MAX
     note = _("… %d more characters") % cut if cut > 0 else ""
@@ -94,7 +94,7 @@ def pretty_json(value: Any) -> SafeString:
 
 @register.filter
 def number(value: Any) -> str:
-    """A metric's value, short."""
+    """Write the value of a metric."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else readable(value)
@@ -102,19 +102,19 @@ def number(value: Any) -> str:
 
 @register.filter
 def usual(value: float) -> str:
-    """An average, without pretending to know it exactly."""
+    """Write an average, rounded."""
     return f"{value:.1f}" if 0 < value < 10 else f"{value:,.0f}"
 
 
 @register.filter
 def unlocalised(value: float) -> str:
-    """A number as an attribute needs it, in whatever language the page is."""
+    """Write a number for an HTML attribute, the same in every language."""
     return repr(float(value))
 
 
 @register.filter
 def percent(value: float) -> str:
-    """0.25 as 25 %."""
+    """Write 0.25 as 25%."""
     return f"{value:.0%}"
 
 
@@ -122,31 +122,31 @@ def percent(value: float) -> str:
 def job_progress(
     context: dict[str, Any], job: Job, *, brief: bool = False
 ) -> dict[str, Any]:
-    """How far a job is; asked for again and again while it is active."""
-    return {**progress_of(job, brief=brief), "perms": context.get("perms")}
+    """The progress of a job; console.js fetches it again while the job is active."""
+    return {**progress.job_progress(job, brief=brief), "perms": context.get("perms")}
 
 
 @register.filter
 def page(model: Model) -> str:
-    """The address of an object's page."""
+    """Return the address of an object's page."""
     return page_of(model)
 
 
 @register.filter
 def end_of_log(log: str) -> str:
-    """The end of a log, which is what one waits for."""
+    """Return the end of a long log."""
     return log[-LOG_CHARS_SHOWN:]
 
 
 @register.inclusion_tag("console/connect.html")
 def connect_command() -> dict[str, Any]:
-    """The command that connects a Label Studio project."""
+    """Show the command that connects a Label Studio project."""
     return {}
 
 
 @register.filter
 def in_short(result: Any) -> str:
-    """The first labels of a result, for one cell of a list."""
+    """Write the first labels of a result, for a cell of a list."""
     words: list[str] = []
     for region in result if isinstance(result, list) else []:
         value = region.get("value") if isinstance(region, dict) else None
@@ -154,10 +154,10 @@ def in_short(result: Any) -> str:
             items = part if isinstance(part, list) else []
             words += [item for item in items if isinstance(item, str)]
     text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
-    return text[:80] or _("(drawn on its page)")
+    return text[:80] or _("(open to see)")
 
 
 @register.filter
 def yes_no(value: Any) -> Any:
-    """Truth values as words; everything else as it is."""
+    """Write booleans as words; return other values unchanged."""
     return (_("yes") if value else _("no")) if isinstance(value, bool) else value

@@ -72,6 +72,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "bulk prediction",
                 "abstract": False,
                 "indexes": [
                     models.Index(

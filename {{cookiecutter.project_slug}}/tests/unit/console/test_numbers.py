@@ -93,5 +93,5 @@ def test_the_latency_axis_shows_seconds():
         ("1.5", None), ("²", None),
     ],
 )  # fmt: skip
-def test_only_a_whole_number_is_one(text, value):
+def test_only_whole_numbers_are_read(text, value):
     assert whole_number(text) == value

@@ -41,7 +41,7 @@ def drawn(result, **data):
     return picture.markup
 
 
-def test_a_span_is_marked_where_javascript_counts_it_to_be():
+def test_offsets_of_spans_count_utf16_units_as_javascript_does():
     text = "😀 Ada works at Acme"
     spans = [
         region("labels", {"start": 3, "end": 6, "labels": ["PER"]}, score=0.9),
@@ -64,7 +64,7 @@ def test_overlapping_spans_keep_the_text_whole():
     assert "PER + ORG" in markup
 
 
-def test_choices_show_the_score_as_a_bar_beside_what_was_not_chosen():
+def test_choices_show_scores_as_bars_and_the_labels_not_chosen():
     markup = drawn(
         [region("choices", {"choices": ["Good"]}, name="sentiment", score=0.25)]
     )
@@ -190,7 +190,7 @@ def test_a_text_area_is_compared_word_by_word_with_what_was_predicted():
         ("videorectangle", {"sequence": []}, "sequence"),
     ],
 )
-def test_each_other_type_says_its_value(kind, value, seen):
+def test_each_other_type_shows_its_value(kind, value, seen):
     assert seen in drawn([region(kind, value, to="text,text")], text="x")
 
 
@@ -251,13 +251,13 @@ KEYS = ["start", "end", "x", "y", "width", "height", "points", "rle", "text", "r
     size=st.tuples(JSON, JSON),
     shown=JSON,
 )
-def test_whatever_a_model_returns_is_drawn_or_shown_as_json(kind, value, size, shown):
+def test_any_result_of_a_model_is_drawn_or_shown_as_json(kind, value, size, shown):
     odd = region(kind, value, original_width=size[0], original_height=size[1])
     assert draw([odd], canvas(text=shown, image=shown))
 
 
 @given(JSON)
-def test_whatever_stands_in_the_place_of_a_result_is_shown(result):
+def test_any_value_in_place_of_a_result_is_shown(result):
     for picture in draw(result, canvas()):
         assert isinstance(picture.markup, str)
         json.dumps(picture.title)

@@ -26,8 +26,8 @@ function localTimes(root) {
   }
 }
 
-// <div data-poll="/address" data-every="2">: replaced by what the address answers,
-// while the tab is seen; ends when the answer no longer asks for it.
+// <div data-poll="/address" data-every="2">: fetched again every 2 s while the tab is
+// visible, until an answer has no data-poll. The page is reloaded when data-state changes.
 function poll(element) {
   const again = () => setTimeout(tick, Number(element.dataset.every || 3) * 1000);
   async function tick() {
@@ -41,13 +41,17 @@ function poll(element) {
       if (answer.ok && !answer.redirected) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.body.firstElementChild;
+        if (fresh && fresh.dataset.state !== element.dataset.state) {
+          location.reload(); // title, buttons and facts of the page change, too
+          return;
+        }
         if (fresh) {
           element.replaceWith(fresh);
           start(fresh);
           return;
         }
       }
-    } catch { /* the server restarts, the network is away: try again */ }
+    } catch { /* the server restarts or the network is down: try again */ }
     again();
   }
   again();

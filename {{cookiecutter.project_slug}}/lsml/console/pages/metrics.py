@@ -1,7 +1,7 @@
-"""What a version's metrics say: plain numbers, a confusion matrix, scores per label.
+"""Reads a version's metrics: single numbers, a confusion matrix, scores per label.
 
-A model may report a matrix and scores as a whole, or flat, as numbers only:
-`confusion/<meant>/<said>`, `f1/<label>`. Both are read; docs/console.md has the names.
+A model may report matrix and scores as JSON objects, or flat, as single numbers named
+`confusion/<true>/<predicted>` and `f1/<label>`. docs/console.md lists the names.
 """
 
 from typing import Any, Final
@@ -12,7 +12,7 @@ _FLAT: Final = tuple(f"{name}/" for name in (*SCORES, "confusion"))
 
 
 def plain(metrics: dict[str, Any]) -> dict[str, float]:
-    """The single numbers, those people look for first in front."""
+    """Return the single numbers by name; accuracy and F1 come first."""
     found = {
         name: value
         for name, value in metrics.items()
@@ -20,14 +20,14 @@ def plain(metrics: dict[str, Any]) -> dict[str, float]:
         and not isinstance(value, bool)
         and not name.startswith(_FLAT)
     }
-    # JSON from PostgreSQL has lost its order.
+    # PostgreSQL does not keep the order of keys in JSON.
     return {
         name: found[name] for name in sorted(found, key=lambda n: (n not in _FIRST, n))
     }
 
 
 def compared(left: dict[str, Any], right: dict[str, Any]) -> list[dict[str, Any]]:
-    """The plain numbers of two versions side by side; the difference: right - left."""
+    """Pair the single numbers of two versions; the difference is right - left."""
     old, new = plain(left), plain(right)
     rows = []
     for name in plain(left | right):
@@ -38,21 +38,21 @@ def compared(left: dict[str, Any], right: dict[str, Any]) -> list[dict[str, Any]
 
 
 def confusion(metrics: dict[str, Any]) -> Any:
-    """The matrix as `{"labels": […], "rows": [[…]]}`, or whatever stands there."""
+    """Return the matrix as `{"labels": […], "rows": [[…]]}`, unchecked."""
     if "confusion_matrix" in metrics:
         return metrics["confusion_matrix"]
     labels = [name[len("f1/") :] for name in sorted(metrics) if name.startswith("f1/")]
     if not any(name.startswith("confusion/") for name in metrics):
         return None
     cells = [
-        [metrics.get(f"confusion/{meant}/{said}", 0) for said in labels]
-        for meant in labels
+        [metrics.get(f"confusion/{true}/{predicted}", 0) for predicted in labels]
+        for true in labels
     ]
     return {"labels": labels, "rows": cells}
 
 
 def per_label(metrics: dict[str, Any]) -> list[tuple[str, list[Any]]]:
-    """Each label with its SCORES; None where one was not reported."""
+    """Return each label with its SCORES; None for a score that was not reported."""
     reported = metrics.get("per_label")
     if isinstance(reported, dict):
         whole = list(reported.items())[:100]

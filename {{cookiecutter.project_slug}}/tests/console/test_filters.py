@@ -1,11 +1,12 @@
-"""What a person types into a filter, or finds in an old address, never answers 500."""
+"""No value in a filter or in an old address causes a 500."""
 
 import pytest
 from django.urls import reverse
 
+from lsml.audit.models import AuditEntry
 from tests.console import factory
 from tests.console.addresses import list_page, page
-from tests.console.test_pages import LISTS
+from tests.console.test_lists import LISTS
 
 pytestmark = pytest.mark.django_db
 ODD = [
@@ -41,7 +42,7 @@ CHOICES = ["outcome", "kind", "action", "state", "table"]
 
 
 @pytest.mark.parametrize("name", [*LISTS, "auth_user"])
-def test_a_list_answers_whatever_stands_in_its_filters(client, name):
+def test_a_list_answers_any_value_in_its_filters(client, name):
     client.force_login(factory.person("root"))
     of = factory.story(predictions=5)["project"]
     refused = []
@@ -56,7 +57,7 @@ def test_a_list_answers_whatever_stands_in_its_filters(client, name):
 
 
 @pytest.mark.parametrize("name", BY_TASK)
-def test_what_is_no_task_id_finds_nothing_and_the_page_says_why(viewer, name):
+def test_an_invalid_task_id_finds_nothing_and_the_page_says_why(viewer, name):
     factory.story(predictions=5)
     for term in NOT_TASK_IDS:
         shown = viewer.get(list_page(name), {"q": term})
@@ -72,7 +73,7 @@ def test_a_task_id_is_found_however_it_was_typed(viewer, term):
     assert {row.task_id for row in shown.result_list} == {7}
 
 
-def test_a_task_id_that_nobody_predicted_is_not_called_wrong(viewer):
+def test_a_task_id_without_predictions_is_not_called_invalid(viewer):
     shown = viewer.get(list_page("audit_prediction"), {"q": "424242"})
     assert "Nothing matches these filters." in shown.text
     assert "whole number" not in shown.text
@@ -84,7 +85,7 @@ def test_a_list_without_rows_is_exported_as_its_titles(operator):
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_pages_answer_whatever_stands_in_their_address(viewer, value):
+def test_pages_answer_any_value_in_their_address(viewer, value):
     of = factory.story(predictions=5)["project"]
     for parameter in ("kind", "before"):
         answer = viewer.get(page("timeline", of.pk), {parameter: value})
@@ -96,3 +97,12 @@ def test_pages_answer_whatever_stands_in_their_address(viewer, value):
         reverse("admin:registry_project_change", args=[of.pk]), {"metric": value}
     )
     assert shown.status_code == 200
+
+
+def test_audit_entries_are_filtered_by_verb_and_project(viewer):
+    of = factory.story(predictions=1)["project"]
+    wanted = {"verb": AuditEntry.Verb.VERSION_CREATED, "project": of.pk}
+    shown = viewer.get(list_page("audit_auditentry"), wanted).context["cl"].result_list
+    expected = AuditEntry.objects.filter(verb="version created", project_pk=of.pk)
+    assert {row.pk for row in shown} == {row.pk for row in expected} != set()
+    assert len(shown) < AuditEntry.objects.count()

@@ -1,4 +1,4 @@
-"""How the admin looks and what its sidebar offers; `UNFOLD` in the settings."""
+"""Title and sidebar of the admin; `UNFOLD` in the settings."""
 
 from typing import Any
 
@@ -57,17 +57,21 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": _("Audit trail"),
+                "title": _("Audit log"),
                 "separator": True,
                 "items": [
                     _item(
                         _("Predictions"), "auto_awesome", "audit_prediction_changelist"
                     ),
                     _item(_("Events"), "webhook", "audit_webhookevent_changelist"),
-                    _item(_("Deeds"), "history_edu", "audit_auditentry_changelist"),
+                    _item(
+                        _("Audit entries"),
+                        "history_edu",
+                        "audit_auditentry_changelist",
+                    ),
                     _item(_("Seals"), "verified", "audit_seal_changelist"),
                     _item(
-                        _("Checks and exports"),
+                        _("Audit jobs"),
                         "inventory",
                         "audit_auditjob_changelist",
                     ),

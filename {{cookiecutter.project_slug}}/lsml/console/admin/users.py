@@ -1,4 +1,4 @@
-"""Users and their roles; each change is a deed in the audit trail."""
+"""Users and their roles; each change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lsml.console.lists.paging import KeyChangeList
 from lsml.observability.origin import Origin
 
 admin.site.unregister(User)
-admin.site.unregister(Group)  # roles are made by `manage.py migrate`
-# Its page cannot show a new token, and would revoke one without a record: see /api/v1.
+admin.site.unregister(Group)  # `manage.py migrate` creates the roles
+# Its page cannot show a new token and would revoke one without a record; see /api/v1.
 admin.site.unregister(knox.admin.models.AuthToken)
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """Who may log in. Nobody is deleted: audit rows name them; take `active` away."""
+    """Users who may log in. Nobody is deleted, because audit rows name them."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -83,7 +83,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def has_change_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        # Else an admin could take over the account that may do everything.
+        # Otherwise an admin could take over the account of a superuser.
         if isinstance(obj, User) and obj.is_superuser and obj != request.user:
             return bool(request.user.is_superuser)
         return may(request.user, "people")

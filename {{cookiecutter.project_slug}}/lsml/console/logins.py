@@ -1,4 +1,4 @@
-"""Writes into the audit trail who logged in, who was refused and who was changed."""
+"""Records logins, logouts and refused logins in the audit log."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from lsml.observability.origin import Origin
 
 
 def connect() -> None:
-    """Listen to the signals; called once at start."""
+    """Connect the handlers to Django's signals; called once at start."""
     user_logged_in.connect(_logged_in, dispatch_uid="console-login")
     user_logged_out.connect(_logged_out, dispatch_uid="console-logout")
     user_login_failed.connect(_refused, dispatch_uid="console-refused")

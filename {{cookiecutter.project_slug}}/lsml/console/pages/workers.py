@@ -1,4 +1,4 @@
-"""Small pieces of HTML that pages ask for again and again while they are seen."""
+"""The fragment that shows which workers answer."""
 
 from typing import Any
 
@@ -7,15 +7,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from kombu.exceptions import OperationalError
 
-from lsml.console.pages.access import needs
+from lsml.console.pages.base import needs
 from lsml.training.models import TrainingRun
 
-_WAIT_S = 0.7  # workers that live answer within a few milliseconds
+_WAIT_S = 0.7  # a live worker answers within a few milliseconds
 
 
 @needs("read")
 def workers(request: HttpRequest) -> HttpResponse:
-    """Which workers answer, asked through the broker; apart, since it takes a while."""
+    """Ping the workers through the broker.
+
+    Not part of the home page itself, which would have to wait for the answers.
+    """
     queued = TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).count()
     context: dict[str, Any] = {"queued": queued}
     try:

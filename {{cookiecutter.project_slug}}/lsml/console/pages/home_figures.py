@@ -11,12 +11,12 @@ from lsml.audit.models import EventHour, Prediction, PredictionHour
 from lsml.audit.rollups import PredictionCounts
 
 HOURS: Final = 24
-USUAL_DAYS: Final = 7  # before the last 24 hours: what "usual" means
+USUAL_DAYS: Final = 7  # the days before the last 24 hours; their mean is "usual"
 
 
 @dataclass(slots=True)
 class Day:
-    """The last 24 hours of everything, by hour and by project."""
+    """Predictions and events of the last 24 hours, by hour and by project."""
 
     hours: list[datetime]  # full hours, UTC; the last one is still running
     by_version: dict[str, list[int]] = field(default_factory=dict)  # per hour
@@ -31,7 +31,7 @@ class Day:
 
 
 def last_day(now: datetime) -> Day:
-    """Read the last 24 hours and the week before: four queries, whatever happened."""
+    """Read the last 24 hours and the week before, always in four queries."""
     last = now.replace(minute=0, second=0, microsecond=0)
     day = Day([last - timedelta(hours=n) for n in reversed(range(HOURS))])
     day.latency = [PredictionCounts() for _ in day.hours]
@@ -60,7 +60,7 @@ def _read_predictions(day: Day) -> None:
     )
     for hour, project, version, outcome, bucket, count in rows:
         if hour not in place:
-            continue  # a clock ahead of ours
+            continue  # written by a server whose clock is ahead
         per_hour = day.by_version.setdefault(version, [0] * HOURS)
         per_hour[place[hour]] += count
         day.latency[place[hour]].add(outcome, bucket, count)
@@ -81,7 +81,7 @@ def _read_events(day: Day) -> None:
 
 
 def largest(layers: dict[str, list[int]], most: int, rest: str) -> dict[str, list[int]]:
-    """The `most` largest layers by name, and what is left of them under `rest`."""
+    """Return the `most` largest layers by name, and the sum of the others as `rest`."""
     ranked = sorted(layers, key=lambda name: -sum(layers[name]))
     shown = {name: layers[name] for name in sorted(ranked[:most])}
     left = [layers[name] for name in ranked[most:]]

@@ -1,4 +1,4 @@
-"""A list as CSV: what it shows, with its filters, streamed by key."""
+"""Exports a list with its filters as CSV, streamed in batches."""
 
 import csv
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
-ROWS_MAX: Final = 100_000  # the audit trail's own export has no limit
-_BATCH: Final = 2_000  # rows a statement reads: far below the statement timeout
-# A spreadsheet would take a cell that begins so for a formula, and run it.
+ROWS_MAX: Final = 100_000  # the export of the audit log has no limit
+_BATCH: Final = 2_000  # rows per query, far below the statement timeout
+# A spreadsheet would run a cell that starts with one of these as a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
-    """Stream the rows that the list with this address shows, newest first."""
+    """Stream the rows of the list at this address, newest first."""
     if not may(request.user, "export"):
         raise PermissionDenied
     changes = model_admin.get_changelist_instance(request)
@@ -44,7 +44,7 @@ def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse
 
 
 class _Line:
-    """What csv.writer writes to: hands the line back."""
+    """A file for csv.writer that returns each line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line

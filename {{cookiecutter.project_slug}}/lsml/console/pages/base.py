@@ -1,4 +1,4 @@
-"""Who may open a page, and the frame every page has."""
+"""What every page needs: a permission, and the frame of the admin."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,7 +18,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def needs(permission: Permission) -> Callable[[View], View]:
-    """Refuse a person without this permission, whatever buttons the page showed."""
+    """Answer 403 to a user without this permission."""
 
     def guard(view: View) -> View:
         @wraps(view)
@@ -37,15 +37,15 @@ def needs(permission: Permission) -> Callable[[View], View]:
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
 ) -> TemplateResponse:
-    """A page in the admin's frame."""
+    """Render a page in the frame of the admin."""
     frame = admin.site.each_context(request)
     request.current_app = admin.site.name
     return TemplateResponse(request, template, frame | context, status=status)
 
 
 def version_or_404(project: Project, name: str) -> ModelVersion:
-    """The version of a project that an address names."""
-    if "\0" in name:  # no text of PostgreSQL holds one, and asking for it is an error
+    """Return a version of a project by its name."""
+    if "\0" in name:  # PostgreSQL refuses a query with a NUL
         raise Http404
     versions = ModelVersion.objects.select_related("project")
     return get_object_or_404(versions, project=project, version=name)

@@ -1,4 +1,4 @@
-"""Two versions side by side, down to the tasks on which they differ."""
+"""Compares two versions: metrics, labels, packages, and answers that differ."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,12 +8,12 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.access import needs, page, version_or_404
-from lsml.console.pages.scores import compared
+from lsml.console.pages.base import needs, page, version_or_404
+from lsml.console.pages.metrics import compared
 from lsml.dataset.models import Snapshot
 from lsml.registry.models import ModelVersion
 
-_NEWEST: Final = 1_000  # predictions of each version that are looked at
+_NEWEST: Final = 1_000  # predictions read of each version
 _SHOWN: Final = 50
 
 
@@ -28,9 +28,9 @@ class Difference:
 
 @needs("read")
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """`/version/<pk>/compare/?with=<version>`: older left, newer right.
+    """Compare a version with the one in `?with=`: the older left, the newer right.
 
-    So a difference has the same sign from whichever version the page was opened.
+    So a difference has the same sign whichever version the page was opened from.
     """
     opened = get_object_or_404(ModelVersion.objects.select_related("project"), pk=pk)
     other = version_or_404(opened.project, request.GET.get("with", ""))
@@ -43,7 +43,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
         ).values_list("digest", "label_counts")
     )
     context = {
-        "title": _("%(left)s beside %(right)s")
+        "title": _("Compare %(left)s with %(right)s")
         % {"left": left.version, "right": right.version},
         "left": left,
         "right": right,
@@ -62,17 +62,17 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
 def differences(
     left: ModelVersion, right: ModelVersion
 ) -> tuple[int, list[Difference]]:
-    """How many tasks both answered lately, and those they answered differently.
+    """Return how many tasks both versions answered, and where the answers differ.
 
-    Only the newest predictions of each are looked at, so that the page costs the same
-    whatever was predicted.
+    Only the newest predictions of each version are read, so the cost of the page does
+    not grow with the number of predictions.
     """
     by_left, by_right = _answers(left), _answers(right)
     shared = by_left.keys() & by_right.keys()
     different = [
         Difference(task, by_left[task], by_right[task])
         for task in sorted(shared)
-        if _said(by_left[task].result) != _said(by_right[task].result)
+        if _comparable(by_left[task].result) != _comparable(by_right[task].result)
     ]
     return len(shared), different
 
@@ -89,8 +89,8 @@ def _answers(version: ModelVersion) -> dict[int, Prediction]:
     return found
 
 
-def _said(result: Any) -> Any:
-    """A result without what differs by chance: scores, ids, the order of regions."""
+def _comparable(result: Any) -> Any:
+    """Reduce a result to its meaning: drop scores, IDs and the order of regions."""
     if not isinstance(result, list):
         return result
     regions = [

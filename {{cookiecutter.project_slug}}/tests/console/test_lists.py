@@ -1,0 +1,74 @@
+"""Every list opens, in few queries, and pages by key."""
+
+import pytest
+
+from lsml.audit.models import Prediction
+from tests.console import factory
+from tests.console.addresses import list_page
+
+pytestmark = pytest.mark.django_db
+LISTS = [
+    "registry_project",
+    "registry_modelversion",
+    "registry_promotion",
+    "registry_stateitem",
+    "training_trainingrun",
+    "inference_predictionjob",
+    "audit_prediction",
+    "audit_webhookevent",
+    "audit_auditentry",
+    "audit_seal",
+    "audit_auditjob",
+    "dataset_task",
+    "dataset_annotation",
+    "dataset_agreement",
+]
+QUERIES_MAX = 15
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_opens_in_few_queries_however_many_rows_it_shows(
+    viewer, name, django_assert_max_num_queries
+):
+    factory.story(predictions=120)
+    with django_assert_max_num_queries(QUERIES_MAX):
+        assert viewer.get(list_page(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_empty_list_opens(viewer, name):
+    assert viewer.get(list_page(name)).status_code == 200
+
+
+def test_searching_predictions_by_task_reads_the_index(
+    viewer, django_assert_max_num_queries
+):
+    factory.story(predictions=130)
+    shown = viewer.get(list_page("audit_prediction"), {"q": "7"}).context["cl"]
+    assert {row.task_id for row in shown.result_list} == {7}
+    assert "::text" not in str(shown.queryset.query).lower()
+
+
+def test_paging_by_key_walks_to_the_end_and_back(viewer):
+    factory.story(predictions=120)
+    first = viewer.get(list_page("audit_prediction")).context["cl"]
+    second = viewer.get(list_page("audit_prediction") + first.older_link).context["cl"]
+    third = viewer.get(list_page("audit_prediction") + second.older_link).context["cl"]
+    walked = [row.pk for cl in (first, second, third) for row in cl.result_list]
+    assert walked == list(
+        Prediction.objects.order_by("-pk").values_list("pk", flat=True)
+    )
+    assert third.older is None
+    back = viewer.get(list_page("audit_prediction") + third.newer_link).context["cl"]
+    assert [r.pk for r in back.result_list] == [r.pk for r in second.result_list]
+
+
+def test_a_list_counts_no_rows_where_counting_is_not_cheap(
+    viewer, monkeypatch, django_assert_max_num_queries
+):
+    monkeypatch.setattr("lsml.audit.counting._CHEAP", 0)
+    factory.story(predictions=60)
+    with django_assert_max_num_queries(QUERIES_MAX) as queries:
+        shown = viewer.get(list_page("audit_prediction"), {"outcome": "error"})
+    assert not any("COUNT(" in query["sql"] for query in queries.captured_queries)
+    assert "≈" in shown.text

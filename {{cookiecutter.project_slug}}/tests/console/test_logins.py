@@ -1,0 +1,29 @@
+"""Logins are recorded, and wrong passwords are limited."""
+
+import pytest
+from django.urls import reverse
+
+from lsml.audit.models import AuditEntry
+from tests.console import factory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_refused_login_and_a_login_are_recorded(client):
+    factory.person("vera", "viewer")
+    for password in ("wrong", "test-password"):
+        client.post(reverse("admin:login"), {"username": "vera", "password": password})
+    assert list(AuditEntry.objects.order_by("pk").values_list("verb", flat=True)) == [
+        "login refused",
+        "logged in",
+    ]
+
+
+def test_five_wrong_passwords_make_the_name_wait_even_for_the_right_one(client):
+    factory.person("vera", "viewer")
+    login = reverse("admin:login")
+    wrong = {"username": "vera", "password": "wrong"}
+    assert [client.post(login, wrong).status_code for _ in range(5)][-1] == 429
+    right = client.post(login, wrong | {"password": "test-password"})
+    assert right.status_code == 429
+    assert "_auth_user_id" not in client.session

@@ -1,0 +1,84 @@
+"""The page of a project: train, policy, pause, predict all."""
+
+import pytest
+
+from lsml.audit.models import AuditEntry
+from lsml.inference.models import PredictionJob
+from lsml.registry.models import Project
+from lsml.training.models import TrainingRun
+from tests.console import factory
+from tests.console.addresses import detail_page, page
+
+pytestmark = pytest.mark.django_db
+POLICY = {
+    "training_mode": "manual",
+    "min_annotations": 25,
+    "debounce_s": 30,
+    "quiet_from": "",
+    "quiet_until": "",
+    "auto_promote": "on",
+    "time_limit_s": "",
+    "memory_mb": 2048,
+    "reason": "too many runs",
+}
+
+
+def test_train_now_opens_a_run_requested_by_the_person(operator):
+    of = factory.project()
+    operator.post(page("train", of.pk))
+    run = TrainingRun.objects.get(project=of)
+    assert (run.trigger, run.requested_by) == ("person", "olga")
+    assert "waiting for a worker" in operator.get(detail_page(run)).text
+
+
+def test_a_second_run_is_refused_with_a_sentence(operator):
+    of = factory.project()
+    operator.post(page("train", of.pk))
+    again = operator.post(page("train", of.pk), follow=True)
+    assert "is not finished" in again.text
+    assert TrainingRun.objects.count() == 1
+
+
+def test_changing_the_policy_keeps_each_value_before_and_after(operator):
+    of = factory.project()
+    operator.post(page("policy", of.pk), POLICY)
+    of.refresh_from_db()
+    assert (of.training_mode, of.min_annotations, of.memory_mb) == ("manual", 25, 2048)
+    entry = AuditEntry.objects.get(verb="policy changed")
+    assert (entry.actor, entry.reason) == ("olga", "too many runs")
+    assert entry.detail["min_annotations"] == {"before": 1, "after": 25}
+    assert "time_limit_s" not in entry.detail
+    assert "min_annotations 1 → 25" in operator.get(detail_page(of)).text
+
+
+def test_half_a_pair_of_quiet_hours_is_refused_and_nothing_written(operator):
+    of = factory.project()
+    answer = operator.post(page("policy", of.pk), POLICY | {"quiet_from": "22:00"})
+    assert answer.status_code == 200
+    of.refresh_from_db()
+    assert (of.training_mode, of.quiet_from) == ("auto", None)
+    assert not AuditEntry.objects.filter(verb="policy changed").exists()
+
+
+def test_pausing_and_resuming_are_recorded(operator):
+    of = factory.project()
+    operator.post(page("pause", of.pk), {"paused": "1"})
+    assert Project.objects.get(pk=of.pk).training_paused
+    operator.post(page("pause", of.pk), {"paused": "0"})
+    assert not Project.objects.get(pk=of.pk).training_paused
+    assert AuditEntry.objects.filter(verb="policy changed", actor="olga").count() == 2
+
+
+def test_predicting_all_opens_a_job_that_can_be_cancelled(operator):
+    of = factory.project()
+    refused = operator.post(page("predict", of.pk), follow=True)
+    assert "No task" in refused.text
+    factory.known(of, of.created_at)
+    operator.post(page("predict", of.pk))
+    job = PredictionJob.objects.get()
+    assert (job.requested_by, job.total) == ("olga", 120)
+    assert "data-poll" in operator.get(page("job_progress", "prediction", job.pk)).text
+    operator.post(page("cancel", "prediction", job.pk), {"reason": "enough"})
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+    assert "Cancel<" not in operator.get(detail_page(job)).text

@@ -1,0 +1,49 @@
+"""The page of a version."""
+
+import pytest
+
+from lsml.audit.models import AuditEntry
+from tests.console import factory
+from tests.console.addresses import detail_page, page
+
+pytestmark = pytest.mark.django_db
+
+
+def test_notes_are_replaced_and_the_old_ones_kept(operator):
+    made = factory.version(factory.project())
+    operator.post(page("note", made.pk), {"notes": "first"})
+    operator.post(page("note", made.pk), {"notes": "second"})
+    made.refresh_from_db()
+    assert made.notes == "second"
+    last = AuditEntry.objects.filter(verb="version noted").order_by("-pk").first()
+    assert last.detail == {"before": "first", "after": "second"}
+
+
+def test_a_version_shows_its_matrix_its_labels_and_its_curves(viewer):
+    shown = viewer.get(detail_page(factory.story(predictions=1)["latest"])).text
+    for word in ("Confusion matrix", "Learning curves", "Per label", "sha256"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("reported", [None, 3, [], {}, {"labels": ["a"], "rows": [[]]}])
+def test_metrics_of_another_shape_do_not_break_the_page(viewer, reported):
+    made = factory.version(factory.project())
+    made.metrics = {"confusion_matrix": reported, "per_label": reported}
+    made.save()
+    assert viewer.get(detail_page(made)).status_code == 200
+
+
+def test_numbers_reported_flat_become_the_matrix_and_the_scores_per_label(viewer):
+    made = factory.version(factory.project())
+    made.metrics = {
+        "accuracy": 0.9, "f1/Bad": 0.8, "f1/Good": 0.7,
+        "confusion/Bad/Bad": 41, "confusion/Bad/Good": 3, "confusion/Good/Good": 57,
+    }  # fmt: skip
+    made.save()
+    shown = viewer.get(detail_page(made)).context
+    assert ">41<" in shown["confusion"]
+    assert shown["per_label"] == [
+        ("Bad", [None, None, 0.8, None]),
+        ("Good", [None, None, 0.7, None]),
+    ]
+    assert [row["name"] for row in shown["metrics"]] == ["accuracy"]
