@@ -62,7 +62,7 @@ def run(studio):
     return project, lines
 
 
-def test_the_project_is_known_afterwards_and_the_deed_recorded(studio):
+def test_the_project_is_known_afterwards_and_an_audit_entry_recorded(studio):
     project, lines = run(studio)
     assert str(project.key) == "1.1795433940"
     assert (project.title, project.label_config) == ("P", CONFIG)

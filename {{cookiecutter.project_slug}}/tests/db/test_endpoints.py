@@ -114,7 +114,7 @@ def test_a_job_is_queued_until_a_run_takes_it_and_gone_when_unknown(post, projec
     assert post("/job_status", {"job": "nonsense"}).status_code == 410
 
 
-def test_an_old_style_train_brings_its_tasks_and_the_wish(post, constant):
+def test_an_old_style_train_brings_its_tasks_and_a_training_request(post, constant):
     body = recorded("train/train")
     assert post("/train", body).status_code == 200
     actions = list(WebhookEvent.objects.order_by("pk").values_list("action", flat=True))

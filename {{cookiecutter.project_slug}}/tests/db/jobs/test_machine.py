@@ -113,7 +113,7 @@ class Jobs(RuleBasedStateMachine):
         marked = self.jobs().filter(cancel_requested_at__isnull=False)
         assert not marked.filter(state__in=["succeeded", "failed"]).exists()
         entries = AuditEntry.objects.filter(
-            verb="bulk prediction cancelled", project_id=self.project.pk
+            verb="bulk prediction cancelled", project_pk=self.project.pk
         )
         assert entries.count() == marked.count()
 

@@ -196,9 +196,7 @@ def test_a_result_that_cannot_be_stored_fails_the_run(worker, studio):
     assert run.error.startswith("The result could not be kept: DataError")
 
 
-def test_progress_that_cannot_be_stored_does_not_keep_the_run_from_ending(
-    worker, studio
-):
+def test_progress_that_cannot_be_stored_does_not_keep_the_run_active(worker, studio):
     studio.annotate(1)
     worker.serve("Raising")
     worker.process_inbox()

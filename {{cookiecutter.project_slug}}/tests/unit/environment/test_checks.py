@@ -22,7 +22,7 @@ def found(*tags):
     """Return the ids that the checks of each process and these tags report."""
     messages = run_checks(tags=[TAG, *tags])
     assert all(message.hint for message in messages)
-    return [message.id for message in messages]
+    return sorted(message.id for message in messages)  # Django keeps checks in a set
 
 
 def test_the_settings_of_the_tests_have_no_errors():
