@@ -35,7 +35,7 @@ def test_a_viewer_exports_nothing(viewer, address):
     assert not AuditJob.objects.exists()
 
 
-@pytest.mark.alone
+@pytest.mark.alone  # an open transaction anywhere in the cluster delays sealing
 @pytest.mark.django_db(transaction=True)
 def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     client, notifications, no_seal_yet
@@ -55,7 +55,7 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     assert AuditEntry.objects.filter(verb="verify succeeded").count() == 1
 
 
-@pytest.mark.alone
+@pytest.mark.alone  # an open transaction anywhere in the cluster delays sealing
 @pytest.mark.django_db(transaction=True)
 def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet):
     client.force_login(factory.person("ada", "auditor"))
