@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from lsml.audit.exports import Order, export
 from lsml.audit.formats import FormatMissing
+from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.services import record_entry
 from lsml.audit.verify import rows_to_verify, verify
 from lsml.jobs.errors import JobFailed, Overtaken
-from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
 from lsml.jobs.running import RunningJob, run_job
 from lsml.observability.origin import Origin
@@ -33,39 +34,27 @@ class FileGone(Exception):
         super().__init__("The file was removed, or never made: start a new export.")
 
 
-class AuditKind(JobKind[AuditJob]):
+class AuditKind(RecordedJobKind[AuditJob]):
     """Verifications and exports as one kind of job. Their end is recorded as well."""
 
     name = "audit"
     model = AuditJob
     task = "lsml.audit.tasks.run_audit_job"
+    noun = "audit job"
     records_end = True
 
-    def record(
-        self,
-        job: AuditJob,
-        event: Event,
-        *,
-        actor: str,
-        origin: Origin,
-        reason: str = "",
-    ) -> None:
-        """Write the event to the audit log."""
-        record_entry(
-            origin=origin,
-            at=timezone.now(),
-            actor=actor,
-            verb=AuditEntry.Verb(f"{job.kind} {event.value}"),
-            target=f"audit job {job.pk}",
-            reason=reason,
-            detail=job.report
-            or {
-                "since": job.since and job.since.isoformat(),
-                "until": job.until and job.until.isoformat(),
-                "format": job.file_format,
-                "error": job.error,
-            },
-        )
+    def verb(self, job: AuditJob, event: Event) -> AuditEntry.Verb:
+        """Name the kind of audit job in the verb, such as "verify requested"."""
+        return AuditEntry.Verb(f"{job.kind} {event.value}")
+
+    def detail(self, job: AuditJob) -> dict[str, Any]:
+        """Return the report; before there is one, what was requested."""
+        return job.report or {
+            "since": job.since and job.since.isoformat(),
+            "until": job.until and job.until.isoformat(),
+            "format": job.file_format,
+            "error": job.error,
+        }
 
     def retry(self, job: AuditJob, *, actor: str, origin: Origin) -> AuditJob:
         """Start the same verification or export again."""

@@ -5,20 +5,20 @@ ends after 100 s; a job has as long as it takes, and resumes where it was interr
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry, Prediction
-from lsml.audit.services import record_entry
 from lsml.dataset.models import Task
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
 from lsml.jobs.errors import JobFailed, JobRefused, storable
-from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import job_origin, wake_worker
 from lsml.jobs.running import RunningJob, run_job
 from lsml.labelstudio.client import LabelStudio
@@ -30,41 +30,24 @@ from lsml.registry.models import Project
 
 STEP = 100  # tasks of one predict()
 
-_VERBS = {
-    Event.REQUESTED: AuditEntry.Verb.BULK_REQUESTED,
-    Event.RETRIED: AuditEntry.Verb.BULK_RETRIED,
-    Event.CANCELLED: AuditEntry.Verb.BULK_CANCELLED,
-}
 
-
-class PredictionKind(JobKind[PredictionJob]):
+class PredictionKind(RecordedJobKind[PredictionJob]):
     """Bulk predictions as one kind of job."""
 
     name = "prediction"
     model = PredictionJob
     task = "lsml.inference.tasks.predict_all"
     resumes = True
+    noun = "prediction job"
+    verbs: ClassVar = {
+        Event.REQUESTED: AuditEntry.Verb.BULK_REQUESTED,
+        Event.RETRIED: AuditEntry.Verb.BULK_RETRIED,
+        Event.CANCELLED: AuditEntry.Verb.BULK_CANCELLED,
+    }
 
-    def record(
-        self,
-        job: PredictionJob,
-        event: Event,
-        *,
-        actor: str,
-        origin: Origin,
-        reason: str = "",
-    ) -> None:
-        """Write the event to the audit log."""
-        record_entry(
-            origin=origin,
-            at=timezone.now(),
-            actor=actor,
-            verb=_VERBS[event],
-            target=f"prediction job {job.pk}",
-            project_pk=job.project_id,
-            reason=reason,
-            detail={"tasks": job.total, "done": job.done},
-        )
+    def detail(self, job: PredictionJob) -> dict[str, Any]:
+        """Return the numbers of tasks: all, and predicted."""
+        return {"tasks": job.total, "done": job.done}
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
         """Start a job that continues where the failed or cancelled one ended."""

@@ -46,9 +46,19 @@ class JobKind(Generic[J]):
         """Arrange what follows once a job has ended, in that transaction."""
 
     def record(
-        self, job: J, event: Event, *, actor: str, origin: Origin, reason: str = ""
+        self,
+        job: J,
+        event: Event,
+        *,
+        actor: str,
+        origin: Origin,
+        reason: str = "",
+        **detail: Any,
     ) -> None:
-        """Write the event to the audit log, in that transaction."""
+        """Write the event to the audit log, in that transaction.
+
+        The audit room lies above this one; see `lsml/audit/job_kind.py`.
+        """
         raise NotImplementedError
 
     def may_retry(self, job: J) -> bool:

@@ -2,16 +2,16 @@
 
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry
-from lsml.audit.services import record_entry
 from lsml.dataset.services import writing
 from lsml.jobs import lease
-from lsml.jobs.kinds import Event, JobKind
+from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
@@ -21,19 +21,19 @@ from lsml.training.inbox.events import give_back, retry_set_aside
 from lsml.training.inbox.waiting import notify_inbox, notify_waiting_events
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 
-_VERBS = {
-    Event.REQUESTED: AuditEntry.Verb.TRAINING_STARTED,
-    Event.RETRIED: AuditEntry.Verb.TRAINING_RETRIED,
-    Event.CANCELLED: AuditEntry.Verb.TRAINING_CANCELLED,
-}
 
-
-class TrainingKind(JobKind[TrainingRun]):
+class TrainingKind(RecordedJobKind[TrainingRun]):
     """Runs hold a project's events and change its dataset's transaction."""
 
     name = "training"
     model = TrainingRun
     task = "lsml.training.tasks.train"
+    noun = "run"
+    verbs: ClassVar = {
+        Event.REQUESTED: AuditEntry.Verb.TRAINING_STARTED,
+        Event.RETRIED: AuditEntry.Verb.TRAINING_RETRIED,
+        Event.CANCELLED: AuditEntry.Verb.TRAINING_CANCELLED,
+    }
 
     def transaction(self, job: TrainingRun) -> AbstractContextManager[Any]:
         """As everything that writes the project's dataset and inbox."""
@@ -52,27 +52,9 @@ class TrainingKind(JobKind[TrainingRun]):
         """Have a worker see whether events that came meanwhile start the next run."""
         transaction.on_commit(partial(notify_inbox, job.project_id))
 
-    def record(
-        self,
-        job: TrainingRun,
-        event: Event,
-        *,
-        actor: str,
-        origin: Origin,
-        reason: str = "",
-        **detail: Any,
-    ) -> None:
-        """Write the event to the audit log."""
-        record_entry(
-            origin=origin,
-            at=timezone.now(),
-            actor=actor,
-            verb=_VERBS[event],
-            target=f"run {job.pk}",
-            project_pk=job.project_id,
-            reason=reason,
-            detail={"run": job.pk, **detail},
-        )
+    def detail(self, job: TrainingRun) -> dict[str, Any]:
+        """Return the run's number, which a retry's entry names beside another."""
+        return {"run": job.pk}
 
     def may_retry(self, job: TrainingRun) -> bool:
         """A run that succeeded may have set events aside."""

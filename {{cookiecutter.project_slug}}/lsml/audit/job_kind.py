@@ -1,0 +1,57 @@
+"""Job kinds that record what happens to their jobs; the base of all three kinds."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from lsml.audit.models import AuditEntry
+from lsml.audit.services import record_entry
+from lsml.jobs.kinds import Event, J, JobKind
+from lsml.observability.origin import Origin
+
+
+class RecordedJobKind(JobKind[J]):
+    """A kind of job whose events become audit entries."""
+
+    noun: ClassVar[str]  # in the entry's `target`, before the job's number
+    verbs: ClassVar[Mapping[Event, AuditEntry.Verb]]
+
+    def record(
+        self,
+        job: J,
+        event: Event,
+        *,
+        actor: str,
+        origin: Origin,
+        reason: str = "",
+        **detail: Any,
+    ) -> None:
+        """Write the event to the audit log.
+
+        Args:
+            job: The job that the event is about.
+            event: What happened to it.
+            actor: User name, or the command.
+            origin: Of the request.
+            reason: The person's words.
+            detail: Facts of this event, JSON; added to those of the kind.
+        """
+        record_entry(
+            origin=origin,
+            at=timezone.now(),
+            actor=actor,
+            verb=self.verb(job, event),
+            target=f"{self.noun} {job.pk}",
+            project_pk=getattr(job, "project_id", None),
+            reason=reason,
+            detail=self.detail(job) | detail,
+        )
+
+    def verb(self, job: J, event: Event) -> AuditEntry.Verb:
+        """Return the verb that records the event."""
+        return self.verbs[event]
+
+    def detail(self, job: J) -> dict[str, Any]:
+        """Return the facts that every entry of the kind carries, JSON."""
+        return {}
