@@ -152,7 +152,7 @@ def test_the_file_of_an_export_that_was_cancelled_is_removed_with_the_others(
     assert files() == []
 
 
-def test_an_export_that_was_taken_away_leaves_no_file(export, files, monkeypatch):
+def test_an_export_lost_while_saving_leaves_no_file(export, files, monkeypatch):
     storage = jobs.export_storage()
     save = storage.save
 

@@ -40,7 +40,7 @@ def test_every_prediction_carries_the_version_that_setup_returned(post, scripted
 
 
 @pytest.mark.parametrize("nothing", [None, [], {"predictions": []}])
-def test_a_model_with_nothing_to_say_gives_an_empty_list_per_task(
+def test_a_model_that_predicts_nothing_gives_an_empty_list_per_task(
     post, scripted, nothing
 ):
     scripted.answer = nothing
@@ -149,7 +149,7 @@ def test_inputs_are_kept_only_where_asked_for(post, constant, settings):
     assert digest.input_digest == full.input_digest
 
 
-def test_a_model_is_made_once_for_many_requests(post, scripted):
+def test_a_model_is_created_once_for_many_requests(post, scripted):
     scripted.answer = [{"result": []}]
     for _ in range(3):
         post("/predict", order(1))

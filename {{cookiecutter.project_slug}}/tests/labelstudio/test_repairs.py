@@ -38,7 +38,7 @@ def stream(studio, project):
     return studio.call("GET", f"/api/projects/{project}/next")["predictions"]
 
 
-def test_a_double_backend_and_a_missing_choice_of_predictions_are_repaired(
+def test_a_duplicate_backend_and_a_missing_choice_of_predictions_are_repaired(
     broken, studio, service
 ):
     said = service.manage("connect", "--project", str(broken))

@@ -56,7 +56,7 @@ def test_lines_are_added_to_a_file_and_read_again(settings, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "file:///proc/none/x"])
-def test_a_place_that_is_away_costs_no_seal(settings, url):
+def test_an_unreachable_anchor_does_not_stop_sealing(settings, url):
     settings.AUDIT_ANCHOR = url
     predict()
     assert len(sealing.seal()) == 1

@@ -125,7 +125,7 @@ def test_rows_rolled_back_leave_no_trace():
     assert sealed_ids() == [row.pk]
 
 
-def test_a_second_sealer_leaves_at_once():
+def test_a_second_sealer_returns_at_once():
     predict()
     with another_connection() as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [sealing._LOCK])

@@ -135,7 +135,7 @@ class Jobs(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_whatever_happens_in_whatever_order_the_promises_hold(settings_of_attempts):
+def test_in_any_sequence_of_steps_the_promises_hold(settings_of_attempts):
     run_state_machine_as_test(
         Jobs,
         settings=settings(

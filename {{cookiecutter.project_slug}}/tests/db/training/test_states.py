@@ -134,7 +134,7 @@ class Runs(RuleBasedStateMachine):
         )
 
 
-def test_whatever_happens_in_whatever_order_nothing_is_lost(db):
+def test_in_any_sequence_of_steps_nothing_is_lost(db):
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
