@@ -1,4 +1,4 @@
-"""Each thing that can be in the way of `connect` has its sentence and next step."""
+"""Each problem that can stop `connect` has its own message and next step."""
 
 import pytest
 

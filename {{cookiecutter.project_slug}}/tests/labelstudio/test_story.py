@@ -1,4 +1,4 @@
-"""From `connect` to predictions by a trained version, row by row, with the real one."""
+"""From `connect` to predictions by a trained version, with a real Label Studio."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ def as_json(value):
 
 
 def as_sent(rows):
-    """What an audit row says was sent to Label Studio, to be compared with its own."""
+    """Return what was sent according to the audit rows, in the form of `as_stored`."""
     return sorted(
         (row["task_id"], row["model_version"], row["score"], as_json(row["result"]))
         for row in rows
