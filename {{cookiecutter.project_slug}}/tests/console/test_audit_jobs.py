@@ -1,4 +1,4 @@
-"""Verifications and exports, started here and carried out by a worker."""
+"""Verifications and exports: started in the admin, executed by a worker."""
 
 import io
 import zipfile
@@ -98,7 +98,7 @@ def test_an_export_is_started_made_and_downloaded(client, settings, tmp_path):
 
 @pytest.fixture
 def files(settings, tmp_path):
-    """Where exports are stored; gives the names of the files there."""
+    """Return a function that lists the stored export files."""
     settings.STORAGES = settings.STORAGES | {
         "artifacts": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",

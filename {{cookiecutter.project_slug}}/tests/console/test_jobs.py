@@ -36,7 +36,7 @@ def fragment(client, kind, job):
 
 
 def words(text):
-    """What a person reads, without markup."""
+    """Return what a person reads, without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 

@@ -1,4 +1,4 @@
-"""Who may call: one 401 that says what to do, several credentials, no guessing."""
+"""Credentials: 401 says what to do, several pairs are valid, guessing is limited."""
 
 import base64
 

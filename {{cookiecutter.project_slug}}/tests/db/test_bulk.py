@@ -1,4 +1,4 @@
-"""Bulk predictions: every known task once, with progress, wherever it was cut off."""
+"""Bulk predictions: every known task once, with progress, despite interruptions."""
 
 from datetime import timedelta
 from io import StringIO
@@ -153,7 +153,7 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
 
 @pytest.fixture
 def hostile(known, post, server):
-    """A host that some caller of /setup names as Label Studio's."""
+    """A host that a caller of /setup names as Label Studio's."""
     body = {"project": str(known.key), "schema": CONFIG, "hostname": server.url}
     assert post("/setup", body).status_code == 200
     known.refresh_from_db()

@@ -1,4 +1,4 @@
-"""`manage.py connect`: the registry's side, with a Label Studio that is played."""
+"""`manage.py connect`: the registry's side, with a fake Label Studio."""
 
 from io import StringIO
 

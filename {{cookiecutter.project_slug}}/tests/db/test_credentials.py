@@ -1,4 +1,4 @@
-"""Basic auth, as the different clients write it."""
+"""Basic auth, as different clients encode it."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""Label Studio's other calls: what each answers, and what each leaves behind."""
+"""Label Studio's other endpoints: their answers, and the rows they write."""
 
 import pytest
 

@@ -115,7 +115,7 @@ def test_the_context_reaches_the_model_whole_and_the_row_says_interactive(
 def test_a_batch_of_many_tasks_takes_as_many_queries_as_one(
     post, constant, django_assert_num_queries
 ):
-    post("/predict", order(1))  # the project is met, the model loaded
+    post("/predict", order(1))  # creates the project and loads the model
     for count in (1, 500):
         with django_assert_num_queries(2):  # project with its version, rows
             post("/predict", order(count))

@@ -1,4 +1,4 @@
-"""A version is loaded where it serves before it is promoted; web never serves none."""
+"""A version is loaded before it is promoted; web always has a version to serve."""
 
 import shutil
 import threading
@@ -46,7 +46,7 @@ def storage(settings, tmp_path):
 
 @pytest.fixture
 def make(project, storage, tmp_path):
-    """Make a version whose artifact holds that word."""
+    """Create a version whose artifact contains that word."""
 
     def version(number, word):
         folder = tmp_path / f"v{number}"
@@ -76,7 +76,7 @@ def loading(serve):
 
 @pytest.fixture
 def serving(project, origin):
-    """Promote without loading, as something behind web's back would."""
+    """Promote without loading, as a process other than web could."""
 
     def put(version):
         promote(project=project, version=version, actor="x", reason="x", origin=origin)
@@ -94,7 +94,7 @@ def operator(db):
 
 @pytest.fixture
 def ask(operator):
-    """Promote by REST."""
+    """Promote through REST."""
     client = APIClient()
     client.force_authenticate(operator)
 

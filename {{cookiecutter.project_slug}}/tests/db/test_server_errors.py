@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever: one line in the log, no traceback for the caller."""
+"""Every failure leaves one line in the log, and sends the caller no traceback."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The last seal is told outside; a place that is away costs no seal."""
+"""The last seal is published; an unreachable address does not stop sealing."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def listener():
-    """A server on this machine; gives its URL and what was posted."""
+    """A server on this machine: its URL, and what was posted to it."""
     told = []
 
     class Handler(BaseHTTPRequestHandler):

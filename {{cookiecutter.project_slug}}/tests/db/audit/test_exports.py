@@ -1,4 +1,4 @@
-"""An export can be checked by anybody, without the database and without our code."""
+"""Anybody can check an export, without the database and without our code."""
 
 import csv
 import hashlib

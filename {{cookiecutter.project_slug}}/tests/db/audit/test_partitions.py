@@ -1,4 +1,4 @@
-"""Partitions are there before they are needed, and guarded like their parents."""
+"""Partitions exist before they are needed, and are guarded like their parents."""
 
 import pytest
 from django.db import Error, connection

@@ -1,4 +1,4 @@
-"""Searches keep to the indexes, and find what they should."""
+"""Searches use the indexes and find the right rows."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Old rows go by whole partitions, exported and proven; the chain goes on."""
+"""Old rows are exported, checked and dropped by partition; the chain continues."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What is changed behind the application's back is found, and named."""
+"""Changes made outside the application are found, and the rows named."""
 
 import pytest
 from django.db import Error, connection

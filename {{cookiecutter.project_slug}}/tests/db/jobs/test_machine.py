@@ -1,4 +1,4 @@
-"""Workers, sweepers and people act on bulk predictions in whatever order.
+"""Workers, sweepers and people act on bulk predictions in any order.
 
 The same for training runs, with their events: tests/db/training/test_states.py.
 """
@@ -38,7 +38,7 @@ ENDS = {
 
 
 class Jobs(RuleBasedStateMachine):
-    """One project's jobs; a claim outlives its lease, as zombies do."""
+    """The jobs of one project. Claims whose lease expired are kept and used again."""
 
     workers = Bundle("workers")
 

@@ -1,4 +1,4 @@
-"""`run_job`: what the work does, and what becomes of its job."""
+"""`run_job`: executes the work, and ends its job."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def do(kind, work, **columns):
-    """Carry a new job to its end; give it as it is then."""
+    """Run a new job to its end, and return it."""
     job = make(kind, **columns)
     run_job(kind, job.pk, work)
     return now(job)
@@ -216,7 +216,7 @@ def test_a_long_transaction_does_not_cost_the_lease(run_kind):
 
 
 class Worker:
-    """A process that carries a job, to be killed or stopped for a while."""
+    """A process that runs a job, to be killed or suspended."""
 
     def __init__(self, kind, job):
         self.process = subprocess.Popen(

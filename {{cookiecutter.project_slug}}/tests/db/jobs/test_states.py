@@ -1,4 +1,4 @@
-"""The moves of a job, its lease, and its ends."""
+"""The states of a job, its lease, and its outcomes."""
 
 import pytest
 from django.db.models.functions import Now

@@ -1,4 +1,4 @@
-"""The sweeper finds what was forgotten, whatever one kind does."""
+"""The sweeper finds forgotten work, even if one kind of job fails."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def no_grace(settings):
-    """Leases count from the first second of PostgreSQL."""
+    """Leases expire even right after the start of PostgreSQL."""
     settings.TRAINING_LEASE_S = 0
 
 

@@ -26,7 +26,7 @@ KEY = "1.1795435200"  # FakeStudio's project
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, settings):
-    """No pause after an earlier failure; a Label Studio to ask."""
+    """A fake Label Studio, and no pause left from an earlier failure."""
     monkeypatch.setattr(payloads, "_not_before", 0.0)
     settings.LABEL_STUDIO_URL = "http://studio.example"
     settings.LABEL_STUDIO_API_KEY = "key"

@@ -1,4 +1,4 @@
-"""A legacy `fit`, event by event: one it fails on, and one that learns nothing."""
+"""A legacy `fit`, event by event: failures, and events that teach it nothing."""
 
 import pytest
 from django.core.management import call_command

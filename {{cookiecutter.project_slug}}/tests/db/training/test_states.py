@@ -1,4 +1,4 @@
-"""The states of a run: what may follow what, whoever tries, in whatever order."""
+"""The states of a run, with workers, sweepers and people acting in any order."""
 
 from django.utils import timezone
 from hypothesis import HealthCheck, settings

@@ -1,4 +1,4 @@
-"""A run can be watched, stopped, limited, and outlived."""
+"""A run can be watched, cancelled and limited, and does not outlive its worker."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ class InBackground:
             connection.close()
 
     def until(self, condition, *, within_s=8.0):
-        """Wait until the run, read anew, meets the condition; give the seconds."""
+        """Wait until the reloaded run meets the condition; return the seconds."""
         started = time.monotonic()
         while not condition(self.now()):
             assert time.monotonic() - started < within_s, self.now().__dict__
@@ -56,7 +56,7 @@ class InBackground:
 
 @pytest.fixture
 def training(worker, studio):
-    """Start training with a model; gives the supervised run, in its training code."""
+    """Start training with a model; return the supervised run, now in training code."""
     begun = []
 
     def begin(model, **environment):
@@ -130,7 +130,7 @@ def watched_group():
 
 
 def runs(pid):
-    """Whether the process is there, and not only waits to be forgotten."""
+    """Return whether the process runs; a zombie does not."""
     try:
         return (
             Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

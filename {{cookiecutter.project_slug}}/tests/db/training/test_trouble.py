@@ -1,4 +1,4 @@
-"""What the machine, the database or the broker does to a run."""
+"""Failures of the machine, the database and the broker during a run."""
 
 import os
 import subprocess
