@@ -76,7 +76,7 @@ def test_no_template_mark_is_left(bake, answers):
 
 
 @EVERY_BAKE
-def test_all_but_the_rendered_files_are_the_sources(bake, answers):
+def test_all_files_except_the_rendered_ones_equal_the_sources(bake, answers):
     project = bake(**answers)
     chosen = DEFAULTS | answers
     layers = [
@@ -153,7 +153,7 @@ def test_the_folder_is_named_after_the_project(bake):
         ("gitlab-ci", ".gitlab-ci.yml", "vendor.gitlab-ci"),
     ],
 )
-def test_the_ci_file_is_valid_and_runs_words_of_the_makefile(bake, ci, path, schema):
+def test_the_ci_file_is_valid_and_runs_targets_of_the_makefile(bake, ci, path, schema):
     project = bake(ci=ci)
 
     subprocess.run(
@@ -176,7 +176,7 @@ def test_every_yaml_and_json_file_parses(bake):
             json.loads(path.read_text())
 
 
-def test_the_options_asked_for_are_the_folders_there_are():
+def test_the_options_offered_match_the_folders():
     folders = {
         "starter": {*os_names(SOURCE / "starters"), "text-classification"},
         "license": os_names(SOURCE / "licenses"),

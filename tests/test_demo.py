@@ -34,7 +34,7 @@ def test_baking_again_changes_only_what_differs(tmp_path):
     assert (project / "manage.py").read_text() != "changed"
 
 
-def test_a_port_in_use_is_refused_with_the_way_out():
+def test_a_port_in_use_is_refused_with_advice():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

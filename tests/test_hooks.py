@@ -45,7 +45,7 @@ def test_the_default_stays_when_it_is_chosen(post_gen, project):
     }
 
 
-def test_what_only_another_choice_needs_is_removed(post_gen, project):
+def test_files_that_only_another_choice_needs_are_removed(post_gen, project):
     post_gen.settle(project, "options", "other", {"default": ["example"]})
 
     assert "example/texts.csv" not in files(project)
@@ -65,7 +65,7 @@ def test_each_project_gets_secrets_of_its_own(post_gen):
         assert len(values[0]) >= 16
 
 
-def test_secrets_can_be_read_by_their_owner_alone(post_gen, tmp_path):
+def test_only_their_owner_can_read_the_secrets(post_gen, tmp_path):
     post_gen.write_secretly(tmp_path / ".env", "A=b\n")
 
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600

@@ -35,7 +35,7 @@ def test_ordinary_answers_are_accepted(pre_gen):
         "a" * 51,
     ],
 )
-def test_a_slug_that_names_no_folder_or_container_is_refused(pre_gen, slug):
+def test_a_slug_that_cannot_name_a_folder_or_container_is_refused(pre_gen, slug):
     assert "project_slug" in pre_gen.complaint(GOOD | {"project_slug": slug})
 
 
@@ -92,7 +92,7 @@ def test_a_refused_bake_says_why_and_leaves_nothing(tmp_path, answers, named):
     assert list(tmp_path.iterdir()) == [beside]
 
 
-def test_folders_that_were_there_before_are_not_removed(tmp_path):
+def test_existing_folders_are_not_removed(tmp_path):
     (tmp_path / "nested").mkdir()
     (tmp_path / "nested/kept.txt").write_text("kept")
 

@@ -1,1 +1,1 @@
-"""Figures, each taken against something else in the same run."""
+"""Benchmarks. Each compares measurements that were made in the same run."""

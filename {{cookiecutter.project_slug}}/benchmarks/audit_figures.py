@@ -30,12 +30,12 @@ CONFIG = (
 )
 PROJECT = "1.1795433940"
 STEADY_S = 10
-TIMES = 5  # of each page a turn
+TIMES = 5  # requests of each page in a turn
 EXPORTED_MAX = 1_000_000  # rows
 
 
 def answer(line: str) -> dict[str, list[float]]:
-    """What the parent asks for: `pages`, or the name of something that takes longer."""
+    """Measure what the parent process requests: `pages`, `sealing` or `all`."""
     if line == "pages":
         return {name: _times_ms(do) for name, do in PAGES.items()}
     return {"sealing": _sealing, "all": _all}[line]()
@@ -108,7 +108,7 @@ def iso(at: datetime) -> str:
 
 
 def _sealing() -> dict[str, list[float]]:
-    """200 rows a second for ten seconds; a pass each second, as beat would do."""
+    """Write 200 rows a second for ten seconds, with a sealing pass each second."""
     stop = threading.Event()
 
     def write() -> None:
@@ -145,7 +145,7 @@ def _sealing() -> dict[str, list[float]]:
 
 
 def _all() -> dict[str, list[float]]:
-    """What goes through all rows, once a database."""
+    """Measure what reads all rows, once per database."""
     figures = _verifying() | _exporting() | _size()
     return {name: [value] for name, value in figures.items()}
 
@@ -159,7 +159,7 @@ def _verifying() -> dict[str, float]:
 
 
 def _cpu_s() -> float:
-    """CPU of this process and of its database session, which is on this machine."""
+    """Return the CPU seconds of this process and of its local database session."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         pid = cursor.fetchone()[0]
@@ -189,7 +189,7 @@ def _size() -> dict[str, float]:
             [PARTITIONED_TABLES[0]],
         )
         size = cursor.fetchone()[0]
-    # Empty partitions weigh some 100 kB together: much for ten thousand rows.
+    # The empty partitions add about 100 kB, which counts with ten thousand rows.
     return {"bytes_per_row": float(size) / verify.rows_to_verify()}
 
 

@@ -1,11 +1,11 @@
-"""What grows with the audit trail: ten thousand predictions against ten million.
+"""Measures what grows with the audit log: ten thousand predictions, ten million.
 
     make bench-audit [ARGS="--rows 10000000 --rounds 20 --server postgresql://…/postgres"]
 
-Fills two databases beside each other and measures both in many short turns, so that a
-machine whose speed drifts is unfair to neither. Requests go through Django's whole
-stack in one process a database. Ten million rows take some ten minutes to write and
-about 6 GB of disk. Without --server an embedded PostgreSQL is started.
+Fills two databases and measures them alternately in many short turns, so that changes
+in the machine's speed affect both alike. Requests go through Django's whole stack, in
+one process per database. Ten million rows take about ten minutes to write and 6 GB of
+disk. Without --server an embedded PostgreSQL is started.
 """
 
 import argparse
@@ -30,26 +30,26 @@ ROWS = {
     "detail_ms": "admin, a prediction: median ms",
     "home_ms": "admin home: median ms",
     "api_version_ms": "REST, by project and version: median ms",
-    "api_old_version_ms": "REST, by a version out of use: median ms",
+    "api_old_version_ms": "REST, by a version no longer used: median ms",
     "api_request_ms": "REST, by request id: median ms",
     "api_error_ms": "REST, errors: median ms",
     "api_time_ms": "REST, by time range: median ms",
-    "seal_lag_s": "seal lag, 200 rows/s, a pass a second: median s",
-    "seal_pass_ms": "one sealing pass of that load: median ms",
+    "seal_lag_s": "seal lag, 200 rows/s, 1 pass/s: median s",
+    "seal_pass_ms": "one sealing pass under that load: median ms",
     "verify_per_s": "verify: rows/s",
     "verify_per_core_s": "verify: rows per second of CPU",
     "export_per_s": "export as JSON lines: rows/s",
-    "bytes_per_row": "bytes a row, indexes included",
+    "bytes_per_row": "bytes per row, indexes included",
 }
 
 
 def main() -> None:
-    """Fill, measure in turns, print the table."""
+    """Fill both databases, measure them in turns, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--small", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=20, help="turns at the pages")
-    parser.add_argument("--server", help="URL of a database to make others from")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of the pages")
+    parser.add_argument("--server", help="URL of a database on the server to use")
     args = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -98,7 +98,7 @@ def _embedded(stack: ExitStack, folder: Path) -> str:
 
 
 def _fill(server: str, name: str, rows: int) -> None:
-    """Make the database, unless an interrupted run left it full."""
+    """Create and fill the database, unless an earlier run did."""
     import psycopg
 
     with psycopg.connect(server, autocommit=True) as connection:
@@ -106,7 +106,7 @@ def _fill(server: str, name: str, rows: int) -> None:
             "SELECT 1 FROM pg_database WHERE datname = %s", [name]
         ).fetchone()
         if known:
-            print(f"{name} is there: taken as it is (drop it to fill it anew)")
+            print(f"{name} exists and is used as it is (drop it to fill it again)")
             return
         connection.execute(f"CREATE DATABASE {name}")
     environment = _environment(server, name)

@@ -1,6 +1,7 @@
-"""The least a durable answer can cost: a bare DRF view with one insert.
+"""A bare DRF view with one insert: the minimum cost of a durable answer.
 
-The yardstick of benchmarks/predict_throughput.py, served by the same gunicorn.
+The baseline of benchmarks/predict_throughput.py, served by gunicorn with the same
+settings.
 """
 
 import os

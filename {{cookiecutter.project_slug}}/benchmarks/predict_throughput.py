@@ -1,10 +1,10 @@
-"""`/predict` with its audit row against a bare DRF view with one insert, in one run.
+"""Compares `/predict` and its audit row with a bare DRF view and one insert.
 
     .venv/bin/python -m benchmarks.predict_throughput [--seconds 5] [--rounds 3]
 
-A constant model, one task a request, 8 connections, gunicorn with 2 workers of 8
-threads, PostgreSQL from the wheel with fsync on. The two take turns, so that a machine
-whose speed drifts is unfair to neither.
+A constant model, one task per request, 8 connections, gunicorn with 2 workers of 8
+threads, PostgreSQL from the wheel with fsync on. The two take turns, so that changes in
+the machine's speed affect both alike.
 """
 
 import argparse

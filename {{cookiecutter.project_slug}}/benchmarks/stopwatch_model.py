@@ -10,7 +10,7 @@ from label_studio_ml.training import Dataset, Run
 
 
 class Stopwatch(LabelStudioMLBase):
-    """Says when its training began, by this machine's clock."""
+    """Reports when its training began, by this machine's clock."""
 
     def train(self, dataset: Dataset, run: Run) -> dict[str, float]:
         return {"entered_at": time.time()}

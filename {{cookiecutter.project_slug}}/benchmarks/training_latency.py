@@ -1,12 +1,12 @@
-"""How soon a webhook trains, and how quick it is answered while training burns.
+"""Measures how soon a webhook starts a training, and how fast webhooks are answered.
 
 `python -m benchmarks.training_latency`: real servers, web, workers and beat, all on
 this machine. Three figures:
 
-- from the moment a client holds the 2xx of an annotation (so it is committed) to the
-  moment the model's own `train()` is entered, in its own process;
+- the time from the 2xx for an annotation (which is then committed) to the call of the
+  model's `train()`, in its own process;
 - how long webhooks take while a training keeps every core busy;
-- how long they take while the broker is away.
+- how long they take while the broker is down.
 """
 
 import argparse
@@ -28,7 +28,7 @@ P99_ALONE_MS_MAX = 200.0
 
 
 def main() -> None:
-    """Measure both, print them, fail where one is too slow."""
+    """Measure, print the figures, and fail if one of them is too slow."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_latency")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--webhooks", type=int, default=500)
@@ -38,12 +38,12 @@ def main() -> None:
     alone = _measured("Stopwatch", _acknowledgements_without_broker, options.webhooks)
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
     print("webhook answered → train() entered   " + _figures(starts))
-    print("acknowledgement while training burns " + _figures(acks))
+    print("acknowledgement while training runs  " + _figures(acks))
     print("acknowledgement without a broker     " + _figures(alone))
     slow = statistics.median(starts) > MEDIAN_MS_MAX or _p99(acks) > P99_MS_MAX
     slow = slow or _p99(alone) > P99_ALONE_MS_MAX
     print(
-        f"asked for: median < {MEDIAN_MS_MAX:.0f} ms, p99 < {P99_MS_MAX:.0f} ms,"
+        f"required: median < {MEDIAN_MS_MAX:.0f} ms, p99 < {P99_MS_MAX:.0f} ms,"
         f" p99 < {P99_ALONE_MS_MAX:.0f} ms"
     )
     sys.exit(slow)

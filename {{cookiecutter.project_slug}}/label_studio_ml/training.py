@@ -106,7 +106,7 @@ class AnnotatedTask:
 
     @classmethod
     def from_label_studio(cls, task: Mapping[str, Any]) -> AnnotatedTask:
-        """Create it from a task of Label Studio's API or of a JSON export."""
+        """Read a task of Label Studio's API or of a JSON export."""
         kept = [
             each for each in task.get("annotations") or [] if not is_cancelled(each)
         ]

@@ -19,7 +19,7 @@ from lsml.embedded.servers import running
 
 @pytest.fixture(scope="session")
 def postgres():
-    """Have a PostgreSQL that trades durability for speed, unless one is given."""
+    """Start a fast PostgreSQL without durability, unless DATABASE_URL names one."""
     if settings.DATABASE_URL:
         yield
         return
@@ -29,7 +29,7 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def broker():
-    """Have a broker at CELERY_BROKER_URL; gives the URL."""
+    """Provide a broker at CELERY_BROKER_URL, and return the URL."""
     if not settings.CELERY_BROKER_URL.startswith("redis+socket://"):
         yield settings.CELERY_BROKER_URL
         return
@@ -41,12 +41,12 @@ def broker():
 def django_db_modify_db_settings(
     postgres, django_db_modify_db_settings_parallel_suffix
 ):
-    """Pytest-django asks for this before it makes the test database."""
+    """Pytest-django requests this before it creates the test database."""
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup):
-    """Let tests that commit (`transaction=True`) clean up behind themselves.
+    """Let tests that commit (`transaction=True`) clean up after themselves.
 
     The append-only tables refuse TRUNCATE; only here, and only while Django empties
     the tables, their triggers are off.

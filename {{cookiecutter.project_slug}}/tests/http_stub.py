@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class HttpStub:
-    """Answers by path, with its query or without, and keeps what was asked."""
+    """Answers by path, with or without its query, and records the requests."""
 
     url: str = ""
     answers: dict = field(

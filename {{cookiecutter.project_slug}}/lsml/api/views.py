@@ -58,8 +58,8 @@ class SetupView(LabelStudioView):
 
     @extend_schema(request=schemas.SETUP_REQUEST, responses=schemas.SETUP)
     def post(self, request: Request) -> Response:
-        order = SetupRequest.parse(request.data)
-        project = set_up_project(order, origin=Origin.from_request(request))
+        parsed = SetupRequest.parse(request.data)
+        project = set_up_project(parsed, origin=Origin.from_request(request))
         return Response({"model_version": project.served_version})
 
 
@@ -71,8 +71,8 @@ class PredictView(LabelStudioView):
 
     @extend_schema(request=schemas.PREDICT_REQUEST, responses=schemas.PREDICT)
     def post(self, request: Request) -> Response:
-        order = PredictRequest.parse(request.data)
-        predicted = predict(order, origin=Origin.from_request(request))
+        parsed = PredictRequest.parse(request.data)
+        predicted = predict(parsed, origin=Origin.from_request(request))
         return Response({"results": predicted.as_wire()})
 
 
@@ -82,17 +82,17 @@ class WebhookView(LabelStudioView):
     @extend_schema(request=schemas.WEBHOOK_REQUEST, responses=schemas.WEBHOOK)
     def post(self, request: Request) -> Response:
         digest = hashlib.sha256(request.body).hexdigest()
-        order = WebhookRequest.parse(
+        parsed = WebhookRequest.parse(
             request.data, named_project=request.headers.get(PROJECT_HEADER, "")
         )
         event = receive(
-            request=order,
+            request=parsed,
             body=cast("dict[str, Any]", request.data),  # else parse() had refused it
             digest=digest,
             origin=Origin.from_request(request),
         )
         # An unknown action must not add a time series to Prometheus.
-        known = order.action if order.action in KNOWN_ACTIONS else "other"
+        known = parsed.action if parsed.action in KNOWN_ACTIONS else "other"
         metrics.webhook_events.labels(known).inc()
         return Response({"status": "accepted", "job": str(event.pk)})
 
@@ -106,8 +106,8 @@ class VersionsView(LabelStudioView):
 
     @extend_schema(request=schemas.VERSIONS_REQUEST, responses=schemas.VERSIONS)
     def post(self, request: Request) -> Response:
-        order = VersionsRequest.parse(request.data or None)
-        return Response({"versions": version_names(order.project)})
+        parsed = VersionsRequest.parse(request.data or None)
+        return Response({"versions": version_names(parsed.project)})
 
 
 class ValidateView(LabelStudioView):
@@ -148,10 +148,10 @@ class DuplicateView(LabelStudioView):
 
     @extend_schema(request=schemas.DUPLICATE_REQUEST, responses=schemas.SETUP)
     def post(self, request: Request) -> Response:
-        order = DuplicateRequest.parse(request.data)
+        parsed = DuplicateRequest.parse(request.data)
         project = duplicate_project(
-            source=order.source,
-            target=order.target,
+            source=parsed.source,
+            target=parsed.target,
             origin=Origin.from_request(request),
         )
         return Response({"model_version": project.served_version})
@@ -162,9 +162,9 @@ class DeleteView(LabelStudioView):
 
     @extend_schema(request=schemas.DELETE_REQUEST, responses=schemas.DELETE)
     def post(self, request: Request) -> Response:
-        order = DeleteRequest.parse(request.data)
-        retire_project(key=order.project, origin=Origin.from_request(request))
-        return Response({"deleted": str(order.project)})
+        parsed = DeleteRequest.parse(request.data)
+        retire_project(key=parsed.project, origin=Origin.from_request(request))
+        return Response({"deleted": str(parsed.project)})
 
 
 class MetricsView(LabelStudioView):

@@ -27,11 +27,11 @@ class Pace:
 
 
 def job_progress(job: Job, *, brief: bool = False) -> dict[str, Any]:
-    """The context of the fragment.
+    """Return the context of the fragment job.html.
 
     Args:
         job: Of any kind.
-        brief: Only the line of text and the bar, and a link to the job's page.
+        brief: Show only the line of text, the bar, and a link to the job's page.
     """
     context = {
         "job": job,
@@ -47,7 +47,7 @@ def job_progress(job: Job, *, brief: bool = False) -> dict[str, Any]:
 
 
 def amount_done(job: Job) -> str:
-    """How much of a job is done: "60 / 150 tasks", or "40%" for a training.
+    """Return how much of a job is done: "60 / 150 tasks", or "40%" for a training.
 
     The text is empty while the total is unknown.
     """
@@ -60,7 +60,7 @@ def amount_done(job: Job) -> str:
 
 
 def pace(job: Job) -> Pace | None:
-    """Time elapsed, rate and time left; None unless the job is running."""
+    """Return time elapsed, rate and time left; None unless the job is running."""
     if job.state != Job.State.RUNNING or job.started_at is None:
         return None
     elapsed_s = max((timezone.now() - job.started_at).total_seconds(), 0.001)

@@ -19,7 +19,7 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
     annotations are removed. Call it inside the transaction that changed them.
 
     Args:
-        project: whose annotations they are.
+        project: the project of the annotations.
         annotation_ids: Label Studio's IDs; unknown ones are ignored.
 
     Returns:

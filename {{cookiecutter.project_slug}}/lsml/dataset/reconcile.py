@@ -65,10 +65,10 @@ def reconcile_page(
     The caller owns the transaction.
 
     Args:
-        project: whose dataset it is.
+        project: the project of the dataset.
         known: the dataset before the page was fetched.
         tasks: the page, as Label Studio sent it.
-        at: when; becomes `deleted_at` of annotations that are gone.
+        at: time of the comparison; becomes `deleted_at` of missing annotations.
 
     Returns:
         The differences, such as `annotations removed`: 3.

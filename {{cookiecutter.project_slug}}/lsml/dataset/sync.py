@@ -72,7 +72,7 @@ def sync_project(
         studio: the Label Studio of the project.
         labelstudio_id: the project's ID there.
         actor: who requested it, for the audit log.
-        since: only tasks changed at or after it; deleted tasks are then not noticed.
+        since: only tasks changed at or after it; deleted tasks are then not detected.
         restart: start from the first task even if an earlier sync was interrupted.
         page_size: tasks per request.
         on_page: called after each page.
@@ -103,8 +103,8 @@ def catch_up(*, studio: LabelStudio, project: Project, everything: bool) -> Repo
 
     Args:
         studio: the Label Studio of the project.
-        project: whose webhook it was.
-        everything: read every task, so that deleted ones are noticed; else only tasks
+        project: the project of the webhook.
+        everything: read every task, which detects deleted ones; otherwise only tasks
             changed since the newest known one.
     """
     # Both times are Label Studio's, so it does not matter whether our clock agrees.

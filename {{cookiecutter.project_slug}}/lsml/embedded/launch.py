@@ -85,13 +85,13 @@ def _keep_only(mask: int) -> bool:
     return False
 
 
-def main(order: dict[str, object], program: list[str]) -> None:
-    if order.get("background"):
+def main(options: dict[str, object], program: list[str]) -> None:
+    if options.get("background"):
         into_background()
-    match order.get("parent"):
+    match options.get("parent"):
         case int(parent):
             die_with(parent)
-    match order.get("user"):
+    match options.get("user"):
         case [int(uid), int(gid)]:
             try:
                 become(uid, gid)
@@ -99,7 +99,7 @@ def main(order: dict[str, object], program: list[str]) -> None:
                 sys.stderr.write(f"root may not change to user {uid} here: {error}\n")
                 os._exit(CANNOT_CHANGE_USER)
     try:
-        if log := order.get("log"):
+        if log := options.get("log"):
             os.umask(0o077)
             write_to(str(log))
         os.execv(program[0], program)  # noqa: S606 - a list, no shell

@@ -143,9 +143,9 @@ def _launched(
     log: str | None = None,
     background: bool = False,
 ) -> list[str]:
-    order = json.dumps({"user": account, "log": log, "background": background})
+    options = json.dumps({"user": account, "log": log, "background": background})
     # -I and -S: root loads no code of the project or of site-packages.
-    return [sys.executable, "-I", "-S", str(LAUNCHER), order, *command]
+    return [sys.executable, "-I", "-S", str(LAUNCHER), options, *command]
 
 
 def _environment() -> dict[str, str]:

@@ -61,9 +61,9 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Start one process. Its output appears under its name."""
-        order = json.dumps({"parent": os.getpid()})
+        options = json.dumps({"parent": os.getpid()})
         process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-I", "-S", str(LAUNCHER), order, *service.command],
+            [sys.executable, "-I", "-S", str(LAUNCHER), options, *service.command],
             cwd=self._folder,
             env={**os.environ, **service.environment},
             stdin=subprocess.DEVNULL,

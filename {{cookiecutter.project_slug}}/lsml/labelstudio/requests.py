@@ -108,7 +108,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class ValidateRequest:
-    """A question: can the model serve this label config?"""
+    """Asks whether the model can serve a label config."""
 
     label_config: str
 
@@ -121,7 +121,7 @@ class ValidateRequest:
 
 @dataclass(frozen=True, slots=True)
 class VersionsRequest:
-    """A question: which versions exist? Label Studio's GET names no project."""
+    """Asks which versions exist. Label Studio's GET names no project."""
 
     project: ProjectKey | None
 
@@ -135,7 +135,7 @@ class VersionsRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobStatusRequest:
-    """A question: what is the state of this training job?"""
+    """Asks for the state of a training job."""
 
     job: str
 

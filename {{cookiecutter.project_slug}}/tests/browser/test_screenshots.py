@@ -39,7 +39,7 @@ def pages(story):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_take_pictures(desk, story, scheme, screen):
+def test_the_screenshots_are_taken(desk, story, scheme, screen):
     seat = desk(name="olga", viewport=screen, color_scheme=scheme)
     width = "wide" if screen is WIDE else "narrow"
     Path(FOLDER).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A job of each kind in each state, as a worker and people leave it."""
+"""A job of each kind in each state, as workers and people leave it."""
 
 from datetime import timedelta
 

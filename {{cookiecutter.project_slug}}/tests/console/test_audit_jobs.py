@@ -1,4 +1,4 @@
-"""Verifications and exports, started here and carried out by a worker."""
+"""Verifications and exports: started in the admin, executed by a worker."""
 
 import io
 import zipfile
@@ -98,7 +98,7 @@ def test_an_export_is_started_made_and_downloaded(client, settings, tmp_path):
 
 @pytest.fixture
 def files(settings, tmp_path):
-    """Where exports are stored; gives the names of the files there."""
+    """Return a function that lists the stored export files."""
     settings.STORAGES = settings.STORAGES | {
         "artifacts": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -152,7 +152,7 @@ def test_the_file_of_an_export_that_was_cancelled_is_removed_with_the_others(
     assert files() == []
 
 
-def test_an_export_that_was_taken_away_leaves_no_file(export, files, monkeypatch):
+def test_an_export_lost_while_saving_leaves_no_file(export, files, monkeypatch):
     storage = jobs.export_storage()
     save = storage.save
 

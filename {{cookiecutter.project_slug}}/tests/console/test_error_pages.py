@@ -29,11 +29,11 @@ def assert_is_a_styled_page(reply, status, title):
     assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", text)
 
 
-def test_a_page_that_is_not_there_is_a_styled_404(viewer):
+def test_a_missing_page_is_a_styled_404(viewer):
     assert_is_a_styled_page(viewer.get("/admin/nothing/"), 404, "Page not found")
 
 
-def test_a_project_that_is_not_there_is_a_styled_404(viewer):
+def test_an_unknown_project_is_a_styled_404(viewer):
     reply = viewer.get(page("timeline", 12345))
     assert_is_a_styled_page(reply, 404, "Page not found")
 
@@ -79,7 +79,7 @@ def test_a_browser_outside_the_api_gets_the_styled_page(client):
         assert_is_a_styled_page(reply, 404, "Page not found")
 
 
-def test_a_program_and_every_address_of_the_api_get_json(client, monkeypatch):
+def test_a_program_and_every_path_of_the_api_get_json(client, monkeypatch):
     replies = [
         client.get("/accounts/profile/"),
         client.get("/api/v1/nothing", **BROWSER),

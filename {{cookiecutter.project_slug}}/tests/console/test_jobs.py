@@ -36,7 +36,7 @@ def fragment(client, kind, job):
 
 
 def words(text):
-    """What a person reads, without markup."""
+    """Return what a person reads, without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
@@ -153,7 +153,7 @@ def test_cancelling_an_ended_job_changes_nothing_and_says_so(olga, kind, state):
 
 @each_kind
 @pytest.mark.parametrize("state", ["cancelled", "failed"])
-def test_trying_again_opens_the_page_of_a_new_job(olga, kind, state):
+def test_retrying_opens_the_page_of_a_new_job(olga, kind, state):
     job = job_states.job(kind, state)
     shown = olga.post(page("retry", kind, job.pk), follow=True)
     fresh = type(job).objects.latest("pk")

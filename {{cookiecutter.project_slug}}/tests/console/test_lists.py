@@ -63,7 +63,7 @@ def test_paging_by_key_walks_to_the_end_and_back(viewer):
     assert [r.pk for r in back.result_list] == [r.pk for r in second.result_list]
 
 
-def test_a_list_counts_no_rows_where_counting_is_not_cheap(
+def test_a_list_estimates_its_length_where_counting_is_expensive(
     viewer, monkeypatch, django_assert_max_num_queries
 ):
     monkeypatch.setattr("lsml.audit.counting._CHEAP", 0)

@@ -19,7 +19,7 @@ def test_a_refused_login_and_a_login_are_recorded(client):
     ]
 
 
-def test_five_wrong_passwords_make_the_name_wait_even_for_the_right_one(client):
+def test_after_five_wrong_passwords_even_the_right_one_is_refused(client):
     factory.person("vera", "viewer")
     login = reverse("admin:login")
     wrong = {"username": "vera", "password": "wrong"}

@@ -11,7 +11,7 @@ from tests.console.addresses import detail_page
 pytestmark = pytest.mark.django_db
 
 
-def test_an_admin_gives_roles_and_that_is_recorded(client):
+def test_an_admin_assigns_roles_and_this_is_recorded(client):
     client.force_login(factory.person("ada", "admin"))
     vera = factory.person("vera", "viewer")
     operator = Group.objects.get(name="operator")
@@ -22,7 +22,7 @@ def test_an_admin_gives_roles_and_that_is_recorded(client):
     assert (entry.actor, entry.detail["roles"]) == ("ada", ["operator"])
 
 
-def test_an_admin_can_neither_make_nor_take_over_a_superuser(client):
+def test_an_admin_can_neither_create_nor_take_over_a_superuser(client):
     client.force_login(factory.person("ada", "admin"))
     root, vera = factory.person("root"), factory.person("vera", "viewer")
     form = {"username": "vera", "is_active": "on", "is_superuser": "on"}

@@ -33,14 +33,14 @@ def nobody_guessed():
 
 @pytest.fixture
 def server():
-    """A host on loopback that keeps what it is asked."""
+    """A host on loopback that records its requests."""
     with http_stub() as stub:
         yield stub
 
 
 @pytest.fixture
 def post(api):
-    """Call an endpoint as Label Studio does; gives the response."""
+    """Call an endpoint as Label Studio does, and return the response."""
 
     def call(path, body, **headers):
         return api.post(path, body, format="json", **headers)

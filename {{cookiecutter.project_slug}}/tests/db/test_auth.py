@@ -1,4 +1,4 @@
-"""Who may call: one 401 that says what to do, several credentials, no guessing."""
+"""Credentials: 401 says what to do, several pairs are valid, guessing is limited."""
 
 import base64
 
@@ -80,7 +80,7 @@ def test_a_webhook_may_carry_a_token_instead_of_a_password(api, guarded):
     assert reply.status_code == 200
 
 
-def test_who_guesses_is_stopped_for_a_while_and_others_are_not(
+def test_a_client_that_guesses_is_blocked_for_a_while_and_others_are_not(
     api, guarded, constant, settings
 ):
     settings.WRONG_CREDENTIALS_PER_MINUTE = 3

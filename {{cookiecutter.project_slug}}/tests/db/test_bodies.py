@@ -1,4 +1,4 @@
-"""Bodies that are no usable JSON: a sentence, never a failure further inside."""
+"""Unusable bodies are refused with a sentence before any other code runs."""
 
 import pytest
 

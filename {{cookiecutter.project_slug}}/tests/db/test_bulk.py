@@ -1,4 +1,4 @@
-"""Bulk predictions: every known task once, with progress, wherever it was cut off."""
+"""Bulk predictions: every known task once, with progress, despite interruptions."""
 
 from datetime import timedelta
 from io import StringIO
@@ -79,7 +79,7 @@ def test_without_known_tasks_it_says_what_to_do(project, origin):
         bulk.start_job(project=project, actor="olga", origin=origin)
 
 
-def test_a_job_goes_on_where_a_lost_worker_left_it(job, constant):
+def test_a_job_continues_where_a_lost_worker_stopped(job, constant):
     half = Task.objects.get(task_id=4)
     PredictionJob.objects.update(
         state="running",
@@ -108,7 +108,7 @@ def test_a_cancelled_job_stops_after_its_step(job, constant, origin):
     assert (job.state, Prediction.objects.count()) == ("cancelled", 8)
 
 
-def test_what_a_cancelled_job_did_is_what_it_says(job, constant, origin):
+def test_a_cancelled_job_reports_exactly_what_it_did(job, constant, origin):
     def stop(_done, _total):
         request_cancel(job, actor="olga", reason="enough", origin=origin)
 
@@ -153,7 +153,7 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
 
 @pytest.fixture
 def hostile(known, post, server):
-    """A host that some caller of /setup names as Label Studio's."""
+    """A host that a caller of /setup names as Label Studio's."""
     body = {"project": str(known.key), "schema": CONFIG, "hostname": server.url}
     assert post("/setup", body).status_code == 200
     known.refresh_from_db()
@@ -210,7 +210,9 @@ def test_the_promote_command_serves_a_version_with_a_reason(project, constant):
         call_command("promote", "1", "v9", reason="?")
 
 
-def test_the_command_waits_for_a_worker_that_was_quicker(known, constant, monkeypatch):
+def test_the_command_waits_for_a_worker_that_claimed_the_job_first(
+    known, constant, monkeypatch
+):
     looks = []
 
     def end_meanwhile(seconds):

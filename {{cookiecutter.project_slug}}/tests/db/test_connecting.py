@@ -1,4 +1,4 @@
-"""`manage.py connect`: the registry's side, with a Label Studio that is played."""
+"""`manage.py connect`: the registry's side, with a fake Label Studio."""
 
 from io import StringIO
 
@@ -70,7 +70,7 @@ def test_the_project_is_known_afterwards_and_an_audit_entry_recorded(studio):
     assert lines[-1] == "A webhook came in."
 
 
-def test_a_second_time_nothing_is_recorded_and_the_project_not_touched(studio):
+def test_connecting_again_records_nothing_and_does_not_touch_the_project(studio):
     run(studio)
     studio.calls.clear()
     run(studio)
@@ -78,13 +78,13 @@ def test_a_second_time_nothing_is_recorded_and_the_project_not_touched(studio):
     assert AuditEntry.objects.filter(verb="connected to label studio").count() == 1
 
 
-def test_a_webhook_that_does_not_come_in_is_a_failure(studio):
+def test_a_webhook_that_does_not_arrive_is_a_failure(studio):
     studio.webhook_arrives = False
     with pytest.raises(BackendRefused, match="no webhook arrives"):
         run(studio)
 
 
-def test_a_service_with_another_database_is_not_judged(studio):
+def test_the_webhook_of_a_service_with_another_database_is_not_tried(studio):
     studio.webhook_arrives = studio.keeps_books_here = False
     _, lines = run(studio)
     assert "not tried" in lines[-1]
@@ -103,7 +103,7 @@ def call(monkeypatch, studio, settings):
     return connect
 
 
-def test_the_command_hands_over_the_newest_credentials(call, studio, settings):
+def test_the_command_sends_the_newest_credentials(call, studio, settings):
     settings.BASIC_AUTH_CREDENTIALS = [("new", "geheim"), ("old", "x")]
     call("--backend-url", "http://10.0.0.5:9090/", "--title", "mine", "--interactive")
     [backend] = studio.by_id.values()
@@ -112,16 +112,14 @@ def test_the_command_hands_over_the_newest_credentials(call, studio, settings):
     assert backend["is_interactive"]
 
 
-def test_the_command_puts_a_webhook_token_where_there_is_no_password(
-    call, studio, settings
-):
+def test_the_command_sets_a_webhook_token_without_a_password(call, studio, settings):
     settings.BASIC_AUTH_CREDENTIALS, settings.WEBHOOK_TOKENS = [], ["t0ken"]
     call()
     [hook] = studio.hooks.values()
     assert hook["headers"]["X-Webhook-Token"] == "t0ken"
 
 
-def test_the_command_leaves_a_title_alone_that_it_was_not_given(call, studio):
+def test_the_command_keeps_a_title_unless_another_is_given(call, studio):
     call()
     [backend] = studio.by_id.values()
     assert backend["title"] == "lsml"
@@ -142,7 +140,7 @@ def test_the_command_names_the_next_step(call):
         call("--backend-url", "http://ml-backend:9090")
 
 
-def test_the_command_wants_to_know_where_label_studio_is(settings):
+def test_the_command_requires_address_and_key_of_label_studio(settings):
     settings.LABEL_STUDIO_URL = settings.LABEL_STUDIO_API_KEY = ""
     with pytest.raises(CommandError, match="--url and --api-key"):
         call_command("connect", "--project", "1", "--url", "", "--api-key", "")

@@ -1,4 +1,4 @@
-"""Basic auth, as the different clients write it."""
+"""Basic auth, as different clients encode it."""
 
 import base64
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_password_beyond_ascii_is_known_in_both_encodings(api, settings, encoding):
+def test_a_non_ascii_password_is_accepted_in_both_encodings(api, settings, encoding):
     settings.BASIC_AUTH_CREDENTIALS = [("me", "geh:äim")]
     pair = base64.b64encode("me:geh:äim".encode(encoding)).decode()
     assert api.get("/versions", HTTP_AUTHORIZATION=f"Basic {pair}").status_code == 200

@@ -1,4 +1,4 @@
-"""Label Studio's other calls: what each answers, and what each leaves behind."""
+"""Label Studio's other endpoints: their answers, and the rows they write."""
 
 import pytest
 
@@ -78,9 +78,7 @@ def test_extra_params_reach_the_model(post, scripted):
     assert post("/predict", order(1)).json()["results"][0]["score"] == 0.7
 
 
-def test_an_id_that_comes_back_with_another_stamp_is_another_project(
-    post, constant, version
-):
+def test_a_reused_id_with_another_stamp_is_another_project(post, constant, version):
     reply = post("/setup", {"project": "1.1800000000", "schema": CONFIG})
     assert reply.json() == {"model_version": "0.0.1"}
     assert Project.objects.filter(labelstudio_id=1).count() == 2
@@ -107,7 +105,9 @@ def test_validate_accepts_a_config_and_says_why_it_refuses_one(post):
     assert reply.json()["detail"]
 
 
-def test_a_job_is_queued_until_a_run_takes_it_and_gone_when_unknown(post, project):
+def test_a_job_is_queued_until_a_run_takes_it_and_an_unknown_job_is_a_410(
+    post, project
+):
     body = {"action": "START_TRAINING", "project": {"id": 1}}
     job = post("/webhook", body).json()["job"]
     assert post("/job_status", {"job": job}).json()["job_status"] == "queued"
@@ -137,7 +137,7 @@ def test_duplicating_an_unknown_project_is_a_404(post):
     assert post("/duplicate_model", body).status_code == 404
 
 
-def test_a_deleted_project_serves_nothing_trained_and_keeps_its_trail(
+def test_a_deleted_project_serves_nothing_trained_and_keeps_its_audit_log(
     post, constant, version, project
 ):
     post("/predict", order(1))
@@ -191,7 +191,7 @@ def test_wrong_input_gets_a_400_that_names_the_field(post, constant, path, body,
     assert reply.json()["request_id"] == reply["X-Request-ID"]
 
 
-def test_what_is_no_json_gets_a_400(api, constant):
+def test_a_body_that_is_not_json_gets_a_400(api, constant):
     reply = api.post("/predict", b"{nope", content_type="application/json")
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid")
 

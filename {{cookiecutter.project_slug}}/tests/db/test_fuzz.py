@@ -115,7 +115,9 @@ def one_connection():
 
 @_described("/health", *(f"/{path}" for path in _PATHS)).parametrize()
 @_QUICK
-def test_requests_made_from_the_document_find_no_fault(constant, one_connection, case):
+def test_requests_generated_from_the_document_find_no_error(
+    constant, one_connection, case
+):
     case.call_and_validate(checks=[not_a_server_error, response_schema_conformance])
 
 
@@ -132,7 +134,7 @@ _JOBS = [f"/api/v1/{name}" for name in ("runs", "prediction-jobs", "audit-jobs")
 
 @_described(*_JOBS).parametrize()
 @settings(_QUICK, max_examples=20)
-def test_requests_about_jobs_made_from_the_document_find_no_fault(
+def test_requests_about_jobs_generated_from_the_document_find_no_error(
     operators_token, case
 ):
     case.call_and_validate(

@@ -40,7 +40,7 @@ def test_every_prediction_carries_the_version_that_setup_returned(post, scripted
 
 
 @pytest.mark.parametrize("nothing", [None, [], {"predictions": []}])
-def test_a_model_with_nothing_to_say_gives_an_empty_list_per_task(
+def test_a_model_that_predicts_nothing_gives_an_empty_list_per_task(
     post, scripted, nothing
 ):
     scripted.answer = nothing
@@ -115,7 +115,7 @@ def test_the_context_reaches_the_model_whole_and_the_row_says_interactive(
 def test_a_batch_of_many_tasks_takes_as_many_queries_as_one(
     post, constant, django_assert_num_queries
 ):
-    post("/predict", order(1))  # the project is met, the model loaded
+    post("/predict", order(1))  # creates the project and loads the model
     for count in (1, 500):
         with django_assert_num_queries(2):  # project with its version, rows
             post("/predict", order(count))
@@ -149,7 +149,7 @@ def test_inputs_are_kept_only_where_asked_for(post, constant, settings):
     assert digest.input_digest == full.input_digest
 
 
-def test_a_model_is_made_once_for_many_requests(post, scripted):
+def test_a_model_is_created_once_for_many_requests(post, scripted):
     scripted.answer = [{"result": []}]
     for _ in range(3):
         post("/predict", order(1))

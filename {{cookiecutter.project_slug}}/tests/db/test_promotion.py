@@ -1,4 +1,4 @@
-"""A version is loaded where it serves before it is promoted; web never serves none."""
+"""A version is loaded before it is promoted; web always has a version to serve."""
 
 import shutil
 import threading
@@ -46,7 +46,7 @@ def storage(settings, tmp_path):
 
 @pytest.fixture
 def make(project, storage, tmp_path):
-    """Make a version whose artifact holds that word."""
+    """Create a version whose artifact contains that word."""
 
     def version(number, word):
         folder = tmp_path / f"v{number}"
@@ -76,7 +76,7 @@ def loading(serve):
 
 @pytest.fixture
 def serving(project, origin):
-    """Promote without loading, as something behind web's back would."""
+    """Promote without loading, as a process other than web could."""
 
     def put(version):
         promote(project=project, version=version, actor="x", reason="x", origin=origin)
@@ -94,7 +94,7 @@ def operator(db):
 
 @pytest.fixture
 def ask(operator):
-    """Promote by REST."""
+    """Promote through REST."""
     client = APIClient()
     client.force_authenticate(operator)
 
@@ -131,7 +131,7 @@ def version_of(reply):
         ("fine", damaged, "is damaged"),
     ],
 )
-def test_a_version_that_does_not_load_is_refused_and_the_one_before_serves_on(
+def test_a_version_that_does_not_load_is_refused_and_the_previous_one_stays(
     post, loading, make, serving, storage, ask, word, spoil, sentence
 ):
     serving(make(1, "first"))
@@ -205,7 +205,7 @@ def test_rolling_back_to_a_version_that_does_not_load_is_refused(
     assert project.served_version == "v2"
 
 
-def test_a_slow_load_is_refused_in_time_and_goes_on(
+def test_a_slow_load_is_refused_in_time_and_continues(
     serve, make, project, origin, monkeypatch
 ):
     serve("tests.models.loading.SlowLoadingModel")
@@ -266,7 +266,7 @@ def test_web_goes_back_to_the_untrained_model_when_nothing_else_is_left(
     assert Promotion.objects.order_by("-pk").first().to_version is None
 
 
-def test_a_model_that_cannot_be_made_at_all_rolls_nothing_back(
+def test_a_model_that_cannot_be_created_at_all_rolls_nothing_back(
     post, serve, make, serving, monkeypatch
 ):
     serve("tests.models.loading.LoadingModel")
@@ -292,7 +292,7 @@ def test_a_database_error_while_loading_rolls_nothing_back(
     assert Promotion.objects.count() == 2
 
 
-def test_a_storage_that_answers_late_costs_no_version(
+def test_a_storage_that_answers_late_does_not_roll_back_a_version(
     post, loading, make, serving, monkeypatch
 ):
     monkeypatch.setattr(artifacts, "_RETRY_AFTER_S", (0.01, 0.01))
@@ -321,7 +321,7 @@ def test_a_bulk_prediction_in_a_worker_does_not_change_what_web_serves(
     assert Promotion.objects.count() == 1
 
 
-def test_two_threads_that_go_back_at_once_write_one_promotion(
+def test_two_threads_that_roll_back_at_once_write_one_promotion(
     loading, make, serving, origin, monkeypatch
 ):
     serving(make(1, "first"))

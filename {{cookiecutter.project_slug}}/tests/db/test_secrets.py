@@ -1,4 +1,4 @@
-"""Whatever secret comes in, and wherever: no table and no log line shows it."""
+"""No secret that comes in appears in a table or a log line."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ _PLACES = st.sampled_from(["key", "url", "query", "header", "jwt", "sentence"])
 
 
 def hidden(secret, place):
-    """A piece of JSON with the secret where secrets are found."""
+    """JSON with the secret in typical places."""
     return {
         "key": {"access_token": secret, "nested": [{"Password": secret}]},
         "url": {"a": f"https://user:{secret}@storage.example/x"},
@@ -54,7 +54,7 @@ def everything_stored():
 
 
 class Ears(logging.Handler):
-    """Hears every record as it would be written."""
+    """Collects every log record as it would be written."""
 
     def __init__(self):
         super().__init__(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever: one line in the log, no traceback for the caller."""
+"""Every failure leaves one line in the log, and sends the caller no traceback."""
 
 import logging
 
@@ -144,7 +144,7 @@ def test_a_static_file_that_cannot_be_read_leaves_one_line_with_its_traceback(
 
 
 @pytest.mark.parametrize("address", ["/ready", "/versions", "/api/v1/runs", "/admin/"])
-def test_a_database_that_is_away_leaves_one_line_with_its_traceback(
+def test_a_database_that_is_down_leaves_one_line_with_its_traceback(
     api, error_lines, database_away, address
 ):
     api.force_login(factory.person("vera", "viewer"))
@@ -156,7 +156,7 @@ def test_a_database_that_is_away_leaves_one_line_with_its_traceback(
     assert "OperationalError" in line["exception"]
 
 
-def test_a_person_sees_a_styled_page_while_the_database_is_away(api, database_away):
+def test_a_person_sees_a_styled_page_while_the_database_is_down(api, database_away):
     api.force_login(factory.person("vera", "viewer"))
     database_away()
     reply = api.get("/admin/")

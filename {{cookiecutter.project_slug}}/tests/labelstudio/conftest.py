@@ -1,7 +1,7 @@
 """A real Label Studio and the real service, once for all tests of the lane.
 
-Each stage of the story is a fixture that keeps what was true when it was reached, so
-the tests may run in any order.
+Each stage is a fixture that keeps the state at that point, so the tests may run in any
+order.
 """
 
 import shutil
@@ -77,7 +77,7 @@ def personal_token(studio):
 
 @pytest.fixture(scope="session")
 def new_project(studio, service):
-    """A further project, connected to the service; gives its number."""
+    """Returns a function that creates another connected project and returns its ID."""
 
     def make(texts=TEXTS):
         number = studio.new_project(CONFIG, texts)

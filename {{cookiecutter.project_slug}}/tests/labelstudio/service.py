@@ -25,7 +25,7 @@ class Service:
     Args:
         folder: for its data and its output.
         port: where it listens on loopback.
-        environment: settings beside the basic auth credentials.
+        environment: settings besides the basic auth credentials.
     """
 
     def __init__(self, folder: Path, port: int, **environment: str):
@@ -60,7 +60,7 @@ class Service:
         raise RuntimeError(f"The service did not start:\n{self.output.read_text()}")
 
     def stop(self) -> None:
-        """Ctrl-C, as a person ends it."""
+        """Stop it with Ctrl-C, as a person would."""
         self.http.close()
         if self._process is None or self._process.poll() is not None:
             return
@@ -72,7 +72,7 @@ class Service:
             self._process.wait(10)
 
     def environment(self) -> dict[str, str]:
-        """What its processes, and the commands beside it, are started with."""
+        """Return the environment of its processes and of commands run beside it."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -92,7 +92,7 @@ class Service:
         }
 
     def manage(self, *arguments: str, ok: bool = True) -> str:
-        """Run a command beside the service; gives what it said."""
+        """Run a command beside the service and return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
@@ -107,19 +107,19 @@ class Service:
 
     @contextmanager
     def database(self):
-        """A connection for looking at rows, as dictionaries."""
+        """Open a connection that returns rows as dictionaries."""
         url = addresses.database_url(self.folder / "data")
         with psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection:
             yield connection
 
     def rows(self, query: str, *values) -> list[dict]:
-        """What a query finds."""
+        """Return the rows of a query."""
         with self.database() as connection:
             return connection.execute(query, values).fetchall()
 
 
 def wait_for(look, *, seconds: float = 30, what: str = "it"):
-    """The first true answer of `look`, or a failure after so many seconds."""
+    """Return the first true result of `look`; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"

@@ -18,7 +18,7 @@ DEFAULT_VENV = Path.home() / ".cache" / "label-studio-check" / "venv"
 
 
 def python_with_label_studio() -> Path:
-    """The interpreter of Label Studio's own virtualenv, filled when it is missing."""
+    """Return the Python of Label Studio's virtualenv; create that if it is missing."""
     venv = Path(os.environ.get("LABEL_STUDIO_VENV") or DEFAULT_VENV)
     python = venv.absolute() / "bin" / "python"
     wanted = f"label-studio=={VERSION}"
@@ -108,7 +108,7 @@ class Studio:
         )
 
     def stop(self) -> None:
-        """End its process group and forget its data."""
+        """End its process group and remove its data."""
         self._http.close()
         process = self._process
         if process is None or process.poll() is not None:
@@ -122,7 +122,7 @@ class Studio:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def call(self, method: str, path: str, *, body=None, ok=True, **params):
-        """The decoded answer of an API call; with `ok=False` the response itself."""
+        """Return the answer of an API call; with `ok=False` the response itself."""
         response = self._http.request(method, path, json=body, params=params)
         if not ok:
             return response
@@ -130,11 +130,11 @@ class Studio:
         return response.json() if response.content else None
 
     def personal_access_token(self) -> str:
-        """A new token of the kind that is exchanged for short-lived ones."""
+        """Create a token of the kind that is exchanged for short-lived ones."""
         return self.call("POST", "/api/token/")["token"]
 
     def new_project(self, label_config: str, texts: list[str], **fields) -> int:
-        """A project with one task per text; its number."""
+        """Create a project with one task per text and return its ID."""
         body = {"title": "Lane", "label_config": label_config} | fields
         project = self.call("POST", "/api/projects/", body=body)["id"]
         tasks = [{"data": {"text": text}} for text in texts]
@@ -143,14 +143,14 @@ class Studio:
         return project
 
     def tasks(self, project: int) -> list[dict]:
-        """All tasks with annotations and predictions."""
+        """Return all tasks with annotations and predictions."""
         answer = self.call(
             "GET", "/api/tasks", project=project, fields="all", page_size=1000
         )
         return answer["tasks"]
 
     def retrieve_predictions(self, project: int) -> None:
-        """The action of the data manager, for every task."""
+        """Run the data manager's action "Retrieve predictions" for every task."""
         everything = {"all": True, "excluded": []}
         self.call(
             "POST",

@@ -1,4 +1,4 @@
-"""Each thing that can be in the way of `connect` has its sentence and next step."""
+"""Each problem that can stop `connect` has its own message and next step."""
 
 import pytest
 
@@ -27,11 +27,11 @@ def test_a_wrong_key(refused, project):
     assert "Next step:" in said
 
 
-def test_a_project_that_is_not_there(refused):
+def test_a_project_that_does_not_exist(refused):
     assert "nothing with this ID" in refused("--project", "99999")
 
 
-def test_a_label_studio_that_is_not_there(refused, project):
+def test_a_label_studio_that_does_not_answer(refused, project):
     said = refused("--project", project, "--url", f"http://127.0.0.1:{free_port()}")
     assert "does not answer" in said
 
@@ -43,7 +43,9 @@ def test_a_backend_label_studio_cannot_reach(refused, project, studio):
     assert studio.call("GET", "/api/ml", project=project) == []
 
 
-def test_a_host_name_for_which_no_webhook_would_be_made(refused, project, studio):
+def test_a_host_name_for_which_label_studio_creates_no_webhook(
+    refused, project, studio
+):
     said = refused("--project", project, "--backend-url", "http://ml-backend:9090")
     assert "makes no webhook" in said
     assert studio.call("GET", "/api/ml", project=project) == []

@@ -1,4 +1,4 @@
-"""`connect` repairs what leaves a project without predictions, with the real one."""
+"""`connect` repairs a project without predictions, with a real Label Studio."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def broken(studio, service, new_project):
         "basic_auth_pass": PASSWORD,
     }
     studio.call("POST", "/api/ml/", body=again)
-    # Deleting stored predictions of any version is how the choice becomes null.
+    # Deleting stored predictions of any version resets the choice to null.
     path = f"/api/projects/{project}/model-versions/"
     studio.call("DELETE", path, body={"model_version": "0.0.1"})
     assert len(studio.call("GET", "/api/ml", project=project)) == 2
@@ -38,7 +38,7 @@ def stream(studio, project):
     return studio.call("GET", f"/api/projects/{project}/next")["predictions"]
 
 
-def test_a_double_backend_and_a_missing_choice_of_predictions_are_repaired(
+def test_a_duplicate_backend_and_a_missing_choice_of_predictions_are_repaired(
     broken, studio, service
 ):
     said = service.manage("connect", "--project", str(broken))

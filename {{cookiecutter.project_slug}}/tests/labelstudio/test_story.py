@@ -1,4 +1,4 @@
-"""From `connect` to predictions by a trained version, row by row, with the real one."""
+"""From `connect` to predictions by a trained version, with a real Label Studio."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ def as_json(value):
 
 
 def as_sent(rows):
-    """What an audit row says was sent to Label Studio, to be compared with its own."""
+    """Return what was sent according to the audit rows, in the form of `as_stored`."""
     return sorted(
         (row["task_id"], row["model_version"], row["score"], as_json(row["result"]))
         for row in rows
@@ -79,7 +79,7 @@ def test_every_task_has_one_prediction_by_the_version_of_setup(predicted, connec
         assert versions == [connected.backend["model_version"]]
 
 
-def test_the_audit_trail_holds_exactly_what_label_studio_stored(predicted, connected):
+def test_the_audit_log_holds_exactly_what_label_studio_stored(predicted, connected):
     stored = as_stored(predicted.tasks, connected.backend["model_version"])
     assert as_sent(predicted.rows) == stored
 
@@ -115,7 +115,7 @@ def test_each_action_of_an_annotator_is_an_event_in_its_order(
     assert recorded[: len(annotated.events)] == annotated.events
 
 
-def test_no_secret_of_the_project_is_in_the_audit_trail(annotated, service, studio):
+def test_no_secret_of_the_project_is_in_the_audit_log(annotated, service, studio):
     [found] = service.rows(
         "SELECT count(*) AS n FROM audit_webhookevent WHERE payload::text LIKE %s",
         f"%{studio.token}%",
@@ -165,7 +165,7 @@ def test_the_new_version_predicts_every_task_once_more(predicted_again, trained)
         assert versions.count(trained.before) <= 1
 
 
-def test_the_audit_trail_of_the_new_version_is_what_label_studio_stored(
+def test_the_audit_log_of_the_new_version_is_what_label_studio_stored(
     predicted_again, trained
 ):
     stored = as_stored(predicted_again.tasks, trained.version)

@@ -90,9 +90,7 @@ def test_a_webhook_without_payload_makes_the_worker_fetch_what_changed(
     assert row["result"][0]["value"] == {"choices": ["Negative"]}
 
 
-def test_a_task_number_that_label_studio_uses_again_is_a_new_task(
-    studio, service, new_project
-):
+def test_a_task_id_that_label_studio_reuses_is_a_new_task(studio, service, new_project):
     project = new_project()
     last = max(task["id"] for task in studio.tasks(project))
     wait_for(lambda: tasks(service, project) or sync(service, project), what="tasks")
@@ -104,7 +102,7 @@ def test_a_task_number_that_label_studio_uses_again_is_a_new_task(
     assert tasks(service, project)[-1]["data"] == {"text": "another"}
 
 
-def test_a_bulk_prediction_is_handed_to_label_studio(studio, service, new_project):
+def test_a_bulk_prediction_is_sent_to_label_studio(studio, service, new_project):
     project = new_project()
     sync(service, project)
     said = service.manage("predict", "--project", str(project))

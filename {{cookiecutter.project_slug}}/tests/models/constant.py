@@ -2,7 +2,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class ConstantModel(LabelStudioMLBase):
-    """Says the same of every task."""
+    """Predicts the same for every task."""
 
     concurrency = 8
 

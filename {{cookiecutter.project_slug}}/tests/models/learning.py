@@ -14,7 +14,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class Remembering(LabelStudioMLBase):
-    """Keeps the ids of what it was shown."""
+    """Keeps the ids of the annotations it was given."""
 
     def train(self, dataset, run):
         seen = {task.id: [each["id"] for each in task.annotations] for task in dataset}
@@ -58,7 +58,7 @@ class Brief(LabelStudioMLBase):
 
 
 class Stubborn(LabelStudioMLBase):
-    """Never asks whether it was cancelled, and has a child that does not either."""
+    """Never checks whether it was cancelled, and neither does its child."""
 
     def train(self, dataset, run):
         if os.fork() == 0:
@@ -69,7 +69,7 @@ class Stubborn(LabelStudioMLBase):
 
 
 class HoldingTheLock(LabelStudioMLBase):
-    """Sleeps in C without letting go of the interpreter's lock."""
+    """Sleeps in C without releasing the interpreter's lock."""
 
     def train(self, dataset, run):
         ctypes.PyDLL(None).sleep(int(os.environ.get("HOLD_S", "6")))
@@ -83,7 +83,7 @@ class Raising(LabelStudioMLBase):
 
 
 class Exiting(LabelStudioMLBase):
-    """Leaves without a word."""
+    """Exits without an error message."""
 
     def train(self, dataset, run):
         os._exit(7)
@@ -97,14 +97,14 @@ class Quitting(LabelStudioMLBase):
 
 
 class Crashing(LabelStudioMLBase):
-    """Reads where it must not."""
+    """Reads invalid memory."""
 
     def train(self, dataset, run):
         ctypes.string_at(0)
 
 
 class Hungry(LabelStudioMLBase):
-    """Allocates without end."""
+    """Allocates memory without end."""
 
     def train(self, dataset, run):
         hoard = []
@@ -173,14 +173,14 @@ class Filing(LabelStudioMLBase):
 
 
 class Wordy(Exception):
-    """Says too much, and nothing that JSON could hold."""
+    """An error with a long message that is not valid Unicode."""
 
     def __str__(self):
         return f"{self.args[0]} \udc80 {'x' * 5000}"
 
 
 class LeavingNoise(LabelStudioMLBase):
-    """Ends while a process that it started goes on printing."""
+    """Ends while a process that it started continues to print."""
 
     def train(self, dataset, run):
         subprocess.Popen(["yes", "still here"])
@@ -189,7 +189,7 @@ class LeavingNoise(LabelStudioMLBase):
 
 
 class Unstorable(LabelStudioMLBase):
-    """Reports what PostgreSQL cannot store, and what nobody should read."""
+    """Reports text that PostgreSQL cannot store, and secrets."""
 
     def train(self, dataset, run):
         run.progress(0.5, "half\0 \ud800 token=abcdef123456", **{"lo\0ss": 0.5})

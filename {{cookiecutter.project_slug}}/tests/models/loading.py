@@ -1,4 +1,4 @@
-"""A model whose versions load, or do not, as the test says."""
+"""Models whose versions load or fail to load, as the test needs."""
 
 import threading
 from pathlib import Path
@@ -7,7 +7,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class LoadingModel(LabelStudioMLBase):
-    """Loads the word its artifact holds; "broken" raises, "gone" leaves the process."""
+    """Loads the word in its artifact; "broken" raises, "gone" exits the process."""
 
     loaded = []  # words, in the order they were loaded
 
@@ -35,7 +35,7 @@ class SlowLoadingModel(LoadingModel):
 
 
 class WritingNonsense(LoadingModel):
-    """Trains well and writes what it cannot load."""
+    """Trains successfully and writes an artifact that it cannot load."""
 
     def train(self, dataset, run):
         (run.artifacts / "word").write_text("broken")
@@ -43,7 +43,7 @@ class WritingNonsense(LoadingModel):
 
 
 class WritingSense(LoadingModel):
-    """Trains and writes what it can load."""
+    """Trains and writes an artifact that it can load."""
 
     def train(self, dataset, run):
         (run.artifacts / "word").write_text("fine")
@@ -51,7 +51,7 @@ class WritingSense(LoadingModel):
 
 
 class LosingItsState(LabelStudioMLBase):
-    """A legacy model whose `fit` leaves behind what its next `setup` chokes on."""
+    """A legacy model whose `fit` stores a value that its next `setup` fails on."""
 
     def setup(self):
         self.set("model_version", "untrained-1")

@@ -4,7 +4,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class ScriptedModel(LabelStudioMLBase):
-    """Returns, or raises, what a test put on `answer`; remembers what it was given."""
+    """Returns or raises what a test assigned to `answer`; records its arguments."""
 
     answer = None
     calls = []

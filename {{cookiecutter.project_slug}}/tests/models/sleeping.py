@@ -6,7 +6,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 
 class SleepingModel(LabelStudioMLBase):
-    """Trains for ever and heeds nobody; says in which process."""
+    """Writes its process id to a file, then trains forever and ignores cancellation."""
 
     def predict(self, tasks, context=None, **kwargs):
         return [{"result": []} for _ in tasks]

@@ -25,7 +25,7 @@ def pinned(name):
 
 
 @pytest.mark.parametrize("name", ["base", "local", "dev"])
-def test_every_library_that_is_asked_for_is_pinned(name):
+def test_every_required_library_is_pinned(name):
     assert wanted(name) - set(pinned(name)) == set()
 
 

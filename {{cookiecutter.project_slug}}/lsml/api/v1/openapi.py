@@ -10,7 +10,7 @@ from lsml.api.v1.streaming import STREAMS
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """The shape of every error; made by `lsml.api.errors`."""
+    """The shape of every error; `lsml.api.errors` builds it."""
 
     detail = serializers.CharField(help_text="A sentence for a person.")
     code = serializers.CharField(help_text="A word for a program.")
@@ -29,7 +29,7 @@ _ERRORS: Final = {
     413: "The body is larger than MAX_REQUEST_MB.",
     415: "The body is not declared as JSON.",
     429: "Too many requests; try again after Retry-After.",
-    503: "Database away or model busy; try again after Retry-After.",
+    503: "Database down or model busy; try again after Retry-After.",
 }
 REFUSED: Final = OpenApiResponse(ErrorSerializer, _ERRORS[409])
 

@@ -46,7 +46,7 @@ class AuditAdmin(ReadOnlyAdmin):
         return f"#{row.project_pk}" if row.project_pk else "–"
 
     def common_facts(self, row: Any) -> list[Fact]:
-        """The project and the request that a row came from."""
+        """Return the project and the request that a row came from."""
         project = Project.objects.filter(pk=row.project_pk).first()
         return [
             Fact(_("Project"), link_to(project)),

@@ -39,7 +39,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter: tuple[Any, ...] = ()
     list_per_page = 50
     show_full_result_count = False
-    # Shown in an empty list: what fills it.
+    # Shown in an empty list; says how rows get there.
     empty_hint: Any = ""
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -44,7 +44,7 @@ class JobAdmin(ReadOnlyAdmin):
         return duration(row.started_at, row.finished_at)
 
     def job_facts(self, job: Job) -> list[Fact]:
-        """Who requested the job, and when it ran."""
+        """Return who requested the job, and when it ran."""
         return [
             Fact(_("Requested by"), job.requested_by),
             Fact(_("Requested"), moment(job.created_at)),

@@ -109,7 +109,7 @@ class VersionFilter(SimpleListFilter):
 def choice_filter(
     field: str, title: Any, choices: Iterable[tuple[str, Any]]
 ) -> type[SimpleListFilter]:
-    """Make a filter by one of the values of `field`."""
+    """Return a filter by one of the values of `field`."""
     offered = list(choices)
 
     class ChoiceFilter(SimpleListFilter):

@@ -1,4 +1,4 @@
-"""Start a verification or an export, and download the file."""
+"""Starts verifications and exports, and serves the files of exports."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -72,7 +72,7 @@ def export(request: HttpRequest) -> HttpResponse:
 
 @needs("export")
 def file(request: HttpRequest, pk: int) -> FileResponse:
-    """Download the file of an export; recorded."""
+    """Download the file of an export; the audit log records it."""
     job = get_object_or_404(AuditJob, pk=pk)
     try:
         return jobs.download(

@@ -1,4 +1,4 @@
-"""Progress, cancel and try again, the same for every kind of job."""
+"""Shows progress, cancels and retries: the same for every kind of job."""
 
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ _CONSEQUENCES: Final = {
 
 
 def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
-    """The progress of a job, and the buttons that this person may use."""
+    """Return the progress of a job, and which buttons this person may use."""
     kind = kind_of(job)
     active = job.state in Job.ACTIVE
     allowed = may(request.user, _PERMISSIONS[kind.name])
@@ -51,7 +51,7 @@ def job_context(request: HttpRequest, job: Job) -> dict[str, Any]:
 
 @needs("read")
 def progress(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """The fragment with the progress of a job; `?brief=1` leaves out log and curves."""
+    """Render the progress of a job; `?brief=1` leaves out log and curves."""
     job = _job(_kind(kind), pk)
     context = job_progress(job, brief="brief" in request.GET)
     return render(request, "console/fragments/job.html", context)

@@ -1,4 +1,4 @@
-"""Promote and roll back: show what will change, take a reason, call the service."""
+"""Promotes and rolls back: shows the change, asks for a reason, calls the service."""
 
 from collections.abc import Callable
 from typing import Any

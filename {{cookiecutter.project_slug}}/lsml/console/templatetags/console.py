@@ -122,7 +122,7 @@ def percent(value: float) -> str:
 def job_progress(
     context: dict[str, Any], job: Job, *, brief: bool = False
 ) -> dict[str, Any]:
-    """The progress of a job; console.js fetches it again while the job is active."""
+    """Render the progress of a job; console.js updates it while the job is active."""
     return {**progress.job_progress(job, brief=brief), "perms": context.get("perms")}
 
 

@@ -97,7 +97,7 @@ def test_a_job_that_left_nothing_to_do_cannot_be_retried(operator, a_job, name, 
 
 
 @pytest.mark.parametrize("name", ["runs", "prediction-jobs"])
-def test_a_job_is_not_retried_beside_an_active_one(operator, a_job, name):
+def test_a_job_is_not_retried_while_another_is_active(operator, a_job, name):
     failed = a_job(name, state="failed")
     a_job(name)
     assert send(operator, url(name, failed, "retry")).status_code == 409
@@ -158,7 +158,7 @@ def test_changing_jobs_is_throttled(operator, a_job, monkeypatch):
     assert statuses == [400, 429]
 
 
-def test_training_runs_are_not_started_here(operator, project):
+def test_training_runs_cannot_be_started_through_rest(operator, project):
     assert send(operator, "/api/v1/runs").status_code == 405
 
 

@@ -1,4 +1,4 @@
-"""Makes audit rows for the tests of this folder."""
+"""Creates audit rows for the tests of this folder."""
 
 from django.db import connection
 from django.utils import timezone
@@ -7,7 +7,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 
 
 def a_prediction(**facts):
-    """A row not yet written; facts that a test does not name are ordinary ones."""
+    """Return an unsaved row; columns that a test does not name get usual values."""
     return Prediction(
         **{
             "request_id": "request-1",
@@ -29,7 +29,7 @@ def a_prediction(**facts):
 
 
 def predict(number=1, **facts):
-    """Write rows in a transaction of their own; gives them."""
+    """Write rows in a transaction of their own, and return them."""
     Prediction.objects.bulk_create(a_prediction(**facts) for _ in range(number))
     return list(Prediction.objects.order_by("-pk")[:number])[::-1]
 
@@ -67,7 +67,7 @@ def generate(number):
 
 
 def as_superuser(*statements):
-    """Do what the triggers forbid, as only the tables' owner or a superuser can."""
+    """Execute what the triggers forbid, as the tables' owner or a superuser could."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tgrelid::regclass::text, tgname FROM pg_trigger"

@@ -1,4 +1,4 @@
-"""The last seal is told outside; a place that is away costs no seal."""
+"""The last seal is published; an unreachable address does not stop sealing."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def listener():
-    """A server on this machine; gives its URL and what was posted."""
+    """A server on this machine: its URL, and what was posted to it."""
     told = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ def test_lines_are_added_to_a_file_and_read_again(settings, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "file:///proc/none/x"])
-def test_a_place_that_is_away_costs_no_seal(settings, url):
+def test_an_unreachable_anchor_does_not_stop_sealing(settings, url):
     settings.AUDIT_ANCHOR = url
     predict()
     assert len(sealing.seal()) == 1

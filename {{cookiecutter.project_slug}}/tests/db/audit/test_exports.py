@@ -1,4 +1,4 @@
-"""An export can be checked by anybody, without the database and without our code."""
+"""Anybody can check an export, without the database and without our code."""
 
 import csv
 import hashlib
@@ -59,7 +59,7 @@ def found(path):
 
 
 @pytest.mark.parametrize("file_format", formats.FORMATS)
-def test_what_is_exported_checks_out(path, file_format):
+def test_an_export_passes_its_check(path, file_format):
     if file_format == "parquet":
         pytest.importorskip("pyarrow")
     predict(3, error=NASTY, score=None, result=None, context={"a": NASTY, "b": 1.50})
@@ -94,7 +94,7 @@ def test_a_third_party_recomputes_the_digests_with_its_own_few_lines(path):
     assert json.loads(lines[0])["model_version"] == "v1"
 
 
-def test_only_the_time_asked_for_is_exported(path):
+def test_only_the_requested_time_range_is_exported(path):
     early, late, later = predict(3)
     as_superuser(
         f"UPDATE audit_prediction SET id = id - (7200000::bigint << 12)"
@@ -163,14 +163,14 @@ def test_a_missing_seal_is_found(path):
     assert "Seal 2 is missing." in found(path)
 
 
-def test_a_file_made_up_as_a_whole_is_found_by_an_anchor(path):
+def test_a_completely_forged_export_is_detected_by_an_anchor(path):
     predict()
     write(path)
     report = check_export(path=path, anchored=[(1, "f" * 64)])
     assert str(report.findings[0]) == "Seal 1 is not the one anchored outside."
 
 
-def test_a_file_that_is_no_export_is_refused(path):
+def test_a_file_that_is_not_an_export_is_refused(path):
     path.write_bytes(b"PK")
     with pytest.raises(NotAnExport):
         check_export(path=path)

@@ -1,4 +1,4 @@
-"""Partitions are there before they are needed, and guarded like their parents."""
+"""Partitions exist before they are needed, and are guarded like their parents."""
 
 import pytest
 from django.db import Error, connection
@@ -15,7 +15,7 @@ def months(table):
 
 
 @pytest.mark.parametrize("table", PARTITIONED_TABLES)
-def test_a_missing_month_is_made_by_the_daily_task(table):
+def test_a_missing_partition_is_created_by_the_daily_task(table):
     expected = months(table)
     assert len(expected) > 12
     with connection.cursor() as cursor:
@@ -24,7 +24,7 @@ def test_a_missing_month_is_made_by_the_daily_task(table):
     assert months(table) == expected
 
 
-def test_a_new_partition_refuses_truncate_by_itself():
+def test_a_new_partition_refuses_truncate():
     last = retention.partitions("audit_prediction")[-1].name
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE {last}")

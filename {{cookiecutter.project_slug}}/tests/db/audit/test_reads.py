@@ -1,4 +1,4 @@
-"""Searches keep to the indexes, and find what they should."""
+"""Searches use the indexes and find the right rows."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def test_facts_are_combined():
     assert rows.with_facts(model_version="v1", project_pk=3).count() == 0
 
 
-def test_a_version_long_out_of_use_is_sought_where_it_was_used():
+def test_a_version_no_longer_used_is_searched_only_where_it_was_used():
     long_ago = timezone.now() - timedelta(days=1)
     predict(model_version="v0", created_at=long_ago)
     as_superuser(f"UPDATE audit_prediction SET id = id - ({DAY_MS}::bigint << 12)")
@@ -39,7 +39,7 @@ def test_a_version_long_out_of_use_is_sought_where_it_was_used():
     assert versions(rows) == ["v0"]
 
 
-def test_a_sealer_that_stands_still_hides_no_row():
+def test_rows_not_counted_yet_are_found_by_their_facts():
     long_ago = timezone.now() - timedelta(days=1)
     predict(model_version="v0", created_at=long_ago)
     as_superuser(f"UPDATE audit_prediction SET id = id - ({DAY_MS}::bigint << 12)")

@@ -1,4 +1,4 @@
-"""Old rows go by whole partitions, exported and proven; the chain goes on."""
+"""Old rows are exported, checked and dropped by partition; the chain continues."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -81,7 +81,9 @@ def test_a_partition_with_a_changed_row_is_kept(old_rows, tmp_path):
     assert not DroppedPartition.objects.exists()
 
 
-def test_the_command_obeys_the_days_that_are_set(old_rows, settings, tmp_path, capsys):
+def test_the_command_applies_the_days_that_are_set(
+    old_rows, settings, tmp_path, capsys
+):
     settings.AUDIT_EXPORT_DIR = tmp_path
     call_command("audit", "prune")
     assert "Nothing to drop" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The counts per hour: each sealed row once, by the hour."""
+"""Each sealed row is counted once, in its hour."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
 def counted(model, *facts):
-    """What is counted by these facts, in the order of the facts."""
+    """Return the counts by these columns, in their order."""
     found = {}
     for *key, count in model.objects.order_by(*facts).values_list(*facts, "count"):
         found[tuple(key)] = found.get(tuple(key), 0) + count

@@ -1,4 +1,4 @@
-"""Seals take each finished row once, whatever writers are doing."""
+"""Each finished row is sealed once, whatever other writers do."""
 
 import hashlib
 import threading
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def sealed_ids(table="audit_prediction"):
-    """Ids in the order they were sealed, over all seals of the table."""
+    """Return the ids in sealing order, over all seals of the table."""
     return [
         row_id
         for seal in Seal.objects.filter(table=table).order_by("number")
@@ -27,7 +27,7 @@ def sealed_ids(table="audit_prediction"):
 
 
 def another_connection():
-    """A plain connection to the test's database, with an open transaction to be."""
+    """A plain connection to the test database, for open transactions."""
     facts = connection.get_connection_params()
     keep = ("host", "port", "user", "password", "dbname")
     return psycopg.connect(**{key: facts[key] for key in keep if facts.get(key)})
@@ -125,7 +125,7 @@ def test_rows_rolled_back_leave_no_trace():
     assert sealed_ids() == [row.pk]
 
 
-def test_a_second_sealer_leaves_at_once():
+def test_a_second_sealer_returns_at_once():
     predict()
     with another_connection() as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [sealing._LOCK])

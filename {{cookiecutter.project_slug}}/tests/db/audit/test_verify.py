@@ -1,4 +1,4 @@
-"""What is changed behind the application's back is found, and named."""
+"""Changes made outside the application are found, and the rows named."""
 
 import pytest
 from django.db import Error, connection
@@ -106,7 +106,9 @@ def test_the_last_seal_removed_is_named_even_after_sealing_again(rows):
     assert "Seal 3 is missing." in found()
 
 
-def test_a_chain_rewritten_as_a_whole_is_found_by_its_anchor(rows, settings, tmp_path):
+def test_a_completely_rewritten_chain_is_detected_by_an_anchor(
+    rows, settings, tmp_path
+):
     settings.AUDIT_ANCHOR = (tmp_path / "anchors").as_uri()
     predict()
     sealing.seal()
@@ -118,7 +120,7 @@ def test_a_chain_rewritten_as_a_whole_is_found_by_its_anchor(rows, settings, tmp
     assert "Seal 4 is not the one that was anchored outside." in found()
 
 
-def test_rows_long_unsealed_are_told():
+def test_rows_unsealed_for_a_long_time_are_reported():
     predict()
     [row] = Prediction.objects.all()
     as_superuser("UPDATE audit_prediction SET id = id - (3600000::bigint << 12)")
@@ -127,7 +129,7 @@ def test_rows_long_unsealed_are_told():
     assert finding.row_id == row.pk - (3_600_000 << 12)
 
 
-def test_old_rows_of_a_restored_dump_that_nobody_sealed_are_told(rows, monkeypatch):
+def test_unsealed_old_rows_of_a_restored_dump_are_reported(rows, monkeypatch):
     predict(2)
     made_old = "id - (3600000::bigint << 12)"
     as_superuser(

@@ -1,4 +1,4 @@
-"""Jobs of every kind, without what their work needs."""
+"""Jobs of every kind, without their real work."""
 
 import itertools
 from datetime import timedelta
@@ -33,20 +33,20 @@ def kind(request):
 
 @pytest.fixture(params=["prediction", "audit"])
 def run_kind(request):
-    """Each kind whose work `run_job` does."""
+    """Each kind that `run_job` executes."""
     return kind_named(request.param)
 
 
 @pytest.fixture
 def worker_runs():
-    """A worker that nobody asks to stop, and none that was asked before."""
+    """Clear the worker's request to stop, before and after a test."""
     stopping.clear()
     yield
     stopping.clear()
 
 
 def make(kind, **columns):
-    """A queued job of that kind; each is of a project of its own."""
+    """Create a queued job of that kind, in a project of its own."""
     facts = {"requested_by": "ann", "created_at": timezone.now(), **columns}
     if kind.name == "audit":
         return kind.model.objects.create(kind="verify", **facts)
@@ -57,7 +57,7 @@ def make(kind, **columns):
 
 
 def claim(kind, job):
-    """Claim it as this kind's worker does; None where it is not to be had."""
+    """Claim the job as its kind's worker does; None if it cannot be claimed."""
     if kind.name != "training":
         return lease.claim(kind.model, job.pk)
     claimed = claim_run(job.pk)
@@ -70,12 +70,12 @@ def running(kind, **columns):
 
 
 def now(job):
-    """The job as it is in the database."""
+    """Return the job as it is in the database."""
     return type(job).objects.get(pk=job.pk)
 
 
 def fall_silent(job):
-    """Let the lease run out; give the job as the sweeper finds it."""
+    """Let the lease expire, and return the job as the sweeper finds it."""
     type(job).objects.filter(pk=job.pk).update(
         lease_expires_at=Now() - timedelta(days=1)
     )

@@ -1,4 +1,4 @@
-"""What a person asks of a job: to stop, or to be tried again."""
+"""People cancel and retry jobs."""
 
 import pytest
 

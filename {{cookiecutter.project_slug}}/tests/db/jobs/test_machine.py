@@ -1,4 +1,4 @@
-"""Workers, sweepers and people act on bulk predictions in whatever order.
+"""Workers, sweepers and people act on bulk predictions in any order.
 
 The same for training runs, with their events: tests/db/training/test_states.py.
 """
@@ -38,7 +38,7 @@ ENDS = {
 
 
 class Jobs(RuleBasedStateMachine):
-    """One project's jobs; a claim outlives its lease, as zombies do."""
+    """The jobs of one project. Claims whose lease expired are kept and used again."""
 
     workers = Bundle("workers")
 
@@ -135,7 +135,7 @@ class Jobs(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_whatever_happens_in_whatever_order_the_promises_hold(settings_of_attempts):
+def test_in_any_sequence_of_steps_the_promises_hold(settings_of_attempts):
     run_state_machine_as_test(
         Jobs,
         settings=settings(

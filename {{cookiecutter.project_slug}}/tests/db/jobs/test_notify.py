@@ -14,7 +14,7 @@ from .conftest import make
 
 @pytest.fixture
 def refused(monkeypatch):
-    """A broker that refuses, as Celery reports it; gives the calls."""
+    """A broker that refuses connections, as Celery reports it; records the calls."""
     calls = []
 
     def refuse(name, args=None, **options):
@@ -40,7 +40,7 @@ def test_a_broker_that_refuses_or_stays_silent_costs_a_moment(monkeypatch, liste
     with socket.socket() as broker:
         broker.bind(("127.0.0.1", 0))
         if listens:
-            broker.listen()  # takes connections and says nothing
+            broker.listen()  # accepts connections and never answers
         app = Celery(set_as_current=False)
         app.config_from_object("django.conf:settings", namespace="CELERY")
         app.conf.broker_url = f"redis://127.0.0.1:{broker.getsockname()[1]}/0"

@@ -1,4 +1,4 @@
-"""`run_job`: what the work does, and what becomes of its job."""
+"""`run_job`: executes the work, and ends its job."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def do(kind, work, **columns):
-    """Carry a new job to its end; give it as it is then."""
+    """Run a new job to its end, and return it."""
     job = make(kind, **columns)
     run_job(kind, job.pk, work)
     return now(job)
@@ -44,7 +44,7 @@ def cancel(job):
     request_cancel(job, actor="ann", reason="enough", origin=ORIGIN)
 
 
-def test_what_the_work_returns_is_written_with_the_success(run_kind):
+def test_the_returned_values_are_written_with_the_success(run_kind):
     job = do(run_kind, lambda _: {"message": "all of it"})
     assert (job.state, job.progress, job.message) == ("succeeded", 1, "all of it")
 
@@ -58,9 +58,7 @@ def test_what_the_work_returns_is_written_with_the_success(run_kind):
         (ValueError("x" * 10_000), "ValueError: xxx"),
     ],
 )
-def test_whatever_the_work_raises_fails_the_job_with_a_storable_reason(
-    run_kind, error, words
-):
+def test_any_exception_fails_the_job_with_a_storable_reason(run_kind, error, words):
     job = do(run_kind, raising(error))
     assert (job.state, job.failures) == ("failed", 0)
     assert job.error.startswith(words)
@@ -114,7 +112,7 @@ def test_work_that_notices_the_cancellation_late_ends_as_cancelled(run_kind):
     assert do(run_kind, work).state == "cancelled"
 
 
-def test_work_that_says_cancelled_after_it_lost_the_job_writes_nothing(run_kind):
+def test_work_that_reports_cancelled_after_it_lost_the_job_writes_nothing(run_kind):
     def work(running):
         outcomes.lose(fall_silent(running.job))
         raise JobCancelled
@@ -122,7 +120,7 @@ def test_work_that_says_cancelled_after_it_lost_the_job_writes_nothing(run_kind)
     assert do(run_kind, work).state == "queued"
 
 
-def test_a_job_that_was_taken_away_is_not_written(run_kind):
+def test_a_job_lost_meanwhile_is_not_written(run_kind):
     def work(running):
         outcomes.lose(fall_silent(running.job))
         running.job.message = "stolen"
@@ -218,7 +216,7 @@ def test_a_long_transaction_does_not_cost_the_lease(run_kind):
 
 
 class Worker:
-    """A process that carries a job, to be killed or stopped for a while."""
+    """A process that runs a job, to be killed or suspended."""
 
     def __init__(self, kind, job):
         self.process = subprocess.Popen(

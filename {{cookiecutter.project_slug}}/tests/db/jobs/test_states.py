@@ -1,4 +1,4 @@
-"""The moves of a job, its lease, and its ends."""
+"""The states of a job, its lease, and its outcomes."""
 
 import pytest
 from django.db.models.functions import Now
@@ -26,7 +26,7 @@ def test_only_the_moves_in_the_table_are_made(kind, state, target):
     assert now(job).state == (target if target in MOVES[state] else state)
 
 
-def test_of_two_who_move_the_same_job_one_is_refused(kind):
+def test_of_two_processes_that_move_the_same_job_one_is_refused(kind):
     first = make(kind)
     second = now(first)
     move(first, State.CANCELLED)
@@ -43,7 +43,7 @@ def test_a_queued_job_is_claimed_once(kind):
     assert now(job).lease_expires_at > now(job).started_at
 
 
-def test_a_job_that_is_not_there_is_not_claimed(kind):
+def test_a_missing_job_is_not_claimed(kind):
     assert lease.claim(kind.model, 0) is None
 
 
@@ -104,7 +104,7 @@ def claim_again(kind, job):
     return lease.claim(kind.model, job.pk)
 
 
-def test_a_worker_that_lost_the_job_ends_nothing(kind):
+def test_a_worker_that_lost_the_job_cannot_end_it(kind):
     job = running(kind)
     outcomes.lose(fall_silent(job))
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
@@ -115,6 +115,6 @@ def test_a_worker_that_lost_the_job_ends_nothing(kind):
     assert now(job).state == "queued"
 
 
-def test_a_model_that_is_no_kind_of_job_is_named():
+def test_a_model_without_a_job_kind_is_named():
     with pytest.raises(LookupError, match="registered for Project"):
         kind_of(Project())

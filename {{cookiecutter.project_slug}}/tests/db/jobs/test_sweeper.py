@@ -1,4 +1,4 @@
-"""The sweeper finds what was forgotten, whatever one kind does."""
+"""The sweeper finds forgotten work, even if one kind of job fails."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def no_grace(settings):
-    """Leases count from the first second of PostgreSQL."""
+    """Leases expire even right after the start of PostgreSQL."""
     settings.TRAINING_LEASE_S = 0
 
 
@@ -31,16 +31,14 @@ def test_a_job_whose_message_was_lost_gets_another(kind, notifications):
     assert notifications == [(kind.task, job.pk)]
 
 
-def test_a_job_that_was_just_queued_or_runs_gets_no_message(kind, notifications):
+def test_a_job_that_was_just_queued_or_is_running_gets_no_message(kind, notifications):
     make(kind, notified_at=ago(1))
     running(kind, notified_at=ago(100))
     sweeper.notify_queued_jobs(kind)
     assert notifications == []
 
 
-def test_a_silent_job_is_tried_again_and_given_up_after_its_attempts(
-    kind, settings, no_grace
-):
+def test_a_silent_job_is_retried_and_fails_after_its_attempts(kind, settings, no_grace):
     settings.TRAINING_MAX_ATTEMPTS = 2
     job = running(kind)
     fall_silent(job)
@@ -92,7 +90,7 @@ def test_one_kinds_broken_sweep_does_not_stop_the_others(monkeypatch, error):
     assert set(swept) == {"training", "prediction"}
 
 
-def test_a_database_that_is_away_ends_the_round(monkeypatch):
+def test_a_database_that_is_down_ends_the_sweep(monkeypatch):
     def fail():
         raise OperationalError("connection refused")
 

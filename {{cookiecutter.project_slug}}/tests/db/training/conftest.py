@@ -87,7 +87,7 @@ def studio():
 
 
 class Worker:
-    """Does in this process what the two Celery tasks do."""
+    """Executes in this process what the two Celery tasks do."""
 
     def __init__(self, monkeypatch):
         self._monkeypatch = monkeypatch
@@ -109,12 +109,12 @@ class Worker:
         ]
 
     def begin(self):
-        """Claim the queued run; None where there is none."""
+        """Claim the queued run; None if there is none."""
         queued = TrainingRun.objects.filter(state="queued").first()
         return Supervisor(*claim_run(queued.pk)) if queued else None
 
     def train(self):
-        """Process the inbox, and carry the run that was opened to its end."""
+        """Process the inbox, and execute the run that it opened."""
         self.process_inbox()
         supervisor = self.begin()
         supervisor.carry()

@@ -1,4 +1,4 @@
-"""Training where production has it: S3 artifacts, and a pooler before PostgreSQL."""
+"""Training as in production: artifacts on S3, and PostgreSQL behind a pooler."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def s3(tmp_path, monkeypatch):
-    """A bucket on a real S3 server (nanio), whose signatures count."""
+    """A bucket on a real S3 server (nanio) that checks signatures."""
     port = free_port()
     keys = {"ACCESS_KEY": "key-of-the-tests", "SECRET_KEY": "secret-of-the-tests"}
     server = subprocess.Popen(

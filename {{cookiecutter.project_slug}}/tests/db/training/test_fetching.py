@@ -26,7 +26,7 @@ KEY = "1.1795435200"  # FakeStudio's project
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, settings):
-    """No pause after an earlier failure; a Label Studio to ask."""
+    """A fake Label Studio, and no pause left from an earlier failure."""
     monkeypatch.setattr(payloads, "_not_before", 0.0)
     settings.LABEL_STUDIO_URL = "http://studio.example"
     settings.LABEL_STUDIO_API_KEY = "key"
@@ -65,7 +65,7 @@ def test_what_changed_is_fetched_and_counted_for_the_policy(studio, project):
     assert not InboxEntry.objects.filter(applied_at=None).exists()
 
 
-def test_without_deletion_of_tasks_only_what_is_new_is_asked_for(studio, project):
+def test_unless_tasks_were_deleted_only_newer_changes_are_requested(studio, project):
     studio.annotate(2, 10)
     send_without_payload()
     process_waiting_events(project.pk)
@@ -86,7 +86,7 @@ def test_deleted_tasks_are_found(studio, project):
     assert Task.objects.get(deleted_at__isnull=False).task_id == 4
 
 
-def test_while_label_studio_is_away_the_event_waits_and_others_do_not(
+def test_while_label_studio_is_down_the_event_waits_and_others_do_not(
     studio, project, monkeypatch
 ):
     def away(*_, **__):
@@ -121,7 +121,9 @@ def test_without_credentials_the_run_says_what_is_missing(project, settings):
     assert "LABEL_STUDIO_API_KEY" in missing_payload_warning(run)
 
 
-def test_the_host_a_caller_of_setup_names_is_not_asked(project, settings, post, server):
+def test_the_host_that_a_caller_of_setup_names_is_not_contacted(
+    project, settings, post, server
+):
     settings.LABEL_STUDIO_URL = ""
     post("/setup", {"project": KEY, "schema": CONFIG, "hostname": server.url})
     project.refresh_from_db()
@@ -131,16 +133,16 @@ def test_the_host_a_caller_of_setup_names_is_not_asked(project, settings, post, 
     assert server.requests == []
 
 
-def test_a_run_that_was_told_all_says_nothing(project, settings):
+def test_a_run_without_missing_payloads_has_no_warning(project, settings):
     settings.LABEL_STUDIO_API_KEY = ""
     run = open_run(project=project, trigger="person", requested_by="test")
     assert missing_payload_warning(run) == ""
 
 
-def test_a_nameless_event_means_the_only_project(project):
+def test_an_event_without_a_project_is_assigned_to_the_only_one(project):
     assert send_without_payload(named="").project_pk == project.pk
 
 
-def test_of_several_projects_a_nameless_event_means_none(project):
+def test_an_event_without_a_project_is_assigned_to_none_of_several(project):
     get_or_create_project(ProjectKey(2, 5))
     assert send_without_payload(named="").project_pk is None

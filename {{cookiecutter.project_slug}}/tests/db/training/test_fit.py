@@ -1,4 +1,4 @@
-"""A legacy `fit`, event by event: one it fails on, and one that learns nothing."""
+"""A legacy `fit`, event by event: failures, and events that teach it nothing."""
 
 import pytest
 from django.core.management import call_command
@@ -53,7 +53,7 @@ def test_an_event_that_fit_fails_on_is_set_aside_and_the_others_count(strict, st
     assert "failed" not in following.message
 
 
-def test_a_run_fails_when_fit_raised_for_all_and_none_of_them_comes_back(
+def test_a_run_fails_when_fit_raises_for_every_event_and_no_run_takes_them_again(
     strict, studio
 ):
     studio.annotate(1, ground_truth=True)
@@ -91,7 +91,7 @@ def test_the_error_of_an_event_is_masked_and_bounded(strict, studio, monkeypatch
         ("label_studio_ml.training.RunCancelled", "queued"),  # nobody asked for it
     ],
 )
-def test_what_is_not_about_the_event_ends_the_run_as_before(
+def test_an_error_that_does_not_concern_one_event_ends_the_run(
     strict, studio, monkeypatch, raised, state
 ):
     monkeypatch.setenv("FIT_RAISES", raised)
@@ -141,7 +141,7 @@ def test_the_events_a_run_set_aside_are_retried_by_hand(strict, studio):
         retry(run, actor="ann", origin=ORIGIN)
 
 
-def test_trying_a_failed_run_again_takes_what_it_set_aside(strict, studio):
+def test_retrying_a_failed_run_takes_the_events_it_set_aside(strict, studio):
     studio.annotate(1, ground_truth=True)
     run = strict.train()
     again = retry(run, actor="ann", origin=ORIGIN)
@@ -163,7 +163,7 @@ def test_the_command_retries_what_all_runs_set_aside(strict, studio):
     assert action.detail == {"run": run.pk, "retried_events": 2}
 
 
-def test_a_run_started_by_hand_leaves_what_is_set_aside(strict, studio):
+def test_a_run_started_by_hand_takes_no_events_set_aside(strict, studio):
     studio.annotate(1, ground_truth=True)
     strict.train()
     run = start_run(project=studio.project, actor="ann", origin=ORIGIN)
@@ -203,7 +203,7 @@ def test_a_fit_that_only_returns_metrics_makes_no_version(worker, studio):
     assert not InboxEntry.objects.exists()
 
 
-def test_the_files_of_the_version_before_make_no_version_alone(
+def test_files_of_the_previous_version_alone_create_no_version(
     worker, studio, monkeypatch
 ):
     monkeypatch.delenv("MODEL_DIR", raising=False)

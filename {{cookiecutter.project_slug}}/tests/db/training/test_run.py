@@ -57,7 +57,7 @@ def test_a_legacy_fit_gets_each_event_in_order_and_names_the_version(worker, stu
         ("Quitting", "called sys.exit('nothing to do')"),
     ],
 )
-def test_what_the_training_raises_is_the_reason(worker, studio, model, words):
+def test_an_exception_of_the_training_is_the_reason(worker, studio, model, words):
     worker.serve(model)
     studio.annotate(1)
     run = worker.train()
@@ -74,7 +74,7 @@ def test_what_the_training_raises_is_the_reason(worker, studio, model, words):
         ("Exiting", "ended itself with status 7"),
     ],
 )
-def test_a_crash_is_tried_again_and_then_a_reason_in_words(
+def test_a_crash_is_retried_and_then_fails_with_a_readable_reason(
     worker, studio, model, words, settings
 ):
     settings.TRAINING_MAX_ATTEMPTS = 2

@@ -1,4 +1,4 @@
-"""The states of a run: what may follow what, whoever tries, in whatever order."""
+"""The states of a run, with workers, sweepers and people acting in any order."""
 
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
@@ -134,7 +134,7 @@ class Runs(RuleBasedStateMachine):
         )
 
 
-def test_whatever_happens_in_whatever_order_nothing_is_lost(db):
+def test_in_any_sequence_of_steps_nothing_is_lost(db):
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""A run can be watched, stopped, limited, and outlived."""
+"""A run can be watched, cancelled and limited, and does not outlive its worker."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ class InBackground:
             connection.close()
 
     def until(self, condition, *, within_s=8.0):
-        """Wait until the run, read anew, meets the condition; give the seconds."""
+        """Wait until the reloaded run meets the condition; return the seconds."""
         started = time.monotonic()
         while not condition(self.now()):
             assert time.monotonic() - started < within_s, self.now().__dict__
@@ -56,7 +56,7 @@ class InBackground:
 
 @pytest.fixture
 def training(worker, studio):
-    """Start training with a model; gives the supervised run, in its training code."""
+    """Start training with a model; return the supervised run, now in training code."""
     begun = []
 
     def begin(model, **environment):
@@ -102,7 +102,7 @@ def test_cancelling_stops_it_at_the_next_progress_call(training):
     assert (action.actor, action.reason) == ("ann", "enough")
 
 
-def test_a_training_that_does_not_listen_is_ended_by_force(training, settings):
+def test_a_training_that_ignores_a_cancellation_is_killed(training, settings):
     settings.TRAINING_CANCEL_GRACE_S = 0.5
     watched = training("Stubborn")
     group = watched_group()
@@ -130,7 +130,7 @@ def watched_group():
 
 
 def runs(pid):
-    """Whether the process is there, and not only waits to be forgotten."""
+    """Return whether the process runs; a zombie does not."""
     try:
         return (
             Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -156,7 +156,7 @@ def test_the_time_limit_fails_the_run(training, settings):
     assert (run.state, run.error) == ("failed", "Took longer than its limit of 2 s.")
 
 
-def test_the_projects_memory_limit_goes_over_the_setting(worker, studio):
+def test_the_projects_memory_limit_overrides_the_setting(worker, studio):
     worker.serve("Hungry")
     studio.annotate(1)
     project = studio.project
@@ -167,7 +167,7 @@ def test_the_projects_memory_limit_goes_over_the_setting(worker, studio):
     assert "limit of 700 MB" in run.error
 
 
-def test_holding_the_interpreters_lock_does_not_look_dead(training, settings):
+def test_code_that_holds_the_interpreters_lock_does_not_look_dead(training, settings):
     settings.TRAINING_LEASE_S = 1.5
     watched = training("HoldingTheLock", HOLD_S="3")
     for _ in range(15):
@@ -216,7 +216,7 @@ def test_a_worker_that_stops_hands_the_run_back_at_once(
     assert ("lsml.training.tasks.train", run.pk) in notifications
 
 
-def test_a_run_that_can_end_soon_may_end(training, settings):
+def test_a_run_that_ends_within_the_grace_period_succeeds(training, settings):
     settings.TRAINING_STOP_GRACE_S = 10
     watched = training("Brief")
     stopping.set()
@@ -293,7 +293,7 @@ def test_a_person_may_start_a_run_whatever_the_policy_says(worker, studio):
     assert run.state == "succeeded"
 
 
-def test_events_that_come_during_a_run_are_the_next_ones(training, worker, studio):
+def test_events_that_arrive_during_a_run_go_into_the_next_one(training, worker, studio):
     watched = training("Brief")
     late = studio.annotate(2)
     assert worker.process_inbox() == []

@@ -1,4 +1,4 @@
-"""What the machine, the database or the broker does to a run."""
+"""Failures of the machine, the database and the broker during a run."""
 
 import os
 import subprocess
@@ -46,7 +46,9 @@ def test_a_full_artifact_disk_fails_the_run_and_leaves_nothing(
     assert InboxEntry.objects.get().held
 
 
-def test_a_lease_is_given_time_after_a_restart_of_postgres(worker, studio, settings):
+def test_a_lease_does_not_expire_right_after_a_restart_of_postgres(
+    worker, studio, settings
+):
     settings.TRAINING_LEASE_S = 0
     worker.serve("Remembering")
     studio.annotate(1)
@@ -58,7 +60,7 @@ def test_a_lease_is_given_time_after_a_restart_of_postgres(worker, studio, setti
     assert not lease.expired(TrainingRun).exists()
 
 
-def test_a_database_that_is_away_is_waited_for(monkeypatch):
+def test_a_database_that_is_down_is_waited_for(monkeypatch):
     monkeypatch.setattr(database, "_PAUSE_S", 0.01)
     outside = SimpleNamespace(in_atomic_block=False, close=lambda: None)
     monkeypatch.setattr(database, "connection", outside)
@@ -74,7 +76,7 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch):
     assert len(tries) == 4
 
 
-def test_a_training_goes_on_while_the_database_is_away(worker, studio, monkeypatch):
+def test_a_training_continues_while_the_database_is_down(worker, studio, monkeypatch):
     worker.serve("Brief")
     studio.annotate(1)
     worker.process_inbox()
@@ -93,7 +95,7 @@ def test_a_training_goes_on_while_the_database_is_away(worker, studio, monkeypat
     assert (run.state, run.attempts) == ("succeeded", 1)
 
 
-def test_a_database_that_stays_away_ends_the_training(
+def test_a_database_that_stays_down_ends_the_training(
     worker, studio, monkeypatch, settings
 ):
     settings.TRAINING_OUTAGE_S = 0.5
@@ -127,7 +129,7 @@ def test_what_a_killed_worker_left_on_this_host_is_removed(worker, tmp_path):
         (tmp_path / "runs" / name).rmdir()
 
 
-def test_a_process_that_prints_for_ever_does_not_hold_the_worker(
+def test_a_process_that_prints_forever_does_not_block_the_worker(
     worker, studio, settings
 ):
     settings.TRAINING_MAX_ATTEMPTS = 1
@@ -157,7 +159,7 @@ def test_a_progress_message_shows_no_secret(worker, studio):
     assert progress.columns()["message"] == "token=*** \ufffd ?"
 
 
-def test_the_cut_of_the_log_leaves_no_half_of_a_secret(worker, studio):
+def test_a_shortened_log_contains_no_part_of_a_secret(worker, studio):
     worker.serve("PrintingKeys")
     studio.annotate(1)
     log = worker.train().log

@@ -30,7 +30,7 @@ def test_the_skeleton_offers_every_block_and_capture_of_the_installed_one():
 @pytest.mark.parametrize(
     "path", sorted(OURS.parent.rglob("*.html")), ids=lambda path: path.stem
 )
-def test_a_template_has_an_element_a_line_so_its_lines_are_short(path):
+def test_a_template_has_one_element_per_line(path):
     lines = path.read_text().splitlines()
     # A message is one string, and a list of classes one attribute.
     whole = ('{% translate "', "class=")

@@ -402,7 +402,7 @@ def test_the_test_prediction_must_have_a_result():
         try_prediction(studio, connection, lines.append)
 
 
-def test_a_service_that_answers_late_is_tried_again():
+def test_a_service_that_answers_late_is_retried():
     studio = FakeStudio()
     add, refusals = studio.add_backend, [BackendRefused("Read timed out.", "Wait.")]
 

@@ -78,7 +78,7 @@ def test_the_payload_takes_precedence_over_the_header():
     assert event.project.labelstudio_id == 1
 
 
-def test_a_webhook_with_payload_does_not_lack_it():
+def test_a_webhook_with_payload_is_recognised():
     assert not read("annotation_created").lacks_payload
     assert not read("start_training").lacks_payload
 

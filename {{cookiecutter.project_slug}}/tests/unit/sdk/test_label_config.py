@@ -34,7 +34,7 @@ filters = st.sampled_from([None, lambda name: name == "b", lambda name: name > "
 
 
 @given(configs, types, types, filters, filters)
-def test_a_match_is_the_match_of_the_interface(
+def test_a_match_equals_the_match_of_the_interface(
     config, control_type, object_type, name_filter, to_name_filter
 ):
     wanted = {
@@ -52,7 +52,7 @@ CONFIG = """<View><Text name="t" value="$text"/>
 <Choices name="s" toName="t"><Choice value="A"/></Choices></View>"""
 
 
-def test_a_usual_config_is_read_without_the_slow_import():
+def test_a_common_config_is_read_without_the_slow_import():
     script = (
         "import sys; from label_studio_ml.model import LabelStudioMLBase\n"
         f"model = LabelStudioMLBase('1', {CONFIG!r})\n"

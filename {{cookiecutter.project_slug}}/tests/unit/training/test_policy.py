@@ -28,7 +28,7 @@ def test_an_annotation_starts_a_run_by_default():
     assert decided(waiting()) == "annotations"
 
 
-def test_events_that_bring_no_annotation_wait_for_some_that_do():
+def test_events_without_annotations_wait_for_events_with_some():
     assert decided(waiting(annotations=0)) is None
 
 
@@ -37,7 +37,7 @@ def test_below_the_minimum_nothing_starts():
     assert decided(waiting(10), min_annotations=10) == "annotations"
 
 
-def test_what_a_run_gave_back_starts_none_by_itself():
+def test_events_that_a_run_gave_back_start_no_run():
     assert decided(waiting(50, fresh=0)) is None
 
 
@@ -55,7 +55,7 @@ def test_in_manual_mode_annotations_start_nothing():
     ],
     ids=str,
 )
-def test_start_training_goes_over_the_policy(policy):
+def test_start_training_overrides_the_policy(policy):
     assert decided(waiting(), **policy) is None
     assert decided(waiting(requested=True), **policy) == "start_training"
 
@@ -67,7 +67,7 @@ def test_a_paused_or_archived_project_trains_nothing(policy):
     assert decided(waiting(requested=True), **policy) is None
 
 
-def test_debounce_waits_for_a_pause_but_not_for_ever():
+def test_debounce_waits_for_a_pause_but_not_forever():
     assert decided(waiting(last_s=29), debounce_s=30) is None
     assert decided(waiting(last_s=30), debounce_s=30) == "annotations"
     long = DEBOUNCE_TIMES_MAX * 30
@@ -83,6 +83,6 @@ def test_debounce_waits_for_a_pause_but_not_for_ever():
         (time(12), time(12), True),
     ],
 )
-def test_quiet_hours_hold_runs_back(since, until, starts):
+def test_quiet_hours_delay_runs(since, until, starts):
     found = decided(waiting(), quiet_from=since, quiet_until=until)
     assert (found is not None) == starts

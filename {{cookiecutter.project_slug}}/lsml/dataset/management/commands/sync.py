@@ -33,7 +33,7 @@ class Command(BaseCommand):
             "--since",
             type=_moment,
             help="only tasks changed since, e.g. 2026-11-23 or 2026-11-23T12:00:00Z;"
-            " deleted tasks are then not noticed",
+            " deleted tasks are then not detected",
         )
         parser.add_argument(
             "--restart",
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 "Give --url and --api-key, or set LABEL_STUDIO_URL and"
                 " LABEL_STUDIO_API_KEY."
             )
-        # `disable=None` hides the bar where stderr is no terminal, as in a log.
+        # `disable=None` hides the bar where stderr is not a terminal.
         with tqdm(unit=" tasks", disable=None, file=self.stderr) as bar:
 
             def show(progress: Progress) -> None:
