@@ -67,7 +67,7 @@ def test_the_project_is_known_afterwards_and_an_audit_entry_recorded(studio):
     assert str(project.key) == "1.1795433940"
     assert (project.title, project.label_config) == ("P", CONFIG)
     assert AuditEntry.objects.get(verb="connected to label studio").actor == "test"
-    assert lines[-1] == "A webhook came in."
+    assert lines[-1] == "A webhook arrived."
 
 
 def test_a_second_time_nothing_is_recorded_and_the_project_not_touched(studio):
