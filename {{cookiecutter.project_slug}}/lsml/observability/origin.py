@@ -1,4 +1,4 @@
-"""The origin of a request: what its audit rows, log lines and answer have in common."""
+"""The origin that audit rows record: which request, command or job wrote them."""
 
 import getpass
 from dataclasses import dataclass
@@ -35,5 +35,5 @@ class Origin:
 
 
 def command_actor() -> str:
-    """Return who runs this command, for the column `actor`."""
+    """Return the user who runs this command, for the column `actor`."""
     return f"command ({getpass.getuser()})"
