@@ -87,7 +87,7 @@ class TrainingProcess:
     def drain(self) -> tuple[list[dict[str, Any]], bytes]:
         """Return everything that was written before the process ended.
 
-        Call after `kill`, because processes that the training started may write forever.
+        Call after `kill`: processes that the training started may write without end.
         Those that left the process group are read for at most a second.
         """
         messages: list[dict[str, Any]] = []

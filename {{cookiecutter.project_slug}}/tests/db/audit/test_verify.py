@@ -115,7 +115,7 @@ def test_a_chain_rewritten_as_a_whole_is_found_by_its_anchor(rows, settings, tmp
         "DELETE FROM audit_seal", "SELECT setval('audit_seal_number_seq', 1, false)"
     )
     sealing.seal()
-    assert "Seal 4 is not the one that was anchored outside." in found()
+    assert "Seal 4 differs from the anchored one." in found()
 
 
 def test_rows_long_unsealed_are_told():
