@@ -23,7 +23,7 @@ class Origin:
 
         Args:
             request: Django's or REST framework's.
-            name: The caller's name, if nobody is logged in yet.
+            name: The caller's name, if the request has no user yet.
         """
         name = request.user.get_username() if name is None else name
         return cls(request_id_of(request), f"{name} {address_of(request)}"[:200])

@@ -87,7 +87,7 @@ def test_a_webhook_that_does_not_come_in_is_a_failure(studio):
 def test_a_service_with_another_database_is_not_judged(studio):
     studio.webhook_arrives = studio.keeps_books_here = False
     _, lines = run(studio)
-    assert "not tried" in lines[-1]
+    assert "not tested" in lines[-1]
     assert "touch_project" not in studio.calls
 
 

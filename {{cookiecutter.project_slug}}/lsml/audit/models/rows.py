@@ -85,9 +85,7 @@ class AuditRow(models.Model):
     """Base of the audit rows: which request wrote them, and for which project."""
 
     request_id = models.CharField(max_length=64)  # X-Request-ID of the HTTP request
-    client = models.CharField(
-        max_length=200
-    )  # user and address, or the program
+    client = models.CharField(max_length=200)  # user and address, or the program
     # The registry's key as a plain integer: a foreign key would tie partitions, which
     # retention drops, to another table. Null = no project.
     project_pk = models.BigIntegerField(null=True)

@@ -13,9 +13,7 @@ class Seal(models.Model):
 
     number = models.BigIntegerField(primary_key=True)  # 1, 2, … without a gap
     table = models.CharField(max_length=63, db_column="sealed_table")
-    format = (
-        models.PositiveSmallIntegerField()
-    )  # of the rows' text: tables.FORMAT
+    format = models.PositiveSmallIntegerField()  # of the rows' text: tables.FORMAT
     # If a dump is restored into another cluster, transaction numbers start again there.
     # Rows written there have ids above `above_id` and belong to the next generation.
     generation = models.PositiveIntegerField()

@@ -62,7 +62,7 @@ class Supervisor:
         self.evicted = False  # another worker has the run
         self.cancelling = False
         self.handing_back = False
-        self.limit = ""  # the one that was exceeded, in words
+        self.limit = ""  # the exceeded limit, as a sentence
         self.report: Outcome | None = None  # as the training process reported it
 
     def carry(self) -> None:

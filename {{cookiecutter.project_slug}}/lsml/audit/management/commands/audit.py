@@ -25,9 +25,7 @@ class Command(BaseCommand):
         words = parser.add_subparsers(dest="word", required=True)
         word = words.add_parser("verify", help="check rows and seals")
         word.add_argument("--since", type=moment, help="only seals made since then")
-        word.add_argument(
-            "--export", type=Path, help="check this file instead"
-        )
+        word.add_argument("--export", type=Path, help="check this file instead")
         word.add_argument("--anchors", type=Path, help="file of anchored seals")
         words.add_parser("seal", help="seal finished rows")
         word = words.add_parser("export", help="write rows and seals to a ZIP file")
