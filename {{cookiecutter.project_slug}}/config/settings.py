@@ -165,7 +165,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 10.0},
     },
     "partitions": {
-        "task": "lsml.audit.tasks.look_after_partitions",
+        "task": "lsml.audit.tasks.maintain_partitions",
         "schedule": crontab(hour="3", minute="17"),
     },
 }

@@ -1,1 +1,1 @@
-"""Append-only records: predictions, webhook events, actions, and their seals."""
+"""Append-only records: predictions, webhook events, audit entries, and their seals."""

@@ -1,6 +1,6 @@
 """Publishes the latest seal outside the database (AUDIT_ANCHOR).
 
-The owner of the database could rewrite rows and seals together, but not the copy there.
+The owner of the database could rewrite rows and seals together, but not that copy.
 """
 
 import urllib.request
@@ -23,9 +23,9 @@ _TIMEOUT_S: Final = 5
 
 
 def publish(seal: Seal) -> None:
-    """Publish number and digest of a seal. A failure is logged, and the seal stays.
+    """Publish number and digest of a seal. A failure is only logged.
 
-    Each seal covers all before it, so the next publication makes up for a missed one.
+    Each seal covers all earlier ones, so the next one makes up for one not published.
     """
     if not settings.AUDIT_ANCHOR:
         return
@@ -41,7 +41,10 @@ def publish(seal: Seal) -> None:
 
 
 def published() -> Iterator[tuple[int, str]]:
-    """Number and digest of each published seal, if AUDIT_ANCHOR can be read."""
+    """Yield number and digest of each published seal.
+
+    Nothing for http and https, which cannot be read back.
+    """
     parts = urlsplit(settings.AUDIT_ANCHOR)
     if parts.scheme == "file":
         yield from read_anchors(Path(unquote(parts.path)))
@@ -53,7 +56,7 @@ def published() -> Iterator[tuple[int, str]]:
 
 
 def read_anchors(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and digest of each line of a file of anchors. None without the file."""
+    """Yield number and digest from each line of a file; nothing if there is no file."""
     if not path.exists():
         return
     with path.open("rb") as file:

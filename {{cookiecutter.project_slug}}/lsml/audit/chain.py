@@ -1,6 +1,6 @@
-"""Computes digests and seals, in plain Python. docs/audit.md describes the same.
+"""Computes the digests of rows and seals, in plain Python, as docs/audit.md describes.
 
-Used by sealing, by verification and by the check of an export.
+Used by sealing, verification and the check of an export.
 """
 
 import hashlib
@@ -37,13 +37,13 @@ SEALED_FIELDS: Final = (
 
 
 def leaf(line: str) -> bytes:
-    """SHA-256 of a row's text."""
+    """Return the SHA-256 (32 bytes) of a row's canonical line."""
     return hashlib.sha256(line.encode()).digest()
 
 
 @dataclass(slots=True)
 class RowDigest:
-    """The digest of rows, fed in the order (txid, id)."""
+    """Computes the digest of rows, fed in the order (txid, id)."""
 
     count: int = 0
     first_id: int = 0
@@ -52,7 +52,7 @@ class RowDigest:
     _locator: bytearray = field(default_factory=bytearray)
 
     def feed(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Add rows, each its id and its leaf."""
+        """Add rows as (id, leaf)."""
         rows = list(rows)
         if not rows:
             return
@@ -87,24 +87,29 @@ class Difference:
     """A row that differs from what was sealed."""
 
     row_id: int
-    how: Literal["changed", "missing", "added"]
+    how: Literal["changed", "deleted", "inserted"]
 
 
 def differences(locator: bytes, rows: Iterable[tuple[int, bytes]]) -> list[Difference]:
-    """Compare a seal's locator with the rows found. Sorted by id."""
+    """Return how the rows found differ from a seal's locator, sorted by id.
+
+    Args:
+        locator: Of the seal.
+        rows: (id, leaf) of each row found.
+    """
     found = {row_id: row_leaf[:8] for row_id, row_leaf in rows}
     sealed = dict(locator_entries(locator))
     different = [
-        Difference(row_id, "changed" if row_id in found else "missing")
+        Difference(row_id, "changed" if row_id in found else "deleted")
         for row_id, prefix in sealed.items()
         if found.get(row_id) != prefix
     ]
-    different += [Difference(row_id, "added") for row_id in found.keys() - sealed]
+    different += [Difference(row_id, "inserted") for row_id in found.keys() - sealed]
     return sorted(different, key=lambda difference: difference.row_id)
 
 
 def locator_entries(locator: bytes) -> Iterator[tuple[int, bytes]]:
-    """Id and first 8 bytes of the leaf of each sealed row."""
+    """Yield the id and the first 8 bytes of the leaf of each sealed row."""
     for at in range(0, len(locator), _LOCATOR_ENTRY):
         yield (
             int.from_bytes(locator[at : at + 8], "big"),
@@ -113,7 +118,7 @@ def locator_entries(locator: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def seal_digest(facts: dict[str, Any]) -> str:
-    """SHA-256 (hex) of a seal's facts, each as decimal or hex, joined by `|`.
+    """Return the SHA-256 (hex) of a seal's facts, in decimal or hex, joined by `|`.
 
     Args:
         facts: SEALED_FIELDS; `sealed_at` in microseconds since 1970.
@@ -123,5 +128,5 @@ def seal_digest(facts: dict[str, Any]) -> str:
 
 
 def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970."""
+    """Return the microseconds since 1970 of an aware datetime."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -14,7 +14,7 @@ _INPUTS: Final = ("digest", "full")
 
 @register(TAG)
 def check_audit(**_: Any) -> Iterator[CheckMessage]:
-    """Report unknown words and schemes, and numbers that are too small."""
+    """Report unknown values and URL schemes, and numbers that are too small."""
     if settings.AUDIT_INPUTS not in _INPUTS:
         yield Error(
             f"AUDIT_INPUTS is {settings.AUDIT_INPUTS!r}, which is not known.",

@@ -1,4 +1,4 @@
-"""Counts the rows of a list: exactly where that is cheap, otherwise an estimate."""
+"""Counts rows for lists: exactly if that is cheap, otherwise by an estimate."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from django.db.models import QuerySet
 
-# The planner's cost of a count, in its own unit: some milliseconds.
+# The cost of a cheap count, in the planner's unit. It takes some milliseconds.
 _CHEAP: Final = 2_000
 
 
@@ -24,7 +24,7 @@ def count(rows: QuerySet[Any]) -> Count:
     Takes some milliseconds, for a table of any size.
     """
     explained = rows.order_by().explain(format="json")
-    if not explained:  # Django knows that nothing matches, and asked no database
+    if not explained:  # Django knows that nothing matches, and sent no query
         return Count(0, exact=True)
     plan = orjson.loads(explained)[0]["Plan"]
     if plan["Total Cost"] > _CHEAP:

@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 import orjson
@@ -14,11 +14,9 @@ from lsml.audit import chain, formats
 from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.verify import Finding, Report
 
-_HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
-
 
 class NotAnExport(Exception):
-    """The file was not made by `manage.py audit export`."""
+    """The file is not a complete export of `manage.py audit export`."""
 
 
 def check_export(
@@ -31,8 +29,8 @@ def check_export(
 
     Args:
         path: the ZIP file.
-        anchored: number and digest of published seals. Without them, a file that was
-            forged as a whole is not detected.
+        anchored: number and digest of published seals. Without them, a completely
+            forged file is not detected.
         progress: called with the number of rows checked since its last call.
 
     Raises:
@@ -58,7 +56,9 @@ class _Check:
         self.report = Report()
         self.manifest: dict[str, Any] = orjson.loads(file.read("manifest.json"))
         if self.manifest["format"] != FORMAT:
-            raise NotAnExport(f"Format {self.manifest['format']} is not known here.")
+            raise NotAnExport(
+                f"This version cannot read format {self.manifest['format']}."
+            )
 
     def run(self) -> Report:
         self._check_chain()
@@ -90,7 +90,7 @@ class _Check:
         """Check that no seal is missing, and that each digest follows the last."""
         tables = [self._seals(name) for name in self.manifest["tables"]]
         expected, previous = self.manifest["first_seal"], None
-        # An export of some tables holds some seals, with gaps between their numbers.
+        # An export of only some tables has gaps between the numbers of its seals.
         whole = self.manifest["tables"].keys() == SEALED_TABLES.keys()
         for seal in heapq.merge(*tables, key=lambda seal: seal["number"]):
             self.report.seals += 1
@@ -98,7 +98,7 @@ class _Check:
             if chain.seal_digest(seal) != seal["digest"]:
                 self._find(f"Seal {number} was changed.", seal)
             if self.anchored.get(number, seal["digest"]) != seal["digest"]:
-                self._find(f"Seal {number} is not the one anchored outside.", seal)
+                self._find(f"Seal {number} differs from the anchored one.", seal)
             if whole and number != expected:
                 self._find(f"Seal {expected} is missing.")
             elif (
@@ -137,17 +137,17 @@ class _Check:
         if hashlib.sha256(locator).hexdigest() != seal["locator_digest"]:
             self._find(f"Seal {seal['number']} was changed.", seal)
         for one in chain.differences(locator, rows):
-            if one.how == "missing" and not self._is_wanted(seal["table"], one.row_id):
+            if one.how == "deleted" and not self._is_wanted(seal["table"], one.row_id):
                 continue
             self._find(
-                f"Row {one.row_id} of {seal['table']} was {_HOW[one.how]}"
+                f"Row {one.row_id} of {seal['table']} was {one.how}"
                 f" (seal {seal['number']}).",
                 seal,
                 one.row_id,
             )
 
     def _is_wanted(self, table: str, row_id: int) -> bool:
-        """Whether the export should hold the row: in its range, and not dropped."""
+        """Whether the export should have the row: in its range, and not dropped."""
         inside: bool = self.manifest["from_id"] <= row_id < self.manifest["until_id"]
         return inside and not any(
             dropped["table"] == table
@@ -169,13 +169,13 @@ class _Check:
 
 
 def _ids_and_leaves(lines: Iterator[str]) -> Iterator[tuple[int, bytes]]:
-    """A line begins with `{"id":` and the number."""
+    """Yield (id, leaf) of each line. A line begins with `{"id":` and the number."""
     for line in lines:
         yield int(line[6 : line.index(",")]), chain.leaf(line)
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
+    """Return the SHA-256 (hex) of a file."""
     with path.open("rb") as file:
         return _digest(file)
 

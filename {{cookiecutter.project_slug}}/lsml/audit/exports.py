@@ -1,6 +1,6 @@
 """Exports rows: a ZIP with a file per table, its seals, and a manifest.
 
-Uses constant memory. `lsml.audit.export_check` checks the file without a database.
+Memory use is constant. `lsml.audit.export_check` checks the file without a database.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ DESCRIPTION: Final = (
     "Each row's canonical line is JSON; its SHA-256 is its leaf. A seal's rows_digest"
     " is the SHA-256 over its rows' leaves in the order of this file; its digest is the"
     " SHA-256 over its facts, joined by '|'. In <table>.seals.jsonl each seal says how"
-    " many of the next rows are its own (exported_rows). docs/audit.md has the details."
+    " many of the next rows it covers (exported_rows). docs/audit.md has the details."
 )
 
 
@@ -48,8 +48,8 @@ def export(
 ) -> dict[str, Any]:
     """Write the sealed rows of a time range to `path` (a ZIP file).
 
-    Rows that are not sealed yet are left out. The manifest says how many of them are
-    overdue, if sealing lags.
+    Rows that are not sealed yet are left out. If sealing lags, the manifest says how
+    many of them are overdue.
 
     Returns:
         The manifest.
@@ -106,7 +106,7 @@ def _overlapping(low: int, high: int, tables: Iterable[str]) -> QuerySet[Seal]:
 
 
 def _between(table: str, first: int | None, last: int | None) -> QuerySet[Seal]:
-    """A table's seals in that part of the chain, in order."""
+    """Return a table's seals in that part of the chain, in order."""
     if first is None:
         return Seal.objects.none()
     seals = Seal.objects.filter(table=table, number__range=(first, last))
@@ -115,7 +115,7 @@ def _between(table: str, first: int | None, last: int | None) -> QuerySet[Seal]:
 
 @dataclass(slots=True)
 class _Hashed:
-    """A file that knows the SHA-256 of what was written to it."""
+    """A file that computes the SHA-256 of what is written to it."""
 
     file: IO[bytes]
     sha256: Any = field(default_factory=hashlib.sha256)

@@ -8,8 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 
-# Low bits of an id count rows within one millisecond; 4096 a millisecond is far above
-# what one PostgreSQL inserts. With 12 bits ids stay exact in JavaScript until 2039.
+# The low bits of an id count rows within one millisecond. 4096 are far more than one
+# PostgreSQL inserts. With 12 bits, ids stay exact in JavaScript until 2039.
 SEQUENCE_BITS = 12
 
 
@@ -39,6 +39,6 @@ class TimeOrderedId(Func):
 def first_id_at(moment: datetime) -> int:
     """Return the smallest id of a row written at `moment` (aware).
 
-    Filters by time use it, so that PostgreSQL reads only the partitions that can match.
+    Filters by time use it, so that PostgreSQL reads only partitions that can match.
     """
     return round(moment.timestamp() * 1000) << SEQUENCE_BITS

@@ -1,6 +1,6 @@
 """Writes rows as JSON lines, CSV or Parquet, and reads them back as the sealed text.
 
-Each file keeps what is needed to restore the canonical line of a row byte by byte.
+Each format keeps what is needed to restore the canonical line of a row byte for byte.
 docs/audit.md has the rules. Only Parquet needs a library, pyarrow.
 """
 
@@ -19,7 +19,7 @@ FORMATS: Final = ("jsonl", "csv", "parquet")
 _PARQUET_BATCH: Final = 5_000
 _LINES_AT_ONCE: Final = 1_000
 NO_PYARROW: Final = (
-    "Parquet files need pyarrow, which is large and not installed:"
+    "Parquet files need pyarrow, which is not installed:"
     " pip install -r requirements/export.txt"
 )
 
@@ -31,7 +31,7 @@ class FormatMissing(Exception):
 
 
 class Writer(Protocol):
-    """Takes canonical lines, writes a file."""
+    """Writes canonical lines to a file."""
 
     def write(self, line: str) -> None:
         """Add a row."""
@@ -41,7 +41,7 @@ class Writer(Protocol):
 
 
 def writer(file_format: str, file: IO[bytes], columns: Columns) -> Writer:
-    """A writer of `file_format` into `file`.
+    """Return a writer of `file_format` to `file`.
 
     Raises:
         FormatMissing: Parquet without pyarrow.
@@ -65,13 +65,13 @@ def lines(file_format: str, file: IO[bytes], columns: Columns) -> Iterator[str]:
     return (line.rstrip(b"\n").decode() for line in file)
 
 
-# --- The canonical line, taken apart and put together ---
+# --- The canonical line, split and joined ---
 
-_Values = dict[str, str | None]  # JSON's own text for numbers and JSON; bare strings
+_Values = dict[str, str | None]  # numbers and JSON as in the line; strings unquoted
 
 
 def _values(line: str, columns: Columns) -> _Values:
-    """Each column's text. Read by PostgreSQL's rules, so that no digit is lost."""
+    """Return each column's text, cut from the line so that no digit is lost."""
     values: _Values = {}
     at, scan = 1, json.JSONDecoder().raw_decode
     for name, kind in columns.items():
@@ -121,7 +121,7 @@ class _JsonlWriter:
         self._lines = []
 
 
-# --- CSV: an empty cell is null, but in text columns, which have no null ---
+# --- CSV: an empty cell is null, except in text columns, which have no null ---
 
 
 class _CsvWriter:
@@ -225,11 +225,11 @@ def _as_text(row: dict[str, Any]) -> _Values:
 
 
 def float_text(value: float) -> str:
-    """A float below 1e15 as PostgreSQL writes it: Python finds the same digits."""
+    """Return a float below 1e15 as PostgreSQL writes it, with the same digits."""
     text = repr(value)
     return text.removesuffix(".0") if "e" not in text else text
 
 
 def dumps(value: Any) -> bytes:
-    """A line of a file beside the rows."""
+    """Return a JSON line, for the files beside the rows."""
     return orjson.dumps(value) + b"\n"

@@ -1,4 +1,4 @@
-"""Job kinds that record what happens to their jobs; the base of all three kinds."""
+"""The base of all kinds of job: records their events in the audit log."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -34,8 +34,8 @@ class RecordedJobKind(JobKind[J]):
             event: What happened to it.
             actor: User name, or the command.
             origin: Of the request.
-            reason: The person's words.
-            detail: Facts of this event, JSON; added to those of the kind.
+            reason: As the person wrote it.
+            detail: Facts of this event, as JSON; added to those of the kind.
         """
         record_entry(
             origin=origin,
@@ -53,5 +53,5 @@ class RecordedJobKind(JobKind[J]):
         return self.verbs[event]
 
     def detail(self, job: J) -> dict[str, Any]:
-        """Return the facts that every entry of the kind carries, JSON."""
+        """Return the facts that every entry of the kind has, as JSON."""
         return {}

@@ -1,4 +1,4 @@
-"""Verifications and exports as jobs, because they take longer than a request may."""
+"""Verifications and exports as jobs, because they take too long for a request."""
 
 import tempfile
 from datetime import datetime, timedelta
@@ -31,11 +31,11 @@ class FileGone(Exception):
     """There is no file to download."""
 
     def __init__(self) -> None:
-        super().__init__("The file was removed, or never made: start a new export.")
+        super().__init__("The file was removed or never written. Start a new export.")
 
 
 class AuditKind(RecordedJobKind[AuditJob]):
-    """Verifications and exports as one kind of job. Their end is recorded as well."""
+    """Verifications and exports as a kind of job. The audit log records their end."""
 
     name = "audit"
     model = AuditJob
@@ -48,7 +48,7 @@ class AuditKind(RecordedJobKind[AuditJob]):
         return AuditEntry.Verb(f"{job.kind} {event.value}")
 
     def detail(self, job: AuditJob) -> dict[str, Any]:
-        """Return the report; before there is one, what was requested."""
+        """Return the report, or what was requested if there is none yet."""
         return job.report or {
             "since": job.since and job.since.isoformat(),
             "until": job.until and job.until.isoformat(),
@@ -77,14 +77,14 @@ kind = AuditKind()
 
 
 def export_storage() -> Storage:
-    """Where the files of exports are kept: ARTIFACT_STORAGE, below `exports/`."""
+    """Return the storage of export files: ARTIFACT_STORAGE, below `exports/`."""
     return storages["artifacts"]
 
 
 def start_verification(
     *, since: datetime | None, actor: str, origin: Origin
 ) -> AuditJob:
-    """Queue a verification of the seals made since then; None = of all."""
+    """Queue a verification of the seals made at or after `since`; None = all."""
     return _start(
         Event.REQUESTED, actor, origin, kind=AuditJob.Kind.VERIFY, since=since
     )
@@ -170,10 +170,10 @@ def _export(running: RunningJob[AuditJob]) -> dict[str, Any]:
 
 
 def _keep(running: RunningJob[AuditJob], path: Path) -> None:
-    """Store the file under a key that is written down before.
+    """Store the file under a key that was saved first.
 
-    So `remove_old_files` finds the file of an attempt that was killed or cancelled,
-    and no copy of the audit trail stays behind.
+    So `remove_old_files` finds the file of an attempt that was killed or cancelled, and
+    no copy of audit rows remains.
     """
     job = running.job
     if job.file_key:  # of an earlier attempt
@@ -190,10 +190,10 @@ def _keep(running: RunningJob[AuditJob], path: Path) -> None:
 
 
 def download(job: AuditJob, *, actor: str, origin: Origin) -> FileResponse:
-    """Answer with the file of an export, and record the download.
+    """Return a response with the file of an export, and record the download.
 
     Raises:
-        FileGone: The job made no file, or it was removed.
+        FileGone: The job wrote no file, or it was removed.
     """
     storage = export_storage()
     if not job.file_key or not storage.exists(job.file_key):

@@ -10,8 +10,8 @@ from django.utils import timezone
 from lsml.audit.fields import first_id_at
 from lsml.audit.sealing import unsealed
 
-# Beat seals every AUDIT_SEAL_S, ten seconds by default. An open
-# transaction delays sealing; one that is open for minutes should be reported as well.
+# Beat seals every AUDIT_SEAL_S, ten seconds by default. An open transaction delays
+# sealing; one that stays open for minutes should be reported as well.
 OVERDUE_AFTER: Final = timedelta(minutes=5)
 
 
@@ -21,7 +21,7 @@ class UnsealedRows:
 
     count: int
     overdue: int  # those older than OVERDUE_AFTER
-    first_id: int | None  # smallest id of them all
+    first_id: int | None  # the smallest id; None without rows
 
 
 def unsealed_rows(

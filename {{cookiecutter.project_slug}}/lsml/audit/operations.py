@@ -10,7 +10,7 @@ from django.db.migrations.state import ProjectState
 from lsml.audit import triggers
 from lsml.audit.partitions import make_partitions_ahead
 
-# `txid` tells the sealer which rows belong to finished transactions. It is a bigint,
+# By `txid` the sealer finds the rows of finished transactions. It is a bigint,
 # because xid8 has no BRIN index, and a B-tree would cost more than the column. Django
 # does not know the column, so no query of the application reads it.
 _TXID = "txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint"
@@ -19,9 +19,9 @@ _TXID = "txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint"
 class CreateAppendOnlyModel(migrations.CreateModel):
     """Create a model whose rows PostgreSQL refuses to update, delete or truncate.
 
-    Write it in place of the `CreateModel` that `makemigrations` generates. The flags
-    repeat the table's declaration in `lsml.audit.tables`, because a migration must do
-    the same tomorrow. Reversing drops the table with its rows.
+    Replace the `CreateModel` that `makemigrations` generates with it. The flags repeat
+    the table's declaration in `lsml.audit.tables`, because a migration must not change
+    with it. Reversing drops the table and its rows.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CreateAppendOnlyModel(migrations.CreateModel):
         )
 
     def reduce(self, operation: Operation, app_label: str) -> bool:
-        """Refuse to be merged: `CreateModel` would return a plain `CreateModel`."""
+        """Prevent merging: the result would be a plain `CreateModel`."""
         return False
 
     def database_forwards(
@@ -82,7 +82,7 @@ class CreateAppendOnlyModel(migrations.CreateModel):
             make_partitions_ahead([table])
 
     def _create_table(self, sql: str) -> str:
-        """Django's statement with what Django has no words for."""
+        """Add to Django's statement what Django cannot express."""
         if self.sealed:
             sql = sql.replace("%(definition)s", f"%(definition)s, {_TXID}")
         return f"{sql} PARTITION BY RANGE (id)" if self.partitioned else sql

@@ -1,4 +1,4 @@
-"""Monthly partitions of the audit tables, made ahead of time."""
+"""Creates the monthly partitions of the audit tables ahead of time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,10 +14,10 @@ from lsml.audit.triggers import forbid_truncate
 def make_partitions(
     *, since: datetime, until: datetime, tables: Sequence[str] = PARTITIONED_TABLES
 ) -> list[str]:
-    """Make the partitions that are missing for the months from `since` to `until`.
+    """Create the missing partitions for the months from `since` to `until`.
 
     Returns:
-        Names of the partitions made, oldest first.
+        Names of the partitions created, oldest first.
     """
     made = []
     month = datetime(since.year, since.month, 1, tzinfo=UTC)
@@ -29,10 +29,10 @@ def make_partitions(
 
 
 def make_partitions_ahead(tables: Sequence[str] = PARTITIONED_TABLES) -> list[str]:
-    """Make the missing partitions of last month, this month and the next twelve.
+    """Create the missing partitions of last month, this month and the next twelve.
 
-    A year ahead, so that no row is refused while the daily task does not run; last
-    month, because a clock may be set back.
+    A year ahead, so that no row is refused if the daily task does not run. Last month,
+    because a clock may be set back.
     """
     now = timezone.now()
     last = datetime(
@@ -43,7 +43,7 @@ def make_partitions_ahead(tables: Sequence[str] = PARTITIONED_TABLES) -> list[st
 
 
 def analyze() -> None:
-    """Refresh the statistics that autovacuum leaves out.
+    """Refresh the statistics that autovacuum does not.
 
     These are the row counts of the partitioned parents, and the BRIN summaries that
     let the sealer skip old pages: after a large write some pages stay unsummarized.

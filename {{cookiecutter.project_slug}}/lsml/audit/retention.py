@@ -1,4 +1,4 @@
-"""Removes old rows by whole partitions, after exporting and checking them.
+"""Removes old rows, by whole partitions, after exporting and checking them.
 
 The seals stay, so the chain still verifies. DroppedPartition records what was removed.
 """
@@ -36,15 +36,15 @@ class Partition:
 
     @property
     def until(self) -> datetime:
-        """The moment its month ends."""
+        """The end of its month, exclusive."""
         return next_month(self.month)
 
 
 def expired(days: dict[str, int], now: datetime) -> Iterator[Partition]:
-    """Partitions whose every row is older than its table's number of days.
+    """Yield the partitions whose rows are all older than their table's retention.
 
     Args:
-        days: per table; 0 = kept for ever.
+        days: retention by table; 0 = keep forever.
         now: aware.
     """
     for table, kept in days.items():
@@ -56,7 +56,7 @@ def expired(days: dict[str, int], now: datetime) -> Iterator[Partition]:
 
 
 def partitions(table: str) -> list[Partition]:
-    """A table's partitions, oldest first."""
+    """Return a table's partitions, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relid::regclass::text FROM pg_partition_tree(%s) WHERE isleaf"
@@ -78,7 +78,7 @@ def prune(*, partition: Partition, folder: Path, actor: str) -> DroppedPartition
     Args:
         partition: of a month that is over.
         folder: where the export is written, as `<partition>.zip`.
-        actor: who requested it.
+        actor: user name, or the command.
 
     Raises:
         NotProven: rows are unsealed or changed; nothing was removed.
@@ -93,8 +93,8 @@ def prune(*, partition: Partition, folder: Path, actor: str) -> DroppedPartition
     if report.findings or report.rows != rows:
         found = "; ".join(str(finding) for finding in report.findings[:3])
         raise NotProven(
-            f"{partition.name} stays: it holds {rows} rows, and {report.rows} of them"
-            f" are sealed and exported. {found}"
+            f"{partition.name} was not dropped: it has {rows} rows, of which"
+            f" {report.rows} are sealed and exported. {found}"
         )
     with transaction.atomic():
         dropped = DroppedPartition.objects.create(

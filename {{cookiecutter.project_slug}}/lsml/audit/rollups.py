@@ -1,7 +1,7 @@
-"""Counts per hour, for the charts of the admin.
+"""Counts rows per hour, for the charts of the console.
 
-A row is counted in the transaction that seals it, so it is counted once. Rows younger
-than the last seal (some seconds) are not counted yet.
+A row is counted in the transaction that seals it, so it is counted once. Rows written
+since the last seal, some seconds ago, are not counted yet.
 """
 
 from collections import defaultdict
@@ -33,7 +33,12 @@ _COUNT: Final = {
 
 
 def count(table: str, condition: str) -> None:
-    """Add the rows of a seal. Predictions and webhook events are counted, no others."""
+    """Count the rows that match, if they are predictions or webhook events.
+
+    Args:
+        table: One of SEALED_TABLES; others than those two are ignored.
+        condition: SQL for the rows, from `Window.condition`.
+    """
     if statement := _COUNT.get(table):
         arguments = [list(LATENCY_BOUNDS_MS)] if "%s" in statement else []
         with connection.cursor() as cursor:
@@ -42,7 +47,7 @@ def count(table: str, condition: str) -> None:
 
 @dataclass(slots=True)
 class PredictionCounts:
-    """Predictions of some hours, by outcome, and how long they took."""
+    """Predictions of some hours by outcome, and their latencies."""
 
     ok: int = 0
     empty: int = 0
@@ -55,10 +60,10 @@ class PredictionCounts:
         return self.ok + self.empty + self.error
 
     def percentile_ms(self, share: float) -> float | None:
-        """The latency that `share` (0 to 1) of the predictions did not exceed.
+        """Return the latency that `share` (0 to 1) of the predictions did not exceed.
 
-        Interpolated within a bucket; None without predictions. The latency is that
-        of the whole request, so a request counts as often as it had tasks.
+        Interpolated within a bucket; None without predictions. Each prediction has the
+        latency of its whole request, so a request counts once per task.
         """
         wanted, seen = share * self.total, 0
         for bucket in sorted(self._latencies):
@@ -71,6 +76,6 @@ class PredictionCounts:
         return None
 
     def add(self, outcome: str, bucket: int, count: int) -> None:
-        """Add counted rows."""
+        """Add `count` predictions with that outcome and latency bucket."""
         setattr(self, outcome, getattr(self, outcome) + count)
         self._latencies[bucket] += count

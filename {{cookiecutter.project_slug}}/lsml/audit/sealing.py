@@ -1,8 +1,8 @@
 """Seals finished rows, without making a writer wait: docs/adr/0004-seals.md.
 
-A row belongs to a seal by the number of the transaction that wrote it. All
-transactions below `pg_snapshot_xmin` have ended, so nothing can appear among their
-rows later; rows with higher numbers wait for the next seal.
+The number of the transaction that wrote a row decides which seal covers it. All
+transactions below `pg_snapshot_xmin` have ended, so no more rows of theirs can appear.
+Rows with higher numbers wait for the next seal.
 """
 
 from collections.abc import Iterator
@@ -55,14 +55,14 @@ def write_as_documented() -> None:
 
 
 def finished_up_to() -> int:
-    """Every transaction with a smaller number has ended."""
+    """Return the number below which every transaction has ended."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         return int(cursor.fetchone()[0])
 
 
 def leaves(table: AuditTable, condition: str) -> Iterator[_Batch]:
-    """(id, txid, leaf) in sealing order, in batches; needs an open transaction.
+    """Yield (id, txid, leaf) in sealing order, in batches. Needs an open transaction.
 
     A server-side cursor bounds memory. Declared in a transaction, it also works behind
     a transaction-pooling pgbouncer.
@@ -111,7 +111,7 @@ def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
     if last:
         return last.system_identifier != cluster and not closes(last)
     with connection.cursor() as cursor:
-        # Dumped before the first seal: the numbers are ahead of this cluster's.
+        # Dumped before the first seal: its numbers are above those of this cluster.
         cursor.execute(
             f"SELECT EXISTS (SELECT FROM {table.name} WHERE txid >="
             " pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
@@ -122,7 +122,7 @@ def _was_restored(table: AuditTable, last: Seal | None, cluster: int) -> bool:
 def _close_generation(
     table: AuditTable, last: Seal | None, sealed_at: datetime
 ) -> Seal:
-    """Seal the unsealed rows of a restored dump; returns the closing seal.
+    """Seal the unsealed rows of a restored dump, and return the closing seal.
 
     Writers wait for this. Transaction numbers started again in the new cluster, so only
     the ids separate old rows from new ones.
@@ -143,7 +143,7 @@ def _close_generation(
         rows.feed([(row[0], row[2]) for row in batch])
     identity = {
         "generation": last.generation if last else 1,
-        "system_identifier": last.system_identifier if last else 0,  # 0: not known
+        "system_identifier": last.system_identifier if last else 0,  # 0 = unknown
     }
     closing = _add_seal(table, window, rows, sealed_at, identity)
     rollups.count(table.name, window.condition)
@@ -154,7 +154,7 @@ def _close_generation(
 def _seal_window(
     table: AuditTable, window: Window, sealed_at: datetime, identity: dict[str, int]
 ) -> Iterator[Seal]:
-    """Seal a window, in pieces of at most AUDIT_SEAL_ROWS_MAX rows."""
+    """Seal a window in pieces: each ends once it has AUDIT_SEAL_ROWS_MAX rows."""
     start, rows, found = window.start, chain.RowDigest(), False
     for batch in leaves(table, window.condition):
         found = True
@@ -182,7 +182,7 @@ def _add_seal(
     number, previous = last or (0, chain.START)
     facts = identity | {
         "format": FORMAT,
-        # Above every number ever used, so a seal removed from the end leaves a gap.
+        # Above every number ever used, so removing the last seal leaves a gap.
         "number": max(number, seals_ever_made()) + 1,
         "table": table.name,
         "above_id": window.above_id,
@@ -209,7 +209,7 @@ def _add_seal(
 
 
 def seals_ever_made() -> int:
-    """Return the highest number a seal was given, even if that seal is gone."""
+    """Return the highest number that any seal had, even if that seal is gone."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT last_value, is_called FROM audit_seal_number_seq")
         number, used = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""Writes made-up predictions fast, to look at full lists and to measure growth."""
+"""Writes many made-up predictions, to try lists with data and to measure growth."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,10 +9,10 @@ from django.db import connection
 from lsml.audit.partitions import analyze, make_partitions
 
 REQUEST_PREFIX: Final = "seed-"  # of the request ids of made-up rows
-_CHUNK: Final = 50_000  # rows of one transaction
+_CHUNK: Final = 50_000  # rows per statement
 
-# Ten tasks a request; one row in a hundred is an error, four are empty; eight versions,
-# one after the other.
+# Ten tasks per request. One row in a hundred is an error, four are empty. Eight
+# versions follow each other.
 _INSERT: Final = """
 INSERT INTO audit_prediction (id, request_id, client, project_pk, created_at, task_id,
   model_version, kind, outcome, score, result, input_digest, latency_ms, batch_size,
@@ -51,8 +51,8 @@ def seed_predictions(
     They cannot be deleted again: the table is append-only.
 
     Args:
-        number: of rows. About 50 000 are written per second.
-        projects: keys of the registry; requests take turns.
+        number: rows to write, about 50 000 per second.
+        projects: keys of the registry; requests are spread over them.
         since: aware; the oldest row's time. Missing partitions are made.
         until: aware; the newest row's time, not in the future.
         progress: called with the number of rows written since its last call.

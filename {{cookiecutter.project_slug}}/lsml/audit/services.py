@@ -1,4 +1,4 @@
-"""Writes audit rows. No other module does."""
+"""Writes audit rows. No other module writes them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 from django.db import connection
-from orjson import dumps
 
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.labelstudio.secrets import masked, masked_task_data, masked_text
@@ -16,7 +15,7 @@ from lsml.observability.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class PredictionBatch:
-    """What all rows of one request share. `audit.Prediction` describes each field."""
+    """The columns that all rows of a request share. See `audit.Prediction`."""
 
     origin: Origin
     created_at: datetime
@@ -47,16 +46,17 @@ FROM json_to_recordset(%s) AS each (
 def record_predictions(batch: PredictionBatch, rows: list[dict[str, Any]]) -> None:
     """Write the rows of one request with a single INSERT.
 
-    The caller sends its answer after this returns, so that no prediction leaves without
-    its row.
+    The caller answers after this returns, so no prediction is sent without a row.
 
     Args:
-        batch: what the rows share.
+        batch: the columns that the rows share.
         rows: `task_id`, `outcome`, `score`, `result`, `input_digest`, `input`, `error`
             of each. A missing key is null. Secrets in `context`, `input` and `error`
             are masked here.
     """
-    context = None if batch.context is None else dumps(masked(batch.context)).decode()
+    context = (
+        None if batch.context is None else orjson.dumps(masked(batch.context)).decode()
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT_PREDICTIONS,
@@ -70,7 +70,7 @@ def record_predictions(batch: PredictionBatch, rows: list[dict[str, Any]]) -> No
                 context,
                 batch.latency_ms,
                 batch.batch_size,
-                dumps([_masked_row(row) for row in rows]).decode(),
+                orjson.dumps([_masked_row(row) for row in rows]).decode(),
             ],
         )
 
@@ -122,14 +122,14 @@ def record_entry(
     """Write who did what. Secrets in `reason` and `detail` are masked here.
 
     Args:
-        origin: the request or command that it belongs to.
-        at: when; the clock is read once per operation.
+        origin: the request, command or job.
+        at: when (aware); callers read the clock once per operation.
         actor: user name, `policy`, `worker` or `label studio`.
         verb: what was done.
         target: what it was done to, such as `version v3`.
-        project_pk: the registry's key, where it concerns one project.
-        reason: in the person's words.
-        detail: JSON; what the keys are depends on the verb.
+        project_pk: the registry's key; None if it does not concern one project.
+        reason: as the person wrote it.
+        detail: JSON; its keys depend on the verb.
     """
     return AuditEntry.objects.create(
         request_id=origin.request_id,
@@ -145,5 +145,5 @@ def record_entry(
 
 
 def digest_of(value: object) -> str:
-    """SHA-256 (hex) of a JSON value; key order does not matter."""
+    """Return the SHA-256 (hex) of a JSON value; the order of keys does not matter."""
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

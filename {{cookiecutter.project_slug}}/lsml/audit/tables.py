@@ -1,28 +1,28 @@
-"""The append-only tables, one declaration each. Plain Python: settings read it, too.
+"""Declares the append-only tables. Plain Python, because the settings read it.
 
 A new audit table is a model, a declaration here, and a migration that creates it with
-`lsml.audit.operations.CreateAppendOnlyModel`. Tables of higher rooms are declared by
+`lsml.audit.operations.CreateAppendOnlyModel`. Tables of other apps are declared by
 name, so nothing is imported from them.
 """
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-FORMAT: Final = 1  # of the text below; another list of columns needs another number
+FORMAT: Final = 1  # of a row's text; increase it when a list of columns changes
 
 Kind = Literal["integer", "float", "text", "json", "time"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditTable:
-    """A table whose rows are added and never changed."""
+    """A table whose rows are only added."""
 
     name: str
-    # What is sealed and exported of a row, in the order of its text. None at all for a
-    # table that is not sealed; it has no column `txid`.
+    # The columns that are sealed and exported, in the order of the row's text. Empty if
+    # the table is not sealed; then it has no column `txid`.
     columns: dict[str, Kind] = field(default_factory=dict)
     # The environment variable with the days that rows are kept. Retention drops whole
-    # months, so these are the tables with a partition per month. "" = kept for ever.
+    # months, so a table with retention has a partition per month. "" = kept forever.
     retention: str = ""
 
     @property
@@ -37,7 +37,7 @@ class AuditTable:
 
     @property
     def select_list(self) -> str:
-        """The columns for SQL; times in UTC, whatever the session's zone."""
+        """The columns for SQL; times in UTC, whatever the session's time zone."""
         return ", ".join(
             f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"'
             if kind == "time"
@@ -46,7 +46,7 @@ class AuditTable:
         )
 
     def lines(self, condition: str) -> str:
-        """SQL for (id, txid, line) of the rows that meet `condition`."""
+        """Return SQL for (id, txid, line) of the rows that meet `condition`."""
         return (
             "SELECT r.id, r.txid, row_to_json(r)::text AS line"
             f" FROM (SELECT {self.select_list} FROM {self.name} WHERE {condition}) r"

@@ -1,4 +1,4 @@
-"""Celery tasks of the audit log. Beat starts the first two, a new job the last."""
+"""Celery tasks of the audit log. Beat sends the first two, a new job the last."""
 
 from celery import shared_task
 
@@ -12,8 +12,8 @@ def seal() -> None:
 
 
 @shared_task
-def look_after_partitions() -> None:
-    """Make the coming months' partitions and refresh the planner's row counts."""
+def maintain_partitions() -> None:
+    """Create the partitions of the coming months, and refresh the statistics."""
     partitions.make_partitions_ahead()
     partitions.analyze()
 

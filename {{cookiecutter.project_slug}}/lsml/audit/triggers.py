@@ -13,12 +13,12 @@ DROP_FUNCTION: Final = "DROP FUNCTION audit_forbid_change()"
 
 
 def forbid_update_and_delete(table: str) -> str:
-    """SQL for the trigger that guards the rows of `table` and of its partitions."""
+    """Return SQL for the trigger on the rows of `table` and of its partitions."""
     return _create("no_change", table, "UPDATE OR DELETE", "ROW")
 
 
 def forbid_truncate(table: str) -> str:
-    """SQL for the trigger that guards `table` alone; each partition needs its own."""
+    """Return SQL for the trigger on `table` alone; each partition needs its own."""
     return _create("no_truncate", table, "TRUNCATE", "STATEMENT")
 
 

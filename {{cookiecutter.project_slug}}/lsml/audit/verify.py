@@ -1,4 +1,4 @@
-"""Checks rows against seals and the chain against itself: `manage.py audit verify`."""
+"""Checks rows against seals, and seals against each other: `manage.py audit verify`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,7 @@ class Report:
 
 
 def rows_to_verify(since: datetime | None = None) -> int:
-    """How many sealed rows there are to check, for a progress bar."""
+    """Return the number of sealed rows to check, for a progress bar."""
     seals = (
         Seal.objects.all()
         if since is None
@@ -64,7 +64,7 @@ def verify(
     anchored: Iterable[tuple[int, str]] | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Report:
-    """Check everything sealed since a moment; memory stays bounded.
+    """Check everything sealed since a moment, in bounded memory.
 
     Args:
         since: check seals made from then on; None = all.
@@ -73,7 +73,7 @@ def verify(
         progress: called with the number of rows checked since its last call.
     """
     report = Report()
-    ever = seals_ever_made()  # read first: more seals may be made during this
+    ever = seals_ever_made()  # read first: more seals may be made meanwhile
     with transaction.atomic():
         write_as_documented()
         _Verification(report, progress).run(since)
@@ -170,14 +170,13 @@ class _Verification:
         gone = [
             one
             for one in different
-            if one.how == "missing" and self._was_dropped(seal.table, one.row_id)
+            if one.how == "deleted" and self._was_dropped(seal.table, one.row_id)
         ]
         self.report.dropped_rows += len(gone)
         named = [one for one in different if one not in gone] if gone else different
         for one in named[:_NAMED_ROWS_MAX]:
             self._find(
-                f"Row {one.row_id} of {seal.table} was {_HOW[one.how]}"
-                f" (seal {seal.number}).",
+                f"Row {one.row_id} of {seal.table} was {one.how} (seal {seal.number}).",
                 seal,
                 one.row_id,
             )
@@ -192,14 +191,14 @@ class _Verification:
             )
 
     def _check_unsealed(self, table: str) -> None:
-        """Report rows that should have been sealed by now."""
+        """Report rows that should already be sealed."""
         unsealed = unsealed_rows(table)
         self.report.unsealed_rows += unsealed.count
         if unsealed.overdue:
             self.report.findings.append(
                 Finding(
                     f"Sealing lags: {unsealed.overdue} rows of {table}, from"
-                    f" {unsealed.first_id} on, are in no seal though they are older"
+                    f" {unsealed.first_id} on, are in no seal although they are older"
                     f" than {OVERDUE_AFTER.seconds // 60} minutes. Run `manage.py audit"
                     " seal` and look at the log of beat and of the worker. If both"
                     " run, the last seals were removed.",
@@ -213,9 +212,6 @@ class _Verification:
 
     def _find(self, sentence: str, seal: Seal, row_id: int | None = None) -> None:
         self.report.findings.append(Finding(sentence, seal.table, row_id, seal.number))
-
-
-_HOW: Final = {"changed": "changed", "missing": "deleted", "added": "inserted"}
 
 
 def _seals(since: datetime | None) -> Iterator[Seal]:
@@ -267,7 +263,7 @@ def _check_anchors(report: Report, anchored: Iterable[tuple[int, str]]) -> None:
         if digests.filter(pk=number).first() != digest:
             report.findings.append(
                 Finding(
-                    f"Seal {number} is not the one that was anchored outside.",
+                    f"Seal {number} differs from the anchored one.",
                     seal=number,
                 )
             )

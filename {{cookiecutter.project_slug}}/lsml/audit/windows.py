@@ -1,4 +1,4 @@
-"""Which rows belong to a seal: those of a span of transaction numbers."""
+"""Finds the rows that a seal covers: a span of transaction numbers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ _END: Final = (chain.END_OF_TRANSACTION_NUMBERS, 0)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The rows of a seal: `start` ≤ (txid, id) < `end`, and ids above a floor.
+    """The rows of a seal: `start` ≤ (txid, id) < `end`, with ids above `above_id`.
 
-    With `closing_from_id`, also all rows above that id: the rows of a restored dump
-    that were not sealed.
+    With `closing_from_id`, also all rows above that id: the unsealed rows of a restored
+    dump. `up_to_id` is the highest id; None = no limit.
     """
 
     start: tuple[int, int]
@@ -47,7 +47,7 @@ class Window:
 
 
 def window_of(seal: Seal) -> Window:
-    """The rows a seal covers."""
+    """Return the window of the rows that a seal covers."""
     window = Window(
         (seal.from_txid, seal.from_id),
         (seal.until_txid, seal.until_id),
@@ -70,13 +70,13 @@ def window_of(seal: Seal) -> Window:
 
 
 def window_after(last: Seal | None, *, cluster: int) -> Window:
-    """The rows of a table that no seal covers, given the table's last seal.
+    """Return the window of a table's unsealed rows.
 
     Args:
-        last: None before the first seal.
-        cluster: system identifier of this database cluster. If the last seal is of
-            another cluster, it came with a restored dump. Transaction numbers started
-            again, so rows are found by their ids as well.
+        last: the table's last seal; None before the first.
+        cluster: system identifier of this database cluster. If the last seal is from
+            another cluster, it came with a restored dump, and transaction numbers
+            started again here. Then rows are also found by their ids.
     """
     if last is None or closes(last):
         return Window((0, 0), _END, above_id=last.until_id - 1 if last else 0)

@@ -1,1 +1,1 @@
-"""Answers tasks: pick the version, load it once, predict, record."""
+"""Answers tasks: picks the version, loads it once, predicts, records."""

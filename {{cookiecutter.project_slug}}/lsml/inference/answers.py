@@ -1,4 +1,4 @@
-"""The border to the user's model: what `predict()` returned is checked here."""
+"""Checks what the user's `predict()` returned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ _NUL = b"\\u0000"
 
 @dataclass(frozen=True, slots=True)
 class TaskPrediction:
-    """One prediction for one task, ready for the wire and for its audit row."""
+    """One prediction for one task, checked."""
 
     result: list[Any]  # regions
     score: float | None
 
     def as_wire(self, model_version: str) -> dict[str, Any]:
-        """As Label Studio reads it."""
+        """Return the prediction as Label Studio reads it."""
         return {
             "model_version": model_version,
             "score": self.score,
@@ -29,7 +29,13 @@ class TaskPrediction:
 
 
 def answers_one_only(returned: object, *, tasks: Sequence[dict[str, Any]]) -> bool:
-    """Whether the model says, the reference's way, that it takes no batches."""
+    """Whether the model predicts one task at a time, as the reference SDK allows.
+
+    Such a model answers a batch with one prediction.
+
+    Raises:
+        ModelError: the answer cannot be read.
+    """
     try:
         return Answer.is_for_one_task_of(returned, len(tasks))
     except UnreadableAnswer as error:
@@ -39,7 +45,7 @@ def answers_one_only(returned: object, *, tasks: Sequence[dict[str, Any]]) -> bo
 def read_answer(
     returned: object, *, tasks: Sequence[dict[str, Any]]
 ) -> list[list[TaskPrediction]]:
-    """The predictions of each task, in the tasks' order; none is an empty list.
+    """Return the predictions of each task, in the tasks' order; [] = none.
 
     Raises:
         ModelError: the sentence names what is wrong, and for which task.
@@ -69,8 +75,8 @@ def _checked(prediction: Prediction, *, place: str) -> TaskPrediction:
         )
     if not all(isinstance(region, dict) for region in result):
         raise ModelError(
-            f"predict() returned a `result` for {place} with a region that is no"
-            " JSON object."
+            f"predict() returned a `result` for {place} with a region that is not"
+            " a JSON object."
         )
     if isinstance(score, bool) or not isinstance(score, float | int | None):
         raise ModelError(
@@ -83,12 +89,12 @@ def _checked(prediction: Prediction, *, place: str) -> TaskPrediction:
 
 
 def _storable(result: list[Any]) -> list[Any]:
-    """PostgreSQL cannot hold NUL characters, which OCR output may well contain."""
+    """Replace NUL characters, which OCR output may contain: jsonb refuses them."""
     try:
         encoded = orjson.dumps(result)
     except TypeError as error:
         raise ModelError(
-            f"predict() returned what JSON cannot hold: {error}."
+            f"predict() returned a `result` that cannot be written as JSON: {error}."
         ) from error
     if _NUL not in encoded:
         return result

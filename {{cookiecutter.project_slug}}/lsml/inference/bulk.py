@@ -1,7 +1,7 @@
 """Bulk predictions: all known tasks of a project, in a worker, in steps.
 
-Label Studio's own "Retrieve predictions" sends a whole project in one request, which
-ends after 100 s; a job has as long as it takes, and resumes where it was interrupted.
+Label Studio's "Retrieve predictions" sends a whole project in one request, which times
+out after 100 s. A job has no time limit, and resumes where it was interrupted.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from lsml.observability.origin import Origin
 from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
 
-STEP = 100  # tasks of one predict()
+STEP = 100  # tasks per call of predict()
 
 
 class PredictionKind(RecordedJobKind[PredictionJob]):
-    """Bulk predictions as one kind of job."""
+    """Bulk predictions as a kind of job."""
 
     name = "prediction"
     model = PredictionJob
@@ -46,11 +46,11 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
     }
 
     def detail(self, job: PredictionJob) -> dict[str, Any]:
-        """Return the numbers of tasks: all, and predicted."""
+        """Return the number of all tasks and of those done."""
         return {"tasks": job.total, "done": job.done}
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
-        """Start a job that continues where the failed or cancelled one ended."""
+        """Start a job that continues where the failed or cancelled one stopped."""
         return _start(
             job.project,
             Event.RETRIED,
@@ -65,16 +65,15 @@ kind = PredictionKind()
 
 
 def start_job(*, project: Project, actor: str, origin: Origin) -> PredictionJob:
-    """Queue a prediction of all known tasks; a worker is woken after the commit.
+    """Queue a prediction of all known tasks, and wake a worker after the commit.
 
     Args:
-        project: Whose tasks.
+        project: The project whose tasks are predicted.
         actor: User name, or the command.
         origin: Of the request.
 
     Raises:
-        JobRefused: The project is archived, no task is known, or a job is active
-            already.
+        JobRefused: The project is archived, has no known tasks, or has an active job.
     """
     return _start(project, Event.REQUESTED, actor, origin)
 
@@ -87,7 +86,7 @@ def _start(
     total = _known(project).count()
     if not total:
         raise JobRefused(
-            f"No task of {project} is known here: run"
+            f"No tasks of {project} are known here: run"
             f" `manage.py sync --project {project.labelstudio_id}` first."
         )
     now = timezone.now()
@@ -111,11 +110,11 @@ def _start(
 def predict_all(
     job_id: int, *, on_step: Callable[[int, int], None] | None = None
 ) -> None:
-    """Carry a job to its end; return at once where another process does.
+    """Run a job to its end; return at once if another process has it.
 
     Args:
         job_id: The job.
-        on_step: Called after each step with the tasks done and all of them.
+        on_step: Called after each step with the number of tasks done and of all tasks.
     """
 
     def work(running: RunningJob[PredictionJob]) -> dict[str, Any]:
@@ -157,7 +156,7 @@ def _do_step(
     job = running.job
     try:
         predicted = _predict(running, tasks)
-    except ModelError as error:  # recorded for each task; the next step may work
+    except ModelError as error:  # recorded per task; the next step may succeed
         job.errors += len(tasks)
         job.error = storable(str(error))
         running.log(f"{len(tasks)} tasks failed: {error}")
@@ -178,14 +177,13 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
     while True:
         try:
             return predict(order, origin=origin, kind=Prediction.Kind.BULK)
-        except ModelBusy:  # it waited PREDICT_WAIT_S already
+        except ModelBusy:  # after PREDICT_WAIT_S: try again, unless asked to stop
             running.save()
 
 
 def _send(
     studio: LabelStudio, project: Project, tasks: list[Task], predicted: Predicted
 ) -> None:
-    """Send the step's predictions to Label Studio."""
     studio.import_predictions(
         project.labelstudio_id,
         [

@@ -1,19 +1,19 @@
-"""What can go wrong between a request and the model's answer."""
+"""The errors of inference. Their messages are sentences for people."""
 
 
 class ModelError(Exception):
     """The user's model raised, or returned what cannot be sent to Label Studio.
 
-    The sentence names what was wrong; the original error, if any, is the cause.
+    The message says what was wrong; the original error, if any, is the cause.
     """
 
 
 class ModelNotLoadable(ModelError):
-    """This version's model cannot be fetched or loaded in this process."""
+    """The version's model cannot be fetched or loaded in this process."""
 
 
 class ModelBusy(Exception):
-    """Every place to run `predict()` stayed taken for the whole bounded wait."""
+    """No place to run `predict()` became free within PREDICT_WAIT_S."""
 
     def __init__(self, *, waited_s: float, concurrency: int) -> None:
         self.retry_after_s = max(1, round(waited_s / 2))
@@ -24,10 +24,10 @@ class ModelBusy(Exception):
 
 
 class StillLoading(ModelError):
-    """The model takes longer to load than the caller waits; loading goes on."""
+    """The model takes longer to load than the caller waits. Loading continues."""
 
     def __init__(self, version: str, *, waited_s: float) -> None:
         super().__init__(
-            f"Version {version} is still loading after {waited_s:g} s. Loading goes on:"
-            " try again in a moment."
+            f"Version {version} is still loading after {waited_s:g} s. Loading"
+            " continues: try again in a moment."
         )

@@ -1,4 +1,4 @@
-"""Models in memory: one instance per process and version, loaded once."""
+"""Keeps models in memory: one instance per process and version, loaded once."""
 
 import threading
 import time
@@ -36,7 +36,7 @@ _Key = tuple[int, str, str]  # project, version, label config
 
 
 class HostedModel:
-    """A model in memory with the places there are to call its `predict()`."""
+    """A model in memory, and the places to run its `predict()` at the same time."""
 
     def __init__(self, model: LabelStudioMLBase, store: ProjectStore) -> None:
         self.model = model
@@ -46,7 +46,7 @@ class HostedModel:
 
 
 class _Slot:
-    """Room for one model, so that one thread loads it and the others wait."""
+    """Holds one model. One thread loads it while the others wait."""
 
     def __init__(self) -> None:
         self.loading = threading.Lock()
@@ -54,7 +54,7 @@ class _Slot:
 
 
 class ModelHost:
-    """The models this process holds; the one used longest ago makes room first."""
+    """The models of this process; the least recently used one is dropped first."""
 
     def __init__(self) -> None:
         self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
@@ -84,20 +84,20 @@ class ModelHost:
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None
     ) -> None:
-        """Have the version in memory, so that the next request finds it there.
+        """Load the version into memory, so that the next request finds it there.
 
         Args:
             serving: The version, whether it is served or not.
-            origin: Goes on what its `setup()` writes.
-            within_s: How long to wait; None = as long as it takes. User code cannot be
-                interrupted, so it goes on in its thread, and the next call finds the
-                model in memory, or waits again.
+            origin: Recorded on the rows that the model's `setup()` writes.
+            within_s: Seconds to wait; None = no limit. User code cannot be interrupted,
+                so loading continues in its thread, and the next call finds the model
+                in memory or waits again.
 
         Raises:
             ModelNotLoadable: this version cannot be fetched or loaded.
             ModelError: the model's code cannot be imported.
             StillLoading: not loaded within `within_s`.
-            ModelBusy: another thread is loading it, for PREDICT_WAIT_S by now.
+            ModelBusy: another thread has been loading it for PREDICT_WAIT_S.
         """
         if within_s is None:
             self._hosted(serving, origin)
@@ -119,7 +119,7 @@ class ModelHost:
             raise StillLoading(serving.version, waited_s=within_s) from None
 
     def clear(self) -> None:
-        """Let go of all models; the next request loads afresh."""
+        """Drop all models; the next request loads its model again."""
         with self._lock:
             self._slots.clear()
 
@@ -133,8 +133,8 @@ class ModelHost:
         try:
             if slot.hosted is None:
                 slot.hosted = _load(serving, origin)
-                # `setup()` may have named the version: the next request asks for it
-                # by that name, and must not load it again.
+                # `setup()` may have named the version. The next request asks for that
+                # name, and must not load the model again.
                 if renamed := slot.hosted.store.adopted:
                     self._keep((key[0], renamed, key[2]), slot)
             return slot.hosted
@@ -153,16 +153,16 @@ class ModelHost:
         with self._lock:
             kept = self._slots.setdefault(key, slot)
             while len(self._slots) > settings.MODELS_IN_MEMORY_MAX:
-                self._slots.popitem(last=False)  # whoever uses it now keeps it alive
+                self._slots.popitem(last=False)  # a request in progress keeps it alive
             return kept
 
 
 def _load(serving: Served, origin: Origin) -> HostedModel:
-    """Make the model of a version; the only place where user code loads."""
+    """Load the model of a version."""
     started = time.monotonic()
     project = Project.objects.get(pk=serving.project_pk)
-    # By name and not by `active_version`: another version may be promoted meanwhile,
-    # and this request has already promised this one.
+    # By name and not by `active_version`: another version may have been promoted since
+    # this request chose its version.
     version = project.versions.filter(version=serving.version).first()
     trained = version is not None and version.trained
     store = ProjectStore(project.pk, origin)
@@ -192,14 +192,14 @@ def _load(serving: Served, origin: Origin) -> HostedModel:
 
 @contextmanager
 def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
-    """Turn whatever loading raises into one sentence; a database error is none."""
+    """Turn what loading raises into one sentence; database errors pass unchanged."""
     try:
         yield
     except (ModelClassError, ArtifactDamaged, ArtifactUnavailable) as error:
         raise kind(str(error)) from error
     except DatabaseError:
-        raise  # no fault of the model: a 503, and the next request tries again
-    except (Exception, SystemExit) as error:  # the user's code: anything can come
+        raise  # not the model's fault: a 503, and the next request tries again
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise kind(
             f"The model of version {version} cannot be loaded:"
             f" {type(error).__name__}: {masked_text(str(error))[:500]}"

@@ -1,4 +1,4 @@
-"""Bulk predictions. A single prediction is an audit row."""
+"""Bulk predictions. Each single prediction is a row of `audit.Prediction`."""
 
 from django.db import models
 
@@ -7,11 +7,11 @@ from lsml.registry.models import Project
 
 
 class PredictionJob(Job):
-    """A prediction of all known tasks of a project. Counts tasks."""
+    """Predicts all known tasks of a project. `done` and `total` count tasks."""
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="prediction_jobs")
     model_version = models.CharField(max_length=200, blank=True)
-    last_task_id = models.BigIntegerField(default=0)  # where a resumed job goes on
+    last_task_id = models.BigIntegerField(default=0)  # a resumed job starts after it
     errors = models.PositiveIntegerField(default=0)  # tasks that the model failed on
 
     class Meta(Job.Meta):

@@ -1,6 +1,6 @@
-"""Promotes what was loaded where it serves, and goes back when that fails later on.
+"""Promotes versions that load, and falls back to an earlier one when loading fails.
 
-Called by the console, the REST API, `manage.py promote`, and by `predict`.
+Called by the console, the REST API, `manage.py promote` and `predict`.
 """
 
 import structlog
@@ -20,7 +20,7 @@ from lsml.registry.services import demand_promotable, promote, version_before
 
 log = structlog.get_logger(__name__)
 
-LOAD_WITHIN_S = 30.0  # a person, and the proxies between, wait for the answer
+LOAD_WITHIN_S = 30.0  # a person and the proxies in between wait for the answer
 
 
 def promote_loaded(
@@ -33,13 +33,12 @@ def promote_loaded(
 ) -> Promotion:
     """Load `version` in this process, then serve it in all; None = untrained.
 
-    A version that was marked as not loadable may be tried again: the mark goes when it
-    loads. When it does not, what was served before is served on, and the refusal is
-    recorded.
+    A version that is marked as not loadable may be tried again; the mark is removed if
+    it loads. If it does not, the served version stays, and the refusal is recorded.
 
     Raises:
-        NotPromotable: of another project, archived, or it does not load; the sentence
-            says why.
+        NotPromotable: the version belongs to another project, is archived, or does not
+            load; the message says why.
     """
     demand_promotable(project=project, version=version)
     try:
@@ -58,11 +57,11 @@ def promote_loaded(
 def roll_back(
     *, project: Project, actor: str, reason: str, origin: Origin
 ) -> Promotion:
-    """Serve again what was served before the present version was promoted.
+    """Promote the version that was served before the active one.
 
     Raises:
-        NothingToRollBackTo: nothing was ever promoted.
-        NotPromotable: the earlier version was archived meanwhile, or does not load.
+        NothingToRollBackTo: no version was promoted yet.
+        NotPromotable: the earlier version is archived, or does not load.
     """
     return promote_loaded(
         project=project,
@@ -74,27 +73,27 @@ def roll_back(
 
 
 def fall_back(serving: Served, error: ModelNotLoadable, origin: Origin) -> Served:
-    """Go back to the latest earlier version that loads in this process.
+    """Promote the latest earlier version that loads in this process.
 
-    Nothing is written before one has loaded: where none does, the fault is the model's
-    code, not the version.
+    Nothing is written before one has loaded: if none does, the model's code is at fault
+    and not the version.
 
     Args:
-        serving: What could not be loaded.
-        error: Why.
+        serving: The version that cannot be loaded.
+        error: Why it cannot be loaded.
         origin: Of the request that needs an answer.
 
     Returns:
-        What is served now, by this call or by whoever was quicker.
+        The version served now. Another process or a person may have promoted it first.
 
     Raises:
-        ModelNotLoadable: `error`, when there is nothing to go back to.
+        ModelNotLoadable: `error`, if no earlier version loads.
     """
     project = Project.objects.select_related("active_version").get(
         pk=serving.project_pk
     )
     active = project.active_version
-    if project.served_version != serving.version:  # somebody changed it meanwhile
+    if project.served_version != serving.version:  # changed meanwhile
         return _serving(project, active)
     if active is None or not active.trained:
         raise error
@@ -120,7 +119,7 @@ def _fall_back_to(
     promotion = fallback.fall_back(
         project=project, to_version=version, failed=failed, origin=origin
     )
-    if promotion is None:  # somebody was quicker
+    if promotion is None:  # changed meanwhile
         project.refresh_from_db(fields=["active_version"])
         return _serving(project, project.active_version)
     serving = _serving(project, version)
@@ -142,7 +141,7 @@ def _refused(
     reason: str,
     origin: Origin,
 ) -> NotPromotable:
-    """Record that a promotion was refused; gives what to raise."""
+    """Record that a promotion was refused, and return the error to raise."""
     name = version.version if version else "the untrained model"
     with transaction.atomic():
         if version is not None and isinstance(error, ModelNotLoadable):
@@ -158,7 +157,7 @@ def _refused(
             detail={"error": str(error)},
         )
     return NotPromotable(
-        f"{name} was not promoted; {project.served_version} is served on. {error}"
+        f"{name} was not promoted; {project.served_version} is still served. {error}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers tasks: pick the served version, predict, record, and only then answer."""
+"""Answers tasks: picks the served version, predicts, and records before answering."""
 
 import time
 from collections import Counter
@@ -28,15 +28,15 @@ from lsml.registry.services import NO_PROJECT, get_or_create_project, update_pro
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What goes back to Label Studio. Its rows are committed."""
+    """The answer to Label Studio. Its audit rows are committed."""
 
     model_version: str
-    by_task: list[list[TaskPrediction]]  # in the order's order; [] = nothing to say
+    by_task: list[list[TaskPrediction]]  # as the tasks were ordered; [] = no prediction
 
     def as_wire(self) -> list[dict[str, Any] | list[dict[str, Any]]]:
-        """One item per task, which is what Label Studio matches by.
+        """Return one item per task, in the tasks' order, as Label Studio expects.
 
-        A task without a prediction gets an empty list: anything else there makes Label
+        A task without a prediction gets an empty list: any other value makes Label
         Studio drop the batch or fail.
         """
         return [
@@ -57,14 +57,15 @@ def predict(
 
     Args:
         order: the tasks, all of one project.
-        origin: goes on every row.
-        kind: for jobs of our own; else interactive or batch, as the order says.
+        origin: recorded on every row.
+        kind: given by jobs; None = interactive or batch, as the request says.
 
     Raises:
-        WireError: the label config is none.
-        ModelError: the model raised or returned nonsense, or neither the served version
-            nor an earlier one can be loaded; recorded for each task.
-        ModelBusy: no place to run it within PREDICT_WAIT_S; nothing was tried.
+        WireError: the label config cannot be read.
+        ModelError: the model raised, returned something unusable, or neither the served
+            version nor an earlier one can be loaded; recorded for each task.
+        ModelBusy: no place to run it became free within PREDICT_WAIT_S; no row is
+            written.
 
     Source: Label Studio's POST /predict, tests/protocol/predict.
     """
@@ -80,8 +81,8 @@ def predict(
         with _place(serving, origin, kind) as (serving, hosted):
             started = time.perf_counter()
             by_task = _by_task(hosted, order)
-            # A model that renames itself while it predicts (the reference allows it)
-            # serves this very answer under the new name.
+            # If the model sets its version while it predicts, as the reference allows,
+            # this answer already carries the new name.
             version = hosted.store.take_adopted() or serving.version
     except ModelError as error:
         batch = _batch(order, origin, kind, received_at, serving, started)
@@ -93,7 +94,10 @@ def predict(
 
 
 def _serving(order: PredictRequest, origin: Origin) -> Served:
-    """One read for a project that is known and unchanged; else it is met first."""
+    """Return the served version: one query if the project is known and unchanged.
+
+    Otherwise the project is created or updated first.
+    """
     key = order.project or NO_PROJECT
     serving = served(key)
     if serving and order.label_config in {None, "", serving.label_config}:
@@ -107,9 +111,10 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
 def _place(
     serving: Served, origin: Origin, kind: Prediction.Kind
 ) -> Iterator[tuple[Served, HostedModel]]:
-    """A place to run the served version, or the one before it if it cannot be loaded.
+    """Hold a place to run the served version, or an earlier one if it does not load.
 
-    A bulk prediction runs in a worker, which does not decide what web can serve.
+    A bulk prediction never falls back: it runs in a worker, and a version that does not
+    load there may well load in the web processes.
     """
     with ExitStack() as held:
         try:
@@ -125,7 +130,7 @@ def _place(
 def _by_task(hosted: HostedModel, order: PredictRequest) -> list[list[TaskPrediction]]:
     returned = _call(hosted, order, order.tasks)
     if answers_one_only(returned, tasks=order.tasks):
-        # Label Studio would now send each task on its own; this saves it the trouble.
+        # Label Studio would now send each task in a request of its own.
         singly = ([task] for task in order.tasks)
         return [read_answer(_call(hosted, order, one), tasks=one)[0] for one in singly]
     return read_answer(returned, tasks=order.tasks)
@@ -138,7 +143,7 @@ def _call(
         return hosted.model.predict(tasks, context=order.context, **order.params)
     except DatabaseError:
         raise  # the model's `self.get` needs the database: answer 503
-    except Exception as error:  # the user's code: anything can come out of it
+    except Exception as error:  # the user's code may raise anything
         raise ModelError(
             f"predict() raised {type(error).__name__}: {masked_text(str(error))[:500]}"
         ) from error
@@ -178,7 +183,7 @@ def _batch(
 def _answered(
     order: PredictRequest, by_task: list[list[TaskPrediction]]
 ) -> list[dict[str, Any]]:
-    """A row per prediction, and one for each task without any."""
+    """Return a row per prediction, and one for each task without a prediction."""
     rows: list[dict[str, Any]] = []
     for task, predictions in zip(order.tasks, by_task, strict=True):
         about = _about(task)
@@ -190,14 +195,14 @@ def _answered(
 
 
 def _failed(order: PredictRequest, error: str) -> list[dict[str, Any]]:
-    """A row per task that nobody could answer."""
+    """Return a row per task, each with the error."""
     return [
         {**_about(task), "outcome": "error", "error": error} for task in order.tasks
     ]
 
 
 def _about(task: dict[str, Any]) -> dict[str, Any]:
-    """What a row says of the task itself."""
+    """Return the columns that describe the task itself."""
     about = {"task_id": task.get("id"), "input_digest": digest_of(task["data"])}
     if settings.AUDIT_INPUTS == "full":
         about["input"] = task["data"]

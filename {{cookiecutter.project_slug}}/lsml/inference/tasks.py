@@ -1,4 +1,4 @@
-"""Celery's entries. They take ids, own nothing, and may be called twice."""
+"""Celery tasks of inference. They take ids and may be called twice."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from lsml.inference import bulk
 
 @shared_task
 def predict_all(job_id: int) -> None:
-    """Carry a bulk prediction to its end."""
+    """Run a bulk prediction to its end."""
     bulk.predict_all(job_id)

@@ -17,14 +17,15 @@ _PAUSE_S = 0.5
 def retry_while_database_is_down(
     work: Callable[[], Result], *, give_up: Callable[[], bool] = lambda: False
 ) -> Result:
-    """Do `work`, and repeat it while the database does not answer.
+    """Run `work`, and retry it while the database does not answer.
 
     Args:
-        work: Whole transactions that may be done twice.
-        give_up: Called between tries; True ends them.
+        work: Complete transactions that may run twice.
+        give_up: Called after each failed try; True stops trying.
 
     Raises:
-        OperationalError, InterfaceError: It was down for TRAINING_OUTAGE_S.
+        OperationalError, InterfaceError: It was down for longer than
+            TRAINING_OUTAGE_S, `give_up` returned True, or a transaction was open.
     """
     begun = time.monotonic()
     while True:

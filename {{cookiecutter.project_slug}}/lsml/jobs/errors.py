@@ -1,4 +1,4 @@
-"""What the job mechanism refuses. The messages are sentences for a person."""
+"""The errors of jobs. Their messages are sentences for people."""
 
 from collections.abc import Mapping
 
@@ -8,18 +8,18 @@ _ERROR_CHARS_MAX = 2000
 
 
 class JobError(Exception):
-    """Base of the refusals."""
+    """Base of the errors of jobs."""
 
 
 class IllegalMove(JobError):
-    """A job cannot go from its state to that one."""
+    """A job cannot move from its state to the requested one."""
 
     def __init__(self, job: object, target: str) -> None:
         super().__init__(f"{job} cannot become {target}.")
 
 
 class Overtaken(JobError):
-    """The job has changed since it was read: another process moved it first."""
+    """Another process has changed the job since it was read."""
 
     def __init__(self, job: object) -> None:
         super().__init__(f"{job} was changed by another process in the meantime.")
@@ -30,7 +30,7 @@ class JobRefused(JobError):
 
 
 class JobFailed(JobError):
-    """The work cannot be completed. Raised by the work itself; becomes the error."""
+    """The work cannot be completed. Raised by the work; the message becomes `error`."""
 
 
 def storable(text: str) -> str:
@@ -42,7 +42,7 @@ def storable(text: str) -> str:
 
 
 def storable_names(values: Mapping[str, float]) -> dict[str, float]:
-    """Make the names of metrics storable; JSON columns refuse NUL, too."""
+    """Make the names of metrics storable; jsonb columns also refuse NUL."""
     return {storable(name): value for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""The kinds of job: what the mechanism must know of each. Apps register theirs."""
+"""The interface of a kind of job, and the registered kinds. Apps register theirs."""
 
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Generic, TypeVar
@@ -12,7 +12,7 @@ J = TypeVar("J", bound=Job)
 
 
 class Event(models.TextChoices):
-    """What happens to a job that the audit log records."""
+    """The events of a job that the audit log may record."""
 
     REQUESTED = "requested"
     RETRIED = "retried"
@@ -22,28 +22,29 @@ class Event(models.TextChoices):
 
 
 class JobKind(Generic[J]):
-    """One kind of job. Its methods are what differs between kinds."""
+    """One kind of job. Subclasses define what differs between kinds."""
 
     name: ClassVar[str]  # in URLs and commands
     model: type[J]
     task: ClassVar[str]  # name of the Celery task that runs one job
-    # Whether success and failure are recorded in the audit log as well.
+    # Whether the audit log also records success and failure.
     records_end: ClassVar[bool] = False
-    # Whether an attempt continues where the last one stopped; else it counts from 0.
+    # Whether an attempt continues where the last one stopped. If not, `done` restarts
+    # at 0.
     resumes: ClassVar[bool] = False
 
     def transaction(self, job: J) -> AbstractContextManager[Any]:
-        """The transaction in which a job changes its state."""
+        """Return the transaction in which a job changes its state."""
         return transaction.atomic()
 
     def on_attempt_lost(self, job: J, reason: str) -> None:
-        """Close what the lost attempt left open, in that transaction."""
+        """Close what the lost attempt left open. Called in that transaction."""
 
     def on_unfinished(self, job: J) -> None:
-        """Give back what a failed or cancelled job took, in that transaction."""
+        """Give back what a failed or cancelled job took. Called in that transaction."""
 
     def on_end(self, job: J) -> None:
-        """Arrange what follows once a job has ended, in that transaction."""
+        """Start what follows the end of a job. Called in that transaction."""
 
     def record(
         self,
@@ -55,43 +56,43 @@ class JobKind(Generic[J]):
         reason: str = "",
         **detail: Any,
     ) -> None:
-        """Write the event to the audit log, in that transaction.
+        """Write the event to the audit log. Called in that transaction.
 
-        The audit room lies above this one; see `lsml/audit/job_kind.py`.
+        `lsml/audit/job_kind.py` implements it: this package cannot import audit.
         """
         raise NotImplementedError
 
     def may_retry(self, job: J) -> bool:
-        """Whether the job left anything to do."""
+        """Whether there is anything to retry."""
         return job.state in {job.State.FAILED, job.State.CANCELLED}
 
     def retry(self, job: J, *, actor: str, origin: Origin) -> J:
-        """Start a new job that does what `job` did not finish, and record it.
+        """Start and record a new job for what `job` did not finish.
 
         Raises:
-            JobError: It cannot be started now; the sentence says why.
+            JobError: It cannot be started now; the message says why.
         """
         raise NotImplementedError
 
     def sweep(self) -> None:
-        """Do this kind's own part of a sweep; harmless when done twice at once."""
+        """Do this kind's part of a sweep. Several processes may run it at once."""
 
 
 _kinds: dict[str, JobKind[Any]] = {}
 
 
 def register(kind: JobKind[Any]) -> None:
-    """Make a kind known; called by its AppConfig."""
+    """Register a kind. Called by its AppConfig."""
     _kinds[kind.name] = kind
 
 
 def all_kinds() -> list[JobKind[Any]]:
-    """Every registered kind."""
+    """Return all registered kinds."""
     return list(_kinds.values())
 
 
 def kind_named(name: str) -> JobKind[Any]:
-    """The kind with that name.
+    """Return the kind with that name.
 
     Raises:
         KeyError: There is none.
@@ -100,7 +101,7 @@ def kind_named(name: str) -> JobKind[Any]:
 
 
 def kind_of(job: J) -> JobKind[J]:
-    """The kind that a job belongs to.
+    """Return the kind that a job belongs to.
 
     Raises:
         LookupError: No kind is registered for that model.

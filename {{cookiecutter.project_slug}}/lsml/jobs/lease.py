@@ -1,8 +1,8 @@
 """The lease: which worker may write a job, until when, and with which fence.
 
 The lease is a row, not a lock: it survives a restart of the database and works behind
-a transaction-pooling pgbouncer. A worker that comes back late names an old fence and
-changes nothing.
+a transaction-pooling pgbouncer. A worker that returns after losing its lease has an old
+fence, so its writes change nothing.
 """
 
 import os
@@ -28,13 +28,13 @@ J = TypeVar("J", bound=Job)
 
 
 def claim(model: type[J], pk: int, **changes: Any) -> J | None:
-    """Take a queued job for this worker; None where there is nothing to take.
+    """Claim a queued job for this worker; None if it is not queued any more.
 
     Args:
-        model: The kind of job.
-        pk: The job.
-        changes: Other columns, reset for the new attempt; `done` among them where it
-            counts from 0 again.
+        model: The job's model.
+        pk: The job's primary key.
+        changes: Other columns to reset for the new attempt, such as `done` if it counts
+            from 0 again.
     """
     job = model._default_manager.filter(pk=pk).first()
     if job is None or job.state != State.QUEUED:
@@ -53,16 +53,17 @@ def claim(model: type[J], pk: int, **changes: Any) -> J | None:
             done_before=changes.get("done", job.done),
             **changes,
         )
-        log.info("attempt begins", job=str(job), attempt=number, fence=fence)
+        log.info("attempt started", job=str(job), attempt=number, fence=fence)
         return job
     return None
 
 
 def renew(job: J, **changes: Any) -> J | None:
-    """Extend the lease and write `changes`; None: another process has the job.
+    """Extend the lease and write `changes`.
 
     Returns:
-        The job as it is now, without its log: `cancel_requested_at` may be set.
+        The job as it is now, without its log, so that the caller sees a cancellation.
+        None if another process has the job; nothing was written.
     """
     held = type(job)._default_manager.filter(
         pk=job.pk, state=State.RUNNING, fence=job.fence
@@ -73,10 +74,10 @@ def renew(job: J, **changes: Any) -> J | None:
 
 
 def expired(model: type[J]) -> QuerySet[J]:
-    """Running jobs whose worker stopped renewing the lease.
+    """Return running jobs whose worker stopped renewing the lease.
 
-    After a restart of PostgreSQL every worker gets a whole lease to report back, as
-    none could renew while it was down.
+    After a restart of PostgreSQL every worker has TRAINING_LEASE_S to renew, because
+    none could while the database was down.
     """
     started = Func(
         function="pg_postmaster_start_time", output_field=DateTimeField(), arity=0
@@ -90,12 +91,12 @@ def expired(model: type[J]) -> QuerySet[J]:
 
 
 def expiry() -> Combinable:
-    """When a lease taken or renewed now ends, as the database computes it."""
+    """Return when a lease renewed now expires, by the database's clock."""
     return _moment(Now() + timedelta(seconds=settings.TRAINING_LEASE_S))
 
 
 def owner() -> str:
-    """This worker's name: host and process."""
+    """Return this worker's name, `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

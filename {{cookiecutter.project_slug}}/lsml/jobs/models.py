@@ -1,4 +1,4 @@
-"""The abstract job: what a training run, a bulk prediction and an export share."""
+"""The abstract job: the columns that all kinds of job share."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,8 +9,8 @@ LOG_CHARS_MAX = 1 << 16  # the end of the log is kept
 class Job(models.Model):
     """Work that a worker does in the background.
 
-    PostgreSQL holds everything about it; the Celery message only wakes a worker. All
-    changes of state go through `states.move`.
+    PostgreSQL holds everything about it; the Celery message only wakes a worker. Every
+    change of state goes through `states.move`.
     """
 
     class State(models.TextChoices):
@@ -32,8 +32,8 @@ class Job(models.Model):
     failures = models.PositiveIntegerField(default=0)  # crashed or lost attempts
     notified_at = models.DateTimeField(null=True)  # last message to a worker
 
-    # The lease. Whoever writes a result names the fence it was given; a worker that
-    # comes back after losing the lease names an old one and changes nothing.
+    # The lease. Each write of a worker is conditional on the fence it was given, so a
+    # worker that returns after losing the lease changes nothing.
     lease_owner = models.CharField(max_length=200, blank=True)  # host:pid of the worker
     lease_expires_at = models.DateTimeField(null=True)  # the database's clock
     fence = models.PositiveIntegerField(default=0)
@@ -42,9 +42,9 @@ class Job(models.Model):
     done = models.BigIntegerField(default=0)  # units: tasks, rows
     total = models.BigIntegerField(default=0)  # units; 0 = unknown
     done_before = models.BigIntegerField(default=0)  # when this attempt began
-    message = models.CharField(max_length=500, blank=True)  # what it is doing
-    log = models.TextField(blank=True)  # what it printed; the end, bounded
-    error = models.TextField(blank=True)  # one readable reason
+    message = models.CharField(max_length=500, blank=True)  # what it is doing now
+    log = models.TextField(blank=True)  # its output; only the end is kept
+    error = models.TextField(blank=True)  # why it failed, as a sentence
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.CharField(max_length=200, blank=True)
     cancel_reason = models.TextField(blank=True)

@@ -1,7 +1,7 @@
-"""Wakes a worker: a Celery message that says "look at the tables", and nothing else.
+"""Wakes a worker with a Celery message that only says "look at the tables".
 
-Every message may be lost, late or doubled. What waits is in PostgreSQL, and the sweeper
-sends again; so a message that cannot be sent is a log line, never an error.
+A message may be lost, late or duplicated. What waits is in PostgreSQL, and the sweeper
+sends again, so a message that cannot be sent is logged and is never an error.
 """
 
 import threading
@@ -13,18 +13,18 @@ from kombu.exceptions import KombuError, OperationalError
 
 from lsml.observability.metrics import notify_failures
 
-# For so long after a failure no message is sent: a broker that does not answer costs
-# one request 100 ms, not every request.
+# After a failure no message is sent for this long. So a broker that does not answer
+# delays one request by 100 ms and not every request.
 PAUSE_AFTER_FAILURE_S = 5.0
-# Of notifications about one project that come closer than this, the first and the last
-# are sent: a hundred annotations a second must not become a hundred messages.
+# The first notification about a row is sent at once; those that follow within this time
+# share one later message. So a hundred annotations a second do not send a hundred.
 AT_MOST_EVERY_S = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 class Breaker:
-    """Remembers that the broker just failed."""
+    """Remembers that the broker failed recently."""
 
     def __init__(self) -> None:
         self._until = 0.0  # monotonic seconds
@@ -47,15 +47,15 @@ breaker = Breaker()
 
 
 def notify(task: str, pk: int, *, expires: float) -> bool:
-    """Send the message, unless the broker just failed; takes at most about 0.1 s.
+    """Send a message, unless the broker failed recently. Takes at most about 0.1 s.
 
     Args:
         task: Name of the Celery task; services do not import tasks.
-        pk: Of the row that the worker should look at.
+        pk: Primary key of the row that the worker should look at.
         expires: Seconds after which a worker drops the message unread.
 
     Returns:
-        Whether the broker took it.
+        Whether the broker accepted it.
     """
     if breaker.open:
         return False
@@ -74,7 +74,7 @@ def notify(task: str, pk: int, *, expires: float) -> bool:
 
 
 class Coalescer:
-    """Sends the first of many messages about a row at once, and one more afterwards."""
+    """Sends the first of many messages about a row at once, and one for the others."""
 
     def __init__(self, task: str, *, expires: float) -> None:
         self._task = task
@@ -84,7 +84,7 @@ class Coalescer:
         self._lock = threading.Lock()
 
     def notify(self, pk: int) -> None:
-        """Send now, or in at most AT_MOST_EVERY_S from another thread."""
+        """Send now, or within AT_MOST_EVERY_S from another thread."""
         now = time.monotonic()
         with self._lock:
             self._sent_at = {
@@ -98,7 +98,7 @@ class Coalescer:
             if wait_s > 0:
                 self._owed.add(pk)
                 later = threading.Timer(wait_s, self._send_owed, [pk])
-                later.daemon = True  # if this process ends first, the sweeper sends
+                later.daemon = True  # if this process ends first, the sweeper sends it
                 later.start()
                 return
             self._sent_at[pk] = now

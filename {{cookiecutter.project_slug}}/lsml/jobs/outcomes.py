@@ -1,7 +1,7 @@
-"""How a job ends or goes back to the queue. The fence is checked each time.
+"""Ends jobs, or puts them back into the queue. Each function checks the fence.
 
-Raises Overtaken where another worker, the sweeper or a person was quicker; then nothing
-is written.
+Each raises Overtaken, and writes nothing, if another worker, the sweeper or a person
+moved the job first.
 """
 
 from functools import partial
@@ -18,16 +18,16 @@ from lsml.jobs.notify import notify
 from lsml.jobs.states import State, move
 from lsml.observability.origin import Origin
 
-# A message about a queued job expires after so long, and the sweeper sends a new one.
-# So workers that were all busy find one message per job, not hundreds.
+# A message about a queued job expires after this many seconds, and the sweeper sends a
+# new one. So when all workers were busy, one message per job waits, not hundreds.
 NOTIFY_AGAIN_S = 5.0
 
-# A cancellation was recorded when a person requested it.
+# A cancellation is recorded when it is requested, so not here.
 _RECORDED = {State.SUCCEEDED: Event.SUCCEEDED, State.FAILED: Event.FAILED}
 
 
 def wake_worker(job: Job) -> None:
-    """Send a message about a queued job, once the transaction has committed."""
+    """Send a message about a queued job after the transaction commits."""
     task = kind_of(job).task
     transaction.on_commit(partial(notify, task, job.pk, expires=NOTIFY_AGAIN_S))
 
@@ -35,8 +35,8 @@ def wake_worker(job: Job) -> None:
 def end(job: Job, state: State, **changes: Any) -> State:
     """End a job; call inside its kind's transaction.
 
-    A job that a person asked to cancel ends as cancelled, whatever its work did: the
-    audit log says so already.
+    A job whose cancellation was requested ends as cancelled, whatever its work did: the
+    audit log already says so.
 
     Args:
         job: With the fence its worker was given.
@@ -62,7 +62,7 @@ def end(job: Job, state: State, **changes: Any) -> State:
 
 
 def hand_back(job: Job) -> None:
-    """Queue the job again because its worker stops. Costs no attempt."""
+    """Queue the job again because its worker stops. Does not count as a failure."""
     _requeue(job, message="handed back by a worker that stopped")
 
 
@@ -73,10 +73,12 @@ def lose(job: Job) -> None:
         job: As found by `lease.expired`.
 
     Raises:
-        Overtaken: Its worker renewed the lease since.
+        Overtaken: Its worker has renewed the lease since, or the job was moved.
     """
-    reason = f"Worker {job.lease_owner} stopped answering: killed, out of memory, or"
-    reason += " cut off from the network."
+    reason = (
+        f"Worker {job.lease_owner} stopped answering: killed, out of memory, or cut off"
+        " from the network."
+    )
     kind = kind_of(job)
     seen = job.lease_expires_at
     with kind.transaction(job):
@@ -100,7 +102,7 @@ def try_again_or_fail(job: Job, reason: str) -> None:
 
 
 def _requeue(job: Job, *, message: str, **changes: Any) -> None:
-    """Put the job back into the queue, unless a person asked to cancel it."""
+    """Put the job back into the queue, or cancel it if that was requested."""
     _lock(job)
     if job.cancel_requested_at is not None:
         end(job, State.CANCELLED)
@@ -110,13 +112,13 @@ def _requeue(job: Job, *, message: str, **changes: Any) -> None:
 
 
 def _lock(job: Job) -> None:
-    """Read what others wrote to the job, and keep them waiting until the commit.
+    """Lock the job until the commit, and read what others wrote to it.
 
-    Otherwise a cancellation could arrive between the last look and the end: recorded
-    in the audit log, and without effect.
+    Otherwise a cancellation requested just before the end would be in the audit log but
+    have no effect.
 
     Raises:
-        Overtaken: The job is not in that state with that fence any more.
+        Overtaken: The job's state or fence has changed since it was read.
     """
     unchanged = type(job)._default_manager.filter(
         pk=job.pk, state=job.state, fence=job.fence
@@ -130,7 +132,7 @@ def _lock(job: Job) -> None:
 
 
 def job_origin(job: Job) -> Origin:
-    """The origin that all rows written by a job share."""
+    """Return the origin that all rows written by a job share."""
     return Origin(
         request_id=f"{kind_of(job).name}-{job.pk:08d}",
         client=job.lease_owner or "worker",

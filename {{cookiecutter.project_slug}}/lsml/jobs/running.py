@@ -1,6 +1,6 @@
 """Runs a job in the worker's own thread: bulk predictions, exports, verifications.
 
-A training run has a process of its own; see `lsml/training/worker/`.
+A training run has its own process; see `lsml/training/worker/`.
 """
 
 import threading
@@ -28,42 +28,45 @@ from lsml.jobs.states import State
 
 log = structlog.get_logger(__name__)
 
-stopping = threading.Event()  # set once this worker was asked to stop
+stopping = threading.Event()  # set when this worker is asked to stop
 
-_RENEW_EVERY_S = 1.0  # a cancellation is noticed as soon
+_RENEW_EVERY_S = 1.0  # also how soon a cancellation is noticed
 
 Outcome = Callable[[Any], object]  # called with the job, in its kind's transaction
 
 
 class JobCancelled(Exception):
-    """A person asked to stop; let it pass."""
+    """A person cancelled the job. Work must not catch this."""
 
 
 class WorkerStops(Exception):
-    """This worker was asked to stop; let it pass."""
+    """This worker was asked to stop. Work must not catch this."""
 
 
 class RunningJob(Generic[J]):
-    """A job as the work that it does sees it: reports progress, notices a stop.
+    """What the work of a job uses to report progress and to notice a stop.
 
-    Work reports with `save`, which writes now, or with `advance`, which may be called
-    inside a transaction.
+    `save` writes at once; `advance` may be called inside a transaction.
     """
 
     def __init__(self, job: J) -> None:
         self.job = job
         self._ended = threading.Event()
-        # As the thread that renews the lease last saw the job.
+        # The job's state as the renewing thread last saw it.
         self._cancelled = self._overtaken = False
         self._advanced = False
 
     def advance(self, count: int) -> None:
-        """Count units that are done. The thread that renews the lease writes them.
+        """Count units as done. The thread that renews the lease writes the number.
 
-        So this may be called inside a transaction: an export reads in one that lasts
-        for minutes, and what it wrote to the job would stay invisible and locked.
+        So this may be called inside a transaction. An export reads in one that lasts
+        for minutes, and its own writes to the job would stay invisible and locked.
 
-        Raises: as `save`.
+        Args:
+            count: Units done since the last call.
+
+        Raises:
+            JobCancelled, WorkerStops, Overtaken: As for `save`.
         """
         self.job.done += count
         self._advanced = True
@@ -81,9 +84,9 @@ class RunningJob(Generic[J]):
         """Write progress, log and other columns now; call outside transactions.
 
         Raises:
-            JobCancelled: A person asked to stop.
+            JobCancelled: A person cancelled the job.
             WorkerStops: The worker was asked to stop.
-            Overtaken: The job is another worker's by now; nothing was written.
+            Overtaken: Another worker has the job; nothing was written.
         """
         held = lease.renew(self.job, **self._progress(), **columns)
         if held is None:
@@ -92,7 +95,7 @@ class RunningJob(Generic[J]):
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
-        """Renew the lease from a thread meanwhile: a step may take minutes."""
+        """Renew the lease from a thread: a step of the work may take minutes."""
         thread = threading.Thread(target=self._renew, daemon=True)
         thread.start()
         try:
@@ -107,9 +110,9 @@ class RunningJob(Generic[J]):
                 try:
                     self._renew_once()
                 except (OperationalError, InterfaceError):
-                    connection.close()  # the next second may do
+                    connection.close()  # tried again in a second
         finally:
-            connection.close()  # this thread's own
+            connection.close()  # each thread has its own
 
     def _renew_once(self) -> None:
         held = lease.renew(self.job, **(self._progress() if self._advanced else {}))
@@ -134,13 +137,14 @@ class RunningJob(Generic[J]):
 def run_job(
     kind: JobKind[J], pk: int, work: Callable[[RunningJob[J]], dict[str, Any]]
 ) -> None:
-    """Claim a job and carry it to its end; return at once where nothing is to claim.
+    """Claim a job and run it to its end; return at once if it cannot be claimed.
 
     Args:
         kind: The job's kind.
-        pk: The job.
-        work: Does it, and returns columns to write with the success. It may raise
-            JobFailed with a sentence; anything else that it raises fails the job, too.
+        pk: The job's primary key.
+        work: Does the work, and returns the columns to write on success. It raises
+            JobFailed with a sentence for the user; any other exception also fails the
+            job.
     """
     reset = {} if kind.resumes else {"done": 0, "progress": 0}
     job = retry_while_database_is_down(
@@ -155,7 +159,7 @@ def run_job(
 def _outcome(
     running: RunningJob[J], work: Callable[[RunningJob[J]], dict[str, Any]]
 ) -> Outcome | None:
-    """Do the work; return what is to be written of it, None where nothing may be."""
+    """Do the work; return how to write its outcome, or None to write nothing."""
     outcome: Outcome | None
     try:
         with running.renewing():
@@ -188,11 +192,11 @@ def _failure(error: str) -> Outcome:
 def _write_end(kind: JobKind[J], job: J, outcome: Outcome) -> None:
     def write() -> None:
         fresh = kind.model._default_manager.get(pk=job.pk)
-        # As this worker holds it; a job that went back to the queue is not ours to end.
+        # With the fence of this worker: if the job was queued again, this fails.
         fresh.state, fresh.fence = job.state, job.fence
         with kind.transaction(fresh):
             outcome(fresh)
-        log.info("attempt ends", job=str(fresh), done=fresh.done)
+        log.info("attempt ended", job=str(fresh), done=fresh.done)
 
     try:
         retry_while_database_is_down(write, give_up=stopping.is_set)

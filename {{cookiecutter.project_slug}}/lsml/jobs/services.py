@@ -1,4 +1,4 @@
-"""What a person asks of a job, the same for every kind: cancel it, try it again."""
+"""What people can do with a job of any kind: cancel it, retry it."""
 
 from django.utils import timezone
 
@@ -10,14 +10,14 @@ from lsml.observability.origin import Origin
 
 
 def request_cancel(job: J, *, actor: str, reason: str, origin: Origin) -> None:
-    """Stop a job: at once while it waits, soon while it runs.
+    """Cancel a job: at once if it is queued, otherwise by asking its worker.
 
-    A worker sees the request within about a second. Asking again changes nothing.
+    The worker sees the request within about a second. A second request changes nothing.
 
     Args:
-        job: Brought up to date.
+        job: Refreshed from the database afterwards.
         actor: User name, or the command.
-        reason: The person's words; kept in the audit log.
+        reason: As the person wrote it; kept in the audit log.
         origin: Of the request.
 
     Raises:
@@ -49,11 +49,11 @@ def request_cancel(job: J, *, actor: str, reason: str, origin: Origin) -> None:
 
 
 def retry(job: J, *, actor: str, origin: Origin) -> J:
-    """Start a new job for what that one did not finish.
+    """Start a new job for what `job` did not finish.
 
     Raises:
-        IllegalMove: The job is active, or left nothing to do.
-        JobError: The new one cannot be started; the sentence says why.
+        IllegalMove: The job is active, or there is nothing to retry.
+        JobError: The new job cannot be started; the message says why.
     """
     kind = kind_of(job)
     if not kind.may_retry(job):

@@ -1,4 +1,4 @@
-"""The states of a job, and the one function that moves a job between them."""
+"""The states of a job, and the only function that changes them."""
 
 from typing import Any, Final
 
@@ -28,19 +28,20 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 
 
 def move(job: Job, target: State, **changes: Any) -> None:
-    """Move a job from the state it was read in, and write `changes` along with it.
+    """Move a job to another state, and write `changes` in the same statement.
 
-    State and fence must still be those the caller read. So of two processes that move
-    the same job, one succeeds, and a worker that lost its lease moves nothing.
+    State and fence must still be those that the caller read. So if two processes move
+    the same job, one succeeds, and a worker that lost its lease changes nothing.
 
     Args:
-        job: As read; brought up to date.
+        job: As read; updated in place.
         target: The new state.
-        changes: Other columns; an expression (a database clock, say) is not read back.
+        changes: Other columns. The value of an expression, such as the database's
+            clock, is not read back.
 
     Raises:
-        IllegalMove: There is no such move; nothing was written.
-        Overtaken: The job is not in that state with that fence any more.
+        IllegalMove: MOVES does not allow it; nothing was written.
+        Overtaken: The job's state or fence has changed since it was read.
     """
     if target not in MOVES[State(job.state)]:
         raise IllegalMove(job, target)

@@ -1,4 +1,7 @@
-"""Finds forgotten jobs: expired leases, lost messages. Any number may sweep at once."""
+"""Finds jobs with an expired lease or a lost message.
+
+Any number of processes may sweep at the same time.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def sweep() -> None:
-    """Do one round over all kinds; one kind's error does not stop the others.
+    """Check all kinds of job once; an error in one kind does not stop the others.
 
     Raises:
         OperationalError, InterfaceError: The database is down.
@@ -41,13 +44,13 @@ def give_up_silent_workers(kind: JobKind[Any]) -> None:
 
 def _give_up(job: Job) -> None:
     worker = job.lease_owner
-    with suppress(JobError):  # its worker answered, or another sweeper was quicker
+    with suppress(JobError):  # its worker renewed, or another sweeper did it
         outcomes.lose(job)
         log.warning("worker stopped answering", job=str(job), worker=worker)
 
 
 def notify_queued_jobs(kind: JobKind[Any]) -> None:
-    """Send another message for jobs that nobody took since the last one."""
+    """Send another message for queued jobs that no worker has claimed."""
     now = timezone.now()
     again = timedelta(seconds=outcomes.NOTIFY_AGAIN_S)
     jobs = kind.model._default_manager
@@ -64,8 +67,8 @@ def notify_queued_jobs(kind: JobKind[Any]) -> None:
 def _try(step: Callable[[], object], kind: JobKind[Any]) -> None:
     try:
         step()
-    except Exception as error:  # one kind's, or one job's, must not stop the others
-        # A deadlock or a statement's timeout is an OperationalError as well.
+    except Exception as error:  # must not stop other kinds and jobs
+        # A deadlock or a statement timeout is an OperationalError as well.
         down = isinstance(error, OperationalError | InterfaceError)
         if down and not connection.is_usable():
             raise

@@ -1,4 +1,4 @@
-"""Celery's entry to the sweeper, and the worker's stop signal."""
+"""The Celery task of the sweeper, and the handler of the worker's stop signal."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ log = structlog.get_logger(__name__)
 
 @shared_task
 def sweep() -> None:
-    """Find forgotten jobs and events, and wake a worker for them."""
+    """Find jobs and events that no worker handles, and wake a worker for them."""
     try:
         sweeper.sweep()
     except (OperationalError, InterfaceError) as error:
         connection.close()
         log.warning(
-            "database is down; the next sweep will look", error=str(error).strip()
+            "database is down; the next sweep tries again", error=str(error).strip()
         )
 
 

@@ -1,1 +1,1 @@
-"""Request ids, logs and metrics. Every room may import it; it imports no other room."""
+"""Request ids, logs and metrics. It imports no other package of the service."""

@@ -1,4 +1,4 @@
-"""Writes logs as events with fields to standard error. The settings call it once."""
+"""Configures logging: events with fields, on standard error. Called by the settings."""
 
 import logging.config
 import re

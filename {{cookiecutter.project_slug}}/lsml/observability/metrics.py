@@ -1,4 +1,4 @@
-"""Metrics for Prometheus at /metrics: the sum over all web processes.
+"""Metrics for Prometheus at /metrics, summed over all web processes.
 
 The processes share their counts through the folder PROMETHEUS_MULTIPROC_DIR, which
 config/gunicorn.py sets.

@@ -1,4 +1,4 @@
-"""The origin of a request: what its audit rows, log lines and answer have in common."""
+"""The origin that audit rows record: which request, command or job wrote them."""
 
 import getpass
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Origin:
 
         Args:
             request: Django's or REST framework's.
-            name: The caller's name, if nobody is logged in yet.
+            name: The caller's name, if the request has no user yet.
         """
         name = request.user.get_username() if name is None else name
         return cls(request_id_of(request), f"{name} {address_of(request)}"[:200])
@@ -35,5 +35,5 @@ class Origin:
 
 
 def command_actor() -> str:
-    """Return who runs this command, for the column `actor`."""
+    """Return the user who runs this command, for the column `actor`."""
     return f"command ({getpass.getuser()})"

@@ -55,7 +55,7 @@ def remember_error(request: Any, error: BaseException | None) -> None:
     """Keep the exception behind an answer of 500 or more for the log.
 
     Code that turns an exception into such an answer must call this. Django reports the
-    exceptions that nobody handles.
+    exceptions that no code handles.
 
     Args:
         request: Django's or REST framework's.
@@ -65,7 +65,7 @@ def remember_error(request: Any, error: BaseException | None) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address. Behind a trusted proxy, it is the one it reports."""
+    """Return the client's address; behind a trusted proxy, the one it reports."""
     peer: str = request.META.get("REMOTE_ADDR") or "unix"
     if peer in settings.TRUSTED_PROXIES:
         forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
@@ -77,7 +77,7 @@ def address_of(request: HttpRequest) -> str:
 def login_address(request: HttpRequest) -> str:
     """Return the IP address that failed logins are counted by.
 
-    The peer of a Unix socket has none; it is on this machine.
+    The peer of a Unix socket has no address; it counts as 127.0.0.1.
     """
     address = address_of(request)
     try:

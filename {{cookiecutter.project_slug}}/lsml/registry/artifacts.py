@@ -57,7 +57,7 @@ def store_artifact(folder: Path, *, key: str) -> Artifact | None:
 
 
 def remove_artifact(key: str) -> None:
-    """Remove what an attempt stored, if anything."""
+    """Remove what is stored under `key`, if anything."""
     artifact_storage().delete(key)
 
 
@@ -89,7 +89,7 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
 
 
 def _fetch(artifact: Artifact, folder: Path) -> Path:
-    """Fetch and unpack. Safe between processes: the folder appears by one rename."""
+    """Fetch and unpack. Several processes may do it: one rename creates the folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetching-"))
     try:
@@ -97,7 +97,7 @@ def _fetch(artifact: Artifact, folder: Path) -> Path:
             _unpack(stored, artifact, into=unpacked)
         unpacked.rename(folder)
     except OSError:
-        if not folder.exists():  # another process was quicker
+        if not folder.exists():  # another process unpacked it first
             raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -113,7 +113,7 @@ def _unpack(stored: IO[bytes], artifact: Artifact, *, into: Path) -> None:
             raise ArtifactDamaged(artifact.key, expected=artifact.sha256, found=found)
         local.seek(0)
         with tarfile.open(fileobj=local) as tar:
-            # Python 3.11 before 3.11.4 has no filters; the digest says it is our own.
+            # Python 3.11 before 3.11.4 has no filters; by its digest the tar is ours.
             if hasattr(tarfile, "data_filter"):
                 tar.extraction_filter = tarfile.data_filter
             tar.extractall(into)  # noqa: S202 - see above

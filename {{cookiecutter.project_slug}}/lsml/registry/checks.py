@@ -19,10 +19,10 @@ from lsml.registry.storage_url import is_storage_url
 
 @register(TAG)
 def check_addresses(**_: Any) -> Iterator[CheckMessage]:
-    """Report unusable addresses, and a connection with one of its two settings."""
+    """Report unusable addresses, and a connection that lacks one of its settings."""
     if not is_storage_url(settings.ARTIFACT_STORAGE):
         yield Error(
-            "ARTIFACT_STORAGE is not an address that artifacts can be kept at.",
+            "ARTIFACT_STORAGE is not an address that artifacts can be stored at.",
             hint="Write file:///folder or s3://bucket/prefix.",
             id="lsml.E030",
         )
@@ -46,14 +46,14 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
 def check_storage_answers(**_: Any) -> list[CheckMessage]:
     """Report an artifact storage that cannot be written to."""
     if not is_storage_url(settings.ARTIFACT_STORAGE):
-        return []  # check_addresses says so
+        return []  # check_addresses reports it
     try:
         storage = artifact_storage()
         storage.delete(storage.save(f"checks/{uuid4().hex}", ContentFile(b"check")))
-    except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+    except Exception as error:  # noqa: BLE001 - each backend raises its own errors
         return [
             Error(
-                f"The artifact storage cannot be used: {_said(error)}",
+                f"The artifact storage cannot be used: {_text(error)}",
                 hint="Check ARTIFACT_STORAGE, its credentials and its permissions.",
                 id="lsml.E032",
             )
@@ -69,7 +69,7 @@ def check_model(**_: Any) -> list[CheckMessage]:
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         return [
             Error(
-                f"The model cannot be imported: {_said(error)}",
+                f"The model cannot be imported: {_text(error)}",
                 hint="Correct model.py, requirements-model.txt or MODEL_CLASS.",
                 id="lsml.E033",
             )
@@ -77,5 +77,5 @@ def check_model(**_: Any) -> list[CheckMessage]:
     return []
 
 
-def _said(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return masked_text(f"{type(error).__name__}: {error}")

@@ -35,7 +35,7 @@ def connect_project(
     """Connect this service to a project of Label Studio, and test both directions.
 
     Raises:
-        LabelStudioError: it cannot be connected; the message names the next step.
+        LabelStudioError: it cannot be connected; `next_step` says what to do.
     """
     began = timezone.now()
     connection = connect(
@@ -86,11 +86,11 @@ def _try_webhook(
 ) -> None:
     """Have Label Studio send a harmless webhook, and check that it arrives.
 
-    Needs the row of the test prediction in this database. Without it, the connected
-    service uses another database, and the webhook cannot be seen here.
+    If the row of the test prediction is not in this database, the connected service
+    uses another one. Then the webhook cannot be seen here and is not tried.
     """
     if not Prediction.objects.since(began).for_project(project.pk).exists():
-        say("The way of the webhooks was not tried: nothing can be seen from here.")
+        say("Webhooks were not tested: the service uses another database.")
         return
     studio.touch_project(project.labelstudio_id)
     saved = WebhookEvent.objects.filter(project_pk=project.pk, action=PROJECT_UPDATED)
@@ -101,8 +101,8 @@ def _try_webhook(
             raise BackendRefused(
                 f"Predictions work, but no webhook arrives at {backend.webhook_url}: "
                 "annotations would be lost.",
-                "Look at the project's webhook in Label Studio's settings and its log; "
-                "SSRF_PROTECTION_ENABLED=false is needed for private addresses.",
+                "Check the project's webhook in Label Studio's settings and log. For"
+                " private addresses Label Studio needs SSRF_PROTECTION_ENABLED=false.",
             )
         time.sleep(0.1)
-    say("A webhook came in.")
+    say("A webhook arrived.")

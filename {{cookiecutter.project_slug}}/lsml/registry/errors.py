@@ -8,7 +8,7 @@ class RegistryError(Exception):
 
 
 class UnknownProject(RegistryError):
-    """There is no project with that id."""
+    """There is no project with that key."""
 
     def __init__(self, key: object) -> None:
         super().__init__(
@@ -27,14 +27,16 @@ class UnknownVersion(RegistryError):
 
 
 class NotPromotable(RegistryError):
-    """The version may not be served."""
+    """The version cannot be promoted. The message says why."""
 
 
 class NothingToRollBackTo(RegistryError):
     """No earlier promotion exists."""
 
     def __init__(self) -> None:
-        super().__init__("This project never served another version: nothing to undo.")
+        super().__init__(
+            "Nothing to roll back to: this project never served another version."
+        )
 
 
 class ArtifactUnavailable(RegistryError):

@@ -16,8 +16,7 @@ _EARLIER_MAX = 5  # each is loaded while a request waits
 def mark_unloadable(version: ModelVersion, reason: str) -> None:
     """Store why a version did not load. It cannot be promoted until it loads.
 
-    Only for versions that a run made: a version that the model named itself has no
-    artifact to load.
+    Does nothing for a version that the model named itself: it has no artifact to load.
     """
     if version.trained:
         version.load_error = masked_text(reason)
@@ -25,10 +24,10 @@ def mark_unloadable(version: ModelVersion, reason: str) -> None:
 
 
 def earlier_versions(project: Project) -> list[ModelVersion | None]:
-    """Return what may be served instead of the active version, latest first.
+    """Return the versions to try instead of the active one, latest first.
 
     Returns:
-        Up to five versions that were served before and are not known to fail, then
+        Up to five versions that were served before and have no known load error, then
         None for the untrained model.
     """
     found: list[ModelVersion | None] = []
@@ -60,7 +59,7 @@ def fall_back(
     """Serve an earlier version in place of one that does not load.
 
     Args:
-        project: Its active version does not load.
+        project: The project whose active version does not load.
         to_version: What to serve instead; None = the untrained model.
         failed: Why each version that was tried does not load, the active one
             included.

@@ -1,4 +1,4 @@
-"""The Label Studio that the operator configured. Only it gets the API key.
+"""The Label Studio that the operator configured. The API key goes nowhere else.
 
 `Project.hostname` comes from callers of `/setup`. It is shown to people and must never
 decide where credentials are sent.

@@ -9,14 +9,14 @@ from django.db.models import Q
 from lsml.audit.fields import TimeOrderedId
 from lsml.labelstudio.identity import ProjectKey
 
-INITIAL_VERSION = "0.0.1"  # served before anything was trained; the reference's word
+INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     """Reads of projects."""
 
     def with_key(self, key: ProjectKey) -> Self:
-        """The project with this id and stamp; without a stamp, all with this id."""
+        """Projects with this id and stamp; without a stamp, all with this id."""
         projects = self.filter(labelstudio_id=key.labelstudio_id)
         if key.created_stamp is None:
             return projects.order_by("-created_stamp")
@@ -28,7 +28,7 @@ class Project(models.Model):
 
     class TrainingMode(models.TextChoices):
         AUTO = "auto"  # annotations start a run
-        MANUAL = "manual"  # only START_TRAINING or a person does
+        MANUAL = "manual"  # only START_TRAINING or a person starts one
 
     labelstudio_id = models.BigIntegerField()
     # Unix seconds of creation. Label Studio reuses project IDs, so the ID alone is not
@@ -51,16 +51,12 @@ class Project(models.Model):
         max_length=6, choices=TrainingMode.choices, default=TrainingMode.AUTO
     )
     training_paused = models.BooleanField(default=False)  # no automatic runs
-    min_annotations = models.PositiveIntegerField(
-        default=1
-    )  # new ones that start a run
+    min_annotations = models.PositiveIntegerField(default=1)  # new, to start a run
     debounce_s = models.PositiveIntegerField(default=0)  # quiet time before a run
-    quiet_from = models.TimeField(null=True, blank=True)  # UTC; no automatic runs until
-    quiet_until = models.TimeField(null=True, blank=True)
-    auto_promote = models.BooleanField(
-        default=True
-    )  # promote the version of a succeeded run
-    # null = the setting
+    quiet_from = models.TimeField(null=True, blank=True)  # UTC; no automatic runs from
+    quiet_until = models.TimeField(null=True, blank=True)  # UTC; until then
+    auto_promote = models.BooleanField(default=True)  # after a run that succeeded
+    # Null: TRAINING_TIME_LIMIT and TRAINING_MEMORY_MB apply.
     time_limit_s = models.PositiveIntegerField(null=True, blank=True)
     memory_mb = models.PositiveIntegerField(null=True, blank=True)
 
@@ -83,12 +79,12 @@ class Project(models.Model):
 
     @property
     def key(self) -> ProjectKey:
-        """Identity as Label Studio writes it."""
+        """The project's identity in Label Studio."""
         return ProjectKey(self.labelstudio_id, self.created_stamp or None)
 
     @property
     def served_version(self) -> str:
-        """The version in the answer of `/setup` and in every prediction."""
+        """The name in the answer to `/setup` and in every prediction."""
         return self.active_version.version if self.active_version else INITIAL_VERSION
 
     def is_quiet_at(self, moment: time) -> bool:
@@ -120,11 +116,11 @@ class ModelVersion(models.Model):
     metrics = models.JSONField(default=dict)  # name -> number, as the model reported
     snapshot_digest = models.CharField(max_length=64, blank=True)
     annotation_count = models.PositiveIntegerField(default=0)
-    label_config = models.TextField(blank=True)  # of the training
+    label_config = models.TextField(blank=True)  # used for training
     label_config_digest = models.CharField(max_length=64, blank=True)
-    # Labels of that config that the project's current config does not have.
+    # Labels of that config that the project's current config lacks.
     missing_labels = models.JSONField(default=list)
-    # SHA-256 of model.py, git commit.
+    # "git:<commit>", or "sha256:<digest of model.py>" if it differs from the commit.
     code_revision = models.CharField(max_length=80, blank=True)
     python_version = models.CharField(max_length=20, blank=True)
     packages = models.JSONField(default=dict)  # name -> version, installed at training

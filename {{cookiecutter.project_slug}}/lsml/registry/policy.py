@@ -36,9 +36,9 @@ def change_policy(
 
     Args:
         project: Updated in place.
-        changes: New values by name, of POLICY_FIELDS.
+        changes: New values by name; the names are in POLICY_FIELDS.
         actor: User name.
-        reason: In the person's words.
+        reason: As the person wrote it.
         origin: Of the request.
 
     Returns:
@@ -49,7 +49,9 @@ def change_policy(
             without the other. Nothing was written.
     """
     if unknown := set(changes) - set(POLICY_FIELDS):
-        raise ValidationError(f"No part of the policy: {', '.join(sorted(unknown))}.")
+        raise ValidationError(
+            f"Not part of the training policy: {', '.join(sorted(unknown))}."
+        )
     with transaction.atomic():
         locked = Project.objects.select_for_update().get(pk=project.pk)
         different = {

@@ -1,4 +1,4 @@
-"""Set up, duplicate and archive projects, as Label Studio requests it."""
+"""Sets up, duplicates and archives projects, as Label Studio requests it."""
 
 import json
 from datetime import datetime
@@ -13,6 +13,7 @@ from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import SetupRequest
 from lsml.observability.origin import Origin
 from lsml.registry.models import ModelVersion, Project, StateItem
+from lsml.registry.policy import POLICY_FIELDS
 from lsml.registry.services import (
     find_project,
     get_or_create_project,
@@ -22,7 +23,7 @@ from lsml.registry.services import (
 
 
 def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
-    """Create or update a project with what `/setup` says.
+    """Create or update a project from a `/setup` request.
 
     Called many times a day, so it writes only changes and loads no model.
 
@@ -41,7 +42,7 @@ def set_up_project(order: SetupRequest, *, origin: Origin) -> Project:
     if order.extra_params != project.extra_params:
         _keep_extra_params(project, order.extra_params)
     if project.archived_at is not None:
-        _revive(project, origin)
+        _reactivate(project, origin)
     return project
 
 
@@ -57,7 +58,7 @@ def _keep_extra_params(project: Project, extra_params: dict[str, Any] | None) ->
         )
 
 
-def _revive(project: Project, origin: Origin) -> None:
+def _reactivate(project: Project, origin: Origin) -> None:
     """Reactivate an archived project. Its versions stay archived."""
     with transaction.atomic():
         project.archived_at = None
@@ -95,20 +96,12 @@ def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
     )
 
 
-_CARRIED_POLICY = (
+_COPIED_FIELDS = (
     "label_config",
     "label_config_digest",
     "extra_params",
     "hostname",
-    "training_mode",
-    "training_paused",
-    "min_annotations",
-    "debounce_s",
-    "quiet_from",
-    "quiet_until",
-    "auto_promote",
-    "time_limit_s",
-    "memory_mb",
+    *POLICY_FIELDS,
 )
 
 
@@ -129,7 +122,7 @@ def duplicate_project(
         copy = get_or_create_project(target)
         if copy.pk == original.pk or copy.versions.exists():
             return copy
-        for name in _CARRIED_POLICY:
+        for name in _COPIED_FIELDS:
             setattr(copy, name, getattr(original, name))
         copy.save()
         StateItem.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""Reads which version serves a project, for every `/predict`, in one statement.
+"""Reads the served version of a project, for every `/predict`, in one statement.
 
 The SQL is written by hand: building this join from the models takes four times as long
 as the statement.
@@ -22,7 +22,7 @@ ORDER BY created_stamp DESC LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The facts about a project that a prediction needs."""
+    """What a prediction needs to know about a project."""
 
     project_pk: int  # the registry's key
     version: str  # of every prediction of this request
@@ -30,7 +30,10 @@ class Served:
 
 
 def served(key: ProjectKey) -> Served | None:
-    """Return what serves now, whichever process promoted it; None = unknown project."""
+    """Return what is served now; None for an unknown project.
+
+    Read from the database each time, because any process may promote a version.
+    """
     stamp = key.created_stamp
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [key.labelstudio_id, stamp, stamp])

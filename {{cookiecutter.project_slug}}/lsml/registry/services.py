@@ -23,7 +23,7 @@ from lsml.registry.errors import (
 )
 from lsml.registry.models import ModelVersion, Project, Promotion
 
-NO_PROJECT = ProjectKey(0)  # for callers that name none, such as a test with curl
+NO_PROJECT = ProjectKey(0)  # for requests that name none, such as a test with curl
 
 
 # --- Projects ---
@@ -73,7 +73,7 @@ def update_project(
     hostname: str | None = None,
     title: str | None = None,
 ) -> None:
-    """Update a project with what Label Studio sent; writes only changes.
+    """Update a project from what Label Studio sent; writes only changes.
 
     Raises:
         WireError: the label config cannot be read. Nothing was written.
@@ -125,7 +125,7 @@ def _update_label_config(project: Project, label_config: str, origin: Origin) ->
 def project_from_event(
     *, key: ProjectKey | None, project_object: dict[str, Any] | None, origin: Origin
 ) -> Project | None:
-    """Return the project of a webhook, updated with what the webhook says.
+    """Return the project of a webhook, updated from its payload.
 
     An unreadable label config is ignored: the event must be kept.
     """
@@ -160,7 +160,7 @@ def only_project() -> Project | None:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What is known of a new version. `ModelVersion` describes each field."""
+    """The facts of a new version. `ModelVersion` describes each field."""
 
     version: str = ""  # "" = the next "v<number>"
     parent: ModelVersion | None = None
@@ -245,14 +245,14 @@ def promote(
     Loads nothing: a person's promotion goes through `lsml.inference.promotion`.
 
     Raises:
-        NotPromotable: it belongs to another project, is archived, or does not load.
+        NotPromotable: the version belongs to another project, is archived, or is marked
+            as not loadable.
     """
     demand_promotable(project=project, version=version)
     if version is not None and version.load_error:
         raise NotPromotable(f"{version.version} does not load: {version.load_error}")
     with transaction.atomic():
-        # The lock serializes promotions, so that the last row of the history names
-        # the version that is served.
+        # The lock serializes promotions, so that the last row names the served version.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         promotion = Promotion.objects.create(
             project=project,
@@ -270,10 +270,10 @@ def promote(
 
 
 def version_before(project: Project) -> ModelVersion | None:
-    """Return what was served before the active version; None = untrained.
+    """Return the version served before the active one; None = untrained.
 
     Raises:
-        NothingToRollBackTo: nothing was ever promoted.
+        NothingToRollBackTo: no version was promoted yet.
     """
     last = (
         project.promotions.filter(to_version=project.active_version)

@@ -1,6 +1,6 @@
-"""A model's key-value state in PostgreSQL, seen by every process at once.
+"""A model's key-value state in PostgreSQL, shared by all processes.
 
-Handed to `label_studio_ml` by inference and training: `state.bound(ProjectStore(…))`.
+Passed to `label_studio_ml` by inference and training: `state.bound(ProjectStore(…))`.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ MODEL_VERSION = "model_version"
 class ProjectStore:
     """The store behind `self.get`, `self.set` and `self.has` of a project's model.
 
-    The key `model_version` is special: it reads the served version, and setting it (as
-    models written for the reference SDK do) creates a version and promotes it.
+    The key `model_version` is special: reading it returns the served version, and
+    setting it, as models for the reference SDK do, creates a version and promotes it.
     """
 
     def __init__(self, project_pk: int, origin: Origin) -> None:
@@ -33,10 +33,10 @@ class ProjectStore:
 
     @contextmanager
     def during_setup(self, *, names_version: bool) -> Iterator[None]:
-        """While `setup()` runs.
+        """Restrict what setting `model_version` does while `setup()` runs.
 
-        It names the untrained model on every load. That must neither replace a trained
-        version that serves, nor rename a trained version that is being loaded.
+        `setup()` names the untrained model on every load. That must neither replace a
+        trained version that is served, nor rename one that is being loaded.
 
         Args:
             names_version: Whether the untrained model is being set up.
@@ -53,14 +53,14 @@ class ProjectStore:
         return adopted
 
     def get(self, key: str) -> str | None:
-        """The value, or None."""
+        """Return the value, or None."""
         if key == MODEL_VERSION:
             return self._project().served_version
         items = StateItem.objects.filter(project_id=self.project_pk, key=key)
         return items.values_list("value", flat=True).first()
 
     def set(self, key: str, value: str) -> None:
-        """Store `value`; every process sees it once this returns."""
+        """Store `value`; all processes see it once this returns."""
         if key == MODEL_VERSION:
             self._adopt_version(value)
             return

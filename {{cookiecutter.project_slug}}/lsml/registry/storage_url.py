@@ -1,17 +1,17 @@
-"""Turns ARTIFACT_STORAGE, a URL, into an entry of Django's STORAGES, for settings."""
+"""Turns a URL such as ARTIFACT_STORAGE into an entry of Django's STORAGES."""
 
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-# No class has this name, so nothing is stored anywhere. An error raised here would end
-# in a traceback; the checks lsml.E030 and lsml.E021 report it in a sentence.
+# No class has this name, so nothing can be stored. An error raised here, in the
+# settings, would be a traceback; the checks lsml.E030 and lsml.E021 report a sentence.
 _UNKNOWN: Final = "unknown storage address"
 
 
 def storage_from_url(url: str) -> dict[str, Any]:
-    """Read `file:///folder` or `s3://bucket/prefix?endpoint_url=…&region_name=…`.
+    """Parse `file:///folder` or `s3://bucket/prefix?endpoint_url=…&region_name=…`.
 
-    Credentials of S3 come from the usual AWS variables, never from the URL.
+    The credentials of S3 come from the usual AWS variables, never from the URL.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path:

@@ -5,9 +5,9 @@ from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
 
 
 def version_names(key: ProjectKey | None) -> list[str]:
-    """Return the names of the versions that can be served, those served now first.
+    """Return the names of the versions that can be served; those served now first.
 
-    Label Studio's GET /versions names no project, so the answer covers all of them.
+    Label Studio's GET /versions names no project, so its answer covers all.
     """
     projects = Project.objects.filter(archived_at__isnull=True)
     if key is not None:

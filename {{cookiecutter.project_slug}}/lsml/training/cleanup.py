@@ -1,4 +1,4 @@
-"""Removes what dead attempts left in the artifact storage."""
+"""Removes artifacts that failed attempts left in the storage."""
 
 from datetime import timedelta
 
@@ -12,20 +12,20 @@ from lsml.training.models import TrainingAttempt
 
 log = structlog.get_logger(__name__)
 
-_SOME = 100
+_ATTEMPTS_AT_ONCE = 100
 
 
 def remove_unless_kept(attempt: TrainingAttempt) -> bool:
     """Remove the attempt's artifact, unless a version names it.
 
     Returns:
-        Whether it is gone or kept; if not, the sweeper tries again.
+        False if it could not be removed; the sweeper tries again.
     """
     if ModelVersion.objects.filter(artifact_key=attempt.artifact_key).exists():
         return True
     try:
         remove_artifact(attempt.artifact_key)
-    except Exception as error:  # noqa: BLE001 - each storage raises its own
+    except Exception as error:  # noqa: BLE001 - each storage raises its own errors
         log.warning(
             "orphan artifact not removed", key=attempt.artifact_key, error=str(error)
         )
@@ -36,8 +36,8 @@ def remove_unless_kept(attempt: TrainingAttempt) -> bool:
 def remove_orphans() -> None:
     """Remove the artifacts of attempts that ended without success.
 
-    A worker that was cut off may store one after it was given up, until its own
-    TRAINING_OUTAGE_S are over; only then the key is forgotten.
+    A worker without a connection may still store an artifact after its attempt was
+    given up, for up to TRAINING_OUTAGE_S. Only after that is the key cleared.
     """
     dead = (
         TrainingAttempt.objects.filter(finished_at__isnull=False)
@@ -45,7 +45,7 @@ def remove_orphans() -> None:
         .exclude(outcome=TrainingAttempt.Outcome.SUCCEEDED)
     )
     settled_at = timezone.now() - timedelta(seconds=settings.TRAINING_OUTAGE_S + 60)
-    for attempt in dead.order_by("finished_at")[:_SOME]:
+    for attempt in dead.order_by("finished_at")[:_ATTEMPTS_AT_ONCE]:
         removed = remove_unless_kept(attempt)
         if removed and attempt.finished_at and attempt.finished_at < settled_at:
             TrainingAttempt.objects.filter(pk=attempt.pk).update(artifact_key="")

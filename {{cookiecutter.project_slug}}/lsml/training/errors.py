@@ -1,18 +1,18 @@
-"""What training refuses, and what user code raised, in sentences for a person."""
+"""The errors of training, and sentences for what the user's code raised."""
 
 from lsml.jobs import errors
 from lsml.jobs.errors import JobFailed, JobRefused
 
 
 class AlreadyTraining(JobRefused):
-    """The project has an active run; one at a time."""
+    """The project already has an active run."""
 
     def __init__(self, run: object) -> None:
         super().__init__(f"{run} is not finished; wait for it, or cancel it first.")
 
 
 class NotTrainable(JobRefused):
-    """This project, or this model, is not trained."""
+    """This project or this model cannot be trained."""
 
 
 class FitFailed(JobFailed):
@@ -22,7 +22,8 @@ class FitFailed(JobFailed):
         """Keep the errors.
 
         Args:
-            event_errors: Event id -> why `fit` failed on it; in the order received.
+            event_errors: Event id -> why `fit` failed on it, in the order received; at
+                least one.
         """
         count, first = len(event_errors), next(iter(event_errors.values()))
         events = "1 event" if count == 1 else f"{count} events"

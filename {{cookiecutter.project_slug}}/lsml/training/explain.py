@@ -116,7 +116,7 @@ def _snapshot(run: TrainingRun | None) -> dict[str, Any] | None:
 
 
 def _promotion(version: ModelVersion, prediction: Prediction) -> dict[str, Any] | None:
-    # Both ids are made of the time, by the same clock.
+    # The database's clock is in both ids, so they can be compared.
     promotions = Promotion.objects.filter(to_version=version, pk__lte=prediction.pk)
     found: Any = (
         promotions.order_by("-pk").values("id", "at", "actor", "reason").first()

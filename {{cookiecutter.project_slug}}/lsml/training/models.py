@@ -9,21 +9,21 @@ from lsml.registry.models import ModelVersion, Project
 
 
 class InboxEntry(models.Model):
-    """An event that waits. Written in the event's transaction, deleted once taken.
+    """A waiting event. Written with the audit row, deleted when a run takes it.
 
-    Small and unpartitioned, so that neither a missing partition nor ten million old
-    rows can stand between an event and its training.
+    The table is small and not partitioned, so neither a missing partition nor millions
+    of old rows delay an event.
     """
 
     event_id = models.BigIntegerField(primary_key=True)  # audit.WebhookEvent
     project = models.ForeignKey(Project, models.PROTECT, related_name="inbox")
     action = models.CharField(max_length=128)
     received_at = models.DateTimeField()
-    annotations = models.PositiveIntegerField(default=0)  # how many it brings
-    applied_at = models.DateTimeField(null=True)  # the dataset has it
+    annotations = models.PositiveIntegerField(default=0)  # number that it contains
+    applied_at = models.DateTimeField(null=True)  # to the dataset
     # The webhook came without its payload, which must first be fetched.
     payload_missing = models.BooleanField(default=False)
-    # Given back by a run that failed or was cancelled: starts no run on its own.
+    # Given back by a run that failed or was cancelled; does not start another run.
     held = models.BooleanField(default=False)
 
     class Meta:
@@ -42,7 +42,7 @@ class TrainingRun(Job):
         ANNOTATIONS = "annotations"  # the policy, on new annotations
         START_TRAINING = "start_training"  # Label Studio's button
         PERSON = "person"  # admin, REST or command
-        RETRY = "retry"  # a person, of a run that failed
+        RETRY = "retry"  # a person retries a run
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="runs")
     trigger = models.CharField(max_length=14, choices=Trigger.choices)
@@ -78,7 +78,7 @@ class TrainingAttempt(models.Model):
     class Outcome(models.TextChoices):
         RUNNING = "running"
         SUCCEEDED = "succeeded"
-        FAILED = "failed"  # the training itself: raised, crashed, over a limit
+        FAILED = "failed"  # the training raised, crashed or exceeded a limit
         LOST = "lost"  # the worker stopped answering
         HANDED_BACK = "handed_back"  # the worker was asked to stop
         CANCELLED = "cancelled"
@@ -92,7 +92,7 @@ class TrainingAttempt(models.Model):
     )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
-    # Where its artifact goes; emptied once nothing can be there any more.
+    # Where its artifact is stored; cleared once nothing can be there any more.
     artifact_key = models.CharField(max_length=500, blank=True)
     error = models.TextField(blank=True)
 
@@ -116,22 +116,22 @@ class RunEventQuerySet(models.QuerySet["RunEvent"]):
     """Events that runs took."""
 
     def set_aside(self) -> "RunEventQuerySet":
-        """Those a legacy `fit` failed on and nobody retried yet, oldest first."""
+        """Events that a legacy `fit` failed on, not yet retried; oldest first."""
         unsolved = self.exclude(error="").filter(retried_at__isnull=True)
         return unsolved.select_related("run").order_by("event_id")
 
 
 class RunEvent(models.Model):
-    """Which run took which event."""
+    """An event that a run took."""
 
     run = models.ForeignKey(TrainingRun, models.PROTECT, related_name="events")
     event_id = models.BigIntegerField(db_index=True)  # audit.WebhookEvent
-    # As the inbox entry had them, so that a failed run can give it back.
+    # Copied from the inbox entry, so that a failed run can give the event back.
     action = models.CharField(max_length=128)
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)
-    # Why a legacy `fit` failed on it: the event is set aside, and comes back in no
-    # later run until a person retries it.
+    # Why a legacy `fit` failed on it. Such an event is set aside: no later run takes it
+    # until a person retries it.
     error = models.TextField(blank=True)
     retried_at = models.DateTimeField(null=True)
 
@@ -154,11 +154,11 @@ class RunEvent(models.Model):
 
 
 class MetricPoint(models.Model):
-    """A metric as it was at one step of a run, for plots."""
+    """The metrics at one step of a run, for plots."""
 
     run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="points")
     attempt = models.PositiveIntegerField()
-    step = models.PositiveIntegerField()  # counts the progress calls that were kept
+    step = models.PositiveIntegerField()  # number of the progress call, from 1
     at = models.DateTimeField()
     fraction = models.FloatField()  # progress at that step
     values = models.JSONField()  # name -> number

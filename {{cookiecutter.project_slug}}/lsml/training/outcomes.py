@@ -1,7 +1,7 @@
-"""How an attempt at a run ends, each in one transaction that checks the fence.
+"""Ends attempts at runs. Each function is one transaction that checks the fence.
 
-Raises Overtaken where another worker, the sweeper or a person was quicker; then nothing
-is written.
+Each raises Overtaken, and writes nothing, if another worker, the sweeper or a person
+moved the run first.
 """
 
 from collections.abc import Mapping
@@ -36,38 +36,38 @@ class Product:
     code_revision: str = ""
     python_version: str = ""
     packages: dict[str, str] = field(default_factory=dict)
-    label_config: str = ""  # the one it was trained with
+    label_config: str = ""  # used for training
     label_config_digest: str = ""
-    makes_version: bool = True  # False: the training kept nothing
-    note: str = ""  # for the run's message; "" = the last one of the training stays
+    makes_version: bool = True  # False if `fit` kept nothing
+    note: str = ""  # becomes the run's message; "" = keep the last one
     event_errors: dict[str, str] = field(default_factory=dict)  # id -> error of `fit`
-    load_error: str = ""  # why it cannot be loaded; it is kept, but not promoted
+    load_error: str = ""  # if set, the version is kept but not promoted
 
 
 def succeed(
     run: TrainingRun, attempt: TrainingAttempt, product: dict[str, Any]
 ) -> None:
-    """Write version, promotion, model state and the run's end, all or nothing.
+    """Write version, promotion, model state and the run's end in one transaction.
 
     Args:
         run: As the worker holds it, with its fence.
-        attempt: The one that ends.
+        attempt: The attempt that ends.
         product: The fields of a `Product`, as the training process reported them.
     """
     made = Product(**product)
     with kind.transaction(run):
-        # First, so that a zombie stops here: it locks the run's row until the commit.
+        # First, so that a worker that lost its lease stops here. It also locks the run.
         message = {"message": made.note} if made.note else {}
         ended = outcomes.end(run, State.SUCCEEDED, error="", **message)
         end_attempt(attempt, Outcome(ended))
         if ended != State.SUCCEEDED:
-            return  # a person asked to cancel it
+            return  # a person cancelled it
         set_aside(run, made.event_errors)
         project = Project.objects.select_related("active_version").get(
             pk=run.project_id
         )
-        # State is the project's, not the version's: what keeps the new version from
-        # loading must not reach the version that is served on.
+        # The state belongs to the project and not to the version. State that keeps the
+        # new version from loading must not reach the served one.
         for key, value in ({} if made.load_error else made.state).items():
             StateItem.objects.update_or_create(
                 project=project, key=key, defaults={"value": value}
@@ -123,14 +123,14 @@ def fail(
     reason: str,
     event_errors: Mapping[str, str] | None = None,
 ) -> None:
-    """End a run whose training failed and would fail again: a person must act.
+    """End a run whose training failed and would fail again without a change.
 
     Args:
         run: As the worker holds it, with its fence.
-        attempt: The one that ends.
-        reason: For a person.
+        attempt: The attempt that ends.
+        reason: A sentence for people.
         event_errors: Event id -> why a legacy `fit` failed on it. No later run takes
-            these events until a person retries them: they would fail it, too.
+            these events until a person retries them: it would fail as well.
     """
     with kind.transaction(run):
         set_aside(run, event_errors or {})
@@ -139,21 +139,21 @@ def fail(
 
 
 def cancel(run: TrainingRun, attempt: TrainingAttempt) -> None:
-    """End a run that a person asked to stop."""
+    """End a run that a person cancelled."""
     with kind.transaction(run):
         outcomes.end(run, State.CANCELLED)
         end_attempt(attempt, Outcome.CANCELLED)
 
 
 def hand_back(run: TrainingRun, attempt: TrainingAttempt) -> None:
-    """Queue the run again because its worker stops. Costs no attempt."""
+    """Queue the run again because its worker stops. Does not count as a failure."""
     with kind.transaction(run):
         outcomes.hand_back(run)
         end_attempt(attempt, Outcome.HANDED_BACK, "The worker was asked to stop.")
 
 
 def crash(run: TrainingRun, attempt: TrainingAttempt, reason: str) -> None:
-    """Try again after the training process died, while attempts are left."""
+    """Queue the run again after a crash, or fail it if no attempts are left."""
     with kind.transaction(run):
         end_attempt(attempt, Outcome.FAILED, reason)
         outcomes.try_again_or_fail(run, reason)

@@ -19,7 +19,7 @@ from lsml.registry.services import find_project
 from lsml.training.inbox.accept import receive
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
 
-_EVENT_ID = re.compile(r"[0-9]{1,18}")  # what fits a bigint
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # fits a bigint
 _STATUS = {
     TrainingRun.State.QUEUED: "queued",
     TrainingRun.State.LOST: "queued",
@@ -43,7 +43,7 @@ def job_status(job: str) -> str:
     The job's id is that of the event, because the event exists before any run does.
 
     Raises:
-        JobGone: no such job; Label Studio reads the 410 as removed.
+        JobGone: there is no such job; Label Studio takes the 410 as "removed".
 
     Source: Label Studio's POST /job_status.
     """
@@ -73,15 +73,15 @@ def receive_train(
     """
     project = None if request.project is None else {"project": str(request.project)}
     if request.tasks:
-        brought = {
+        annotated = {
             **(project or {}),
             "action": "ANNOTATIONS_CREATED",
             "task": request.tasks,
             "annotation": nested_annotations(request.tasks),
         }
         receive(
-            request=WebhookRequest.parse(brought),
-            body=brought,
+            request=WebhookRequest.parse(annotated),
+            body=annotated,
             digest=digest,
             origin=origin,
         )
@@ -95,10 +95,10 @@ def receive_train(
 
 
 def retire_project(*, key: ProjectKey, origin: Origin) -> None:
-    """Stop a project's training and archive its versions; the audit trail stays.
+    """Stop a project's training and archive its versions; the audit rows stay.
 
     Raises:
-        UnknownProject: nothing is known of it.
+        UnknownProject: there is no such project.
 
     Source: Label Studio's POST /delete.
     """

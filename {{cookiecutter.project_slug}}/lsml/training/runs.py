@@ -1,4 +1,4 @@
-"""Training runs as one kind of job: started, claimed, retried and given up."""
+"""Training runs as a kind of job: starts, claims and retries them."""
 
 from contextlib import AbstractContextManager
 from functools import partial
@@ -36,7 +36,7 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
     }
 
     def transaction(self, job: TrainingRun) -> AbstractContextManager[Any]:
-        """As everything that writes the project's dataset and inbox."""
+        """Return the transaction of everything that writes the dataset and inbox."""
         return writing(job.project_id)
 
     def on_attempt_lost(self, job: TrainingRun, reason: str) -> None:
@@ -49,19 +49,19 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
         give_back(job)
 
     def on_end(self, job: TrainingRun) -> None:
-        """Have a worker see whether events that came meanwhile start the next run."""
+        """Wake a worker: events that arrived meanwhile may start the next run."""
         transaction.on_commit(partial(notify_inbox, job.project_id))
 
     def detail(self, job: TrainingRun) -> dict[str, Any]:
-        """Return the run's number, which a retry's entry names beside another."""
+        """Return the run's id; the entry of a retry has `retried_run` beside it."""
         return {"run": job.pk}
 
     def may_retry(self, job: TrainingRun) -> bool:
-        """A run that succeeded may have set events aside."""
+        """Whether the run failed or was cancelled, or has events set aside."""
         return super().may_retry(job) or job.events.set_aside().exists()
 
     def retry(self, job: TrainingRun, *, actor: str, origin: Origin) -> TrainingRun:
-        """Open a new run for the events that one gave back, or set aside.
+        """Open a new run for the events that `job` gave back or set aside.
 
         Raises:
             NotTrainable: The project is archived.
@@ -80,7 +80,7 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
         return run
 
     def sweep(self) -> None:
-        """Find waiting events, and artifacts that nobody needs."""
+        """Wake workers for waiting events, and remove orphaned artifacts."""
         notify_waiting_events()
         remove_orphans()
 
@@ -91,13 +91,13 @@ kind = TrainingKind()
 def start_run(
     *, project: Project, actor: str, origin: Origin, retry_failed_events: bool = False
 ) -> TrainingRun:
-    """Open a run because a person wants one, whatever the policy says.
+    """Open a run that a person requested, whatever the policy says.
 
     Args:
-        project: The one to train.
+        project: The project to train.
         actor: User name, or the command.
         origin: Of the request or command.
-        retry_failed_events: Let the run take the project's events that are set aside.
+        retry_failed_events: Also train on the project's events that are set aside.
 
     Raises:
         NotTrainable: The project is archived.
@@ -114,7 +114,7 @@ def start_run(
 
 
 def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRun:
-    """Queue a run; a worker is woken after the commit.
+    """Queue a run, and wake a worker after the commit.
 
     Raises:
         AlreadyTraining: The project has an active run.
@@ -138,12 +138,12 @@ def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRu
 
 def _open(project: Project, trigger: str, actor: str) -> TrainingRun:
     if project.archived_at is not None:
-        raise NotTrainable(f"{project} is archived; it is not trained any more.")
+        raise NotTrainable(f"{project} is archived and cannot be trained.")
     return open_run(project=project, trigger=trigger, requested_by=actor)
 
 
 def claim_run(run_id: int) -> tuple[TrainingRun, TrainingAttempt] | None:
-    """Take a queued run for this worker; None where there is nothing to take."""
+    """Claim a queued run for this worker; None if it is not queued any more."""
     with transaction.atomic():
         run = lease.claim(TrainingRun, run_id, progress=0, metrics={})
         return None if run is None else (run, _begin(run))

@@ -1,4 +1,4 @@
-"""Celery's entries. They take ids, own nothing, and may be called twice."""
+"""Celery tasks of training. They take ids and may be called twice."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def process_inbox(project_id: int) -> None:
 
 @shared_task
 def train(run_id: int) -> None:
-    """Carry a run to its end. A second delivery finds nothing to claim and returns."""
+    """Run a training to its end. A second delivery finds nothing to claim."""
     claimed = retry_while_database_is_down(
         lambda: claim_run(run_id), give_up=stopping.is_set
     )

@@ -67,7 +67,7 @@ def test_the_project_is_known_afterwards_and_an_audit_entry_recorded(studio):
     assert str(project.key) == "1.1795433940"
     assert (project.title, project.label_config) == ("P", CONFIG)
     assert AuditEntry.objects.get(verb="connected to label studio").actor == "test"
-    assert lines[-1] == "A webhook came in."
+    assert lines[-1] == "A webhook arrived."
 
 
 def test_connecting_again_records_nothing_and_does_not_touch_the_project(studio):
@@ -87,7 +87,7 @@ def test_a_webhook_that_does_not_arrive_is_a_failure(studio):
 def test_the_webhook_of_a_service_with_another_database_is_not_tried(studio):
     studio.webhook_arrives = studio.keeps_books_here = False
     _, lines = run(studio)
-    assert "not tried" in lines[-1]
+    assert "not tested" in lines[-1]
     assert "touch_project" not in studio.calls
 
 

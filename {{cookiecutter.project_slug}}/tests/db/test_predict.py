@@ -71,7 +71,7 @@ def test_several_predictions_for_one_task_are_all_sent_and_recorded(post, script
             "score 'high' for task 2 (number 2)",
         ),
         ([{"result": {}}, {"result": []}], "`result` of type dict for task 1"),
-        ([{"result": ["x"]}, {"result": []}], "region that is no JSON object"),
+        ([{"result": ["x"]}, {"result": []}], "region that is not a JSON object"),
         (7, "predict() returned int"),
     ],
 )

@@ -140,7 +140,7 @@ def test_a_version_that_does_not_load_is_refused_and_the_previous_one_stays(
     reply = ask(second)
     assert (reply.status_code, reply.json()["code"]) == (409, "refused")
     assert sentence in reply.json()["detail"]
-    assert "v1 is served on" in reply.json()["detail"]
+    assert "v1 is still served" in reply.json()["detail"]
     assert version_of(post("/predict", order(1))) == "v1"
     second.refresh_from_db()
     assert sentence in second.load_error
@@ -183,7 +183,7 @@ def test_the_console_shows_why_a_version_was_not_promoted(
     client.force_login(operator)
     address = page("promote", project.pk) + "?version=v2"
     shown = client.post(address, {"reason": "better"}, follow=True)
-    assert "v2 was not promoted; v1 is served on" in shown.text
+    assert "v2 was not promoted; v1 is still served" in shown.text
     project.refresh_from_db()
     assert project.served_version == "v1"
 
@@ -199,7 +199,7 @@ def test_rolling_back_to_a_version_that_does_not_load_is_refused(
 ):
     missing(storage, serving(make(1, "first")))
     serving(make(2, "second"))
-    with pytest.raises(NotPromotable, match="v2 is served on"):
+    with pytest.raises(NotPromotable, match="v2 is still served"):
         promotion.roll_back(project=project, actor="x", reason="x", origin=origin)
     project.refresh_from_db()
     assert project.served_version == "v2"

@@ -51,7 +51,7 @@ def test_a_duplicate_backend_and_a_missing_choice_of_predictions_are_repaired(
     said = service.manage("connect", "--project", str(broken))
     assert "Removed" not in said
     assert "now shows" not in said
-    assert "A webhook came in" not in said  # tried only where something changed
+    assert "A webhook arrived" not in said  # tried only where something changed
 
 
 def test_a_stored_version_that_somebody_chose_stays_chosen(

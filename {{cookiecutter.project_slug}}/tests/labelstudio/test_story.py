@@ -40,7 +40,7 @@ def test_the_backend_is_connected_with_its_credentials(connected, service):
     assert backend["url"] == service.url
     assert backend["is_interactive"]
     assert backend["basic_auth_user"] == USER
-    assert "A webhook came in." in connected.said
+    assert "A webhook arrived." in connected.said
     assert "works through Label Studio" in connected.said
 
 

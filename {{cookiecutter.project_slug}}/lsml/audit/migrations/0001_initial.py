@@ -7,13 +7,13 @@ import lsml.audit.fields
 from lsml.audit import triggers
 from lsml.audit.operations import CreateAppendOnlyModel
 
-# The highest number a seal was given. It stays when a seal is removed, so a chain cut off
-# at its end is found.
+# The highest number that any seal had. It stays when a seal is removed, so a removed last
+# seal is detected.
 SEAL_NUMBERS = "CREATE SEQUENCE audit_seal_number_seq OWNED BY audit_seal.number"
 
-# After a restored dump the sealer keeps writers out for a moment. The service's role may
-# not lock a table that it cannot change, so this runs with the rights of the owner, for
-# roles that may insert into the table.
+# After a restored dump the sealer blocks writers for a moment. The service's role may not
+# lock a table that it cannot change. So this function runs with the rights of its owner,
+# and accepts roles that may insert into the table.
 HOLD_WRITERS = """
 CREATE FUNCTION audit_hold_writers(sealed regclass) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class PredictionHour(models.Model):
-    """Sealed predictions counted by hour. Written with the seal, so never twice."""
+    """Sealed predictions per hour. Written with the seal, so each counts once."""
 
     hour = models.DateTimeField()  # of created_at, UTC
     project_pk = models.BigIntegerField(null=True)
@@ -35,7 +35,7 @@ class PredictionHour(models.Model):
 
 
 class EventHour(models.Model):
-    """Sealed webhook events counted by hour. Written with the seal, so never twice."""
+    """Sealed webhook events per hour. Written with the seal, so each counts once."""
 
     hour = models.DateTimeField()  # of received_at, UTC
     project_pk = models.BigIntegerField(null=True)

@@ -1,4 +1,4 @@
-"""Verifications and exports."""
+"""Verifications and exports as jobs."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from lsml.jobs.models import Job
 
 
 class AuditJob(Job):
-    """A verification or an export. Counts rows."""
+    """A verification or an export. `done` and `total` count rows."""
 
     class Kind(models.TextChoices):
         VERIFY = "verify", "Verification"  # checks the sealed rows against their seals

@@ -1,7 +1,7 @@
-"""What was predicted, received and done. The database refuses to change these rows.
+"""Predictions, webhook events and audit entries. PostgreSQL refuses to change them.
 
-The tables are partitioned by month and have a column `txid` that Django does not know;
-the sealer reads it.
+The tables are partitioned by month. They have a column `txid`, which Django does not
+know and the sealer reads.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _Row_co = TypeVar("_Row_co", bound="AuditRow", covariant=True)
 
 
 class AuditQuerySet(models.QuerySet[_Row_co]):
-    """Reads that keep to the indexes and partitions."""
+    """Reads that use the indexes and skip partitions."""
 
     def since(self, moment: datetime) -> Self:
         """Rows written at or after `moment`."""
@@ -48,8 +48,8 @@ class PredictionQuerySet(AuditQuerySet["Prediction"]):
     ) -> Self:
         """Rows that match all given facts.
 
-        The hourly counts give the last hour with such rows. Without that bound, a
-        search for a version out of use would read everything written after it.
+        The hourly counts give the last hour with such rows. Without that bound, the
+        search for a version that is no longer used would read all later rows.
         """
         facts = {
             name: value
@@ -85,9 +85,9 @@ class AuditRow(models.Model):
     """Base of the audit rows: which request wrote them, and for which project."""
 
     request_id = models.CharField(max_length=64)  # X-Request-ID of the HTTP request
-    client = models.CharField(max_length=200)  # credential and address, who called
+    client = models.CharField(max_length=200)  # user and address, or the program
     # The registry's key as a plain integer: a foreign key would tie partitions, which
-    # retention drops, to another table. Null = the row belongs to no project.
+    # retention drops, to another table. Null = no project.
     project_pk = models.BigIntegerField(null=True)
 
     class Meta:
@@ -98,10 +98,10 @@ class Prediction(AuditRow):
     """One answer to one Label Studio task. Written before the answer is sent."""
 
     class Kind(models.TextChoices):
-        BATCH = "batch"  # "Retrieve predictions", or a task that is opened
-        INTERACTIVE = "interactive"  # with a context, while somebody annotates
+        BATCH = "batch"  # "Retrieve predictions", or a person opened a task
+        INTERACTIVE = "interactive"  # with a context, while a person annotates
         BULK = "bulk"  # a prediction job over many tasks
-        SHADOW = "shadow"  # by a version under trial; never sent
+        SHADOW = "shadow"  # by a version under test; never sent
 
     class Outcome(models.TextChoices):
         OK = "ok"  # a prediction
@@ -120,8 +120,8 @@ class Prediction(AuditRow):
     result = models.JSONField(null=True)  # list of regions; null = no prediction
     context = models.JSONField(null=True)  # what an interactive request carried
     input_digest = models.CharField(max_length=64)  # SHA-256 of the task's data
-    input = models.JSONField(null=True)  # the data itself where AUDIT_INPUTS=full
-    latency_ms = models.FloatField()  # predict() for the whole request
+    input = models.JSONField(null=True)  # the data itself if AUDIT_INPUTS=full
+    latency_ms = models.FloatField()  # of predict(), for the whole request
     batch_size = models.PositiveIntegerField()  # tasks of that request
     error = models.TextField(blank=True)  # a sentence; secrets masked
 
@@ -227,7 +227,7 @@ class AuditEntry(AuditRow):
     actor = models.CharField(max_length=200)
     verb = models.CharField(max_length=100, choices=Verb.choices)
     target = models.CharField(max_length=200)  # such as "version v3"
-    reason = models.TextField(blank=True)  # the person's words
+    reason = models.TextField(blank=True)  # as the person wrote it
     detail = models.JSONField(default=dict)  # facts of this verb; secrets masked
 
     objects = AuditQuerySet.as_manager()

@@ -1,4 +1,4 @@
-"""Seals over finished rows, and what retention removed. Append-only."""
+"""Seals over finished rows, and records of dropped partitions. Append-only."""
 
 from django.db import models
 
@@ -8,14 +8,14 @@ from lsml.audit.fields import TimeOrderedId
 class Seal(models.Model):
     """A link of the chain over finished rows. docs/audit.md says how to recompute it.
 
-    It covers rows in the order (txid, id), from `from_*` up to and without `until_*`.
+    It covers rows in the order (txid, id), from `from_*` to `until_*`, exclusive.
     """
 
     number = models.BigIntegerField(primary_key=True)  # 1, 2, … without a gap
     table = models.CharField(max_length=63, db_column="sealed_table")
-    format = models.PositiveSmallIntegerField()  # how a row is written as text
-    # Transaction numbers start again in a cluster that a dump is restored into. Rows
-    # written there have ids above `above_id`, and belong to the next generation.
+    format = models.PositiveSmallIntegerField()  # of the rows' text: tables.FORMAT
+    # If a dump is restored into another cluster, transaction numbers start again there.
+    # Rows written there have ids above `above_id` and belong to the next generation.
     generation = models.PositiveIntegerField()
     system_identifier = models.BigIntegerField()  # of the cluster
     above_id = models.BigIntegerField()

@@ -1,1 +1,1 @@
-"""Events that wait for training: accepted, applied to the dataset, taken by a run."""
+"""Events that wait for training, from their arrival until a run takes them."""

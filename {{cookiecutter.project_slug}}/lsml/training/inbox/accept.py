@@ -1,4 +1,4 @@
-"""Accepts events: the audit row and the inbox entry, then a worker is woken."""
+"""Accepts events: writes the audit row and the inbox entry, then wakes a worker."""
 
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from lsml.training.models import InboxEntry
 
 
 class _Try:
-    """How far a write came. Once COMMIT is sent, its outcome may stay unknown."""
+    """One try to write. Once COMMIT is sent, a lost connection hides its outcome."""
 
     committing = False
 
@@ -25,19 +25,20 @@ class _Try:
 def receive(
     *, request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
 ) -> WebhookEvent:
-    """Store an event that Label Studio sent; once this returns it cannot be lost.
+    """Store an event that Label Studio sent. Once this returns, it is committed.
 
-    A worker is woken after the commit, which takes at most a tenth of a second. If
-    that fails, the sweeper does it.
+    A worker is woken after the commit, which takes at most about 0.1 s. If that fails,
+    the sweeper wakes one.
 
     Args:
         request: The body, parsed.
-        body: The body as sent; secrets are masked on the way into the audit log.
+        body: The body as sent; secrets are masked before it is stored.
         digest: SHA-256 (hex) of the bytes received.
         origin: The HTTP request.
 
     Raises:
-        OperationalError, InterfaceError: The database did not confirm: answer 503.
+        OperationalError, InterfaceError: The database did not confirm the commit; the
+            caller answers 503.
     """
     event, waits = _accept(request, body, digest, origin)
     if waits and event.project_pk is not None:
@@ -48,16 +49,16 @@ def receive(
 def _accept(
     request: WebhookRequest, body: dict[str, Any], digest: str, origin: Origin
 ) -> tuple[WebhookEvent, bool]:
-    """Commit the event and, where it matters for training, its inbox entry.
+    """Commit the event and, if it matters for training, its inbox entry.
 
-    A connection that a database restart broke costs one more try, as long as COMMIT
-    was not yet sent: then nothing was kept, and the event cannot be doubled.
+    If a restart of the database broke the connection, this tries once more, unless
+    COMMIT was already sent: then the event may be stored, and would be duplicated.
 
     Returns:
         The event, and whether it waits in the inbox.
 
     Raises:
-        OperationalError, InterfaceError: Not committed, or unknown.
+        OperationalError, InterfaceError: Not committed, or the outcome is unknown.
     """
     first = _Try()
     try:
@@ -86,7 +87,7 @@ def _write(
         event = record_event(
             origin=origin,
             received_at=received_at,
-            action=request.action[:100],  # the column's width; the payload has it all
+            action=request.action[:100],  # the column's width; `payload` has it whole
             project_pk=project.pk if project else None,
             task_id=request.task_id,
             annotation_ids=request.annotation_ids,
@@ -117,5 +118,5 @@ def _trainable_count(request: WebhookRequest) -> int:
     if request.action not in ANNOTATIONS_WRITTEN:
         return 0
     if request.lacks_payload:
-        return 1  # counted once the payload was fetched
+        return 1  # replaced by the true number once the payload was fetched
     return sum(not each.get("was_cancelled") for each in request.annotations)

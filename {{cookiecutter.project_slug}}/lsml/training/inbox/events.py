@@ -1,4 +1,4 @@
-"""Waiting events: applied to the dataset, taken by a run, given back, set aside."""
+"""Moves events: into the dataset, to a run, back into the inbox, or set aside."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
@@ -26,7 +26,11 @@ def apply_waiting(project: Project) -> None:
 
 
 def apply_some(project: Project) -> int:
-    """Apply the oldest unapplied events; call inside `writing`. Returns how many."""
+    """Apply the oldest unapplied events; call inside `writing`.
+
+    Returns:
+        The number of events applied, at most EVENTS_AT_ONCE.
+    """
     entries = InboxEntry.objects.filter(
         project=project, applied_at__isnull=True, payload_missing=False
     )
@@ -55,12 +59,12 @@ def _received(event_ids: list[int]) -> Iterator[ReceivedEvent]:
         try:
             request = WebhookRequest.parse(event.payload)
         except WireError:
-            continue  # it was accepted, so it was readable: masking cannot break it
+            continue  # cannot happen: it was readable when it was accepted
         yield ReceivedEvent(request=request, received_at=event.received_at)
 
 
 def events_in_order(event_ids: list[int]) -> list[WebhookEvent]:
-    """The audit rows of these events, as they were received."""
+    """Return the audit rows of these events, in the order received."""
     events = WebhookEvent.objects.filter(pk__in=event_ids).order_by("pk")
     return cast("list[WebhookEvent]", list(events))
 
@@ -69,9 +73,9 @@ def events_in_order(event_ids: list[int]) -> list[WebhookEvent]:
 
 
 def take_events(run: TrainingRun) -> None:
-    """Give the run all that waits, applied; call inside `writing`.
+    """Apply all waiting events and assign them to the run; call inside `writing`.
 
-    A second attempt keeps what the first one took: the same events, no others.
+    A second attempt keeps the events that the first one took, and takes no others.
     """
     if run.events.exists():
         return
@@ -96,9 +100,9 @@ def take_events(run: TrainingRun) -> None:
 
 
 def give_back(run: TrainingRun) -> None:
-    """Put the events of a run that failed or was cancelled back, held.
+    """Put the events of a failed or cancelled run back into the inbox, as held.
 
-    Events that are set aside stay where they are.
+    Events that are set aside stay with the run.
     """
     _put_back(run.events.filter(error=""))
 
@@ -117,10 +121,10 @@ def set_aside(run: TrainingRun, errors: Mapping[str, str]) -> None:
 
 
 def retry_set_aside(events: RunEventQuerySet) -> int:
-    """Put events that are set aside back, held; call inside `writing`.
+    """Put events that are set aside back into the inbox; call inside `writing`.
 
     Returns:
-        How many there were.
+        The number of events.
     """
     waiting = list(events.set_aside())
     _put_back(waiting)

@@ -1,4 +1,4 @@
-"""Fetches from Label Studio what webhooks without payload left out."""
+"""Fetches from Label Studio the payloads that webhooks came without."""
 
 import threading
 import time
@@ -19,8 +19,8 @@ from lsml.training.models import InboxEntry, TrainingRun
 
 log = structlog.get_logger(__name__)
 
-# The sweeper wakes a worker every few seconds; a Label Studio that is down gets a
-# request less often.
+# The sweeper wakes a worker every few seconds. A Label Studio that is down gets fewer
+# requests.
 PAUSE_AFTER_FAILURE_S = 30.0
 
 _TRAINABLE = ("annotations added", "annotations changed", "annotations restored")
@@ -33,8 +33,8 @@ def fetch_missing_payloads(project: Project) -> None:
     """Bring the dataset up to date for events that came without their payload.
 
     Without credentials nothing can be fetched: the events count as complete, and the
-    run that takes them says what is missing. While Label Studio does not answer, they
-    wait.
+    log of the run that takes them has a warning. While Label Studio does not answer,
+    the events wait.
     """
     entries = InboxEntry.objects.filter(project=project, payload_missing=True)
     events = dict(entries.values_list("event_id", "action"))
@@ -63,8 +63,8 @@ def missing_payload_warning(run: TrainingRun) -> str:
         return ""
     return (
         f"{silent} of the events came without payload, and {SETTINGS_NEEDED}"
-        " are not set: what they were about is not trained on."
-        " Set both, or switch the webhook's payload on; `manage.py sync` fetches it."
+        " are not set, so their annotations are not trained on. Set both and run"
+        " `manage.py sync`, or switch the webhook's payload on."
     )
 
 
@@ -85,7 +85,7 @@ def _fetch(project: Project, *, everything: bool) -> Report | None:
 
 
 def _mark_fetched(event_ids: list[int], *, annotations: int) -> None:
-    """The first entry stands for all that was found; policies count annotations."""
+    """Credit all annotations found to the first entry: policies count the sum."""
     first, *others = sorted(event_ids)
     InboxEntry.objects.filter(event_id__in=others).update(
         payload_missing=False, annotations=0

@@ -1,4 +1,4 @@
-"""When a project's waiting events become a run. Pure decisions: no query, no clock."""
+"""Decides when waiting events start a run. Pure functions: no query, no clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,17 +12,17 @@ DEBOUNCE_TIMES_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Entries of a project's inbox. Held entries were given back: they start no run."""
+    """Counts of a project's inbox. A run gave held entries back; they start no run."""
 
     fresh: int = 0  # entries that are not held
-    annotations: int = 0  # that all entries bring, held ones too
+    annotations: int = 0  # of all entries, held ones included
     requested: bool = False  # a fresh START_TRAINING is among them
     oldest_at: datetime | None = None  # of the fresh ones
     newest_at: datetime | None = None
 
 
 def due(project: Project, waiting: Waiting, *, now: datetime) -> str | None:
-    """Return the trigger for opening a run now, or None: not yet.
+    """Return the trigger of the run to open now, or None to wait.
 
     START_TRAINING comes from Label Studio's button or its own threshold. It overrides
     the minimum, the debounce, the quiet hours and the manual mode, but not a pause.

@@ -1,4 +1,4 @@
-"""Processes an inbox: applies what waits, opens a run if the policy says so."""
+"""Processes an inbox: applies waiting events, opens a run if the policy says so."""
 
 from functools import cache
 
@@ -25,7 +25,7 @@ def process_waiting_events(project_id: int) -> TrainingRun | None:
     fetch_missing_payloads(project)
     apply_waiting(project)
     if project.runs.filter(state__in=TrainingRun.ACTIVE).exists():
-        return None  # what waits is for the next one
+        return None  # the waiting events are for the next run
     trigger = due(project, waiting_of(project), now=timezone.now())
     if trigger is None or not _model_learns():
         return None
@@ -38,19 +38,19 @@ def process_waiting_events(project_id: int) -> TrainingRun | None:
 
 
 def _requested_by(trigger: str) -> str:
-    by_button = trigger == TrainingRun.Trigger.START_TRAINING
-    return "label studio" if by_button else "policy"
+    from_label_studio = trigger == TrainingRun.Trigger.START_TRAINING
+    return "label studio" if from_label_studio else "policy"
 
 
 @cache
 def _model_learns() -> bool:
-    """Whether the model has anything to call; if not, events wait for one that has.
+    """Whether the model has `train` or `fit`; if not, its events wait.
 
-    Code that cannot be loaded counts as yes: the run then fails with the reason.
+    Code that cannot be loaded counts as yes: the run then fails and shows the reason.
     """
     try:
         kind = model_class()
-    except Exception as error:  # noqa: BLE001 - importing the user's module
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         log.warning("model code cannot be loaded", error=str(error))
         return True
     return offers_train(kind) or offers_fit(kind)

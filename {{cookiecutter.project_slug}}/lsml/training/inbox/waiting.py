@@ -1,4 +1,4 @@
-"""What waits in a project's inbox: counted for the policy, and worth a message."""
+"""Counts what waits in an inbox, and wakes a worker for it."""
 
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
@@ -10,19 +10,19 @@ from lsml.training.inbox.policy import Waiting, due
 from lsml.training.models import InboxEntry, TrainingRun
 
 PROCESS_INBOX = "lsml.training.tasks.process_inbox"
-# A worker drops an older message: the sweeper has sent another one meanwhile.
+# Seconds. A worker drops an older message; the sweeper has sent another one.
 EXPIRES_S = 60.0
 
 _coalescer = Coalescer(PROCESS_INBOX, expires=EXPIRES_S)
 
 
 def notify_inbox(project_id: int) -> None:
-    """Have a worker process a project's inbox; takes at most about 0.1 s."""
+    """Wake a worker to process a project's inbox; takes at most about 0.1 s."""
     _coalescer.notify(project_id)
 
 
 def waiting_of(project: Project) -> Waiting:
-    """Count what waits; one query."""
+    """Count what waits, in one query."""
     fresh = Q(held=False)
     entries = InboxEntry.objects.filter(project=project, payload_missing=False)
     counted = entries.aggregate(
@@ -36,9 +36,9 @@ def waiting_of(project: Project) -> Waiting:
 
 
 def notify_waiting_events() -> None:
-    """Wake a worker for projects whose events are unapplied, or due by their policy.
+    """Wake a worker for projects with unapplied events, or whose policy starts a run.
 
-    Part of the sweep: any number of sweepers may do it at once.
+    Part of the sweep: any number of sweepers may run it at once.
     """
     now = timezone.now()
     unapplied = set(

@@ -1,1 +1,1 @@
-"""The training process: where the user's `train()` or `fit()` is called."""
+"""The training process, which calls the user's `train()` or `fit()`."""

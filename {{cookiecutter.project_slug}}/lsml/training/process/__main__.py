@@ -1,9 +1,9 @@
-"""The process that one training runs in: `python -m lsml.training.process`.
+"""The process of one training: `python -m lsml.training.process`.
 
-Started by a worker, never forked from one: CUDA does not survive a fork. It loads
+A worker starts it and does not fork, because CUDA does not survive a fork. It loads
 Django and the model's code, waits for its order on standard input, trains, stores the
-artifact, and reports on the descriptor LSML_REPORT_FD. What it prints becomes the
-run's log. Only the worker writes how the run ended.
+artifact, and reports on the descriptor LSML_REPORT_FD. Its output becomes the run's
+log. Only the worker writes how the run ended.
 """
 
 import ctypes
@@ -15,9 +15,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Carry out one order, and exit without cleanup."""
+    """Carry out one order, and exit without running exit handlers."""
     _die_with_the_worker()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
 
@@ -27,8 +27,8 @@ def main() -> None:
     Trainer(int(os.environ["LSML_REPORT_FD"])).work()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads and exit handlers of the user's libraries must not keep it alive, nor
-    # turn a training that went well into a crash.
+    # Threads and exit handlers of the user's libraries must not keep the process alive
+    # or turn a successful training into a crash.
     os._exit(0)
 
 

@@ -26,8 +26,8 @@ from lsml.training.inbox.events import events_in_order, take_events
 from lsml.training.inbox.payloads import missing_payload_warning
 from lsml.training.models import InboxEntry, TrainingRun
 
-# Label Studio's threshold sends START_TRAINING first and then, a few milliseconds
-# later, the annotation that reached it: that one is to be trained on as well.
+# When an annotation reaches Label Studio's threshold, START_TRAINING arrives a few
+# milliseconds before that annotation. The run should train on it as well.
 _SETTLE_S = 1.0
 _EVENTS_AT_ONCE = 100
 
@@ -39,16 +39,16 @@ class TrainingInputs:
     project: Project
     tasks: list[AnnotatedTask]
     event_ids: list[int]  # in the order they were received
-    shortcoming: str = ""  # what is missing and why, for the run's log
+    warning: str = ""  # about missing payloads, for the run's log
 
 
 def take_inputs(*, run_id: int, fence: int) -> TrainingInputs:
     """Take the waiting events, bring the dataset up to date, and read it.
 
-    All in one transaction: an event is in the snapshot exactly if the run took it.
+    One transaction, so that the snapshot holds exactly the events that the run took.
 
     Raises:
-        Overtaken: The run is another worker's by now.
+        Overtaken: Another worker has the run.
     """
     return retry_while_database_is_down(lambda: _take_inputs(run_id, fence))
 
@@ -93,7 +93,7 @@ def fit_arguments(
 ) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
     """Yield each event's id, and the (event, data) pairs to call `fit` with.
 
-    An event that `fit` does not handle, or that came without payload, has no pair.
+    An event that `fit` does not handle, or that has no payload, yields an empty list.
     """
     ids = inputs.event_ids
     for start in range(0, len(ids), _EVENTS_AT_ONCE):

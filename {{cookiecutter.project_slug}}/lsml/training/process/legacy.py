@@ -1,4 +1,4 @@
-"""Models written for the reference SDK: `fit`, event by event, and MODEL_DIR."""
+"""Trains models written for the reference SDK: `fit` per event, and MODEL_DIR."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ class Learned:
     """The result of calling the user's code."""
 
     makes_version: bool = True
-    note: str = ""  # what a person should know of it; "" = nothing
+    note: str = ""  # a sentence for the run's message
     event_errors: dict[str, str] = field(default_factory=dict)  # event id -> error
 
 
@@ -39,12 +39,12 @@ def with_model_dir(
     """Make the new version's artifact the MODEL_DIR of a class with `fit` only.
 
     Such a model continues from the files it finds there, so the folder starts as a copy
-    of the served version's. If the operator sets MODEL_DIR, it is left as it is.
+    of the served version's. If the operator sets MODEL_DIR, nothing is changed.
 
     Args:
         kind: The user's class.
         served: The version to continue from.
-        artifacts: Folder of the new version.
+        artifacts: Folder of the new version's artifact.
     """
     if not learns_by_fit(kind) or os.environ.get("MODEL_DIR"):
         yield kind
@@ -61,13 +61,13 @@ def with_model_dir(
 def fit_events(
     model: LabelStudioMLBase, run: Run, inputs: TrainingInputs, store: RunStore
 ) -> Learned:
-    """Call `fit` event by event; an event it fails on does not stop the others.
+    """Call `fit` for each event; an event that it fails on does not stop the others.
 
-    A version is made if `fit` kept anything: state, a file, a version's name.
-    Metrics alone are not a model.
+    A version is made if `fit` set state or a version name, or changed a file. Metrics
+    alone make no version.
 
     Raises:
-        FitFailed: `fit` raised, and no call of it returned.
+        FitFailed: `fit` raised, and no call returned.
     """
     before = _files_of(run)
     returned, errors = 0, dict[str, str]()
@@ -105,11 +105,11 @@ def _note(*, failed: int, known: int, returned: int, kept: bool) -> str:
 
 
 def _files_of(run: Run) -> dict[Path, tuple[int, int]]:
-    """Size and time of change of what is in MODEL_DIR, the operator's or the run's."""
+    """Return size (bytes) and change time (ns) of each file in MODEL_DIR."""
     folder = Path(os.environ.get("MODEL_DIR") or run.artifacts)
     found = {}
     for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # others may write to the operator's folder
+        with suppress(FileNotFoundError):  # others may change the operator's folder
             if path.is_file():
                 status = path.stat()
                 found[path] = (status.st_size, status.st_mtime_ns)

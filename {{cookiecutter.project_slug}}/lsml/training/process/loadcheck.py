@@ -1,4 +1,4 @@
-"""Tries a new version as serving will load it, before the run reports success."""
+"""Loads a new version as inference will, before the run reports success."""
 
 import gc
 import traceback
@@ -22,22 +22,22 @@ def why_not_loadable(
     artifact: Artifact | None,
     folder: Path,
 ) -> str:
-    """Fetch the artifact anew and load it into a new instance of the model.
+    """Fetch the artifact again and load it into a new instance of the model.
 
     Args:
         kind: The user's class.
-        project: Whose version it is.
-        store: As the training left it; what loading sets is dropped.
+        project: The project of the version.
+        store: As the training left it.
         artifact: What was stored; None = nothing was written.
         folder: A new folder, so that the bytes come from the storage.
 
     Returns:
-        Why it cannot be loaded; "" when it can.
+        Why it cannot be loaded; "" if it can.
 
     Raises:
         DatabaseError: The model asked for its state while the database was down.
     """
-    gc.collect()  # the trained instance: two at once may not fit into memory
+    gc.collect()  # frees the trained instance: two may not fit into memory
     try:
         fetched = (
             fetch_artifact(artifact, cache=folder / "cache")
@@ -56,7 +56,7 @@ def why_not_loadable(
     except RegistryError as error:
         return str(error)
     except DatabaseError:
-        raise  # no fault of the model: the run is tried again
+        raise  # not the model's fault: the run is tried again
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code
         traceback.print_exc()  # into the run's log
         return f"{type(error).__name__}: {masked_text(str(error))[:500]}"

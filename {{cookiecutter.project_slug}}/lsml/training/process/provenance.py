@@ -1,4 +1,4 @@
-"""What a version was made with: the code's revision and the packages."""
+"""Finds what a version was trained with: the code's revision and the packages."""
 
 import hashlib
 import subprocess
@@ -12,7 +12,7 @@ from label_studio_ml.hosting import ModelClass
 
 
 def code_revision(model_class: ModelClass) -> str:
-    """The git commit the model's file is unchanged from, else the file's SHA-256."""
+    """Return `git:<commit>` if the model's file is unchanged, else `sha256:<hex>`."""
     source = sys.modules[model_class.__module__].__file__
     if source is None:
         return ""
@@ -23,13 +23,13 @@ def code_revision(model_class: ModelClass) -> str:
 
 
 def installed_packages() -> dict[str, str]:
-    """Name and version of every installed distribution, by name."""
+    """Return the version of every installed distribution, sorted by name."""
     found = {each.metadata["Name"]: each.version for each in distributions()}
     return {name: found[name] for name in sorted(found, key=str.lower) if name}
 
 
 def _git(*arguments: str) -> str | None:
-    """Git's output; None without git, or outside a work tree."""
+    """Return git's output; None without git, or outside a work tree."""
     try:
         answer = subprocess.run(  # noqa: S603 - fixed words and the model's own path
             ["git", "-C", str(settings.BASE_DIR), *arguments],  # noqa: S607

@@ -1,7 +1,7 @@
-"""The training process's side of the pipe: JSON lines to the supervisor.
+"""Reports from the training process to the supervisor, as JSON lines in a pipe.
 
-A training loop may report a hundred thousand times. Sent are the newest state, five
-times a second, and enough points for a plot.
+A training loop may report a hundred thousand times. The newest state is sent at most
+five times a second, together with enough points for a plot.
 """
 
 import json
@@ -15,13 +15,13 @@ import orjson
 from label_studio_ml.training import Progress
 
 _SEND_EVERY_S = 0.2
-# After each 500 points only every other step is kept. The start of the curve is dense,
-# the curve is whole, and the number of rows grows with the logarithm of the steps.
+# After each 500 points the distance between kept steps doubles. So the plot covers all
+# steps, and the number of rows grows with their logarithm.
 _POINTS_PER_STRIDE = 500
 
 
 class Reporter:
-    """Sends messages to the supervisor, at a bounded rate."""
+    """Sends messages to the supervisor at a bounded rate."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -34,11 +34,11 @@ class Reporter:
         self._sent_at = 0.0
 
     def start(self) -> None:
-        """Send what is left over, even while the training reports nothing more."""
-        threading.Thread(target=self._send_leftovers, daemon=True).start()
+        """Start a thread that sends the last report if no further one follows."""
+        threading.Thread(target=self._flush_regularly, daemon=True).start()
 
     def send(self, kind: str, **facts: Any) -> None:
-        """Write one message, whole."""
+        """Write one complete message."""
         line = _encoded({"kind": kind, **facts})
         view = memoryview(line + b"\n")
         with self._lock:
@@ -46,7 +46,7 @@ class Reporter:
                 view = view[os.write(self._descriptor, view) :]
 
     def progress(self, progress: Progress) -> None:
-        """Take one report; at most five a second are sent."""
+        """Accept one report of the user's code; at most five a second are sent."""
         now = time.time()
         self._newest = progress
         self._step += 1
@@ -59,7 +59,7 @@ class Reporter:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was taken and not sent."""
+        """Send the newest report and the points since the last one, if any."""
         progress, self._newest = self._newest, None
         if progress is None:
             return
@@ -73,14 +73,14 @@ class Reporter:
             points=points,
         )
 
-    def _send_leftovers(self) -> None:
+    def _flush_regularly(self) -> None:
         while True:
             time.sleep(_SEND_EVERY_S)
             self.flush()
 
 
 def _encoded(message: dict[str, Any]) -> bytes:
-    """As JSON; the user's texts may hold unpaired surrogates, which orjson refuses."""
+    """Encode as JSON; orjson refuses unpaired surrogates, which texts may contain."""
     try:
         return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:

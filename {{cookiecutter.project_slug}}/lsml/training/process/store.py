@@ -1,6 +1,6 @@
-"""A model's key-value state during its training: written when the run succeeds.
+"""A model's key-value state during training. It is written when the run succeeds.
 
-A run that fails, or whose worker lost its lease, leaves no trace in the state.
+A run that fails, or whose worker lost its lease, does not change the state.
 """
 
 from lsml.jobs.database import retry_while_database_is_down
@@ -9,30 +9,30 @@ from lsml.registry.state import MODEL_VERSION
 
 
 class RunStore:
-    """Reads the project's state; what is set stays in this process."""
+    """Reads the project's state; values that are set stay in this process."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self.written: dict[str, str] = {}  # what `set` was given, but the version
-        self.version_name = ""  # what the training called the new version
+        self.written: dict[str, str] = {}  # values that were set, without the version
+        self.version_name = ""  # the name that the training gave the version
         self.set_in_training = False  # by the training itself, not by `setup()`
         self._own_version = ""
         self._training = False
         self._ended = False
 
     def begin_training(self) -> None:
-        """From here on a version name that is set is the new version's.
+        """Take version names that are set from now on as the new version's.
 
-        Before, `setup()` names the untrained model, as it does on every load.
+        Before this, `setup()` names the untrained model, as it does on every load.
         """
         self._training = True
 
     def end_training(self) -> None:
-        """From here on the model is only tried; the names it sets are ignored."""
+        """Ignore version names from now on: the model is only loaded to test it."""
         self._ended = True
 
     def get(self, key: str) -> str | None:
-        """The value, or None."""
+        """Return the value, or None."""
         if key == MODEL_VERSION:
             return self._own_version or self._project.served_version
         if key in self.written:
@@ -41,7 +41,7 @@ class RunStore:
         return item.value if item else None
 
     def set(self, key: str, value: str) -> None:
-        """Keep `value` for this process, and for all once the run succeeded."""
+        """Keep `value` in this process; all processes see it once the run succeeded."""
         self.set_in_training |= self._training
         if key != MODEL_VERSION:
             self.written[key] = value

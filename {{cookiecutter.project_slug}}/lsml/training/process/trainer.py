@@ -1,4 +1,4 @@
-"""What happens inside the training process, from the order to the report."""
+"""Carries out one training in the training process, from the order to the report."""
 
 import os
 import resource
@@ -29,12 +29,12 @@ from lsml.training.process.reporter import Reporter
 from lsml.training.process.store import RunStore
 
 _MB = 1 << 20
-_NICE = 5  # on a shared machine, predictions go before training
+_NICE = 5  # on a shared machine, predictions have priority
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the supervisor writes on the first line; see `Supervisor`."""
+    """The first line that the supervisor writes; see `Supervisor`."""
 
     run_id: int
     fence: int
@@ -44,7 +44,7 @@ class Order:
 
 
 class Trainer:
-    """Carries out the one training of this process."""
+    """Carries out the training of this process."""
 
     def __init__(self, report_descriptor: int) -> None:
         self._reporter = Reporter(report_descriptor)
@@ -60,7 +60,7 @@ class Trainer:
         self._reporter.send("ready")
         line = os.environ.pop("LSML_ORDER", "").encode() or self._orders.readline()
         if not line:
-            return  # the worker does not need this process any more
+            return  # the worker closed the pipe: it does not need this process
         if _source_times(sources) != sources:
             _start_over(line)
         threading.Thread(target=self._listen, daemon=True).start()
@@ -79,7 +79,7 @@ class Trainer:
         return None
 
     def _listen(self) -> None:
-        """Read the supervisor's "cancel"; once it is gone, kill this group."""
+        """Wait for the supervisor's "cancel"; kill this process group if it is gone."""
         while self._orders.readline():
             self._cancelled.set()
         os.killpg(0, signal.SIGKILL)
@@ -107,8 +107,8 @@ class Trainer:
 
     def _train(self, order: Order) -> dict[str, Any]:
         inputs = take_inputs(run_id=order.run_id, fence=order.fence)
-        if inputs.shortcoming:
-            print(inputs.shortcoming, flush=True)  # noqa: T201 - into the run's log
+        if inputs.warning:
+            print(inputs.warning, flush=True)  # noqa: T201 - into the run's log
         store = RunStore(inputs.project)
         run = Run(
             artifacts=Path(order.folder) / "artifacts",
@@ -122,7 +122,7 @@ class Trainer:
             else None
         )
         product = {
-            "metrics": numbers(run.metrics),  # the user may have put anything there
+            "metrics": numbers(run.metrics),  # the user's code may have added anything
             "artifact": asdict(artifact) if artifact else None,
             "version_name": store.version_name,
             "state": dict(store.written),
@@ -147,7 +147,7 @@ class Trainer:
     def _learned(
         self, inputs: TrainingInputs, store: RunStore, run: Run, memory_mb: int
     ) -> Learned:
-        """Train an instance of the model and let go of it."""
+        """Train an instance of the model, and drop it before the load check."""
         with with_model_dir(
             _checked(self._model_class),
             served=inputs.project.active_version,
@@ -170,7 +170,12 @@ class Trainer:
 def _learn(
     model: LabelStudioMLBase, run: Run, inputs: TrainingInputs, store: RunStore
 ) -> Learned:
-    """Call the user's code."""
+    """Call the user's `train` or `fit`.
+
+    Raises:
+        NotTrainable: There are no annotations, or the model has neither method.
+        FitFailed: `fit` raised, and no call returned.
+    """
     if offers_train(type(model)):
         dataset = Dataset(inputs.tasks, label_config=inputs.project.label_config)
         if not len(dataset):
@@ -183,19 +188,19 @@ def _learn(
 
 
 def _checked(found: ModelClass | None) -> ModelClass:
-    assert found is not None  # noqa: S101 - _load_code said so
+    assert found is not None  # noqa: S101 - otherwise _load_code reported it
     return found
 
 
 def _limit_memory(megabytes: int) -> None:
-    # Of what the process allocates, not of the address space: CUDA reserves that by
-    # the terabyte. The supervisor counts the whole process group besides.
+    # Limits what the process allocates and not its address space, of which CUDA
+    # reserves terabytes. The supervisor also measures the whole process group.
     if megabytes:
         resource.setrlimit(resource.RLIMIT_DATA, (megabytes * _MB, megabytes * _MB))
 
 
 def _source_times(of: dict[str, int] | None = None) -> dict[str, int]:
-    """When the project's own loaded source files were last changed."""
+    """Return the change time (ns) of each loaded source file of the project."""
     files = of or {
         file
         for module in list(sys.modules.values())
@@ -209,6 +214,6 @@ def _source_times(of: dict[str, int] | None = None) -> dict[str, int]:
 
 
 def _start_over(order: bytes) -> None:
-    """Replace a warm process by a fresh one, because its code was edited meanwhile."""
+    """Replace this warm process with a fresh one, because its code was edited."""
     os.environ["LSML_ORDER"] = order.decode()
     os.execv(sys.executable, [sys.executable, "-m", "lsml.training.process"])  # noqa: S606

@@ -1,1 +1,1 @@
-"""The worker's side of a training: starts, watches and ends the process."""
+"""The worker's side of a training: starts, watches and stops its process."""

@@ -1,4 +1,4 @@
-"""The folders that runs write to on this host: one per attempt, removed at its end."""
+"""The folders of attempts on this host. Each is removed when its attempt ends."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from lsml.training.models import TrainingRun
 
 
 def new_folder(run: TrainingRun) -> Path:
-    """Make the folder of this attempt, named after host and process.
+    """Create the folder of this attempt, named after host and process.
 
     Raises:
-        OSError: No space, no access.
+        OSError: No space or no access.
     """
     folder = _root() / f"{_owner_prefix()}{os.getpid()}-run-{run.pk}-{run.fence}"
     (folder / "artifacts").mkdir(parents=True)
@@ -23,7 +23,7 @@ def new_folder(run: TrainingRun) -> Path:
 
 
 def remove_orphans() -> None:
-    """Remove the folders of workers of this host that were killed."""
+    """Remove the folders of killed workers of this host."""
     pattern = re.compile(re.escape(_owner_prefix()) + r"(\d+)-run-")
     for folder in _root().glob("*-run-*"):
         found = pattern.match(folder.name)

@@ -1,4 +1,4 @@
-"""A run's progress: collected here, written a few times a second."""
+"""Collects a run's progress, to be written a few times a second."""
 
 import time
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ from lsml.training.models import MetricPoint, TrainingAttempt, TrainingRun
 LOG_BYTES_MAX = 1 << 16  # the end of the log is kept
 _MESSAGE_MAX = 500
 _LINE_BYTES_MAX = 1 << 12  # a longer line is cut in the middle
-_WRITE_EVERY_S = 0.4  # progress is to be seen within a second
-# A long log is rewritten as a whole: the longer, the less often.
+_WRITE_EVERY_S = 0.4  # progress is visible within a second
+# The log is always rewritten as a whole, so a longer one is written less often.
 _LOG_BYTES_PER_S = 1 << 14
 
 
@@ -27,18 +27,18 @@ class RunProgress:
         self._log = bytearray(_earlier_log(run).encode())
         self._dropped = 0
         self._log_changed = self._log_pending = False
-        self._log_written = self._written = 0.0  # monotonic
+        self._log_written = self._written = 0.0  # monotonic seconds
 
     @property
     def due(self) -> bool:
-        """Whether there is something to write, and it is time."""
+        """Whether there is something to write and the pause is over."""
         now = time.monotonic()
         return now - self._written >= _WRITE_EVERY_S and (
             bool(self._columns) or self._log_due(now)
         )
 
     def progressed(self, facts: dict[str, Any]) -> None:
-        """Take a progress message from the training process."""
+        """Add a progress message of the training process."""
         self._metrics |= storable_names(facts.get("metrics", {}))
         self._columns = {
             "progress": facts["fraction"],
@@ -58,21 +58,21 @@ class RunProgress:
         ]
 
     def printed(self, output: bytes) -> None:
-        """Take what the training code wrote to its output."""
+        """Add what the training code printed."""
         self._log += output
         self._log_changed = True
         if surplus := max(0, len(self._log) - LOG_BYTES_MAX):
-            # Up to the end of a line: half of a secret could not be recognised.
+            # Cut at the end of a line: half of a secret would not be masked.
             end = self._log.find(b"\n", surplus - 1, surplus + _LINE_BYTES_MAX)
             surplus = end + 1 if end >= 0 else surplus
             del self._log[:surplus]
             self._dropped += surplus
 
     def columns(self, *, whole: bool = False) -> dict[str, Any]:
-        """Return the columns that changed, to be written with the lease.
+        """Return the changed columns, to be written with the lease.
 
         Args:
-            whole: With the log as it is now, even if it was written a moment ago.
+            whole: Include the log even if it was written a moment ago.
         """
         columns = dict(self._columns)
         if whole or self._log_due(time.monotonic()):
@@ -81,7 +81,7 @@ class RunProgress:
         return columns
 
     def written(self) -> None:
-        """Write the points too, now that the columns are in the database.
+        """Write the points, and note that the columns are in the database.
 
         Raises:
             OperationalError, InterfaceError: The database is down; nothing is lost.
@@ -101,12 +101,12 @@ class RunProgress:
     def _text(self) -> str:
         text = storable(self._log.decode(errors="replace"))
         if self._dropped:
-            return f"… {self._dropped} bytes before this are not kept …\n{text}"
+            return f"… {self._dropped} earlier bytes were dropped …\n{text}"
         return text
 
 
 def _earlier_log(run: TrainingRun) -> str:
-    """What earlier attempts printed, and a line where this one begins."""
+    """Return what earlier attempts printed, and a line that separates this one."""
     if run.attempts < 2:
         return ""
     return f"{run.log}\n--- attempt {run.attempts} on {run.lease_owner} ---\n"

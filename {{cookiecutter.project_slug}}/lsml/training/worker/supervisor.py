@@ -1,7 +1,7 @@
 """Carries out one attempt: starts its process, keeps the lease, writes the outcome.
 
-Runs in a thread of the worker. The training, in its own process, may hold the
-interpreter's lock or hang in native code; the lease is renewed from here.
+Runs in a thread of the worker. The training has its own process, because it may hold
+the interpreter's lock or hang in native code while the lease must be renewed.
 """
 
 import shutil
@@ -40,9 +40,9 @@ log = structlog.get_logger(__name__)
 Outcome = Callable[[TrainingRun, TrainingAttempt], None]
 
 _LISTEN_S = 0.1
-_RENEW_EVERY_S = 1.0  # a cancellation is to be noticed as soon
+_RENEW_EVERY_S = 1.0  # also how soon a cancellation is noticed
 _MEASURE_EVERY_S = 0.5
-_LEAVE_WITHIN_S = 10.0  # after its report
+_EXIT_WITHIN_S = 10.0  # after the report
 
 
 class Supervisor:
@@ -58,15 +58,15 @@ class Supervisor:
         self.started = self.renewed = self.reached = time.monotonic()
         self.measured = 0.0
         self.kill_at: float | None = None
-        # What is known of the outcome; `_outcome` weighs it.
+        # What is known about the outcome; `_outcome` decides.
         self.evicted = False  # another worker has the run
         self.cancelling = False
         self.handing_back = False
-        self.limit = ""  # the one that was exceeded, in words
+        self.limit = ""  # the exceeded limit, as a sentence
         self.report: Outcome | None = None  # as the training process reported it
 
     def carry(self) -> None:
-        """Carry the attempt to its end, and write how it ended."""
+        """Run the attempt to its end, and write how it ended."""
         try:
             outcome = self._train()
         except OSError as error:  # no space, no process: this host's fault
@@ -74,7 +74,7 @@ class Supervisor:
             outcome = partial(outcomes.crash, reason=reason)
         except Exception as error:  # the run must not wait for its lease to expire
             log.exception("supervisor failed", run=self.run.pk)
-            reason = f"The worker could not go on: {in_words(error)}"
+            reason = f"The worker could not continue: {in_words(error)}"
             outcome = partial(outcomes.crash, reason=reason)
         self._write_end(outcome)
 
@@ -83,7 +83,7 @@ class Supervisor:
         try:
             process = warm_process.take()
             try:
-                process.tell(self._order(folder))
+                process.send(self._order(folder))
                 return self._watch(process)
             finally:
                 process.close()
@@ -106,15 +106,15 @@ class Supervisor:
             self._note(*process.listen(_LISTEN_S))
             self._keep_lease(process)
             self._check_limits(process)
-            self._heed_stop()
+            self._check_stop()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 process.kill()
-        process.kill()  # what it started and left behind
+        process.kill()  # child processes that it left
         self._note(*process.drain())
         return self._outcome(process)
 
     def _outcome(self, process: TrainingProcess) -> Outcome | None:
-        """Choose what is written; a cancellation goes over the training's result."""
+        """Choose what is written; a cancellation overrides the training's result."""
         if self.evicted:
             return None
         if self.cancelling:
@@ -134,7 +134,7 @@ class Supervisor:
             match message.pop("kind"):
                 case "training":
                     self.progress.progressed({"fraction": 0, "message": "training"})
-                    warm_process.prepare()  # the next run may be close behind
+                    warm_process.prepare()  # for the next run
                 case "progress":
                     self.progress.progressed(message)
                 case "done":
@@ -146,7 +146,7 @@ class Supervisor:
 
     def _reported(self, outcome: Outcome) -> None:
         self.report = outcome
-        self._kill_in(_LEAVE_WITHIN_S)
+        self._kill_in(_EXIT_WITHIN_S)
 
     def _kill_in(self, seconds: float) -> None:
         at = time.monotonic() + seconds
@@ -170,11 +170,11 @@ class Supervisor:
             self._kill_in(0)
         elif held.cancel_requested_at is not None and not self.cancelling:
             self.cancelling = True
-            process.tell("cancel")
+            process.send("cancel")
             self._kill_in(settings.TRAINING_CANCEL_GRACE_S)
 
     def _database_down(self, error: Exception) -> None:
-        """Go on training: once the database is back, `renew` shows who has the run."""
+        """Continue training: `renew` will show whether another worker has the run."""
         connection.close()
         if time.monotonic() - self.reached > settings.TRAINING_OUTAGE_S:
             log.error(
@@ -198,13 +198,13 @@ class Supervisor:
         if self.limit:
             self._kill_in(0)
 
-    def _heed_stop(self) -> None:
+    def _check_stop(self) -> None:
         if stopping.is_set() and not self.handing_back:
             self.handing_back = True
             self._kill_in(settings.TRAINING_STOP_GRACE_S)
 
     def _write_end(self, outcome: Outcome | None) -> None:
-        log.info("training ends", run=self.run.pk, how=_name(outcome))
+        log.info("training ended", run=self.run.pk, how=_name(outcome))
         if outcome is not None:
             try:
                 retry_while_database_is_down(partial(self._try_to_end, outcome))
@@ -213,7 +213,7 @@ class Supervisor:
             except (OperationalError, InterfaceError):
                 log.warning("the sweeper will end the run", run=self.run.pk)
                 return
-        with suppress(OperationalError, InterfaceError):  # then the sweeper does it
+        with suppress(OperationalError, InterfaceError):  # the sweeper will remove it
             remove_unless_kept(self.attempt)
 
     def _try_to_end(self, outcome: Outcome) -> None:
@@ -223,11 +223,11 @@ class Supervisor:
             self.progress.written()
             self._end(outcome)
         except (DataError, IntegrityError) as error:  # such as a name too long
-            reason = f"The result could not be kept: {in_words(error)}"
+            reason = f"The result cannot be stored: {in_words(error)}"
             self._end(partial(outcomes.fail, reason=reason))
 
     def _end(self, outcome: Outcome) -> None:
-        outcome(copy(self.run), copy(self.attempt))  # copies: a try may fail
+        outcome(copy(self.run), copy(self.attempt))  # copies: it may be retried
 
 
 def _name(outcome: Outcome | None) -> str:

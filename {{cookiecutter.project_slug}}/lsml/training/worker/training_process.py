@@ -1,7 +1,7 @@
-"""The training process as its worker handles it: started, read from, ended.
+"""Starts, reads from and ends training processes, for the worker.
 
-One thread that lives as long as the worker starts them all: the kernel ends a child
-with the *thread* that started it, and Celery's threads come and go.
+One thread that lives as long as the worker starts all of them: the kernel kills a child
+when the *thread* that started it ends, and Celery's threads come and go.
 """
 
 import os
@@ -35,10 +35,10 @@ class TrainingProcess:
     """A process group with one training in it."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
-            OSError: No memory, no process number, no descriptor.
+            OSError: No memory, no process ID or no file descriptor is left.
         """
         self._report_end, write_end = os.pipe()
         try:
@@ -50,7 +50,7 @@ class TrainingProcess:
             os.close(write_end)
         self._exit_end = os.pidfd_open(self._process.pid)
         self._half_line = b""
-        assert self._process.stdout is not None  # noqa: S101 - asked for below
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, see _started
         self._output_end = self._process.stdout.fileno()
         self._open = {self._report_end, self._output_end}
         for end in self._open:
@@ -58,22 +58,22 @@ class TrainingProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process, and of its group."""
+        """The ID of the process and of its group."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process itself still runs."""
+        """Whether the process still runs, apart from those that it started."""
         return self._process.poll() is None
 
-    def tell(self, line: str) -> None:
-        """Write a line to the process, if it is still there."""
-        assert self._process.stdin is not None  # noqa: S101 - asked for above
+    def send(self, line: str) -> None:
+        """Write a line to the process, if it still runs."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, see _started
         with suppress(BrokenPipeError):
             self._process.stdin.write(line.encode() + b"\n")
 
     def listen(self, timeout_s: float) -> tuple[list[dict[str, Any]], bytes]:
-        """Wait for output; return messages, and what was printed."""
+        """Wait up to `timeout_s` seconds; return the messages and the printed bytes."""
         ready, _, _ = select.select([*self._open, self._exit_end], [], [], timeout_s)
         printed = self._read(self._output_end) if self._output_end in ready else b""
         messages = []
@@ -87,7 +87,7 @@ class TrainingProcess:
     def drain(self) -> tuple[list[dict[str, Any]], bytes]:
         """Return everything that was written before the process ended.
 
-        Call after `kill`, as processes that the training started may write without end.
+        Call after `kill`: processes that the training started may write without end.
         Those that left the process group are read for at most a second.
         """
         messages: list[dict[str, Any]] = []
@@ -108,7 +108,7 @@ class TrainingProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """Kill what is left of the group, and close all descriptors."""
+        """Kill the process group, and close all descriptors."""
         self.kill()
         for end in (self._report_end, self._exit_end):
             os.close(end)
@@ -117,11 +117,11 @@ class TrainingProcess:
                 pipe.close()
 
     def memory_mb(self) -> float:
-        """Memory of the whole group, in MB, without shared pages."""
+        """Return the memory of the whole group in MB, without shared pages."""
         return sum(_resident_mb(pid) for pid in _group(self._process.pid))
 
     def exit_reason(self) -> str:
-        """Human-readable reason why the process ended."""
+        """Return why the process ended, as a sentence."""
         status = self._process.wait()
         if status >= 0:
             return (
@@ -164,7 +164,7 @@ def _started(report_end: int) -> "subprocess.Popen[bytes]":
 
 
 def _group(pgid: int) -> list[int]:
-    """Processes of a group, by /proc; those that end meanwhile do not matter."""
+    """Return the processes of a group, from /proc; ignore those that end meanwhile."""
     members = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - thousands of names, no paths
         if name.isdecimal():
@@ -186,7 +186,7 @@ def _resident_mb(pid: int) -> float:
 
 
 class WarmProcess:
-    """Starts training processes, and keeps one ready: loading code takes a second."""
+    """Starts training processes, and keeps one ready: loading takes a second."""
 
     def __init__(self) -> None:
         self._wanted: queue.Queue[Future[TrainingProcess]] = queue.Queue()
@@ -195,7 +195,11 @@ class WarmProcess:
         self._thread: threading.Thread | None = None
 
     def take(self) -> TrainingProcess:
-        """Return the warm process, or one that is started now."""
+        """Return the warm process, or start one now.
+
+        Raises:
+            OSError: No process can be started.
+        """
         with self._lock:
             process, self._ready = self._ready, None
         if process is not None:
@@ -205,7 +209,11 @@ class WarmProcess:
         return self._start()
 
     def prepare(self) -> None:
-        """Start a process for the next run, unless TRAINING_SPARE is off."""
+        """Start a process for the next run, unless TRAINING_SPARE is off.
+
+        Raises:
+            OSError: No process can be started.
+        """
         with self._lock:
             if self._ready is not None or not settings.TRAINING_SPARE:
                 return

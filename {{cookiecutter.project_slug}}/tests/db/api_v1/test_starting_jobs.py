@@ -176,7 +176,7 @@ def test_a_file_that_was_removed_is_not_found(auditor, exported):
     jobs.export_storage().delete(exported.file_key)
     reply = auditor.get(url("audit-jobs", exported, "file"))
     assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
-    assert "start a new export" in reply.json()["detail"]
+    assert "Start a new export" in reply.json()["detail"]
     assert entries() == []
 
 

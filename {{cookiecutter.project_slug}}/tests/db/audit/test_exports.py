@@ -167,7 +167,7 @@ def test_a_completely_forged_export_is_detected_by_an_anchor(path):
     predict()
     write(path)
     report = check_export(path=path, anchored=[(1, "f" * 64)])
-    assert str(report.findings[0]) == "Seal 1 is not the one anchored outside."
+    assert str(report.findings[0]) == "Seal 1 differs from the anchored one."
 
 
 def test_a_file_that_is_not_an_export_is_refused(path):

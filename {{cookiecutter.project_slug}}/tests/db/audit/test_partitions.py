@@ -20,7 +20,7 @@ def test_a_missing_partition_is_created_by_the_daily_task(table):
     assert len(expected) > 12
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE {table}_{expected[-1]}")
-    tasks.look_after_partitions()
+    tasks.maintain_partitions()
     assert months(table) == expected
 
 

@@ -117,7 +117,7 @@ def test_a_completely_rewritten_chain_is_detected_by_an_anchor(
         "DELETE FROM audit_seal", "SELECT setval('audit_seal_number_seq', 1, false)"
     )
     sealing.seal()
-    assert "Seal 4 is not the one that was anchored outside." in found()
+    assert "Seal 4 differs from the anchored one." in found()
 
 
 def test_rows_unsealed_for_a_long_time_are_reported():

@@ -195,7 +195,7 @@ def test_a_result_that_cannot_be_stored_fails_the_run(worker, studio):
     )
     run = TrainingRun.objects.get()
     assert run.state == "failed"
-    assert run.error.startswith("The result could not be kept: DataError")
+    assert run.error.startswith("The result cannot be stored: DataError")
 
 
 def test_progress_that_cannot_be_stored_does_not_keep_the_run_active(worker, studio):

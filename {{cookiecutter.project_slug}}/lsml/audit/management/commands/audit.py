@@ -24,10 +24,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         words = parser.add_subparsers(dest="word", required=True)
         word = words.add_parser("verify", help="check rows and seals")
-        word.add_argument("--since", type=moment, help="seals made from then on")
-        word.add_argument("--export", type=Path, help="check this file, no database")
+        word.add_argument("--since", type=moment, help="only seals made since then")
+        word.add_argument("--export", type=Path, help="check this file instead")
         word.add_argument("--anchors", type=Path, help="file of anchored seals")
-        words.add_parser("seal", help="seal what has finished")
+        words.add_parser("seal", help="seal finished rows")
         word = words.add_parser("export", help="write rows and seals to a ZIP file")
         word.add_argument("--from", dest="since", type=moment, required=True)
         word.add_argument("--to", dest="until", type=moment, help="default: now")
@@ -115,7 +115,7 @@ class Command(BaseCommand):
             rows = f"{dropped.row_count} rows in {dropped.export}"
             self.stdout.write(f"{partition.name} dropped; {rows}")
         if not found:
-            self.stdout.write(f"Nothing to drop. Days kept (0 = for ever): {days}")
+            self.stdout.write(f"Nothing to drop. Days kept (0 = forever): {days}")
 
 
 def _record_export(path: Path, rows: int) -> None:
@@ -130,7 +130,11 @@ def _record_export(path: Path, rows: int) -> None:
 
 
 def moment(text: str) -> datetime:
-    """A date, a date with time (UTC unless it says otherwise), or `7d`, `12h` ago."""
+    """Parse a date, a date with time (default: UTC), or an age such as `7d` or `12h`.
+
+    Raises:
+        ValueError: The text is none of these.
+    """
     if text[:-1].isdigit() and text[-1] in "dh":
         unit = "days" if text[-1] == "d" else "hours"
         return timezone.now() - timedelta(**{unit: int(text[:-1])})

@@ -18,12 +18,12 @@ from django.db.migrations.executor import MigrationExecutor
 from lsml.audit.partitions import make_partitions_ahead
 from lsml.environment.checking import TAG
 
-_LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on whatever machine
+_LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on any host
 
 
 class Command(BaseCommand):
     help = "Apply missing migrations, and create the administrator if there is none."
-    requires_system_checks: list[str] = []  # see `handle`: more than the usual ones
+    requires_system_checks: list[str] = []  # `handle` runs more than the usual ones
 
     def handle(self, *_: Any, **__: Any) -> None:
         # Before anything is written. The checks tagged `database` write to the artifact
@@ -39,8 +39,8 @@ class Command(BaseCommand):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # A session's lock would outlive its client in pgbouncer, so a transaction holds
-        # the lock. It needs its own connection, because migrations commit.
+        # Behind pgbouncer a session's lock would outlive its client, so a transaction
+        # holds the lock. It needs its own connection, because migrations commit.
         holder = connection.copy()
         try:
             holder.set_autocommit(False)
@@ -71,4 +71,4 @@ class Command(BaseCommand):
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
-        self.stdout.flush()  # a log or a parent process reads along
+        self.stdout.flush()  # a log or a parent process may be reading

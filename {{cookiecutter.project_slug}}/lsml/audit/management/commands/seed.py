@@ -1,4 +1,4 @@
-"""`manage.py seed`: made-up predictions, to look at full lists."""
+"""`manage.py seed`: write made-up predictions, to try lists and charts with data."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -19,16 +19,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--predictions", type=int, required=True, metavar="N")
         parser.add_argument("--days", type=int, default=30, help="spread over N days")
-        # The registry lies above the audit log, so a project is not looked up here.
+        # The audit package cannot import the registry, so projects are not looked up.
         parser.add_argument(
             "--project",
             type=int,
             action="append",
             metavar="PK",
-            help="our key of a project (default: 1); repeat for several",
+            help="the service's own ID of a project (default: 1); repeat for several",
         )
         parser.add_argument(
-            "--force", action="store_true", help="even beside real predictions"
+            "--force", action="store_true", help="even if there are real predictions"
         )
 
     def handle(
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         real = Prediction.objects.exclude(request_id__startswith=REQUEST_PREFIX)
         if not force and real.exists():
             raise CommandError(
-                "This database holds real predictions, and made-up ones can never be"
+                "This database has real predictions, and made-up ones can never be"
                 " deleted. Use another database, or --force."
             )
         now = timezone.now()

@@ -16,18 +16,18 @@ from lsml.registry.errors import UnknownProject
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.services import find_project
 
-_LOOK_EVERY_S = 0.5
+_POLL_EVERY_S = 0.5
 
 
 class Command(BaseCommand):
     help = (
         "Predict all tasks of a project that are known here, and send the predictions"
-        " to Label Studio where LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are set."
+        " to Label Studio if LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are set."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--project", type=int, required=True, help="Label Studio's number"
+            "--project", type=int, required=True, help="Label Studio's project ID"
         )
 
     def handle(self, *_: Any, project: int, **__: Any) -> None:
@@ -48,8 +48,8 @@ class Command(BaseCommand):
 
             predict_all(job.pk, on_step=show)
             job.refresh_from_db()
-            while job.state in PredictionJob.ACTIVE:  # a worker was quicker
-                time.sleep(_LOOK_EVERY_S)
+            while job.state in PredictionJob.ACTIVE:  # a worker claimed it first
+                time.sleep(_POLL_EVERY_S)
                 job.refresh_from_db()
                 show(job.done, job.total)
         if job.state != PredictionJob.State.SUCCEEDED:

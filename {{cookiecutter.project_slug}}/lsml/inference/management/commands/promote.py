@@ -16,9 +16,9 @@ class Command(BaseCommand):
     help = "Serve a version of a project from the next request on, in all processes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("project", type=int, help="Label Studio's number")
+        parser.add_argument("project", type=int, help="Label Studio's project ID")
         parser.add_argument("version", help="its name, such as v3")
-        parser.add_argument("--reason", required=True, help="for the audit trail")
+        parser.add_argument("--reason", required=True, help="kept in the audit log")
 
     def handle(
         self, *_: Any, project: int, version: str, reason: str, **__: Any

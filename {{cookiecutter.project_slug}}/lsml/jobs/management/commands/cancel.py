@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = [kind.name for kind in all_kinds()]
-        parser.add_argument("job", type=int, help="the job's number")
+        parser.add_argument("job", type=int, help="the job's ID")
         parser.add_argument("--kind", choices=kinds, default="training")
         parser.add_argument("--reason", required=True, help="kept in the audit log")
 

@@ -1,4 +1,4 @@
-"""`manage.py retry`: try again what failed or was cancelled."""
+"""`manage.py retry`: start a new job for one that failed or was cancelled."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = [kind.name for kind in all_kinds()]
-        parser.add_argument("job", type=int, help="the job's number")
+        parser.add_argument("job", type=int, help="the job's ID")
         parser.add_argument("--kind", choices=kinds, default="training")
 
     def handle(self, *_: Any, job: int, kind: str, **__: Any) -> None:

@@ -17,7 +17,9 @@ class Command(BaseCommand):
     help = "Register this service in a Label Studio project, with its webhook."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--project", type=int, required=True, help="its number")
+        parser.add_argument(
+            "--project", type=int, required=True, help="Label Studio's project ID"
+        )
         parser.add_argument(
             "--url",
             default=settings.LABEL_STUDIO_URL,
@@ -35,14 +37,14 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--title",
-            help=f"name in Label Studio (default: leave as it is, {DEFAULT_TITLE!r} for"
+            help=f"name in Label Studio (default: unchanged, {DEFAULT_TITLE!r} for"
             " a new connection)",
         )
         parser.add_argument(
             "--interactive",
             action=BooleanOptionalAction,
             default=None,
-            help="predict while people annotate (default: leave as it is)",
+            help="predict while people annotate (default: unchanged)",
         )
 
     def handle(self, *_: Any, project: int, url: str, api_key: str, **o: Any) -> None:

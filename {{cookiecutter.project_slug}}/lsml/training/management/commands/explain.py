@@ -11,7 +11,7 @@ from lsml.training.explain import explain
 
 
 class Command(BaseCommand):
-    help = "Show everything that is known of one prediction, as JSON."
+    help = "Show everything that is known about one prediction, as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("prediction", type=int, help="the prediction's ID")
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         found = Prediction.objects.filter(pk=prediction).first()
         if found is None:
             raise CommandError(
-                f"There is no prediction {prediction}: mistyped, or removed by"
-                " retention."
+                f"There is no prediction {prediction}. Check the ID; retention may have"
+                " removed the row."
             )
         self.stdout.write(json.dumps(explain(found), indent=2, default=str))

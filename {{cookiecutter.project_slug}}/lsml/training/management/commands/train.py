@@ -1,4 +1,4 @@
-"""`manage.py train`: start a run by hand, and see how it ends."""
+"""`manage.py train`: start a training run, and optionally wait for its end."""
 
 import time
 from argparse import ArgumentParser
@@ -14,7 +14,7 @@ from lsml.registry.services import find_project
 from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
 
-_LOOK_EVERY_S = 0.5
+_POLL_EVERY_S = 0.5
 
 
 class Command(BaseCommand):
@@ -22,16 +22,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--project", type=int, required=True, help="Label Studio's number"
+            "--project", type=int, required=True, help="Label Studio's project ID"
         )
         parser.add_argument(
-            "--wait", action="store_true", help="until it ends; fails if the run does"
+            "--wait",
+            action="store_true",
+            help="wait for the end of the run; fail if it fails",
         )
-
         parser.add_argument(
             "--retry-failed-events",
             action="store_true",
-            help="train on the events too that fit() failed on and that are set aside",
+            help="also train on events that are set aside because fit() failed on them",
         )
 
     def handle(
@@ -58,7 +59,7 @@ class Command(BaseCommand):
     def _wait(self, run: TrainingRun) -> None:
         seen = ""
         while run.state in TrainingRun.ACTIVE:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_EVERY_S)
             run.refresh_from_db()
             if run.message != seen:
                 seen = run.message
