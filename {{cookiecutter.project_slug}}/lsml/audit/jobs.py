@@ -31,7 +31,10 @@ class FileGone(Exception):
     """There is no file to download."""
 
     def __init__(self) -> None:
-        super().__init__("The file was removed or never written. Start a new export.")
+        super().__init__(
+            "There is no file: the export has not finished, or its file was removed"
+            " after a week. Start a new export."
+        )
 
 
 class AuditKind(RecordedJobKind[AuditJob]):

@@ -37,10 +37,13 @@ def promote_loaded(
     it loads. If it does not, the served version stays, and the refusal is recorded.
 
     Raises:
-        NotPromotable: the version belongs to another project, is archived, or does not
-            load; the message says why.
+        NotPromotable: the version belongs to another project, is archived, is served
+            already, or does not load; the message says why.
     """
     demand_promotable(project=project, version=version)
+    if version is not None and version.pk == project.active_version_id:
+        # A promotion that changes nothing would leave nothing to roll back to.
+        raise NotPromotable(f"{version.version} is served already.")
     try:
         host.load(_serving(project, version), origin, within_s=LOAD_WITHIN_S)
     except (ModelError, ModelBusy) as error:

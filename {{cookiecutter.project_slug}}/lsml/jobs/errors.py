@@ -18,6 +18,14 @@ class IllegalMove(JobError):
         super().__init__(f"{job} cannot become {target}.")
 
 
+class NothingToRetry(IllegalMove):
+    """A job is active, or has done all of its work."""
+
+    def __init__(self, job: object) -> None:
+        super().__init__(job, "a new attempt")
+        self.args = (f"{job} left nothing to retry.",)
+
+
 class Overtaken(JobError):
     """Another process has changed the job since it was read."""
 

@@ -51,6 +51,7 @@ class RunningJob(Generic[J]):
 
     def __init__(self, job: J) -> None:
         self.job = job
+        job.message = ""  # "starting", as claimed; the work may write its own
         self._ended = threading.Event()
         # The job's state as the renewing thread last saw it.
         self._cancelled = self._overtaken = False

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from lsml.jobs.errors import IllegalMove
+from lsml.jobs.errors import IllegalMove, NothingToRetry
 from lsml.jobs.kinds import Event, J, kind_of
 from lsml.jobs.outcomes import end
 from lsml.jobs.states import State
@@ -52,10 +52,10 @@ def retry(job: J, *, actor: str, origin: Origin) -> J:
     """Start a new job for what `job` did not finish.
 
     Raises:
-        IllegalMove: The job is active, or there is nothing to retry.
+        NothingToRetry: The job is active, or has done all of its work.
         JobError: The new job cannot be started; the message says why.
     """
     kind = kind_of(job)
     if not kind.may_retry(job):
-        raise IllegalMove(job, "a new attempt")
+        raise NothingToRetry(job)
     return kind.retry(job, actor=actor, origin=origin)

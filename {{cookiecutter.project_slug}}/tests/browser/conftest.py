@@ -50,6 +50,12 @@ def chromium():
         browser.close()
 
 
+def _left(request):
+    """Whether the request is a poll that ended because the window left its page."""
+    is_poll = request.resource_type == "fetch" and "/progress/" in request.url
+    return is_poll and request.failure == "net::ERR_ABORTED"
+
+
 class Desk:
     """A browser window of one user."""
 
@@ -73,7 +79,7 @@ class Desk:
         page, note = self.page, self.complaints.append
         page.on("console", lambda m: m.type in {"error", "warning"} and note(m.text))
         page.on("pageerror", lambda error: note(str(error)))
-        page.on("requestfailed", lambda r: note(f"{r.url}: {r.failure}"))
+        page.on("requestfailed", lambda r: _left(r) or note(f"{r.url}: {r.failure}"))
         page.on("response", lambda r: r.status >= 400 and note(f"{r.status} {r.url}"))
 
     def open(self, path):

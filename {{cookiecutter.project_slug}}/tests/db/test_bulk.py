@@ -128,6 +128,19 @@ def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
     assert PredictionJob.objects.get().state == "succeeded"
 
 
+def test_a_job_that_has_ended_no_longer_says_that_it_starts(job, constant):
+    bulk.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.message) == ("succeeded", "")
+
+
+def test_retrying_a_job_that_succeeded_is_refused_in_plain_words(job, constant, origin):
+    bulk.predict_all(job.pk)
+    job.refresh_from_db()
+    with pytest.raises(IllegalMove, match="left nothing to retry"):
+        retry(job, actor="olga", origin=origin)
+
+
 def test_a_retried_job_continues_where_the_cancelled_one_ended(job, constant, origin):
     def stop(_done, _total):
         request_cancel(job, actor="olga", reason="enough", origin=origin)

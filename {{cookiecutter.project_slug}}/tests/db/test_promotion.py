@@ -356,3 +356,18 @@ def test_an_artifact_that_left_the_storage_is_still_served_from_this_hosts_cache
     shutil.rmtree(storage)
     host.clear()
     assert version_of(post("/predict", order(1))) == "v1"
+
+
+def test_promoting_the_served_version_again_is_refused_and_keeps_the_roll_back(
+    loading, make, serving, project, origin
+):
+    serving(make(1, "first"))
+    serving(make(2, "second"))
+    served = project.versions.get(version="v2")
+    with pytest.raises(NotPromotable, match="v2 is served already"):
+        promotion.promote_loaded(
+            project=project, version=served, actor="x", reason="again", origin=origin
+        )
+    promotion.roll_back(project=project, actor="x", reason="x", origin=origin)
+    project.refresh_from_db()
+    assert project.served_version == "v1"
