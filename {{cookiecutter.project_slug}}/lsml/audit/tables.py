@@ -106,7 +106,7 @@ AUDIT_TABLES: Final = (
             "reason": "text",
             "detail": "json",
         },
-        retention="AUDIT_RETENTION_DAYS_ACTION",
+        retention="AUDIT_RETENTION_DAYS_ENTRY",
     ),
     AuditTable(
         "registry_promotion",
