@@ -118,6 +118,16 @@ def test_what_a_cancelled_job_did_is_what_it_says(job, constant, origin):
     assert job.done == Prediction.objects.count()
 
 
+def test_a_job_stops_once_label_studio_deleted_the_project(job, constant, post, known):
+    def delete(done, total):
+        assert post("/delete", {"project": str(known.key)}).status_code == 200
+
+    bulk.predict_all(job.pk, on_step=delete)
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("failed", 4)
+    assert "was archived" in job.error
+
+
 def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
     job, constant, origin
 ):
