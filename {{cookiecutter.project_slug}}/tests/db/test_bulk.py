@@ -118,6 +118,14 @@ def test_what_a_cancelled_job_did_is_what_it_says(job, constant, origin):
     assert job.done == Prediction.objects.count()
 
 
+def test_a_secret_in_the_reason_of_a_cancellation_is_not_stored(job, origin):
+    request_cancel(job, actor="olga", reason="password=hunter2 leaked", origin=origin)
+    job.refresh_from_db()
+    assert job.cancel_reason.endswith("leaked")
+    assert "hunter2" not in job.cancel_reason
+    assert "hunter2" not in AuditEntry.objects.get(verb__contains="cancelled").reason
+
+
 def test_a_job_stops_once_label_studio_deleted_the_project(job, constant, post, known):
     def delete(done, total):
         assert post("/delete", {"project": str(known.key)}).status_code == 200
