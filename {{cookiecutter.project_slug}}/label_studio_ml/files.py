@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import requests
 from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
@@ -82,7 +82,7 @@ class LabelStudio:
             FileNotFoundError: There is no token, or it may not be sent to this URL.
         """
         path = url.removeprefix(self.url) if self.url else ""
-        if not path.startswith(_FILE_PATHS) or ".." in urlsplit(path).path.split("/"):
+        if not path.startswith(_FILE_PATHS) or _climbs(path):
             return {}
         if not self.configured:
             raise FileNotFoundError(
@@ -111,6 +111,16 @@ class LabelStudio:
             return False
         path = there.path.removeprefix(here.path)
         return response.status_code in {401, 403} or path.startswith("/user/login")
+
+
+def _climbs(path: str) -> bool:
+    """Return whether a path leaves its folder, once requests and servers decoded it.
+
+    requests itself turns `%2e` into a dot, and nginx decodes `%2f` before it resolves
+    the dots.
+    """
+    decoded = unquote(urlsplit(path).path).replace("\\", "/")
+    return ".." in decoded.split("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,30 @@ def make_partitions_ahead(tables: Sequence[str] = PARTITIONED_TABLES) -> list[st
     return make_partitions(since=last, until=until, tables=tables)
 
 
+def are_ours() -> bool:
+    """Return whether this role owns the tables, so that it may change them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class"
+            " WHERE oid = ANY(%s::regclass[])",
+            [list(PARTITIONED_TABLES)],
+        )
+        owned: bool = cursor.fetchone()[0]
+    return owned
+
+
+def missing_next_month() -> list[str]:
+    """Return the names of next month's partitions that are not there."""
+    month = next_month(timezone.now())
+    names = [_name(table, month) for table in PARTITIONED_TABLES]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NULL",
+            [names],
+        )
+        return [name for (name,) in cursor]
+
+
 def analyze() -> None:
     """Refresh the statistics that autovacuum does not.
 
@@ -68,7 +92,7 @@ def next_month(month: datetime) -> datetime:
 
 
 def _make(table: str, month: datetime, following: datetime) -> str | None:
-    name = f"{table}_y{month:%Y}m{month:%m}"
+    name = _name(table, month)
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0]:
@@ -80,3 +104,7 @@ def _make(table: str, month: datetime, following: datetime) -> str | None:
         # The parent's trigger does not guard a partition against TRUNCATE.
         cursor.execute(forbid_truncate(name))
     return name
+
+
+def _name(table: str, month: datetime) -> str:
+    return f"{table}_y{month:%Y}m{month:%m}"

@@ -1,8 +1,11 @@
 """Celery tasks of the audit log. Beat sends the first two, a new job the last."""
 
+import structlog
 from celery import shared_task
 
 from lsml.audit import jobs, partitions, sealing
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
@@ -13,9 +16,19 @@ def seal() -> None:
 
 @shared_task
 def maintain_partitions() -> None:
-    """Create the partitions of the coming months, and refresh the statistics."""
-    partitions.make_partitions_ahead()
-    partitions.analyze()
+    """Make the coming months' partitions and refresh the planner's row counts.
+
+    Only the tables' owner may. Where the service has another role, see docs/audit.md,
+    `manage.py prepare` does both.
+    """
+    if partitions.are_ours():
+        partitions.make_partitions_ahead()
+        partitions.analyze()
+    elif missing := partitions.missing_next_month():
+        log.error(
+            "partitions are missing; run `manage.py prepare` as the tables' owner",
+            missing=missing,
+        )
 
 
 @shared_task

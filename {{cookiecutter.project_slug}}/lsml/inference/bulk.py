@@ -137,6 +137,9 @@ def _predict_all(
             f"Predictions are only recorded here; to send them, set {SETTINGS_NEEDED}."
         )
     while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:STEP]):
+        job.project.refresh_from_db(fields=["archived_at"])
+        if job.project.archived_at is not None:
+            raise JobFailed(f"{job.project} was archived; predictions stop here.")
         _do_step(running, studio, tasks)
         job.done += len(tasks)
         job.last_task_id = tasks[-1].pk

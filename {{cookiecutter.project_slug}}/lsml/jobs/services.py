@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from lsml.jobs.errors import IllegalMove, NothingToRetry
+from lsml.jobs.errors import IllegalMove, NothingToRetry, storable
 from lsml.jobs.kinds import Event, J, kind_of
 from lsml.jobs.outcomes import end
 from lsml.jobs.states import State
@@ -32,7 +32,7 @@ def request_cancel(job: J, *, actor: str, reason: str, origin: Origin) -> None:
         if fresh.cancel_requested_at is None:
             fresh.cancel_requested_at = timezone.now()
             fresh.cancel_requested_by = actor[:200]
-            fresh.cancel_reason = reason
+            fresh.cancel_reason = storable(reason)
             fresh.save(
                 update_fields=[
                     "cancel_requested_at",

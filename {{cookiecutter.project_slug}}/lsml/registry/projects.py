@@ -75,7 +75,9 @@ def _reactivate(project: Project, origin: Origin) -> None:
 
 def archive_project(*, project: Project, origin: Origin, at: datetime) -> None:
     """Take a project's versions out of service, inside the caller's transaction."""
-    if project.active_version is not None:
+    # A promotion under way ends first; a later one finds the archived state.
+    locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    if locked.active_version_id is not None:
         promote(
             project=project,
             version=None,

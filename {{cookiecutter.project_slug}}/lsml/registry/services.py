@@ -248,12 +248,16 @@ def promote(
         NotPromotable: the version belongs to another project, is archived, or is marked
             as not loadable.
     """
-    demand_promotable(project=project, version=version)
-    if version is not None and version.load_error:
-        raise NotPromotable(f"{version.version} does not load: {version.load_error}")
     with transaction.atomic():
         # The lock serializes promotions, so that the last row names the served version.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        if version is not None:  # loading took a while: it may be archived by now
+            version.refresh_from_db(fields=["state"])
+        demand_promotable(project=project, version=version)
+        if version is not None and version.load_error:
+            raise NotPromotable(
+                f"{version.version} does not load: {version.load_error}"
+            )
         promotion = Promotion.objects.create(
             project=project,
             from_version_id=locked.active_version_id,

@@ -1,14 +1,12 @@
 """Label Studio's requests about training: job status, the older /train, deletion."""
 
 import re
-from contextlib import suppress
 from typing import Any
 
 from django.utils import timezone
 
 from lsml.audit.models import WebhookEvent
 from lsml.dataset.services import writing
-from lsml.jobs.errors import IllegalMove
 from lsml.jobs.services import request_cancel
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.requests import TrainRequest, WebhookRequest
@@ -103,16 +101,17 @@ def retire_project(*, key: ProjectKey, origin: Origin) -> None:
     Source: Label Studio's POST /delete.
     """
     project = find_project(key)
-    for run in TrainingRun.objects.filter(
-        project=project, state__in=TrainingRun.ACTIVE
-    ):
-        with suppress(IllegalMove):  # it ended meanwhile
+    # Under one lock: no run starts or succeeds between the two.
+    with writing(project.pk):
+        archive_project(project=project, origin=origin, at=timezone.now())
+        active = TrainingRun.objects.filter(
+            project=project, state__in=TrainingRun.ACTIVE
+        )
+        for run in active:
             request_cancel(
                 run,
                 actor="label studio",
                 reason="the project was deleted",
                 origin=origin,
             )
-    with writing(project.pk):
-        archive_project(project=project, origin=origin, at=timezone.now())
         InboxEntry.objects.filter(project=project).update(held=True)

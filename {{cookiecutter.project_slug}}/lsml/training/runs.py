@@ -137,6 +137,7 @@ def open_run(*, project: Project, trigger: str, requested_by: str) -> TrainingRu
 
 
 def _open(project: Project, trigger: str, actor: str) -> TrainingRun:
+    project.refresh_from_db(fields=["archived_at"])  # under the lock of `writing`
     if project.archived_at is not None:
         raise NotTrainable(f"{project} is archived and cannot be trained.")
     return open_run(project=project, trigger=trigger, requested_by=actor)

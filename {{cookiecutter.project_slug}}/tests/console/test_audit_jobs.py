@@ -35,6 +35,17 @@ def test_a_viewer_exports_nothing(viewer, address):
     assert not AuditJob.objects.exists()
 
 
+@pytest.mark.django_db
+def test_an_export_until_the_last_day_that_dates_know_is_refused(operator):
+    answer = operator.post(
+        page("export"),
+        {"since": "2026-01-01", "until": "9999-12-31", "file_format": "jsonl"},
+    )
+    assert answer.status_code == 200
+    assert "The last day is too late." in answer.text
+    assert not AuditJob.objects.exists()
+
+
 @pytest.mark.alone  # an open transaction anywhere in the cluster delays sealing
 @pytest.mark.django_db(transaction=True)
 def test_an_auditor_verifies_the_chain_and_sees_it_intact(

@@ -118,6 +118,24 @@ def test_a_cancelled_job_reports_exactly_what_it_did(job, constant, origin):
     assert job.done == Prediction.objects.count()
 
 
+def test_a_secret_in_the_reason_of_a_cancellation_is_not_stored(job, origin):
+    request_cancel(job, actor="olga", reason="password=hunter2 leaked", origin=origin)
+    job.refresh_from_db()
+    assert job.cancel_reason.endswith("leaked")
+    assert "hunter2" not in job.cancel_reason
+    assert "hunter2" not in AuditEntry.objects.get(verb__contains="cancelled").reason
+
+
+def test_a_job_stops_once_label_studio_deleted_the_project(job, constant, post, known):
+    def delete(done, total):
+        assert post("/delete", {"project": str(known.key)}).status_code == 200
+
+    bulk.predict_all(job.pk, on_step=delete)
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("failed", 4)
+    assert "was archived" in job.error
+
+
 def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
     job, constant, origin
 ):

@@ -222,6 +222,28 @@ def test_a_slow_load_is_refused_in_time_and_continues(
     assert project.served_version == "v1"
 
 
+def test_a_version_whose_project_is_deleted_while_it_loads_is_not_served(
+    serve, post, make, project, origin, monkeypatch
+):
+    serve("tests.models.loading.SlowLoadingModel")
+    SlowLoadingModel.go_on.clear()
+    version = make(1, "first")
+    load = host.load
+
+    def load_while_it_is_deleted(*args, **options):
+        assert post("/delete", {"project": str(project.key)}).status_code == 200
+        SlowLoadingModel.go_on.set()
+        load(*args, **options)
+
+    monkeypatch.setattr(host, "load", load_while_it_is_deleted)
+    with pytest.raises(NotPromotable, match="v1 is archived"):
+        promotion.promote_loaded(
+            project=project, version=version, actor="x", reason="x", origin=origin
+        )
+    project.refresh_from_db()
+    assert project.served_version == "0.0.1"
+
+
 @pytest.mark.parametrize(
     ("word", "spoil"),
     [("broken", whole), ("gone", whole), ("fine", missing), ("fine", damaged)],

@@ -47,3 +47,9 @@ def test_every_variable_that_is_read_is_documented():
 
 def test_every_variable_that_is_documented_is_read():
     assert variables_documented() - variables_read() == COMPOSE_ONLY
+
+
+def test_the_page_on_the_audit_log_names_each_retention_variable():
+    page = (PROJECT / "docs" / "audit.md").read_text()
+    named = set(re.findall(r"AUDIT_RETENTION_DAYS_[A-Z]+", page))
+    assert named == {table.retention for table in AUDIT_TABLES if table.retention}

@@ -1,6 +1,6 @@
 """Starts verifications and exports, and serves the files of exports."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -37,6 +37,8 @@ class ExportForm(forms.Form):
         since, until = given.get("since"), given.get("until")
         if since and until and until < since:
             raise forms.ValidationError(_("The last day is before the first day."))
+        if until == date.max:  # the day after it has no date
+            raise forms.ValidationError(_("The last day is too late."))
         return given
 
 

@@ -1,7 +1,11 @@
 """Partitions exist before they are needed, and are guarded like their parents."""
 
+from contextlib import contextmanager
+
 import pytest
-from django.db import Error, connection
+from django.db import Error, connection, transaction
+from django.utils import timezone
+from structlog.testing import capture_logs
 
 from lsml.audit import partitions, retention, tasks
 from lsml.audit.tables import PARTITIONED_TABLES
@@ -22,6 +26,35 @@ def test_a_missing_partition_is_created_by_the_daily_task(table):
         cursor.execute(f"DROP TABLE {table}_{expected[-1]}")
     tasks.maintain_partitions()
     assert months(table) == expected
+
+
+@contextmanager
+def service_role():
+    """Act as a role that owns nothing, as docs/audit.md says; undone at the end."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE restricted_service")
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION restricted_service")
+        yield
+        transaction.set_rollback(True)
+
+
+def test_the_daily_task_does_nothing_for_a_role_that_does_not_own_the_tables():
+    with service_role(), capture_logs() as logged:
+        tasks.maintain_partitions()
+    assert logged == []
+
+
+def test_a_role_that_cannot_make_next_months_partitions_says_who_can():
+    following = partitions.next_month(timezone.now())
+    gone = f"audit_prediction_y{following:%Y}m{following:%m}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {gone}")
+    with service_role(), capture_logs() as logged:
+        tasks.maintain_partitions()
+    partitions.make_partitions_ahead()
+    [line] = logged
+    assert (line["log_level"], line["missing"]) == ("error", [gone])
+    assert "manage.py prepare" in line["event"]
 
 
 def test_a_new_partition_refuses_truncate():

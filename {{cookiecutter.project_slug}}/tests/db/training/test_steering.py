@@ -16,7 +16,9 @@ from lsml.jobs.running import stopping
 from lsml.jobs.services import request_cancel, retry
 from lsml.registry.artifacts import artifact_storage
 from lsml.training import outcomes
+from lsml.training.errors import NotTrainable
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
+from lsml.training.requests import retire_project
 from lsml.training.runs import claim_run, kind, start_run
 from lsml.training.worker.training_process import warm_process
 
@@ -278,6 +280,17 @@ def test_retrying_trains_on_what_the_failed_run_gave_back(worker, studio):
     again.refresh_from_db()
     assert again.state == "succeeded"
     assert [each.event_id for each in again.events.all()] == [event.pk]
+
+
+def test_a_run_of_a_project_deleted_meanwhile_is_not_retried(worker, studio):
+    worker.serve("Raising")
+    studio.annotate(1)
+    failed = worker.train()
+    known_as = failed.project  # read before the deletion, as a page reads it
+    retire_project(key=known_as.key, origin=ORIGIN)
+    with pytest.raises(NotTrainable, match="is archived"):
+        retry(failed, actor="ann", origin=ORIGIN)
+    assert not TrainingRun.objects.filter(state="queued").exists()
 
 
 def test_a_person_may_start_a_run_whatever_the_policy_says(worker, studio):

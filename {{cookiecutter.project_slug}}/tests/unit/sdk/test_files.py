@@ -176,6 +176,28 @@ def test_dots_in_a_path_do_not_send_the_token_to_label_studios_api(label_studio)
     assert "Authorization" not in label_studio.requests[0][1]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/%2e%2e/api/users",
+        "/data/.%2E/api/users",
+        "/data/..%2fapi/users",
+        "/data/..%5Capi/users",
+        "/data/..\\api/users",
+        "/tasks/1/%2e%2e/%2e%2e/api/users",
+        "/data/upload/%2e%2e/%2e%2e/api/users",
+    ],
+)
+def test_encoded_dots_do_not_send_the_token_to_label_studios_api(label_studio, path):
+    with pytest.raises(requests.HTTPError):
+        read(f"{label_studio.url}{path}")
+    with pytest.raises((requests.HTTPError, ValueError)):
+        read(path)
+    for sent, headers in label_studio.requests:
+        if not sent.startswith("/storage-data/uploaded/?"):
+            assert "Authorization" not in headers, sent
+
+
 def test_a_redirect_from_label_studio_to_the_backends_network_is_refused(label_studio):
     inside = {"Location": f"http://localhost:{label_studio.port}/metadata"}
     label_studio.answers["/data/local-files/?d=a"] = (302, inside, b"")

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from lsml.audit.partitions import make_partitions_ahead
+from lsml.audit.partitions import analyze, make_partitions_ahead
 from lsml.environment.checking import TAG
 
 _LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on any host
@@ -32,8 +32,9 @@ class Command(BaseCommand):
         self.check(tags=tags, databases=["default"])
         with self._alone():
             self._migrate()
-            # The service's role may not create tables: docs/audit.md.
+            # The service's role may do neither: docs/audit.md.
             make_partitions_ahead()
+            analyze()
             self._create_administrator()
         connection.close()
 
