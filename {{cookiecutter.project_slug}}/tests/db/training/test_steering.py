@@ -112,7 +112,7 @@ def test_a_training_that_ignores_a_cancellation_is_killed(training, settings):
     run = watched.end()
     assert run.state == "cancelled"
     assert len(group) == 2
-    assert not [pid for pid in group if runs(pid)]
+    assert not still_running(group)
     assert kept_files() == []
 
 
@@ -129,6 +129,14 @@ def watched_group():
         if mine in environment:
             found.append(int(folder.name))
     return found
+
+
+def still_running(group):
+    """The processes that are left a second after all of them were sent SIGKILL."""
+    deadline = time.monotonic() + 1
+    while (left := [pid for pid in group if runs(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def runs(pid):
