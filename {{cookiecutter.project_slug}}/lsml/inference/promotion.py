@@ -16,7 +16,8 @@ from lsml.registry import fallback
 from lsml.registry.errors import NotPromotable
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
 from lsml.registry.served import Served
-from lsml.registry.services import demand_promotable, promote, version_before
+from lsml.registry.services import demand_promotable, promote
+from lsml.registry.versions import version_before
 
 log = structlog.get_logger(__name__)
 

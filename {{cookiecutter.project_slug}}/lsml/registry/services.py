@@ -16,10 +16,8 @@ from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.origin import Origin
 from lsml.registry.errors import (
-    NothingToRollBackTo,
     NotPromotable,
     UnknownProject,
-    UnknownVersion,
 )
 from lsml.registry.models import ModelVersion, Project, Promotion
 
@@ -271,33 +269,3 @@ def promote(
         locked.save(update_fields=["active_version", "updated_at"])
     project.active_version = version
     return promotion
-
-
-def version_before(project: Project) -> ModelVersion | None:
-    """Return the version served before the active one; None = untrained.
-
-    Raises:
-        NothingToRollBackTo: no version was promoted yet.
-    """
-    last = (
-        project.promotions.filter(to_version=project.active_version)
-        .select_related("from_version")
-        .order_by("-pk")
-        .first()
-    )
-    if last is None:
-        raise NothingToRollBackTo
-    return last.from_version
-
-
-def find_version(*, project: Project, version: str) -> ModelVersion:
-    """Return the project's version of that name.
-
-    Raises:
-        UnknownVersion: there is none; the message lists the known names.
-    """
-    try:
-        return project.versions.get(version=version)
-    except ModelVersion.DoesNotExist:
-        known = project.versions.order_by("-number").values_list("version", flat=True)
-        raise UnknownVersion(version, list(known[:10])) from None

@@ -12,7 +12,8 @@ from django.utils import timezone
 from lsml.observability.origin import Origin
 from lsml.registry.errors import UnknownVersion
 from lsml.registry.models import Project, StateItem
-from lsml.registry.services import VersionFacts, find_version, promote, register_version
+from lsml.registry.services import VersionFacts, promote, register_version
+from lsml.registry.versions import find_version
 
 MODEL_VERSION = "model_version"
 

@@ -1,6 +1,7 @@
 """Reads of versions."""
 
 from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.errors import NothingToRollBackTo, UnknownVersion
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
 
 
@@ -21,3 +22,33 @@ def version_names(key: ProjectKey | None) -> list[str]:
         .values_list("version", flat=True)
     )
     return list(dict.fromkeys([*served, *ready, INITIAL_VERSION]))
+
+
+def version_before(project: Project) -> ModelVersion | None:
+    """Return the version served before the active one; None = untrained.
+
+    Raises:
+        NothingToRollBackTo: no version was promoted yet.
+    """
+    last = (
+        project.promotions.filter(to_version=project.active_version)
+        .select_related("from_version")
+        .order_by("-pk")
+        .first()
+    )
+    if last is None:
+        raise NothingToRollBackTo
+    return last.from_version
+
+
+def find_version(*, project: Project, version: str) -> ModelVersion:
+    """Return the project's version of that name.
+
+    Raises:
+        UnknownVersion: there is none; the message lists the known names.
+    """
+    try:
+        return project.versions.get(version=version)
+    except ModelVersion.DoesNotExist:
+        known = project.versions.order_by("-number").values_list("version", flat=True)
+        raise UnknownVersion(version, list(known[:10])) from None

@@ -16,7 +16,7 @@ from lsml.inference import promotion
 from lsml.observability.origin import Origin
 from lsml.registry.errors import NothingToRollBackTo, RegistryError
 from lsml.registry.models import ModelVersion, Project, Promotion
-from lsml.registry.services import version_before
+from lsml.registry.versions import version_before
 
 _TEMPLATE = "console/promote.html"
 

@@ -9,7 +9,8 @@ from lsml.inference.promotion import promote_loaded
 from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin, command_actor
 from lsml.registry.errors import RegistryError
-from lsml.registry.services import find_project, find_version
+from lsml.registry.services import find_project
+from lsml.registry.versions import find_version
 
 
 class Command(BaseCommand):
