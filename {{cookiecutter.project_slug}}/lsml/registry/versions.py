@@ -27,11 +27,14 @@ def version_names(key: ProjectKey | None) -> list[str]:
 def version_before(project: Project) -> ModelVersion | None:
     """Return the version served before the active one; None = untrained.
 
+    A promotion of the version that was served already changed nothing and is skipped.
+
     Raises:
         NothingToRollBackTo: no version was promoted yet.
     """
     last = (
         project.promotions.filter(to_version=project.active_version)
+        .exclude(from_version=project.active_version)
         .select_related("from_version")
         .order_by("-pk")
         .first()

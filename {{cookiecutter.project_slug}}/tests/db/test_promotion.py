@@ -393,3 +393,14 @@ def test_promoting_the_served_version_again_is_refused_and_keeps_the_roll_back(
     promotion.roll_back(project=project, actor="x", reason="x", origin=origin)
     project.refresh_from_db()
     assert project.served_version == "v1"
+
+
+def test_rolling_back_skips_a_promotion_that_changed_nothing(
+    loading, make, serving, project, origin
+):
+    serving(make(1, "first"))
+    second = serving(make(2, "second"))
+    serving(second)  # as two requests that promote it at the same moment
+    promotion.roll_back(project=project, actor="x", reason="x", origin=origin)
+    project.refresh_from_db()
+    assert project.served_version == "v1"
