@@ -2,7 +2,7 @@
 
 import getpass
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypedDict
 from uuid import uuid4
 
 from django.http import HttpRequest
@@ -32,6 +32,20 @@ class Origin:
     def from_command(cls, name: str) -> Self:
         """Describe `manage.py name`."""
         return cls(f"{name.replace(' ', '-')}-{uuid4().hex}"[:64], f"manage.py {name}")
+
+
+class Requester(TypedDict):
+    """The keyword arguments by which a service records who requested a change."""
+
+    actor: str  # user name
+    origin: Origin
+
+
+def requester(request: HttpRequest) -> Requester:
+    """Return who sent a request, for `service(…, **requester(request))`."""
+    return Requester(
+        actor=request.user.get_username(), origin=Origin.from_request(request)
+    )
 
 
 def command_actor() -> str:

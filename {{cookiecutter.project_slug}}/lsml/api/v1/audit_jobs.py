@@ -18,10 +18,11 @@ from rest_framework.response import Response
 from lsml.api.v1.access import MayExport
 from lsml.api.v1.filtering import OneOfFilter
 from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
-from lsml.api.v1.requests import requester, validated
+from lsml.api.v1.requests import validated
 from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
+from lsml.observability.origin import requester
 
 
 @extend_schema_serializer(

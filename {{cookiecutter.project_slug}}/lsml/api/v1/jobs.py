@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from lsml.api.v1.openapi import OperatorSchema, one_row
-from lsml.api.v1.requests import ReasonSerializer, reason_of, requester
+from lsml.api.v1.requests import ReasonSerializer, reason_of
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.jobs import services
 from lsml.jobs.models import Job
+from lsml.observability.origin import requester
 
 _Job = TypeVar("_Job", bound=Job)
 

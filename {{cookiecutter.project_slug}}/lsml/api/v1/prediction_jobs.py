@@ -14,9 +14,10 @@ from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
 from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
 from lsml.api.v1.openapi import REFUSED
-from lsml.api.v1.requests import requester, validated
+from lsml.api.v1.requests import validated
 from lsml.inference.bulk import start_job
 from lsml.inference.models import PredictionJob
+from lsml.observability.origin import requester
 from lsml.registry.models import Project
 
 _NO_PROJECT = "There is no project {pk_value} here, or it is archived."

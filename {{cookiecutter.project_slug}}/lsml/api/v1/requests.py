@@ -1,26 +1,10 @@
-"""What views read from a request: who sent it, and a valid body."""
+"""What views read from the body of a request."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
-
-from lsml.observability.origin import Origin
-
-
-class Requester(TypedDict):
-    """The keyword arguments by which a service records who requested a change."""
-
-    actor: str  # user name
-    origin: Origin
-
-
-def requester(request: Request) -> Requester:
-    """Return who sent a request, for `service(…, **requester(request))`."""
-    return Requester(
-        actor=request.user.get_username(), origin=Origin.from_request(request)
-    )
 
 
 def validated(

@@ -16,10 +16,10 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES
-from lsml.api.v1.requests import requester, validated
+from lsml.api.v1.requests import validated
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
-from lsml.observability.origin import Origin
+from lsml.observability.origin import Origin, requester
 
 
 class WrongPassword(APIException):

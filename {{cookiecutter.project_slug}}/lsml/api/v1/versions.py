@@ -11,9 +11,10 @@ from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
 from lsml.api.v1.openapi import one_row
 from lsml.api.v1.promotions import PromotionSerializer
-from lsml.api.v1.requests import ReasonSerializer, reason_of, requester
+from lsml.api.v1.requests import ReasonSerializer, reason_of
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.promotion import promote_loaded
+from lsml.observability.origin import requester
 from lsml.registry.models import ModelVersion
 
 

@@ -14,10 +14,10 @@ from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayExport, MayRead
 from lsml.api.v1.filtering import StrictFilterBackend
 from lsml.api.v1.openapi import OperatorSchema
 from lsml.api.v1.pagination import KeyPagination, ordered
-from lsml.api.v1.requests import requester
 from lsml.api.v1.streaming import STREAMS, streamed
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
+from lsml.observability.origin import requester
 
 _Row = TypeVar("_Row", bound=Model)
 

@@ -14,7 +14,7 @@ from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
 from lsml.console.links import page_of
 from lsml.console.pages.base import needs, page
-from lsml.observability.origin import Origin
+from lsml.observability.origin import requester
 
 
 class ExportForm(forms.Form):
@@ -48,8 +48,7 @@ def verify(request: HttpRequest) -> HttpResponse:
     """Start a verification of all seals."""
     job = jobs.start_verification(
         since=None,
-        actor=request.user.get_username(),
-        origin=Origin.from_request(request),
+        **requester(request),
     )
     return redirect(page_of(job))
 
@@ -61,8 +60,7 @@ def export(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         last_day = form.cleaned_data["until"] + timedelta(days=1)
         job = jobs.start_export(
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
             since=datetime.combine(form.cleaned_data["since"], time(), UTC),
             until=datetime.combine(last_day, time(), UTC),
             file_format=form.cleaned_data["file_format"],
@@ -79,8 +77,7 @@ def file(request: HttpRequest, pk: int) -> FileResponse:
     try:
         return jobs.download(
             job,
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except jobs.FileGone as error:
         raise Http404(str(error)) from error

@@ -18,7 +18,7 @@ from lsml.jobs import services
 from lsml.jobs.errors import JobError
 from lsml.jobs.kinds import JobKind, kind_named, kind_of
 from lsml.jobs.models import Job
-from lsml.observability.origin import Origin
+from lsml.observability.origin import requester
 
 _PERMISSIONS: Final[dict[str, Permission]] = {
     "training": "operate",
@@ -77,9 +77,8 @@ def cancel(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     try:
         services.request_cancel(
             job,
-            actor=request.user.get_username(),
             reason=form.cleaned_data["reason"],
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except JobError as refused:
         messages.error(request, str(refused))
@@ -99,8 +98,7 @@ def retry(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     try:
         fresh = services.retry(
             job,
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except JobError as refused:
         messages.error(request, str(refused))

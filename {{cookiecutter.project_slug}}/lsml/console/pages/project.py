@@ -20,7 +20,7 @@ from lsml.console.pages.base import needs, page
 from lsml.console.pages.metrics import plain
 from lsml.inference.bulk import start_job
 from lsml.jobs.errors import JobError, JobRefused
-from lsml.observability.origin import Origin
+from lsml.observability.origin import requester
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.policy import POLICY_FIELDS, change_policy
 from lsml.training.models import TrainingRun
@@ -148,8 +148,7 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         run = start_run(
             project=project,
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except JobError as refused:
         messages.error(request, str(refused))
@@ -166,8 +165,7 @@ def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         job = start_job(
             project=project,
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except JobRefused as refused:
         messages.error(request, str(refused))
@@ -183,9 +181,8 @@ def _change(
         different = change_policy(
             project=project,
             changes=changes,
-            actor=request.user.get_username(),
             reason=reason,
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     except ValidationError as refused:
         messages.error(request, " ".join(refused.messages))

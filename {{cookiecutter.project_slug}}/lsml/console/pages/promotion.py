@@ -13,7 +13,7 @@ from lsml.console.links import page_of
 from lsml.console.pages.base import needs, page, version_or_404
 from lsml.console.pages.metrics import compared
 from lsml.inference import promotion
-from lsml.observability.origin import Origin
+from lsml.observability.origin import requester
 from lsml.registry.errors import NothingToRollBackTo, RegistryError
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.registry.versions import version_before
@@ -46,9 +46,8 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
             lambda: promotion.promote_loaded(
                 project=project,
                 version=version,
-                actor=request.user.get_username(),
                 reason=form.cleaned_data["reason"],
-                origin=Origin.from_request(request),
+                **requester(request),
             ),
         )
     title = _("Promote %(version)s") % {"version": name or _("the untrained model")}
@@ -73,9 +72,8 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
             project,
             lambda: promotion.roll_back(
                 project=project,
-                actor=request.user.get_username(),
                 reason=form.cleaned_data["reason"],
-                origin=Origin.from_request(request),
+                **requester(request),
             ),
         )
     context = _context(project, earlier, form, _("Roll back"))

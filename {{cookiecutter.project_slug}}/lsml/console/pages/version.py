@@ -19,7 +19,7 @@ from lsml.console.pages.base import needs
 from lsml.console.pages.metrics import compared, confusion, per_label
 from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
-from lsml.observability.origin import Origin
+from lsml.observability.origin import Origin, requester
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
 from lsml.registry.policy import update_notes
@@ -83,8 +83,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
         update_notes(
             version=version,
             notes=form.cleaned_data["notes"],
-            actor=request.user.get_username(),
-            origin=Origin.from_request(request),
+            **requester(request),
         )
     return redirect(page_of(version))
 
