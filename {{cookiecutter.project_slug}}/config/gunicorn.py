@@ -15,7 +15,12 @@ from prometheus_client import multiprocess  # noqa: E402 - see above
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "8"))
+# A prediction holds a thread while it waits for its model, so predictions have threads
+# beside those of webhooks, health checks and the admin: lsml/inference/admission.py.
+threads = sum(
+    int(os.environ.get(name, default))
+    for name, default in {"WEB_THREADS": "8", "WEB_PREDICT_THREADS": "16"}.items()
+)
 # Imports libraries once, before the fork: the start is quicker and memory is shared.
 preload_app = True
 # Seconds without a heartbeat after which a worker is replaced. Threads keep up the
@@ -34,10 +39,13 @@ def post_worker_init(worker: Any) -> None:
     This runs after the fork, which libraries that use a GPU do not survive. If the
     user's module raises an error, each request raises and reports it again.
     """
+    from django.conf import settings
+
     from lsml.registry.model_class import model_class
 
-    with suppress(Exception):
-        model_class()
+    if settings.MODEL_PLACEMENT == "web":
+        with suppress(Exception):
+            model_class()
 
 
 # /metrics returns the sum over all web processes, which share their counts as files.

@@ -23,7 +23,7 @@ env = Environment()
 env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
-# web, worker, beat or command; decides how long it waits for the database and broker.
+# web, model, worker, beat or command; decides how long it waits for both servers.
 PROCESS = env.str("LSML_PROCESS", default="command")
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
@@ -220,8 +220,15 @@ SPECTACULAR_SETTINGS = {
 
 # --- The model: lsml/inference ---
 MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in model.py
+# web: in the web processes, and in the worker for bulk predictions. process: in the
+# model process, which answers under MODEL_URL.
+MODEL_PLACEMENT = env.one_of("MODEL_PLACEMENT", ("web", "process"), default="web")
+MODEL_URL = env.str("MODEL_URL", default="") or addresses.model_url(DATA_DIR)
 PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
-MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=8)
+PREDICT_TIMEOUT_S = env.float("PREDICT_TIMEOUT_S", default=90.0)
+PREDICT_QUEUE_MAX = env.int("PREDICT_QUEUE_MAX", default=64)
+WEB_PREDICT_THREADS = env.int("WEB_PREDICT_THREADS", default=16)
+MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=16)
 
 # --- The audit log: lsml/audit ---
 AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full

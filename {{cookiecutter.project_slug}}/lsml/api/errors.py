@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from lsml.audit.jobs import FileGone
-from lsml.inference.errors import ModelBusy, ModelError
+from lsml.inference.errors import ModelBusy, ModelError, ModelTimedOut
 from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import WireError
+from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
 from lsml.registry.model_class import ModelClassError
@@ -57,6 +58,8 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     RecursionError: (400, "invalid", "The JSON is nested too deeply."),
     RequestDataTooBig: (413, "too_large", _TOO_LARGE),
     ModelBusy: (503, "model_busy", None),
+    ModelProcessUnavailable: (503, "model_process_away", None),
+    ModelTimedOut: (504, "model_timed_out", None),
     ModelError: (500, "model_error", None),
     ModelClassError: (500, "model_error", None),
     UnknownProject: (404, "unknown", None),

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from lsml.api import schemas
+from lsml.inference.placement import model_metrics
 from lsml.inference.services import predict
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.requests import (
@@ -26,7 +27,7 @@ from lsml.labelstudio.requests import (
 from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
-from lsml.registry.model_class import model_class
+from lsml.registry.model_class import model_name
 from lsml.registry.projects import duplicate_project, set_up_project
 from lsml.registry.versions import version_names
 from lsml.training.inbox.accept import receive
@@ -47,7 +48,7 @@ class HealthView(LabelStudioView):
 
     @extend_schema(responses=schemas.HEALTH)
     def get(self, request: Request) -> Response:
-        return Response({"status": "UP", "model_class": model_class().__name__})
+        return Response({"status": "UP", "model_class": model_name()})
 
 
 class SetupView(LabelStudioView):
@@ -172,4 +173,6 @@ class MetricsView(LabelStudioView):
 
     @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: Request, **_: Any) -> HttpResponse:
-        return HttpResponse(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+        return HttpResponse(
+            metrics.exposition() + model_metrics(), content_type=metrics.CONTENT_TYPE
+        )

@@ -1,4 +1,4 @@
-"""Addresses of the embedded servers of a data folder. The settings use them.
+"""Addresses in a data folder: of the embedded servers and the model process.
 
 An address depends only on the folder's path and owner, so every process computes the
 same one. Nothing is started here.
@@ -47,3 +47,8 @@ def broker_socket(data_dir: Path) -> Path:
 def broker_url(data_dir: Path) -> str:
     """Return the URL of the embedded broker, for Celery."""
     return f"redis+socket://{broker_socket(data_dir)}?virtual_host=0"
+
+
+def model_url(data_dir: Path) -> str:
+    """Return the address of a model process on this machine."""
+    return f"unix://{socket_folder(data_dir)}/model.sock"

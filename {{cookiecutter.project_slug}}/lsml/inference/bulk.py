@@ -4,6 +4,7 @@ Label Studio's "Retrieve predictions" sends a whole project in one request, whic
 out after 100 s. A job has no time limit, and resumes where it was interrupted.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from lsml.jobs.running import RunningJob, run_job
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.requests import PredictRequest
+from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
@@ -180,8 +182,9 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
     while True:
         try:
             return predict(order, origin=origin, kind=Prediction.Kind.BULK)
-        except ModelBusy:  # after PREDICT_WAIT_S: try again, unless asked to stop
-            running.save()
+        except (ModelBusy, ModelProcessUnavailable) as error:
+            running.save()  # ends here if the job was cancelled
+            time.sleep(error.retry_after_s)
 
 
 def _send(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, register
+from django.core.checks import CheckMessage, Error, register
 
 from lsml.environment.checking import TAG, too_small
 
@@ -14,6 +14,23 @@ def check_inference(**_: Any) -> list[CheckMessage]:
     return too_small(
         {
             "PREDICT_WAIT_S": (settings.PREDICT_WAIT_S, 0),
+            "PREDICT_TIMEOUT_S": (settings.PREDICT_TIMEOUT_S, 1),
+            "PREDICT_QUEUE_MAX": (settings.PREDICT_QUEUE_MAX, 1),
+            "WEB_PREDICT_THREADS": (settings.WEB_PREDICT_THREADS, 1),
             "MODELS_IN_MEMORY_MAX": (settings.MODELS_IN_MEMORY_MAX, 1),
         }
     )
+
+
+@register(TAG)
+def check_model_url(**_: Any) -> list[CheckMessage]:
+    """Report an address at which no model process can answer."""
+    if settings.MODEL_URL.startswith(("unix:///", "http://", "https://")):
+        return []
+    return [
+        Error(
+            "MODEL_URL is not the address of a model process.",
+            hint="Write unix:///path/model.sock, http://host:9091 or https://host.",
+            id="lsml.E050",
+        )
+    ]

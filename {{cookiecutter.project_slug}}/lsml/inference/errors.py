@@ -9,17 +9,16 @@ class ModelError(Exception):
 
 
 class ModelNotLoadable(ModelError):
-    """The version's model cannot be fetched or loaded in this process."""
+    """The version's model cannot be fetched or loaded."""
 
 
-class ModelBusy(Exception):
-    """No place to run `predict()` became free within PREDICT_WAIT_S."""
+class ModelTimedOut(ModelError):
+    """The model's `predict()` did not end within PREDICT_TIMEOUT_S."""
 
-    def __init__(self, *, waited_s: float, concurrency: int) -> None:
-        self.retry_after_s = max(1, round(waited_s / 2))
+    def __init__(self, timeout_s: float) -> None:
         super().__init__(
-            f"The model is busy: {concurrency} prediction(s) at a time, and none ended"
-            f" within {waited_s:g} s. Try again, or raise the model's `concurrency`."
+            f"predict() did not end within {timeout_s:g} s (PREDICT_TIMEOUT_S). Its"
+            " process is restarted."
         )
 
 
@@ -27,7 +26,16 @@ class StillLoading(ModelError):
     """The model takes longer to load than the caller waits. Loading continues."""
 
     def __init__(self, version: str, *, waited_s: float) -> None:
+        self.version, self.waited_s = version, waited_s
         super().__init__(
             f"Version {version} is still loading after {waited_s:g} s. Loading"
             " continues: try again in a moment."
         )
+
+
+class ModelBusy(Exception):
+    """The model cannot take this prediction now. No row is written."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

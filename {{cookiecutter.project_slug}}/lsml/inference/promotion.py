@@ -10,7 +10,8 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.inference.errors import ModelBusy, ModelError, ModelNotLoadable
-from lsml.inference.host import host
+from lsml.inference.placement import models
+from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.registry import fallback
 from lsml.registry.errors import NotPromotable
@@ -32,7 +33,7 @@ def promote_loaded(
     reason: str,
     origin: Origin,
 ) -> Promotion:
-    """Load `version` in this process, then serve it in all; None = untrained.
+    """Load `version` where it will serve, then serve it; None = untrained.
 
     A version that is marked as not loadable may be tried again; the mark is removed if
     it loads. If it does not, the served version stays, and the refusal is recorded.
@@ -46,8 +47,8 @@ def promote_loaded(
         # A promotion that changes nothing would leave nothing to roll back to.
         raise NotPromotable(f"{version.version} is served already.")
     try:
-        host.load(_serving(project, version), origin, within_s=LOAD_WITHIN_S)
-    except (ModelError, ModelBusy) as error:
+        models().load(_serving(project, version), origin, within_s=LOAD_WITHIN_S)
+    except (ModelError, ModelBusy, ModelProcessUnavailable) as error:
         raise _refused(project, version, error, actor, reason, origin) from error
     with transaction.atomic():
         if version is not None and version.load_error:
@@ -77,7 +78,7 @@ def roll_back(
 
 
 def fall_back(serving: Served, error: ModelNotLoadable, origin: Origin) -> Served:
-    """Promote the latest earlier version that loads in this process.
+    """Promote the latest earlier version that loads.
 
     Nothing is written before one has loaded: if none does, the model's code is at fault
     and not the version.
@@ -104,7 +105,7 @@ def fall_back(serving: Served, error: ModelNotLoadable, origin: Origin) -> Serve
     failed = {active: str(error)}
     for version in fallback.earlier_versions(project):
         try:
-            host.load(_serving(project, version), origin)
+            models().load(_serving(project, version), origin)
         except ModelNotLoadable as another:
             if version is not None:
                 failed[version] = str(another)
@@ -140,7 +141,7 @@ def _fall_back_to(
 def _refused(
     project: Project,
     version: ModelVersion | None,
-    error: ModelError | ModelBusy,
+    error: ModelError | ModelBusy | ModelProcessUnavailable,
     actor: str,
     reason: str,
     origin: Origin,

@@ -2,24 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
 from lsml.audit.services import PredictionBatch, digest_of, record_predictions
-from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
-from lsml.inference.errors import ModelError, ModelNotLoadable
-from lsml.inference.host import HostedModel, host
+from lsml.inference.admission import admission
+from lsml.inference.answers import TaskPrediction
+from lsml.inference.calls import Call
+from lsml.inference.errors import ModelError, ModelNotLoadable, ModelTimedOut
+from lsml.inference.placement import models
 from lsml.inference.promotion import fall_back
 from lsml.labelstudio.requests import PredictRequest
-from lsml.labelstudio.secrets import masked_text
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served, served
@@ -62,35 +60,48 @@ def predict(
 
     Raises:
         WireError: the label config cannot be read.
-        ModelError: the model raised, returned something unusable, or neither the served
-            version nor an earlier one can be loaded; recorded for each task.
-        ModelBusy: no place to run it became free within PREDICT_WAIT_S; no row is
-            written.
+        ModelError: the model raised, hung, returned something unusable, or neither the
+            served version nor an earlier one can be loaded; recorded for each task.
+        ModelBusy: too many predictions wait, or no place to run this one became free
+            within PREDICT_WAIT_S; no row is written.
+        ModelProcessUnavailable: the model process does not answer; no row is written.
 
     Source: Label Studio's POST /predict, tests/protocol/predict.
     """
-    received_at = timezone.now()
-    serving = _serving(order, origin)
-    if not order.tasks:
-        return Predicted(serving.version, [])
     kind = kind or (
         Prediction.Kind.INTERACTIVE if order.interactive else Prediction.Kind.BATCH
     )
-    started = time.perf_counter()
-    try:
-        with _place(serving, origin, kind) as (serving, hosted):
-            started = time.perf_counter()
-            by_task = _by_task(hosted, order)
-            # If the model sets its version while it predicts, as the reference allows,
-            # this answer already carries the new name.
-            version = hosted.store.take_adopted() or serving.version
-    except ModelError as error:
-        batch = _batch(order, origin, kind, received_at, serving, started)
-        _record(batch, _failed(order, str(error)))
-        raise
-    batch = _batch(order, origin, kind, received_at, serving, started, version)
-    _record(batch, _answered(order, by_task))
-    return Predicted(version, by_task)
+    with admission.admit(kind):
+        received_at = timezone.now()
+        serving = _serving(order, origin)
+        if not order.tasks:
+            return Predicted(serving.version, [])
+        call = Call(order.tasks, kind, origin, order.context, order.params)
+        started = time.perf_counter()
+
+        def record_failure(error: ModelError) -> None:
+            seconds = time.perf_counter() - started
+            batch = _batch(call, received_at, serving, serving.version, seconds)
+            _record(batch, _failed(order, str(error)))
+
+        def on_timeout() -> None:
+            record_failure(ModelTimedOut(settings.PREDICT_TIMEOUT_S))
+
+        try:
+            try:
+                answer = models().predict(serving, call, on_timeout=on_timeout)
+            except ModelNotLoadable as error:
+                serving = _served_instead(serving, call, error)
+                answer = models().predict(serving, call, on_timeout=on_timeout)
+        except ModelError as error:
+            record_failure(error)
+            raise
+        # If the model set its version while it predicted, as the reference allows, this
+        # answer already carries the new name.
+        version = answer.version or serving.version
+        batch = _batch(call, received_at, serving, version, answer.seconds)
+        _record(batch, _answered(order, answer.by_task))
+        return Predicted(version, answer.by_task)
 
 
 def _serving(order: PredictRequest, origin: Origin) -> Served:
@@ -107,46 +118,15 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
     return Served(project.pk, project.served_version, project.label_config)
 
 
-@contextmanager
-def _place(
-    serving: Served, origin: Origin, kind: Prediction.Kind
-) -> Iterator[tuple[Served, HostedModel]]:
-    """Hold a place to run the served version, or an earlier one if it does not load.
+def _served_instead(serving: Served, call: Call, error: ModelNotLoadable) -> Served:
+    """Return an earlier version that loads.
 
-    A bulk prediction never falls back: it runs in a worker, and a version that does not
-    load there may well load in the web processes.
+    A bulk prediction never falls back: it may run in a worker, and a version that does
+    not load there may well load in the web processes.
     """
-    with ExitStack() as held:
-        try:
-            hosted = held.enter_context(host.place(serving, origin))
-        except ModelNotLoadable as error:
-            if kind is Prediction.Kind.BULK:
-                raise
-            serving = fall_back(serving, error, origin)
-            hosted = held.enter_context(host.place(serving, origin))
-        yield serving, hosted
-
-
-def _by_task(hosted: HostedModel, order: PredictRequest) -> list[list[TaskPrediction]]:
-    returned = _call(hosted, order, order.tasks)
-    if answers_one_only(returned, tasks=order.tasks):
-        # Label Studio would now send each task in a request of its own.
-        singly = ([task] for task in order.tasks)
-        return [read_answer(_call(hosted, order, one), tasks=one)[0] for one in singly]
-    return read_answer(returned, tasks=order.tasks)
-
-
-def _call(
-    hosted: HostedModel, order: PredictRequest, tasks: list[dict[str, Any]]
-) -> object:
-    try:
-        return hosted.model.predict(tasks, context=order.context, **order.params)
-    except DatabaseError:
-        raise  # the model's `self.get` needs the database: answer 503
-    except Exception as error:  # the user's code may raise anything
-        raise ModelError(
-            f"predict() raised {type(error).__name__}: {masked_text(str(error))[:500]}"
-        ) from error
+    if call.kind is Prediction.Kind.BULK:
+        raise error
+    return fall_back(serving, error, call.origin)
 
 
 # --- The rows ---
@@ -160,23 +140,17 @@ def _record(batch: PredictionBatch, rows: list[dict[str, Any]]) -> None:
 
 
 def _batch(
-    order: PredictRequest,
-    origin: Origin,
-    kind: Prediction.Kind,
-    received_at: datetime,
-    serving: Served,
-    started: float,
-    version: str = "",
+    call: Call, received_at: datetime, serving: Served, version: str, seconds: float
 ) -> PredictionBatch:
     return PredictionBatch(
-        origin=origin,
+        origin=call.origin,
         created_at=received_at,
         project_pk=serving.project_pk,
-        model_version=version or serving.version,
-        kind=kind,
-        context=order.context,
-        latency_ms=(time.perf_counter() - started) * 1000,
-        batch_size=len(order.tasks),
+        model_version=version,
+        kind=call.kind,
+        context=call.context,
+        latency_ms=seconds * 1000,
+        batch_size=len(call.tasks),
     )
 
 

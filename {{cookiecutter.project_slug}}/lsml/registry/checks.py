@@ -63,7 +63,13 @@ def check_storage_answers(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_model(**_: Any) -> list[CheckMessage]:
-    """Report a model class that cannot be found or imported."""
+    """Report a model class that cannot be found or imported.
+
+    Under MODEL_PLACEMENT=process the model process reports it: this process need not
+    have the model's libraries.
+    """
+    if settings.MODEL_PLACEMENT == "process" and settings.PROCESS != "model":
+        return []
     try:
         model_class()
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything

@@ -9,7 +9,7 @@ import pytest
 
 from label_studio_ml.hosting import model_classes
 from label_studio_ml.state import forget_process_stores
-from tests.db.conftest import api, post, serve  # noqa: F401 - fixtures
+from tests.db.conftest import api, placement, post, serve  # noqa: F401 - fixtures
 from tests.http_stub import http_stub
 
 MODELS = Path(__file__).parent / "models"

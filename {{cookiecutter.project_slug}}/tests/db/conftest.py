@@ -8,10 +8,11 @@ from django.core.cache import cache
 from django.db import connection
 from rest_framework.test import APIClient
 
-from lsml.inference.host import host
+from lsml.inference.hosting.host import host
 from lsml.observability.origin import Origin
 from lsml.registry.model_class import model_class
 from tests.http_stub import http_stub
+from tests.model_process import model_process
 
 PROTOCOL = Path(__file__).resolve().parent.parent / "protocol"
 CONFIG = (
@@ -60,6 +61,18 @@ def serve(settings):
     yield use
     model_class.cache_clear()
     host.clear()
+
+
+@pytest.fixture(params=["web", "process"])
+def placement(request, settings):
+    """Run the test with the models in this process, and in a model process."""
+    settings.MODEL_PLACEMENT = request.param
+    if request.param == "web":
+        yield request.param
+        return
+    # The fixture of the database is requested by the test's mark, and comes first.
+    with model_process() as settings.MODEL_URL:
+        yield request.param
 
 
 @pytest.fixture

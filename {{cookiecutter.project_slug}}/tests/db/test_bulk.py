@@ -23,7 +23,7 @@ from tests.broker import collect_messages
 from tests.db.conftest import CONFIG
 from tests.http_stub import http_stub
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("placement")]
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from lsml.audit.models import Prediction
 from tests.db.conftest import CONFIG, order, recorded
 from tests.models.scripted import SlowModel
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("placement")]
 
 
 def region(choice="Positive"):

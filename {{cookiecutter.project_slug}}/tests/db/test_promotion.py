@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.inference import promotion, services
-from lsml.inference.host import host
+from lsml.inference.hosting.host import host
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry import artifacts, fallback
 from lsml.registry.artifacts import store_artifact

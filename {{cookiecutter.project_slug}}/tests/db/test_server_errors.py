@@ -51,7 +51,7 @@ class RestBreaks(APIView):
 
 class RestIsBusy(RestBreaks):
     def get(self, request):
-        raise ModelBusy(waited_s=1, concurrency=1)
+        raise ModelBusy("The model is busy.")
 
 
 urlpatterns = [

@@ -1,12 +1,9 @@
 """Processes an inbox: applies waiting events, opens a run if the policy says so."""
 
-from functools import cache
-
 import structlog
 from django.utils import timezone
 
-from label_studio_ml.hosting import offers_fit, offers_train
-from lsml.registry.model_class import model_class
+from lsml.registry.model_class import describe_model
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining
 from lsml.training.inbox.events import apply_waiting
@@ -42,15 +39,13 @@ def _requested_by(trigger: str) -> str:
     return "label studio" if from_label_studio else "policy"
 
 
-@cache
 def _model_learns() -> bool:
     """Whether the model has `train` or `fit`; if not, its events wait.
 
     Code that cannot be loaded counts as yes: the run then fails and shows the reason.
     """
     try:
-        kind = model_class()
+        return describe_model().learns
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        log.warning("model code cannot be loaded", error=str(error))
+        log.warning("the model cannot be described", error=str(error))
         return True
-    return offers_train(kind) or offers_fit(kind)

@@ -23,6 +23,8 @@ from lsml.embedded.folders import Hold, prepare_folders
 from lsml.embedded.programs import Say
 from lsml.embedded.servers import running
 from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
+from lsml.model_process import client
+from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 
 # These warnings apply to every development machine, so they are hidden.
 QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
@@ -72,17 +74,18 @@ class Command(BaseCommand):
         supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.request_stop())
-        web, *others = _services(port)
+        answering, working = _services(port)
 
         def go_on() -> None:
             # Not earlier: web would take twice as long to start next to the others.
             # Events that arrive meanwhile wait in the database.
-            for service in others:
+            for service in working:
                 supervisor.start(service)
             self._say_where(port)
 
         try:
-            supervisor.start(web)
+            for service in answering:
+                supervisor.start(service)
             supervisor.run(_AtFirstAnswer(port, go_on, self._say))
             self._say("stopping …")
         finally:
@@ -104,7 +107,7 @@ class Command(BaseCommand):
 
 
 class _AtFirstAnswer:
-    """Requests /ready at each call, and runs `then` after the first success."""
+    """Looks at each call whether all is ready, and then runs `then` once."""
 
     def __init__(self, port: int, then: Callable[[], None], say: Say) -> None:
         self._port = port
@@ -116,7 +119,7 @@ class _AtFirstAnswer:
     def __call__(self) -> None:
         if self._answered:
             return
-        if _is_ready(self._port):
+        if _is_ready(self._port) and _model_is_ready():
             self._answered = True
             self._then()
         elif time.monotonic() - self._begun > SLOW_START_S:
@@ -124,7 +127,8 @@ class _AtFirstAnswer:
             self._say("the service does not answer yet; see its output above …")
 
 
-def _services(port: int) -> list[Service]:
+def _services(port: int) -> tuple[list[Service], list[Service]]:
+    """Return the processes that answer requests, and those that work."""
     # A person reads the output, so the default of LOG_FORMAT is console.
     shared = {
         "PORT": str(port),
@@ -135,8 +139,8 @@ def _services(port: int) -> list[Service]:
     }
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"]
     celery = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
-    return [
-        Service("web", [*gunicorn, "config.wsgi"], {**shared, "LSML_PROCESS": "web"}),
+    web = Service("web", [*gunicorn, "config.wsgi"], {**shared, "LSML_PROCESS": "web"})
+    return [web, *_model_process(shared)], [
         Service(
             "worker",
             [*celery, *worker_arguments("default", threads=4)],
@@ -148,6 +152,37 @@ def _services(port: int) -> list[Service]:
             {**shared, "LSML_PROCESS": "worker"},
         ),
         Service("beat", [*celery, "beat"], {**shared, "LSML_PROCESS": "beat"}),
+    ]
+
+
+def _has_model_process() -> bool:
+    # One that others reach by HTTP runs elsewhere.
+    return settings.MODEL_PLACEMENT == "process" and settings.MODEL_URL.startswith(
+        client.UNIX
+    )
+
+
+def _model_is_ready() -> bool:
+    try:
+        return not _has_model_process() or bool(
+            client.send("GET", "/live", timeout_s=1)
+        )
+    except (ModelProcessUnavailable, NoAnswerInTime):
+        return False
+
+
+def _model_process(shared: dict[str, str]) -> list[Service]:
+    if not _has_model_process():
+        return []
+    return [
+        Service(
+            "model",
+            [
+                *(sys.executable, "-m", "gunicorn", "-c", "config/gunicorn_model.py"),
+                "config.model_process",
+            ],
+            {**shared, "LSML_PROCESS": "model", "MODEL_URL": settings.MODEL_URL},
+        )
     ]
 
 

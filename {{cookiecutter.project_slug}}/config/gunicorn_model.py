@@ -1,0 +1,48 @@
+"""Settings of gunicorn for the model process.
+
+`gunicorn -c config/gunicorn_model.py config.model_process`. One worker, so that each
+model is in memory once; gunicorn starts it again when it ends.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lsml.embedded.addresses import model_url
+
+_UNIX = "unix://"
+_data_dir = Path(os.environ.get("LSML_DATA_DIR", ".data")).absolute()
+_url = os.environ.get("MODEL_URL") or model_url(_data_dir)
+
+if _url.startswith(_UNIX):
+    _socket = Path(_url.removeprefix(_UNIX))
+    _socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    bind = f"unix:{_socket}"
+else:  # MODEL_URL is what others connect to; this process listens on its own port
+    _host = os.environ.get("BIND_HOST", "127.0.0.1")
+    bind = f"{_host}:{os.environ.get('PORT', '9091')}"
+worker_class = "gthread"
+workers = 1
+# One per request that may wait. A thread starts when it is needed.
+threads = 3 * int(os.environ.get("PREDICT_QUEUE_MAX", "64")) + 16
+# The service's code is imported before the fork, so that a new worker answers soon. The
+# model's is imported after it: libraries that use a GPU do not survive a fork.
+preload_app = True
+# Longer than a call may take: a model may hold the interpreter's lock all the time.
+timeout = int(float(os.environ.get("PREDICT_TIMEOUT_S", "90"))) + 15
+graceful_timeout = int(os.environ.get("WEB_GRACE_S", "20"))
+keepalive = 75  # longer than the callers keep their connections
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Import model.py before the first request.
+
+    If the user's module raises an error, each request raises and reports it again.
+    """
+    from lsml.registry.model_class import model_class
+
+    with suppress(Exception):
+        model_class()

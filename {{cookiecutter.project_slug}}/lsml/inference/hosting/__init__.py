@@ -1,0 +1,1 @@
+"""Models in the memory of this process: loading, queues, batches, time-outs."""

@@ -1,0 +1,193 @@
+"""Keeps models in memory: one instance per process and version, loaded once."""
+
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connections
+
+from label_studio_ml.hosting import offers_prefetch
+from lsml.inference.calls import Answer, Call, OnTimeout
+from lsml.inference.errors import ModelBusy, StillLoading
+from lsml.inference.hosting import figures
+from lsml.inference.hosting.hosted import HostedModel
+from lsml.inference.hosting.loading import load
+from lsml.inference.hosting.prefetch import prefetch_opened
+from lsml.observability.origin import Origin
+from lsml.registry.served import Served
+
+_Key = tuple[int, str, str]  # project, version, label config
+
+# Seconds without a request after which a version is dropped, once its project uses
+# another one.
+_IDLE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Figures of a model in memory."""
+
+    project_pk: int
+    version: str
+    megabytes: int  # that loading it took, about; weights of `load_shared` count once
+    idle_s: float  # since the last request
+    running: int  # calls of predict()
+    waiting: dict[str, int]  # predictions by kind
+
+
+class _Slot:
+    """Holds one model. One thread loads it while the others wait."""
+
+    def __init__(self) -> None:
+        self.loading = threading.Lock()
+        self.hosted: HostedModel | None = None
+        self.used_at = time.monotonic()
+
+
+class ModelHost:
+    """The models of this process; the least recently used one is dropped first."""
+
+    def __init__(self) -> None:
+        self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def predict(self, serving: Served, call: Call, *, on_timeout: OnTimeout) -> Answer:
+        """Load the version's model if needed, wait for a place and call it.
+
+        Args:
+            serving: The version.
+            call: What to predict.
+            on_timeout: Called, in another thread, if `predict()` does not end within
+                PREDICT_TIMEOUT_S. This process then restarts.
+
+        Raises:
+            ModelBusy: The queue is full, or no place became free in PREDICT_WAIT_S.
+            ModelNotLoadable: This version cannot be fetched or loaded.
+            ModelError: The model's code cannot be imported, or `predict()` raised or
+                returned something unusable.
+        """
+        until = time.monotonic() + settings.PREDICT_WAIT_S
+        hosted = self._hosted(serving, call.origin)
+        answer = hosted.predict(call, until=until, on_timeout=on_timeout)
+        if offers_prefetch(type(hosted.model)):
+            prefetch_opened(call, hosted)
+        return answer
+
+    def load(
+        self, serving: Served, origin: Origin, *, within_s: float | None = None
+    ) -> None:
+        """Load the version into memory, so that the next request finds it there.
+
+        Args:
+            serving: The version, whether it is served or not.
+            origin: Recorded on the rows that the model's `setup()` writes.
+            within_s: Seconds to wait; None = no limit. User code cannot be interrupted,
+                so loading continues in its thread, and the next call finds the model
+                in memory or waits again.
+
+        Raises:
+            ModelNotLoadable: This version cannot be fetched or loaded.
+            ModelError: The model's code cannot be imported.
+            StillLoading: Not loaded within `within_s`.
+            ModelBusy: Another thread has been loading it for PREDICT_WAIT_S.
+        """
+        if within_s is None:
+            self._hosted(serving, origin)
+            return
+        loaded: Future[HostedModel] = Future()
+
+        def work() -> None:
+            try:
+                loaded.set_result(self._hosted(serving, origin))
+            except Exception as error:  # noqa: BLE001 - raised again by `result()`
+                loaded.set_exception(error)
+            finally:
+                connections.close_all()
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            loaded.result(timeout=within_s)
+        except TimeoutError:
+            raise StillLoading(serving.version, waited_s=within_s) from None
+
+    def clear(self) -> None:
+        """Drop all models; the next request loads its model again."""
+        with self._lock:
+            self._slots.clear()
+
+    def models(self) -> list[LoadedModel]:
+        """Return figures of the models in memory, the last used one first."""
+        with self._lock:
+            slots = list(reversed(self._slots.items()))
+        return [
+            LoadedModel(
+                project_pk=project_pk,
+                version=version,
+                megabytes=slot.hosted.bytes_taken >> 20,
+                idle_s=round(time.monotonic() - slot.used_at, 1),
+                running=slot.hosted.queue.running(),
+                waiting=slot.hosted.queue.waiting(),
+            )
+            for (project_pk, version, _), slot in slots
+            if slot.hosted
+        ]
+
+    def _hosted(self, serving: Served, origin: Origin) -> HostedModel:
+        key = (serving.project_pk, serving.version, serving.label_config)
+        slot = self._slot(key)
+        if slot.hosted is not None:
+            return slot.hosted
+        if not slot.loading.acquire(timeout=settings.PREDICT_WAIT_S):
+            raise ModelBusy(
+                f"Version {serving.version} is still loading after"
+                f" {settings.PREDICT_WAIT_S:g} s. Try again in a moment."
+            )
+        try:
+            if slot.hosted is None:
+                slot.hosted = load(serving, origin)
+                # `setup()` may have named the version. The next request asks for that
+                # name, and must not load the model again.
+                if renamed := slot.hosted.store.adopted:
+                    with self._lock:
+                        self._keep((key[0], renamed, key[2]), slot)
+                self._count()
+            return slot.hosted
+        finally:
+            slot.loading.release()
+
+    def _slot(self, key: _Key) -> _Slot:
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._keep(key, _Slot())
+            slot.used_at = time.monotonic()
+            self._slots.move_to_end(key)
+            self._drop_idle()
+            return slot
+
+    def _keep(self, key: _Key, slot: _Slot) -> _Slot:
+        """Keep a slot under a key. The caller holds the lock."""
+        kept = self._slots.setdefault(key, slot)
+        while len(self._slots) > settings.MODELS_IN_MEMORY_MAX:
+            self._slots.popitem(last=False)  # a request in progress keeps it alive
+        return kept
+
+    def _drop_idle(self) -> None:
+        """Drop versions that their project no longer uses, under the caller's lock."""
+        latest = {key[0]: slot for key, slot in self._slots.items()}
+        idle = time.monotonic() - _IDLE_S
+        for key, slot in list(self._slots.items()):
+            if slot.used_at < idle and slot is not latest[key[0]]:
+                del self._slots[key]
+
+    def _count(self) -> None:
+        with self._lock:
+            hosted = {slot.hosted for slot in self._slots.values() if slot.hosted}
+        figures.loaded.set(len(hosted))
+        figures.memory.set(sum(each.bytes_taken for each in hosted))
+
+
+host = ModelHost()

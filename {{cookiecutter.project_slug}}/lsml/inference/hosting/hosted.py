@@ -1,0 +1,109 @@
+"""A model in memory: the only place where the user's `predict()` is called."""
+
+import time
+from typing import Any
+
+from django.db import Error as DatabaseError
+
+from label_studio_ml.hosting import batch_size_of
+from label_studio_ml.model import LabelStudioMLBase
+from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
+from lsml.inference.calls import Answer, Call, OnTimeout
+from lsml.inference.errors import ModelError
+from lsml.inference.hosting import figures
+from lsml.inference.hosting.queue import PredictQueue, Turn
+from lsml.inference.hosting.watch import watch
+from lsml.labelstudio.secrets import masked_text
+from lsml.registry.state import ProjectStore
+
+
+class HostedModel:
+    """A loaded model and the queue of its calls.
+
+    Args:
+        model: As `load_version` created it.
+        store: The model's state.
+        bytes_taken: Memory that loading it took, about; 0 = not known.
+    """
+
+    def __init__(
+        self, model: LabelStudioMLBase, store: ProjectStore, *, bytes_taken: int
+    ) -> None:
+        self.model = model
+        self.store = store
+        self.bytes_taken = bytes_taken
+        self.queue = PredictQueue(
+            places=max(1, model.concurrency), batch_size=batch_size_of(model)
+        )
+
+    def predict(self, call: Call, *, until: float, on_timeout: OnTimeout) -> Answer:
+        """Wait for a place, call the model, and check what it returned.
+
+        Args:
+            call: The call.
+            until: `time.monotonic()` after which it no longer waits.
+            on_timeout: Called if `predict()` does not end within PREDICT_TIMEOUT_S.
+
+        Raises:
+            ModelBusy: The queue is full, or no place became free in time.
+            ModelError: The model raised, or returned something unusable.
+        """
+        with self.queue.turn(call, until=until, on_timeout=on_timeout) as turn:
+            if turn.batch:  # else another thread called the model for this turn, too
+                with watch.running([each.on_timeout for each in turn.batch]):
+                    self._run(turn.batch)
+        return turn.result()
+
+    def _run(self, batch: list[Turn]) -> None:
+        """Settle every turn of a batch."""
+        if len(batch) == 1 or not self._settle_together(batch):
+            for turn in batch:  # so that nobody gets the error of another's task
+                self._settle(turn)
+
+    def _settle_together(self, batch: list[Turn]) -> bool:
+        """Settle a batch with one call. Return False if that call failed."""
+        together = batch[0].call
+        tasks = [task for turn in batch for task in turn.call.tasks]
+        started = time.perf_counter()
+        try:
+            by_task = iter(self._by_task(tasks, together))
+        except Exception:  # noqa: BLE001 - each turn is tried alone, and has its error
+            return False
+        seconds = time.perf_counter() - started
+        version = self.store.take_adopted() or ""
+        for turn in batch:
+            own = [next(by_task) for _ in turn.call.tasks]
+            turn.settle(Answer(own, seconds, version))
+        return True
+
+    def _settle(self, turn: Turn) -> None:
+        started = time.perf_counter()
+        try:
+            by_task = self._by_task(turn.call.tasks, turn.call)
+        except Exception as error:  # noqa: BLE001 - raised again in the turn's thread
+            turn.settle(error)
+            return
+        seconds = time.perf_counter() - started
+        turn.settle(Answer(by_task, seconds, self.store.take_adopted() or ""))
+
+    def _by_task(
+        self, tasks: list[dict[str, Any]], call: Call
+    ) -> list[list[TaskPrediction]]:
+        returned = self._call(tasks, call)
+        if answers_one_only(returned, tasks=tasks):
+            # Label Studio would now send each task in a request of its own.
+            singly = ([task] for task in tasks)
+            return [read_answer(self._call(one, call), tasks=one)[0] for one in singly]
+        return read_answer(returned, tasks=tasks)
+
+    def _call(self, tasks: list[dict[str, Any]], call: Call) -> object:
+        figures.batch_tasks.observe(len(tasks))
+        try:
+            return self.model.predict(tasks, context=call.context, **call.params)
+        except DatabaseError:
+            raise  # the model's `self.get` needs the database: answer 503
+        except Exception as error:  # the user's code may raise anything
+            raise ModelError(
+                f"predict() raised {type(error).__name__}:"
+                f" {masked_text(str(error))[:500]}"
+            ) from error

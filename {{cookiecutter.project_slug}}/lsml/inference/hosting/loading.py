@@ -1,0 +1,97 @@
+"""Loads the model of a version into memory."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from label_studio_ml.hosting import load_version, reads_artifacts
+from lsml.inference.errors import ModelError, ModelNotLoadable
+from lsml.inference.hosting.hosted import HostedModel
+from lsml.inference.hosting.memory import memory_of_process
+from lsml.labelstudio.secrets import masked_text
+from lsml.observability.origin import Origin
+from lsml.registry.artifacts import Artifact, fetch_artifact
+from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
+from lsml.registry.model_class import ModelClassError, model_class
+from lsml.registry.models import ModelVersion, Project
+from lsml.registry.served import Served
+from lsml.registry.state import ProjectStore
+
+log = structlog.get_logger(__name__)
+
+
+def load(serving: Served, origin: Origin) -> HostedModel:
+    """Load the model of a version.
+
+    Args:
+        serving: The version, whether it is served or not.
+        origin: Recorded on the rows that the model's `setup()` writes.
+
+    Raises:
+        ModelNotLoadable: This version cannot be fetched or loaded.
+        ModelError: The model's code cannot be imported.
+    """
+    started, memory_before = time.monotonic(), memory_of_process()
+    project = Project.objects.get(pk=serving.project_pk)
+    # By name and not by `active_version`: another version may have been promoted since
+    # this request chose its version.
+    version = project.versions.filter(version=serving.version).first()
+    trained = version is not None and version.trained
+    store = ProjectStore(project.pk, origin)
+    with _in_words(serving.version, ModelError):
+        kind = model_class()
+    with (
+        _in_words(serving.version, ModelNotLoadable),
+        store.during_setup(names_version=not trained),
+    ):
+        model = load_version(
+            kind,
+            store=store,
+            project_id=str(project.labelstudio_id),
+            label_config=serving.label_config or None,
+            artifacts=_artifacts(version) if reads_artifacts(kind) else None,
+            empty_dir=settings.DATA_DIR / "model-dir" / f"project-{project.pk}",
+            trained=trained,
+        )
+    bytes_taken = max(0, memory_of_process() - memory_before)
+    log.info(
+        "model loaded",
+        project=str(project.key),
+        version=serving.version,
+        seconds=round(time.monotonic() - started, 3),
+        megabytes=bytes_taken >> 20,
+    )
+    return HostedModel(model, store, bytes_taken=bytes_taken)
+
+
+@contextmanager
+def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
+    """Turn what loading raises into one sentence; database errors pass unchanged."""
+    try:
+        yield
+    except (ModelClassError, ArtifactDamaged, ArtifactUnavailable) as error:
+        raise kind(str(error)) from error
+    except DatabaseError:
+        raise  # not the model's fault: a 503, and the next request tries again
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise kind(
+            f"The model of version {version} cannot be loaded:"
+            f" {type(error).__name__}: {masked_text(str(error))[:500]}"
+        ) from error
+
+
+def _artifacts(version: ModelVersion | None) -> Path | None:
+    if version is None or not version.artifact_key:
+        return None
+    return fetch_artifact(
+        Artifact(
+            key=version.artifact_key,
+            sha256=version.artifact_sha256,
+            size=version.artifact_bytes,
+        )
+    )

@@ -1,0 +1,176 @@
+"""Who may call a model now, and with whose tasks.
+
+The thread of a request calls the model itself: an idle model answers without a change
+of threads. Where no place is free, the thread waits. A thread that ends a call hands
+its place to the most urgent one that waits, together with others whose tasks may go
+into the same call; that thread then answers them all.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from lsml.inference.calls import KINDS_BY_URGENCY, Answer, Call, OnTimeout
+from lsml.inference.errors import ModelBusy, ModelError
+from lsml.inference.hosting import figures
+
+
+class Turn:
+    """One call that waits, runs, or has its answer."""
+
+    def __init__(self, call: Call, on_timeout: OnTimeout) -> None:
+        self.call = call
+        self.on_timeout = on_timeout
+        self.batch: list[Turn] = []  # if this thread is to call the model: for whom
+        self.ready = threading.Event()  # this thread has a batch, or its answer
+        self._answer: Answer | Exception | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer or the error is there."""
+        return self._answer is not None
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Give the thread that waits its answer, or the error to raise."""
+        self._answer = answer
+        self.ready.set()
+
+    def result(self) -> Answer:
+        """Return the answer, or raise the error."""
+        if isinstance(self._answer, Answer):
+            return self._answer
+        raise self._answer or ModelError("predict() ended its thread.")
+
+
+class PredictQueue:
+    """The places of one model, and the calls that wait for one.
+
+    Args:
+        places: Calls of the model at the same time.
+        batch_size: Tasks of different requests that one call may take together.
+    """
+
+    def __init__(self, *, places: int, batch_size: int) -> None:
+        self._places = places
+        self._batch_size = batch_size
+        self._free = places
+        self._waiting = {kind: deque[Turn]() for kind in KINDS_BY_URGENCY}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(
+        self, call: Call, *, until: float, on_timeout: OnTimeout
+    ) -> Iterator[Turn]:
+        """Wait for a place, and hold it inside the block.
+
+        Args:
+            call: The call.
+            until: `time.monotonic()` after which it no longer waits.
+            on_timeout: Kept in the turn.
+
+        Yields:
+            The turn. Inside the block, settle every turn of its batch. The batch is
+            empty if another thread has settled this one.
+
+        Raises:
+            ModelBusy: The queue is full, or no place became free in time.
+        """
+        turn = Turn(call, on_timeout)
+        started = time.monotonic()
+        if not self._takes_place(turn):
+            with figures.waiting.labels(call.kind).track_inprogress():
+                self._wait(turn, until)
+        figures.wait_seconds.labels(call.kind).observe(time.monotonic() - started)
+        try:
+            yield turn
+        finally:
+            if turn.batch:
+                for each in turn.batch:
+                    if not each.is_answered:
+                        each.settle(ModelError("predict() ended its thread."))
+                self._hand_on()
+
+    @contextmanager
+    def spare_place(self) -> Iterator[bool]:
+        """Hold a place if one is free, and yield whether one is."""
+        with self._lock:
+            has_place = self._free > 0
+            self._free -= has_place
+        try:
+            yield has_place
+        finally:
+            if has_place:
+                self._hand_on()
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many calls of each kind wait."""
+        return {kind.value: len(turns) for kind, turns in self._waiting.items()}
+
+    def running(self) -> int:
+        """Return how many places are taken."""
+        return self._places - self._free
+
+    def _takes_place(self, turn: Turn) -> bool:
+        kind = turn.call.kind
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                turn.batch = [turn]
+                return True
+            if len(self._waiting[kind]) >= settings.PREDICT_QUEUE_MAX:
+                raise ModelBusy(
+                    f"The model is busy: {settings.PREDICT_QUEUE_MAX} {kind.value}"
+                    " predictions wait already (PREDICT_QUEUE_MAX). Try again later."
+                )
+            self._waiting[kind].append(turn)
+            return False
+
+    def _wait(self, turn: Turn, until: float) -> None:
+        if turn.ready.wait(max(0.0, until - time.monotonic())):
+            return
+        with self._lock:
+            waiting = self._waiting[turn.call.kind]
+            if turn in waiting:
+                waiting.remove(turn)
+                raise ModelBusy(
+                    f"The model is busy: {self._places} prediction(s) at a time, and"
+                    f" none ended within {settings.PREDICT_WAIT_S:g} s. Try again, or"
+                    " raise the model's `concurrency`.",
+                    retry_after_s=max(1, round(settings.PREDICT_WAIT_S / 2)),
+                )
+        turn.ready.wait()  # another thread is predicting it
+
+    def _hand_on(self) -> None:
+        """Give the place to the most urgent turn that waits, or free it."""
+        with self._lock:
+            batch = self._next_batch()
+            if not batch:
+                self._free += 1
+                return
+        first = batch[0]
+        first.batch = batch
+        first.ready.set()
+
+    def _next_batch(self) -> list[Turn]:
+        by_urgency = [turns for turns in self._waiting.values() if turns]
+        if not by_urgency:
+            return []
+        batch = [by_urgency[0].popleft()]
+        room = self._batch_size - len(batch[0].call.tasks)
+        if batch[0].call.context is not None:
+            return batch
+        for turns in by_urgency:
+            for turn in list(turns):
+                if len(turn.call.tasks) <= room and _go_together(turn, batch[0]):
+                    turns.remove(turn)
+                    batch.append(turn)
+                    room -= len(turn.call.tasks)
+        return batch
+
+
+def _go_together(one: Turn, other: Turn) -> bool:
+    return one.call.context is None and one.call.params == other.call.params

@@ -1,0 +1,86 @@
+"""Ends calls that hang. User code cannot be interrupted, so its process restarts."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from lsml.inference.calls import OnTimeout
+
+log = structlog.get_logger(__name__)
+
+# Processes whose supervisor starts them again, and the seconds that they may take to
+# answer their other requests. In the model process those wait for what hangs.
+_GRACE_S = {"web": 20.0, "model": 1.0}
+_LOOK_EVERY_S = 0.5
+
+
+class Watch:
+    """The calls that this process runs, and a thread that looks for hanging ones."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[float, Sequence[OnTimeout]]] = {}
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def running(self, on_timeouts: Sequence[OnTimeout]) -> Iterator[None]:
+        """Watch the block: it calls the model.
+
+        Args:
+            on_timeouts: Each is called, in another thread, if the block takes longer
+                than PREDICT_TIMEOUT_S. Then this process is restarted. A worker or a
+                command is not: its own job would end with it.
+        """
+        number = next(self._numbers)
+        self._start()
+        self._running[number] = (time.monotonic(), on_timeouts)
+        try:
+            yield
+        finally:
+            self._running.pop(number, None)
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, daemon=True)
+                self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            latest = time.monotonic() - settings.PREDICT_TIMEOUT_S
+            for number, (started, on_timeouts) in list(self._running.items()):
+                if started < latest and self._running.pop(number, None):
+                    self._give_up(on_timeouts)
+
+    def _give_up(self, on_timeouts: Sequence[OnTimeout]) -> None:
+        grace_s = _GRACE_S.get(settings.PROCESS)
+        log.error(
+            "predict() hangs",
+            timeout_s=settings.PREDICT_TIMEOUT_S,
+            next_step="this process restarts" if grace_s else "restart this process",
+        )
+        for on_timeout in on_timeouts:
+            try:
+                on_timeout()
+            except Exception:  # the database may be down: restart nevertheless
+                log.exception("a hanging prediction could not be recorded")
+        connections.close_all()
+        if grace_s:
+            os.kill(os.getpid(), signal.SIGTERM)  # gunicorn takes no new requests
+            time.sleep(grace_s)
+            os._exit(1)  # an exit in order would wait for the thread that hangs
+
+
+watch = Watch()

@@ -1,0 +1,93 @@
+"""Where the models are: in this process, or in the model process (MODEL_PLACEMENT)."""
+
+from typing import Protocol
+
+from django.conf import settings
+
+from lsml.inference.calls import Answer, Call, OnTimeout
+from lsml.inference.errors import ModelTimedOut, StillLoading
+from lsml.inference.serving import messages
+from lsml.model_process import client
+from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
+from lsml.observability.origin import Origin
+from lsml.registry.served import Served
+
+_ANSWER_S = 5.0  # for the way there and back
+
+
+class Models(Protocol):
+    """The models of all projects. `ModelHost` documents the methods."""
+
+    def predict(
+        self, serving: Served, call: Call, *, on_timeout: OnTimeout
+    ) -> Answer: ...
+
+    def load(
+        self, serving: Served, origin: Origin, *, within_s: float | None = None
+    ) -> None: ...
+
+
+def models() -> Models:
+    """Return the models, as this process reaches them."""
+    if settings.MODEL_PLACEMENT == "process":
+        return ModelsElsewhere()
+    # Imported here: it declares metrics that only the process with the models reports.
+    from lsml.inference.hosting.host import host
+
+    return host
+
+
+class ModelsElsewhere:
+    """The models in the model process.
+
+    Raises, besides what `ModelHost` raises, ModelProcessUnavailable.
+    """
+
+    def predict(self, serving: Served, call: Call, *, on_timeout: OnTimeout) -> Answer:
+        """Let the model process predict.
+
+        Raises:
+            ModelTimedOut: It did not answer within PREDICT_TIMEOUT_S, so `on_timeout`
+                is not called.
+        """
+        message = messages.call_message(serving, call)
+        timeout_s = settings.PREDICT_TIMEOUT_S
+        try:
+            answer = client.call("POST", "/predict", message, timeout_s=timeout_s)
+        except NoAnswerInTime as error:
+            raise ModelTimedOut(timeout_s) from error
+        messages.raise_error(answer)
+        return messages.read_answer(answer)
+
+    def load(
+        self, serving: Served, origin: Origin, *, within_s: float | None = None
+    ) -> None:
+        """Let the model process load a version."""
+        within_s = settings.PREDICT_TIMEOUT_S if within_s is None else within_s
+        message = messages.load_message(serving, origin) | {"within_s": within_s}
+        timeout_s = within_s + _ANSWER_S
+        try:
+            answer = client.call("POST", "/load", message, timeout_s=timeout_s)
+        except NoAnswerInTime as error:
+            raise StillLoading(serving.version, waited_s=within_s) from error
+        messages.raise_error(answer)
+
+
+def model_metrics() -> bytes:
+    """Return the model process's metrics for Prometheus; empty if it does not answer.
+
+    Models in the web processes report theirs with the other metrics of web.
+    """
+    if settings.MODEL_PLACEMENT != "process":
+        return b""
+    try:
+        return client.send("GET", "/metrics", timeout_s=_ANSWER_S) + _is_up(True)
+    except (ModelProcessUnavailable, NoAnswerInTime):
+        return _is_up(False)
+
+
+def _is_up(up: bool) -> bytes:
+    return (
+        "# HELP lsml_model_process_up Whether the model process answers\n"
+        f"# TYPE lsml_model_process_up gauge\nlsml_model_process_up {int(up)}\n"
+    ).encode()

@@ -1,0 +1,1 @@
+"""The endpoints of the model process, and how web and workers call them."""

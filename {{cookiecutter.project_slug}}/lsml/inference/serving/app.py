@@ -1,0 +1,114 @@
+"""The model process's WSGI application: predict, load, status and metrics.
+
+Web and workers call it, nobody else: each request carries the token that is made from
+SECRET_KEY. Errors of the model are answers here; the caller raises them again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from django.db import DatabaseError, close_old_connections
+
+from lsml.inference.errors import ModelBusy, ModelError
+from lsml.inference.hosting import figures
+from lsml.inference.hosting.host import host
+from lsml.inference.hosting.status import process_status
+from lsml.inference.serving.messages import (
+    Message,
+    answer_message,
+    error_message,
+    read_call,
+    read_load,
+)
+from lsml.labelstudio.secrets import masked_text
+from lsml.model_process.client import is_token
+from lsml.registry.model_class import describe_here
+
+log = structlog.get_logger(__name__)
+
+_StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+def application(
+    environ: dict[str, Any], start_response: _StartResponse
+) -> Iterable[bytes]:
+    """Answer one request, with database connections that still work."""
+    close_old_connections()
+    try:
+        return respond(environ, start_response)
+    finally:
+        close_old_connections()
+
+
+def respond(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
+    """Answer one request."""
+    status, content_type, body = _answer(environ)
+    start_response(
+        f"{status.value} {status.phrase}",
+        [("Content-Type", content_type), ("Content-Length", str(len(body)))],
+    )
+    return [body]
+
+
+def _answer(environ: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
+    route = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if route == ("GET", "/live"):
+        return HTTPStatus.OK, "text/plain", b"alive\n"
+    if not is_token(environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")):
+        return HTTPStatus.UNAUTHORIZED, "text/plain", b"wrong token\n"
+    if route == ("GET", "/metrics"):
+        return HTTPStatus.OK, "text/plain", figures.exposition()
+    if route not in _ROUTES:
+        return HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n"
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    answer = _run(_ROUTES[route], orjson.loads(body) if body else {})
+    return HTTPStatus.OK, "application/json", orjson.dumps(answer)
+
+
+def _run(work: Callable[[Message], Message], message: Message) -> Message:
+    request_id = message.get("origin", {}).get("request_id", "")
+    try:
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            return work(message)
+    except Exception as error:
+        if not isinstance(error, ModelBusy | ModelError | DatabaseError):
+            log.exception("request to the model process failed")
+        return error_message(error)
+
+
+def _predict(message: Message) -> Message:
+    serving, call = read_call(message)
+    # The caller notices the time-out itself, and records the error.
+    return answer_message(host.predict(serving, call, on_timeout=lambda: None))
+
+
+def _load(message: Message) -> Message:
+    serving, origin = read_load(message)
+    host.load(serving, origin, within_s=message["within_s"])
+    return {}
+
+
+def _describe(_: Message) -> Message:
+    try:
+        return asdict(describe_here())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module
+        text = masked_text(str(error))[:500]
+        return {
+            "error": f"The model cannot be imported: {type(error).__name__}: {text}"
+        }
+
+
+def _status(_: Message) -> Message:
+    return asdict(process_status())
+
+
+_ROUTES = {
+    ("POST", "/predict"): _predict,
+    ("POST", "/load"): _load,
+    ("GET", "/describe"): _describe,
+    ("GET", "/status"): _status,
+}

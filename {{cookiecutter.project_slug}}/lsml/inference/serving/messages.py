@@ -1,0 +1,110 @@
+"""What web and the model process send each other, as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+
+from lsml.audit.models import Prediction
+from lsml.inference.answers import TaskPrediction
+from lsml.inference.calls import Answer, Call
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelError,
+    ModelNotLoadable,
+    StillLoading,
+)
+from lsml.observability.origin import Origin
+from lsml.registry.served import Served
+
+Message = dict[str, Any]
+
+
+def call_message(serving: Served, call: Call) -> Message:
+    """Describe a call."""
+    return {
+        **load_message(serving, call.origin),
+        "kind": call.kind.value,
+        "tasks": call.tasks,
+        "context": call.context,
+        "params": call.params,
+    }
+
+
+def read_call(message: Message) -> tuple[Served, Call]:
+    """Return what `call_message` described."""
+    serving, origin = read_load(message)
+    return serving, Call(
+        tasks=message["tasks"],
+        kind=Prediction.Kind(message["kind"]),
+        origin=origin,
+        context=message["context"],
+        params=message["params"],
+    )
+
+
+def load_message(serving: Served, origin: Origin) -> Message:
+    """Describe a version, and who asks for it."""
+    return {"serving": asdict(serving), "origin": asdict(origin)}
+
+
+def read_load(message: Message) -> tuple[Served, Origin]:
+    """Return what `load_message` described."""
+    return Served(**message["serving"]), Origin(**message["origin"])
+
+
+def answer_message(answer: Answer) -> Message:
+    """Describe an answer."""
+    return asdict(answer)
+
+
+def read_answer(message: Message) -> Answer:
+    """Return what `answer_message` described."""
+    by_task = [
+        [TaskPrediction(**prediction) for prediction in predictions]
+        for predictions in message["by_task"]
+    ]
+    return Answer(by_task, message["seconds"], message["version"])
+
+
+def error_message(error: Exception) -> Message:
+    """Describe an error, for `raise_error`."""
+    match error:
+        case ModelBusy():
+            return _error("busy", error, retry_after_s=error.retry_after_s)
+        case StillLoading():
+            about = {"version": error.version, "waited_s": error.waited_s}
+            return _error("still_loading", error, **about)
+        case ModelNotLoadable():
+            return _error("not_loadable", error)
+        case ModelError():
+            return _error("model_error", error)
+        case OperationalError() | InterfaceError():
+            return _error("database_away", error)
+    return _error("unexpected", error)
+
+
+def raise_error(message: Message) -> None:
+    """Raise the error that a message describes, if it describes one.
+
+    Raises:
+        ModelBusy, ModelError, OperationalError: As in the model process.
+        RuntimeError: The model process failed; its log says why.
+    """
+    match message:
+        case {"error": "busy", "text": text, "retry_after_s": retry_after_s}:
+            raise ModelBusy(text, retry_after_s=retry_after_s)
+        case {"error": "still_loading", "version": version, "waited_s": waited_s}:
+            raise StillLoading(version, waited_s=waited_s)
+        case {"error": "not_loadable", "text": text}:
+            raise ModelNotLoadable(text)
+        case {"error": "model_error", "text": text}:
+            raise ModelError(text)
+        case {"error": "database_away", "text": text}:
+            raise OperationalError(text)
+        case {"error": "unexpected"}:
+            raise RuntimeError("The model process failed; see its log.")
+
+
+def _error(code: str, error: Exception, **about: Any) -> Message:
+    return {"error": code, "text": str(error), **about}

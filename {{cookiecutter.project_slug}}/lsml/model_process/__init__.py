@@ -1,0 +1,1 @@
+"""Calls to the model process, over a unix socket or HTTP. Uses no database."""
