@@ -39,6 +39,7 @@ UNFOLD: dict[str, Any] = {
                         "deployed_code",
                         "registry_modelversion_changelist",
                     ),
+                    _item(_("Models in memory"), "memory", "console_models"),
                     _item(
                         _("Training runs"),
                         "model_training",

@@ -7,6 +7,7 @@ from django.conf import settings
 from lsml.inference.calls import Answer, Call, OnTimeout
 from lsml.inference.errors import ModelTimedOut, StillLoading
 from lsml.inference.serving import messages
+from lsml.inference.status import ProcessStatus
 from lsml.model_process import client
 from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 from lsml.observability.origin import Origin
@@ -25,6 +26,8 @@ class Models(Protocol):
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None
     ) -> None: ...
+
+    def status(self) -> ProcessStatus: ...
 
 
 def models() -> Models:
@@ -71,6 +74,16 @@ class ModelsElsewhere:
         except NoAnswerInTime as error:
             raise StillLoading(serving.version, waited_s=within_s) from error
         messages.raise_error(answer)
+
+    def status(self) -> ProcessStatus:
+        """Return figures of the model process.
+
+        Raises:
+            ModelProcessUnavailable, NoAnswerInTime: It does not answer.
+        """
+        answer = client.call("GET", "/status", timeout_s=_ANSWER_S)
+        messages.raise_error(answer)
+        return messages.read_status(answer)
 
 
 def model_metrics() -> bytes:

@@ -10,6 +10,7 @@ from lsml.console.pages import (
     audit_jobs,
     compare,
     jobs,
+    models_in_memory,
     project,
     promotion,
     timeline,
@@ -47,5 +48,6 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("audit/verify/", audit_jobs.verify, "verify"),
         page("audit/export/", audit_jobs.export, "export"),
         page("audit/<int:pk>/file/", audit_jobs.file, "audit_job_file"),
+        page("models/", models_in_memory.models_in_memory, "models"),
         page("workers/", workers.workers, "workers"),
     ]

@@ -1,10 +1,10 @@
 """Keeps models in memory: one instance per process and version, loaded once."""
 
+import os
 import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connections
@@ -15,7 +15,9 @@ from lsml.inference.errors import ModelBusy, StillLoading
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.loading import load
+from lsml.inference.hosting.memory import gpu_megabytes, memory_of_process
 from lsml.inference.hosting.prefetch import prefetch_opened
+from lsml.inference.status import LoadedModel, ProcessStatus
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
@@ -24,18 +26,6 @@ _Key = tuple[int, str, str]  # project, version, label config
 # Seconds without a request after which a version is dropped, once its project uses
 # another one.
 _IDLE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """Figures of a model in memory."""
-
-    project_pk: int
-    version: str
-    megabytes: int  # that loading it took, about; weights of `load_shared` count once
-    idle_s: float  # since the last request
-    running: int  # calls of predict()
-    waiting: dict[str, int]  # predictions by kind
 
 
 class _Slot:
@@ -118,11 +108,11 @@ class ModelHost:
         with self._lock:
             self._slots.clear()
 
-    def models(self) -> list[LoadedModel]:
-        """Return figures of the models in memory, the last used one first."""
+    def status(self) -> ProcessStatus:
+        """Return figures of this process and its models."""
         with self._lock:
             slots = list(reversed(self._slots.items()))
-        return [
+        loaded = [
             LoadedModel(
                 project_pk=project_pk,
                 version=version,
@@ -134,6 +124,12 @@ class ModelHost:
             for (project_pk, version, _), slot in slots
             if slot.hosted
         ]
+        return ProcessStatus(
+            pid=os.getpid(),
+            megabytes=memory_of_process() >> 20,
+            gpu_megabytes=gpu_megabytes(),
+            models=loaded,
+        )
 
     def _hosted(self, serving: Served, origin: Origin) -> HostedModel:
         key = (serving.project_pk, serving.version, serving.label_config)

@@ -16,7 +16,6 @@ from django.db import DatabaseError, close_old_connections
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.host import host
-from lsml.inference.hosting.status import process_status
 from lsml.inference.serving.messages import (
     Message,
     answer_message,
@@ -103,7 +102,7 @@ def _describe(_: Message) -> Message:
 
 
 def _status(_: Message) -> Message:
-    return asdict(process_status())
+    return asdict(host.status())
 
 
 _ROUTES = {

@@ -14,6 +14,7 @@ from lsml.inference.errors import (
     ModelNotLoadable,
     StillLoading,
 )
+from lsml.inference.status import LoadedModel, ProcessStatus
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
@@ -65,6 +66,12 @@ def read_answer(message: Message) -> Answer:
         for predictions in message["by_task"]
     ]
     return Answer(by_task, message["seconds"], message["version"])
+
+
+def read_status(message: Message) -> ProcessStatus:
+    """Return the status of the process that sent it."""
+    loaded = [LoadedModel(**model) for model in message.pop("models")]
+    return ProcessStatus(**message, models=loaded)
 
 
 def error_message(error: Exception) -> Message:

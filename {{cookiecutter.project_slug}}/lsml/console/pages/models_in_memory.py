@@ -1,0 +1,43 @@
+"""The page that shows which models are in memory, and what waits for them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from lsml.console.pages.base import needs, page
+from lsml.inference.placement import models
+from lsml.inference.status import LoadedModel
+from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
+from lsml.registry.models import Project
+
+
+@needs("read")
+def models_in_memory(request: HttpRequest) -> HttpResponse:
+    """Show the model process. With MODEL_PLACEMENT=web, show this web process."""
+    context: dict[str, Any] = {
+        "title": _("Models in memory"),
+        "in_web": settings.MODEL_PLACEMENT == "web",
+    }
+    try:
+        status = models().status()
+    except (ModelProcessUnavailable, NoAnswerInTime) as error:
+        context["error"] = str(error)
+    else:
+        context |= {"status": status, "rows": _rows(status.models)}
+    return page(request, "console/models.html", context)
+
+
+def _rows(loaded: list[LoadedModel]) -> list[dict[str, Any]]:
+    keys = {model.project_pk for model in loaded}
+    projects = Project.objects.select_related("active_version").in_bulk(keys)
+    return [
+        {
+            "model": model,
+            "project": project,
+            "is_served": project.served_version == model.version,
+        }
+        for model in loaded
+        if (project := projects.get(model.project_pk))
+    ]

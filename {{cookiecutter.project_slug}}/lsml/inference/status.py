@@ -1,0 +1,25 @@
+"""What a process with models reports about itself, for the admin."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory."""
+
+    project_pk: int
+    version: str
+    megabytes: int  # that loading it took, about; weights of `load_shared` count once
+    idle_s: float  # since the last request
+    running: int  # calls of predict()
+    waiting: dict[str, int]  # predictions by kind
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """A process and its models, the last used one first."""
+
+    pid: int
+    megabytes: int  # resident memory; 0 = not known
+    gpu_megabytes: int | None  # None = no driver reports it
+    models: list[LoadedModel]
