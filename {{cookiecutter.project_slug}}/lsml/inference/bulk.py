@@ -30,7 +30,10 @@ from lsml.observability.origin import Origin
 from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
 
-STEP = 100  # tasks per call of predict()
+STEP = 100  # tasks per call of predict(), at most
+_FIRST_STEP = 10
+# An annotator's click waits while a step runs. A slow model gets smaller steps.
+_STEP_S = 1.0
 
 
 class PredictionKind(RecordedJobKind[PredictionJob]):
@@ -138,11 +141,14 @@ def _predict_all(
         running.log(
             f"Predictions are only recorded here; to send them, set {SETTINGS_NEEDED}."
         )
-    while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:STEP]):
+    step = min(_FIRST_STEP, STEP)
+    while tasks := list(_known(job.project).filter(pk__gt=job.last_task_id)[:step]):
         job.project.refresh_from_db(fields=["archived_at"])
         if job.project.archived_at is not None:
             raise JobFailed(f"{job.project} was archived; predictions stop here.")
+        started = time.monotonic()
         _do_step(running, studio, tasks)
+        step = next_step(step, took_s=time.monotonic() - started)
         job.done += len(tasks)
         job.last_task_id = tasks[-1].pk
         running.save(
@@ -153,6 +159,13 @@ def _predict_all(
         )
         if on_step:
             on_step(job.done, job.total)
+
+
+def next_step(step: int, *, took_s: float) -> int:
+    """Return how many tasks the next call gets, after `step` tasks took so long."""
+    if took_s > _STEP_S:
+        return max(1, step // 2)
+    return min(STEP, step * 2) if took_s < _STEP_S / 4 else step
 
 
 def _do_step(

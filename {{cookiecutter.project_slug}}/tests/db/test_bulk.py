@@ -259,3 +259,11 @@ def test_the_command_waits_for_a_worker_that_claimed_the_job_first(
     call_command("predict", project=1, stdout=output)
     assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
     assert len(looks) == 1
+
+
+def test_a_slow_model_gets_few_tasks_at_a_time_and_a_quick_one_many():
+    slow = quick = 10
+    for _ in range(12):
+        slow = bulk.next_step(slow, took_s=slow * 0.7)
+        quick = bulk.next_step(quick, took_s=quick * 0.001)
+    assert (slow, quick) == (1, bulk.STEP)

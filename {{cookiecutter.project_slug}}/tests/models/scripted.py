@@ -41,3 +41,29 @@ class NamedModel(ScriptedModel):
     def setup(self):
         type(self).made += 1
         self.set("model_version", "my-model-1")
+
+
+class BatchingModel(LabelStudioMLBase):
+    """Takes up to 16 tasks at a time; its first call waits until the test lets it."""
+
+    batch_size = 16
+    go_on = threading.Event()
+    sizes = []
+
+    def predict(self, tasks, context=None, **kwargs):
+        type(self).sizes.append(len(tasks))
+        self.go_on.wait(10)
+        if any(task["data"]["text"] == "broken" for task in tasks):
+            raise ValueError("a broken task")
+        return [
+            {"result": [{"value": {"text": [f"task {task['id']}"]}}]} for task in tasks
+        ]
+
+
+class PrefetchingModel(LabelStudioMLBase):
+    """Records the ids of the tasks that it was to prefetch."""
+
+    prefetched = []
+
+    def prefetch(self, task):
+        self.prefetched.append(task["id"])

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 # Processes whose supervisor starts them again, and the seconds that they may take to
 # answer their other requests. In the model process those wait for what hangs.
-_GRACE_S = {"web": 20.0, "model": 1.0}
+GRACE_S = {"web": 20.0, "model": 1.0}
 _LOOK_EVERY_S = 0.5
 
 
@@ -65,7 +65,7 @@ class Watch:
                     self._give_up(on_timeouts)
 
     def _give_up(self, on_timeouts: Sequence[OnTimeout]) -> None:
-        grace_s = _GRACE_S.get(settings.PROCESS)
+        grace_s = GRACE_S.get(settings.PROCESS)
         log.error(
             "predict() hangs",
             timeout_s=settings.PREDICT_TIMEOUT_S,
@@ -78,9 +78,14 @@ class Watch:
                 log.exception("a hanging prediction could not be recorded")
         connections.close_all()
         if grace_s:
-            os.kill(os.getpid(), signal.SIGTERM)  # gunicorn takes no new requests
-            time.sleep(grace_s)
-            os._exit(1)  # an exit in order would wait for the thread that hangs
+            restart(grace_s)
+
+
+def restart(grace_s: float) -> None:
+    """End this process, so that its supervisor starts it again."""
+    os.kill(os.getpid(), signal.SIGTERM)  # gunicorn takes no new requests
+    time.sleep(grace_s)
+    os._exit(1)  # an exit in order would wait for the thread that hangs
 
 
 watch = Watch()

@@ -1,0 +1,186 @@
+"""Models in memory: batches, calls that hang, versions that are no longer used."""
+
+import threading
+import time
+
+import pytest
+from django.db import connections
+
+from lsml.audit.models import Prediction
+from lsml.inference import admission
+from lsml.inference.hosting import host as hosting
+from lsml.inference.hosting import watch
+from lsml.inference.hosting.host import host
+from tests.db.conftest import CONFIG, order, recorded, tasks
+from tests.models.scripted import BatchingModel, SlowModel
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("placement"),
+]
+
+
+@pytest.fixture
+def together(post):
+    """Post requests at the same time, and return the answers in order."""
+
+    def call(bodies, *, until=lambda: None):
+        answers = [None] * len(bodies)
+
+        def one(number):
+            answers[number] = post("/predict", bodies[number])
+            connections.close_all()
+
+        threads = [
+            threading.Thread(target=one, args=[number]) for number in range(len(bodies))
+        ]
+        for thread in threads:
+            thread.start()
+        until()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    return call
+
+
+@pytest.fixture
+def batching(serve, post):
+    """Serve a model whose first call waits until others wait for it."""
+    serve("tests.models.scripted.BatchingModel")
+    BatchingModel.sizes, BatchingModel.go_on = [], threading.Event()
+    post("/setup", {"project": "1.1795433940", "schema": CONFIG})
+    return BatchingModel
+
+
+def some_wait(count):
+    """Return a function that waits until `count` predictions wait for their model."""
+
+    def wait():
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            if (
+                sum(sum(each.waiting.values()) for each in host.status().models)
+                >= count
+            ):
+                break
+            time.sleep(0.01)
+        BatchingModel.go_on.set()
+
+    return wait
+
+
+def one_task(number, word="fine"):
+    task = {"id": number, "data": {"text": word}}
+    return {"tasks": [task], "project": "1.1795433940"}
+
+
+def test_requests_that_wait_share_a_call_and_each_gets_its_own_answer(
+    batching, together
+):
+    answers = together([one_task(n) for n in range(6)], until=some_wait(5))
+    assert sorted(batching.sizes) == [1, 5]
+    for number, answer in enumerate(answers):
+        (result,) = answer.json()["results"]
+        assert result["result"][0]["value"] == {"text": [f"task {number}"]}
+        row = Prediction.objects.get(request_id=answer["X-Request-ID"])
+        assert row.task_id == number
+
+
+def test_a_task_that_fails_in_a_shared_call_fails_alone(batching, together):
+    bodies = [one_task(n, "broken" if n == 3 else "fine") for n in range(5)]
+    answers = together(bodies, until=some_wait(4))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [500]
+    outcomes = Prediction.objects.order_by("task_id").values_list("outcome", flat=True)
+    assert list(outcomes) == ["ok", "ok", "ok", "error", "ok"]
+
+
+def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
+    serve, together, settings, monkeypatch, placement
+):
+    settings.PREDICT_TIMEOUT_S = 0.3
+    restarts = threading.Event()
+    monkeypatch.setattr(watch, "restart", lambda _grace_s: restarts.set())
+    monkeypatch.setattr(watch, "GRACE_S", {settings.PROCESS: 0.1})
+    serve("tests.models.scripted.SlowModel")
+    SlowModel.go_on.clear()
+
+    def row_is_there():
+        until = time.monotonic() + 10
+        while not Prediction.objects.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert restarts.wait(10)
+        SlowModel.go_on.set()
+
+    (answer,) = together([order(1)], until=row_is_there)
+    row = Prediction.objects.order_by("pk").first()
+    assert row.outcome == "error"
+    assert "did not end within 0.3 s" in row.error
+    if placement == "process":  # in web, the thread that answers is the one that hangs
+        assert (answer.status_code, answer.json()["code"]) == (504, "model_timed_out")
+
+
+@pytest.mark.parametrize(
+    ("busy_with", "body", "status"),
+    [
+        (2, order(1), 503),
+        (2, recorded("predict/interactive"), 200),
+        (3, recorded("predict/interactive"), 503),
+    ],
+)
+def test_predictions_beyond_the_bound_are_refused_at_once_annotators_last(
+    post, constant, settings, monkeypatch, busy_with, body, status
+):
+    settings.WEB_PREDICT_THREADS = 3
+    monkeypatch.setattr(admission.admission, "_admitted", busy_with)
+    answer = post("/predict", body)
+    assert answer.status_code == status
+    if status == 503:
+        assert int(answer["Retry-After"]) >= 1
+        assert not Prediction.objects.exists()
+    assert admission.admission._admitted == busy_with
+
+
+def test_a_version_that_its_project_no_longer_uses_leaves_the_memory(
+    post, scripted, monkeypatch
+):
+    scripted.answer = [{"result": []}]
+    post("/predict", order(1))
+    changed = CONFIG.replace("Negative", "Neutral")
+    post("/predict", order(1, label_config=changed))
+    assert len(host.status().models) == 2
+    monkeypatch.setattr(hosting, "_IDLE_S", 0.0)
+    post("/predict", order(1, label_config=changed))
+    assert len(host.status().models) == 1
+
+
+def test_the_least_recently_used_model_is_dropped_first(post, scripted, settings):
+    settings.MODELS_IN_MEMORY_MAX = 2
+    scripted.answer = [{"result": []}]
+    for project in ("1.1", "2.2", "1.1", "3.3", "1.1"):
+        post("/predict", {"tasks": tasks(1), "project": project})
+    assert scripted.made == 3
+    post("/predict", {"tasks": tasks(1), "project": "2.2"})
+    assert scripted.made == 4
+
+
+def test_the_task_that_an_annotator_opened_is_prefetched(serve, post):
+    serve("tests.models.scripted.PrefetchingModel")
+    from tests.models.scripted import PrefetchingModel
+
+    PrefetchingModel.prefetched.clear()
+    post("/predict", order(3))  # "Retrieve predictions": nobody opened these
+    post("/predict", {**order(1), "tasks": [{"id": 7, "data": {"text": "opened"}}]})
+    until = time.monotonic() + 10
+    while not PrefetchingModel.prefetched and time.monotonic() < until:
+        time.sleep(0.01)
+    assert PrefetchingModel.prefetched == [7]
+
+
+def test_a_metric_of_the_models_appears_once(post, api, constant):
+    post("/predict", order(1))
+    lines = api.get("/metrics").content.decode().splitlines()
+    assert lines.count("# TYPE lsml_models_loaded gauge") <= 1
+    assert (
+        sum(line.startswith("lsml_predict_batch_tasks_count ") for line in lines) <= 1
+    )
