@@ -218,13 +218,3 @@ def _parameters(model_class: ModelClass, method: str) -> list[str]:
     if function is getattr(LabelStudioMLBase, method):
         return []
     return [name for name in inspect.signature(function).parameters if name != "self"]
-
-
-def batch_size_of(model: LabelStudioMLBase) -> int:
-    """TEMPORARY."""
-    return max(1, getattr(model, "batch_size", 1))
-
-
-def offers_prefetch(model_class: ModelClass) -> bool:
-    """TEMPORARY."""
-    return hasattr(model_class, "prefetch")
