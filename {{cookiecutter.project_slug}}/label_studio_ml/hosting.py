@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import model as sdk
 from .model import LabelStudioMLBase
+from .shared import forget_shared as forget_shared
+from .shared import shared_by
 from .state import Store, bound
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ def load_version(
             in globals, so each trained version gets its own module. The untrained
             version gets one too, to find its MODEL_DIR, unless the operator sets it.
     """
+    if offers_load_shared(model_class):
+        shared_by(model_class)  # now, so that the first prediction does not wait for it
     if learns_by_fit(model_class) and artifacts is None:
         empty_dir.mkdir(parents=True, exist_ok=True)
     needs_module = trained or not os.environ.get("MODEL_DIR")
@@ -173,6 +177,28 @@ def offers_load(model_class: ModelClass) -> bool:
     return _parameters(model_class, "load")[:1] == ["artifacts"]
 
 
+def offers_load_shared(model_class: ModelClass) -> bool:
+    """Return whether the class overrides the class method `load_shared()`."""
+    own = inspect.getattr_static(model_class, "load_shared")
+    inherited = inspect.getattr_static(LabelStudioMLBase, "load_shared")
+    return own is not inherited and isinstance(own, classmethod)
+
+
+def offers_prefetch(model_class: ModelClass) -> bool:
+    """Return whether the class overrides `prefetch(task)`."""
+    return _parameters(model_class, "prefetch")[:1] == ["task"]
+
+
+def batch_size_of(model_class: ModelClass) -> int:
+    """Return the class's `batch_size`; 1 if that is not a positive whole number.
+
+    An instance's own `batch_size` does not count: models for the reference SDK set
+    `self.batch_size` to the batch size of their training.
+    """
+    size = getattr(model_class, "batch_size", 1)
+    return size if type(size) is int and size > 0 else 1
+
+
 def fit_calls(
     model_class: ModelClass, action: str, payload: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -215,6 +241,6 @@ def _accepted(model_class: ModelClass, arguments: dict[str, Any]) -> dict[str, A
 
 def _parameters(model_class: ModelClass, method: str) -> list[str]:
     function = getattr(model_class, method)
-    if function is getattr(LabelStudioMLBase, method):
+    if function is getattr(LabelStudioMLBase, method) or not callable(function):
         return []
     return [name for name in inspect.signature(function).parameters if name != "self"]

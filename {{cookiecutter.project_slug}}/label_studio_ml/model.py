@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .configured import Configured
 from .lazy import load
+from .overridable import overridable
+from .shared import shared_by
 from .state import current_binding, process_store
+from .task_cache import TaskCache
 from .task_files import TaskFiles
 
 if TYPE_CHECKING:
@@ -50,7 +53,8 @@ def update_fn(f: Function) -> Function:
 class LabelStudioMLBase(Configured, TaskFiles, ABC):
     """A model for Label Studio: override `predict`, and `train` or `fit`.
 
-    The service adds `load`, `train` and `concurrency` to the API of the reference SDK.
+    The service adds these to the API of the reference SDK: `load`, `train`,
+    `load_shared`, `prefetch`, `shared`, `task_cache`, `concurrency`, `batch_size`.
     """
 
     INITIAL_MODEL_VERSION: ClassVar[str] = "0.0.1"
@@ -67,14 +71,21 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
 
     concurrency: ClassVar[int] = 1  # simultaneous predict() calls in one process
 
+    # How many tasks of concurrent requests one predict() call takes together. Only
+    # requests of the same project and version, without interactive context, are put
+    # together. 1 = never. Read from the class: an instance may use the name otherwise.
+    batch_size: ClassVar[int] = 1
+
     project_id: str
+    _task_cache: TaskCache
 
     def __new__(cls, *args: Any, **kwargs: Any) -> LabelStudioMLBase:
-        # State works even if a subclass's __init__ does not call ours.
+        # State and cache work even if a subclass's __init__ does not call ours.
         model = super().__new__(cls)
         binding = current_binding()
         model.project_id = (binding.project_id if binding else None) or ""
         model._store = binding.store if binding else process_store("")
+        model._task_cache = TaskCache()
         return model
 
     def __init__(
@@ -106,6 +117,15 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
     def setup(self) -> None:
         """Prepare the model, for example `self.set("model_version", "my-model-1")`."""
 
+    @classmethod
+    def load_shared(cls) -> Any:
+        """Load what all projects and versions use, such as base weights.
+
+        Called once per process, before `load`. `self.shared` is the result. The models
+        of all projects and versions use it, also at the same time: do not change it.
+        """
+        return None
+
     def load(self, artifacts: Path) -> None:
         """Read what `train` wrote. Called once per process and version.
 
@@ -135,6 +155,16 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
             return _predict_fn(tasks, context, helper=self, **kwargs)
         return None
 
+    def prefetch(self, task: dict[str, Any]) -> None:
+        """Prepare for the next requests about a task, for example fill `task_cache`.
+
+        Called in idle time after an annotator opened the task. The service may skip
+        it, so `predict` must not depend on it.
+
+        Args:
+            task: The task as `predict` got it.
+        """
+
     def train(self, dataset: Dataset, run: Run) -> Mapping[str, float] | None:
         """Learn from all annotated tasks. Called once per run, instead of `fit`.
 
@@ -161,6 +191,18 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         if _update_fn:
             return _update_fn(event, data, helper=self, **additional_params)
         return None
+
+    # What the models of a process share
+
+    @overridable
+    def shared(self) -> Any:
+        """The result of `load_shared`, which is loaded at the first access."""
+        return shared_by(type(self))
+
+    @overridable
+    def task_cache(self) -> TaskCache:
+        """A cache for results per task. It is kept between calls of `predict`."""
+        return self._task_cache
 
     # Other values in the state
 

@@ -20,6 +20,7 @@ _NUMBERS_ELSEWHERE: Final = {
     "WEB_THREADS": 1,
     "WEB_GRACE_S": 0,
     "LSML_CACHE_MAX_MB": 1,
+    "TASK_CACHE_MB": 0,
 }
 _DATABASES: Final = {"postgres", "postgresql", "psql", "pgsql"}
 _BROKERS: Final = {"redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"}
