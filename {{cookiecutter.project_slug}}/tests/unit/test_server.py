@@ -209,11 +209,11 @@ def test_a_body_may_take_longer_the_more_of_it_has_arrived(monkeypatch):
     monkeypatch.setattr(incoming, "BODY_S", 0.0)
     monkeypatch.setattr(incoming, "BODY_BYTES_PER_S", 100)
     body = b"x" * 900
-    with running_worker() as worker:
-        with connected(worker, request("/post", body)[:-1]) as sock:
-            time.sleep(2)
-            sock.sendall(b"x" + LAST)
-            assert read_to_end(sock).count(b"200 OK") == 2
+    sent = request("/post", body)[:-1]
+    with running_worker() as worker, connected(worker, sent) as sock:
+        time.sleep(2)
+        sock.sendall(b"x" + LAST)
+        assert read_to_end(sock).count(b"200 OK") == 2
 
 
 def test_an_idle_connection_is_closed_after_keepalive():
