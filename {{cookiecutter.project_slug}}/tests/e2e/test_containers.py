@@ -49,7 +49,7 @@ def target(service):
 
 def instruction(word, stage="service"):
     """Return the arguments of such an instruction in a stage of the Dockerfile."""
-    return re.search(rf"^\s*{word} (.+?)$", stages()[stage], re.MULTILINE)[1]
+    return re.search(rf"^{word} (.+?)$", stages()[stage], re.MULTILINE)[1]
 
 
 def command(service):
