@@ -146,6 +146,7 @@ class ModelHost:
         try:
             if slot.hosted is None:
                 slot.hosted = load(serving, origin)
+                slot.used_at = time.monotonic()  # loading may take minutes
                 # `setup()` may have named the version. The next request asks for that
                 # name, and must not load the model again.
                 if renamed := slot.hosted.store.adopted:
@@ -178,7 +179,8 @@ class ModelHost:
         latest = {key[0]: slot for key, slot in self._slots.items()}
         idle = time.monotonic() - _IDLE_S
         for key, slot in list(self._slots.items()):
-            if slot.used_at < idle and slot is not latest[key[0]]:
+            is_idle = slot.hosted and slot.used_at < idle
+            if is_idle and slot is not latest[key[0]]:
                 del self._slots[key]
 
     def _count(self) -> None:
