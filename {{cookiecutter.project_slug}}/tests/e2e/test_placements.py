@@ -1,6 +1,7 @@
 """Real processes under both placements: busy, hanging and killed models."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -78,6 +79,12 @@ def test_webhooks_are_accepted_while_more_predict_than_the_model_can_take(start,
     print("longest webhook", max(took_s), "s")
     assert max(took_s) < 2.0  # one call of the model: no webhook waits for one
     assert set(statuses) == {200, 503}
+
+
+def test_the_metrics_show_the_models_in_memory_once(start):
+    text = start("Obedient").text("/metrics")
+    assert text.count("# TYPE lsml_models_loaded gauge") == 1
+    assert re.search(r"^lsml_models_loaded [12]\.0$", text, re.MULTILINE)
 
 
 def test_a_prediction_that_hangs_is_recorded_and_the_next_one_is_answered(start):
