@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 _Key = tuple[int, "Hashable"]  # number of the view, the model's key
 
-# What an entry takes besides its value: key, tuples and links (281 bytes were measured).
+# What an entry takes besides its value: key, tuples and links (measured: 281 bytes).
 # Without it, the number of entries with tiny values would have no limit.
 ENTRY_BYTES = 300
 
