@@ -106,6 +106,7 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
     SlowModel.go_on.clear()
 
     def row_is_there():
+        SlowModel.inside.acquire(timeout=10)
         until = time.monotonic() + 10
         while not Prediction.objects.exists() and time.monotonic() < until:
             time.sleep(0.02)

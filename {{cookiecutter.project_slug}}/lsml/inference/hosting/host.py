@@ -119,8 +119,8 @@ class ModelHost:
                 version=version,
                 megabytes=slot.hosted.bytes_taken >> 20,
                 idle_s=round(time.monotonic() - slot.used_at, 1),
-                running=slot.hosted.queue.running(),
-                waiting=slot.hosted.queue.waiting(),
+                running=slot.hosted.queue.running(slot.hosted),
+                waiting=slot.hosted.queue.waiting(slot.hosted),
             )
             for (project_pk, version, _), slot in slots
             if slot.hosted

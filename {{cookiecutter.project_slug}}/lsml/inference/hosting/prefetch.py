@@ -34,7 +34,7 @@ def prefetch_opened(call: Call, hosted: HostedModel) -> None:
 def _prefetch(task: dict[str, Any], hosted: HostedModel) -> None:
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
-        with hosted.queue.spare_place() as has_place:
+        with hosted.queue.spare_place(hosted) as has_place:
             if has_place:
                 _call(task, hosted)
                 return
