@@ -121,9 +121,8 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
     def load_shared(cls) -> Any:
         """Load what all projects and versions use, such as base weights.
 
-        Called once per process, before `load`. `self.shared` is the result. Models of
-        different projects and versions use it at the same time, whatever `concurrency`
-        is: do not change it, and lock what is not thread-safe.
+        Called once per process, before `load`. `self.shared` is the result. All models
+        of the class together run `concurrency` calls at once.
         """
         return None
 
