@@ -116,7 +116,7 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
     (answer,) = together([order(1)], until=row_is_there)
     row = Prediction.objects.order_by("pk").first()
     assert row.outcome == "error"
-    assert "did not end within 0.3 s" in row.error
+    assert "did not answer within 0.3 s" in row.error
     if placement == "process":  # in web, the thread that answers is the one that hangs
         assert (answer.status_code, answer.json()["code"]) == (504, "model_timed_out")
 

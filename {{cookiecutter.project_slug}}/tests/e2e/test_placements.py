@@ -93,7 +93,7 @@ def test_a_prediction_that_hangs_is_recorded_and_the_next_one_is_answered(start)
     hanging.start()
     service.until(
         "SELECT 1 FROM audit_prediction WHERE outcome = 'error'"
-        " AND error LIKE '%%did not end within 2 s%%'"
+        " AND error LIKE '%%did not answer within 2 s%%'"
     )
     until_answered(service, within_s=40)
     hanging.join()
