@@ -46,9 +46,22 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     request = context["request"]
     status, code, detail, field, headers = _describe(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        remember_error(request, error)
+        known = isinstance(error, ModelBusy)
+        remember_error(request, _innermost(error) if known else error)
     body = error_body(request, detail=detail, code=code, field=field)
     return Response(body, status=status, headers=headers)
+
+
+def _innermost(error: Exception) -> Exception:
+    """Keep only the last frame of the traceback.
+
+    A service that is too busy refuses hundreds of requests a second. Their tracebacks
+    would take the time that it lacks, and all say the same.
+    """
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    return error.with_traceback(frame)
 
 
 _Description = tuple[int, str, str, str | None, dict[str, str]]
