@@ -7,9 +7,11 @@ from django.urls import reverse
 
 from lsml.audit.models import AuditEntry, AuditJob, Prediction, WebhookEvent
 from lsml.console.admin.base import ReadOnlyAdmin
+from lsml.console.pages import models_in_memory
 from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
+from tests.browser.loaded import LoadedModels
 from tests.console import job_states
 from tests.console.addresses import detail_page, list_page, page
 from tests.console.shapes import drawn_predictions
@@ -62,6 +64,7 @@ def every_page(story):
         *(list_page(name) for name in LISTS),
         *(detail_page(row) for row in rows),
         page("timeline", of.pk),
+        page("models"),
         page("compare", latest.pk) + "?with=v2",
     ]
 
@@ -88,7 +91,11 @@ def form_pages(story):
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_no_page_complains_and_axe_finds_nothing_serious(desk, story, axe, screen):
+def test_no_page_complains_and_axe_finds_nothing_serious(
+    desk, story, axe, screen, monkeypatch
+):
+    loaded = LoadedModels(story["project"])
+    monkeypatch.setattr(models_in_memory, "models", lambda: loaded)
     seat = desk(name="root", **SCREENS[screen])
     found = []
     for address in every_page(story):

@@ -7,6 +7,8 @@ import pytest
 from django.urls import reverse
 
 from lsml.audit.models import Prediction
+from lsml.console.pages import models_in_memory
+from tests.browser.loaded import LoadedModels
 from tests.console import shapes
 from tests.console.addresses import detail_page, list_page, page
 
@@ -33,13 +35,16 @@ def pages(story):
         "seals": list_page("audit_seal"),
         "audit_jobs": list_page("audit_auditjob"),
         "policy": page("policy", story["project"].pk),
+        "models": page("models"),
         "promote": page("promote", story["project"].pk) + "?version=v1",
     }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_the_screenshots_are_taken(desk, story, scheme, screen):
+def test_the_screenshots_are_taken(desk, story, scheme, screen, monkeypatch):
+    loaded = LoadedModels(story["project"])
+    monkeypatch.setattr(models_in_memory, "models", lambda: loaded)
     seat = desk(name="olga", viewport=screen, color_scheme=scheme)
     width = "wide" if screen is WIDE else "narrow"
     Path(FOLDER).mkdir(parents=True, exist_ok=True)
