@@ -16,16 +16,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.placement_bars import (
-    Measuring,
-    Row,
-    batching,
-    clicks,
-    interactive,
-    kill,
-    memory,
-)
-from benchmarks.placement_busy import busy
+from benchmarks.placement.batching import batching
+from benchmarks.placement.busy import busy
+from benchmarks.placement.clicks import clicks
+from benchmarks.placement.interactive import interactive
+from benchmarks.placement.kill import kill
+from benchmarks.placement.measuring import Measuring, Row
+from benchmarks.placement.memory import memory
 from benchmarks.service import servers
 
 BARS: dict[str, Callable[[Measuring], list[Row]]] = {
@@ -42,13 +39,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
     print(f"cores {os.cpu_count()}, load {_load()}", flush=True)
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        with servers(Path(folder)):
-            for name in options.only or BARS:
-                print(f"{name} (load {_load()}) …", flush=True)
-                measured = BARS[name](Measuring(Path(folder), options.quick))
-                print(*measured, sep="\n", flush=True)
-                rows += measured
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        servers(Path(folder)),
+    ):
+        for name in options.only or BARS:
+            print(f"{name} (load {_load()}) …", flush=True)
+            measured = BARS[name](Measuring(Path(folder), options.quick))
+            print(*measured, sep="\n", flush=True)
+            rows += measured
     _print_table(rows)
     sys.exit(any(row.holds is False for row in rows))
 

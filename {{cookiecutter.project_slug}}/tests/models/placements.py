@@ -63,7 +63,7 @@ class FixedInBatches(Fixed):
 
 
 class Clicked(LabelStudioMLBase):
-    """Segments at clicks, as SAM does: the image's embedding takes 1 s, a mask 10 ms."""
+    """Segments at clicks, as SAM does: an embedding takes 1 s, a mask 10 ms."""
 
     def predict(self, tasks, context=None, **kwargs):
         if context is not None:

@@ -1,4 +1,4 @@
-"""The bar `busy` of benchmarks/placements.py: the wire while a model takes its time."""
+"""Whether webhooks and health checks are answered while a model is busy."""
 
 import json
 import math
@@ -13,8 +13,8 @@ from benchmarks.load import (
     percentile_ms,
     send_evenly,
 )
-from benchmarks.placement_bars import Measuring, Row
-from benchmarks.service import CREATED, HEADERS, Service
+from benchmarks.placement.measuring import Measuring, Row
+from benchmarks.service import HEADERS, Service
 
 CLIENTS = 64
 TIMEOUT_S = 1.0  # after which Label Studio drops a webhook
