@@ -57,10 +57,8 @@ def run_load(
     request = Request(port, path, body, headers or {})
     with in_background(keep_sending, request, clients, seconds) as result:
         answers = result()
-    started = min(each.sent_at for each in answers)
-    took = max(each.sent_at + each.took_s for each in answers) - started
     return Figures(
-        per_second=len(answers) / took,
+        per_second=per_second(answers),
         median_ms=median_ms(answers),
         p99_ms=percentile_ms(answers, 99),
         errors=sum(each.status != http.HTTPStatus.OK for each in answers),
@@ -164,6 +162,14 @@ def send(request: Request, connection: http.client.HTTPConnection) -> Answer:
         response.status,
         response.headers.get("X-Request-ID", ""),
         float(response.headers.get("Retry-After", 0)),
+    )
+
+
+def per_second(answers: Sequence[Answer]) -> float:
+    """Return the rate of answers, from the first request to the last answer."""
+    started = min(each.sent_at for each in answers)
+    return len(answers) / (
+        max(each.sent_at + each.took_s for each in answers) - started
     )
 
 

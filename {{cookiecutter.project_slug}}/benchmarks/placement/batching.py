@@ -3,7 +3,7 @@
 import statistics
 from contextlib import ExitStack
 
-from benchmarks.load import median_ms
+from benchmarks.load import median_ms, per_second
 from benchmarks.placement.measuring import CONSTANT, Measuring, Row, answers_of
 
 
@@ -29,7 +29,7 @@ def _batching_rate(measuring: Measuring) -> Row:
                 answers = answers_of(running.predict(), clients=16, seconds=seconds)
                 good = [each for each in answers if each.status == 200]
                 busy += len(answers) - len(good)
-                rates[model].append(len(good) / seconds)
+                rates[model].append(per_second(good))
     single, batched = (statistics.median(each) for each in rates.values())
     return Row(
         "20 ms a call, 16 clients: batch_size 16 against 1",

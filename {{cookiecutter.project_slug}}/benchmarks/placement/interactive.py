@@ -58,10 +58,9 @@ def _wait_for_first_step() -> None:
 
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        job = PredictionJob.objects.filter(project__labelstudio_id=_PROJECT).latest(
-            "pk"
-        )
-        if job.done and job.state in PredictionJob.ACTIVE:
+        jobs = PredictionJob.objects.filter(project__labelstudio_id=_PROJECT)
+        job = jobs.order_by("pk").last()
+        if job and job.done and job.state in PredictionJob.ACTIVE:
             return
         time.sleep(0.1)
     raise SystemExit("the bulk prediction does not start")
