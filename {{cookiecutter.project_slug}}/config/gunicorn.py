@@ -13,14 +13,18 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
-worker_class = "gthread"
+# A thread gets a request when it has arrived, so slow clients occupy none.
+worker_class = "lsml.api.server.BufferingWorker"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
 # A prediction holds a thread while it waits for its model, so predictions have threads
 # beside those of webhooks, health checks and the admin: lsml/inference/admission.py.
-threads = sum(
-    int(os.environ.get(name, default))
-    for name, default in {"WEB_THREADS": "8", "WEB_PREDICT_THREADS": "16"}.items()
+threads = int(os.environ.get("WEB_THREADS", "8")) + int(
+    os.environ.get("WEB_PREDICT_THREADS", "16")
 )
+# Connections of each process. Beyond it the one that waits longest for its request is
+# closed. Most systems allow a process 1,024 open files, and others are needed as well.
+worker_connections = 600
+backlog = 1024
 # Imports libraries once, before the fork: the start is quicker and memory is shared.
 preload_app = True
 # Seconds without a heartbeat after which a worker is replaced. Threads keep up the

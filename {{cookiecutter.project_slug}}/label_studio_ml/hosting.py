@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import model as sdk
 from .model import LabelStudioMLBase
-from .shared import forget_shared as forget_shared
+from .shared import forget_shared as forget_shared  # noqa: PLC0414 - offered here
 from .shared import shared_by
 from .state import Store, bound
 

@@ -111,7 +111,7 @@ class ProcessCache:
         """
         while True:
             with self._locked():
-                value: Value = self._use(key)  # type: ignore[assignment]
+                value: Value = self._use(key)
                 if value is not _MISSING:
                     self._count(hit=True)
                     return value
@@ -146,7 +146,9 @@ class ProcessCache:
         while self._closed_views and self._lock.acquire(blocking=False):
             removed: list[Any] = []
             try:
-                closed = {self._closed_views.popleft() for _ in [*self._closed_views]}
+                closed = set()
+                while self._closed_views:  # only the lock's holder takes from it
+                    closed.add(self._closed_views.popleft())
                 for key in [key for key in self._entries if key[0] in closed]:
                     self._remove(key, removed)
             finally:

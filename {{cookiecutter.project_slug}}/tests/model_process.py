@@ -31,11 +31,11 @@ def model_process():
     """
     shared = connections["default"] if connection.in_atomic_block else None
 
-    def application(environ, start_response):
+    def application(request, start_response):
         if shared:
             connections["default"] = shared
         try:
-            return respond(environ, start_response)
+            return respond(request, start_response)
         finally:
             if not shared:
                 connections.close_all()

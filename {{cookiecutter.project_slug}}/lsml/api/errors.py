@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
+from django.http import UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -32,6 +33,7 @@ _TOO_LARGE = (
     f"The body is larger than {settings.MAX_REQUEST_MB} MB. Send fewer tasks at a"
     " time, or raise MAX_REQUEST_MB."
 )
+_TOO_SLOW = "The body did not arrive in time, so nothing was done. Send it again."
 UNEXPECTED = (
     "The service failed; your request is not the cause."
     " The service's log has the details under this request id."
@@ -57,6 +59,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     WireError: (400, "invalid", None),
     RecursionError: (400, "invalid", "The JSON is nested too deeply."),
     RequestDataTooBig: (413, "too_large", _TOO_LARGE),
+    UnreadablePostError: (408, "too_slow", _TOO_SLOW),
     ModelBusy: (503, "model_busy", None),
     ModelProcessUnavailable: (503, "model_process_away", None),
     ModelTimedOut: (504, "model_timed_out", None),

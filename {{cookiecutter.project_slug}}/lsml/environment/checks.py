@@ -18,6 +18,7 @@ _NUMBERS_ELSEWHERE: Final = {
     "PORT": 1,
     "WEB_WORKERS": 1,
     "WEB_THREADS": 1,
+    "WEB_PREDICT_THREADS": 1,
     "WEB_GRACE_S": 0,
     "LSML_CACHE_MAX_MB": 1,
     "TASK_CACHE_MB": 0,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from label_studio_ml.task_cache import TaskCacheFigures
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
@@ -22,4 +24,5 @@ class ProcessStatus:
     pid: int
     megabytes: int  # resident memory; 0 = not known
     gpu_megabytes: int | None  # None = no driver reports it
+    task_cache: TaskCacheFigures
     models: list[LoadedModel]

@@ -16,7 +16,7 @@ def main():
     """Start everything, inject faults, wait for recovery, check the ledger."""
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
-    environment = _environment(folder)
+    environment = _environment(folder, options.placement)
     os.environ.update(environment)  # before Django reads its settings
     from tests.chaos.hosts import Hosts, connect_hosts
     from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
@@ -63,6 +63,12 @@ def _options():
         default=1,
         help="2: training workers in network namespaces, artifacts on S3 (needs root)",
     )
+    parser.add_argument(
+        "--placement",
+        choices=["web", "process"],
+        default="process",
+        help="where the models are: MODEL_PLACEMENT",
+    )
     parser.add_argument("--projects", type=int, default=3)
     parser.add_argument("--heal-s", type=float, default=180, help="seconds to recover")
     parser.add_argument("--folder", help="where to put data and logs")
@@ -70,7 +76,7 @@ def _options():
     return parser.parse_args()
 
 
-def _environment(folder):
+def _environment(folder, placement):
     return {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ENV_FILE": os.devnull,
@@ -79,6 +85,7 @@ def _environment(folder):
         "LOG_FORMAT": "console",
         "LSML_DATA_DIR": str(folder),
         "MODEL_CLASS": "tests.chaos.model.Remembering",
+        "MODEL_PLACEMENT": placement,
         "DATABASE_URL": "",
         "BASIC_AUTH_USER": "",
         "TRAINING_LEASE_S": str(LEASE_S),
@@ -135,7 +142,8 @@ def _play(options, folder, environment, database, broker, port, hosts):
         playground.stop()
     seen = load.seen
     ledger = Ledger(seen)
-    done = f"{options.actions} faults, seed {options.seed}, {broker.name}"
+    where = f"models in {options.placement}"
+    done = f"{options.actions} faults, seed {options.seed}, {broker.name}, {where}"
     print(f"\nchaos: {done}")
     print("  " + ", ".join(f"{name} ×{n}" for name, n in faults.done.most_common()))
     print(

@@ -37,6 +37,8 @@ class Faults:
             (self.kill_database, 2),
             (self.restart_database, 2),
         ]
+        if "model" in playground.programs:
+            self._weighted += [(self.kill_model_worker, 4), (self.kill_model, 1)]
         if playground.hosts:
             self._weighted.append((self.cut_off_training_worker, 12))
         self._cut = set()
@@ -108,15 +110,16 @@ class Faults:
         return self._signal("default", signal.SIGKILL)
 
     def kill_web_worker(self):
-        web = self.playground.programs["web"]
-        workers = web.children() if web.alive else []
-        if not workers:
-            return "no web worker is running"
-        _send([self.rng.choice(workers)], signal.SIGKILL)
-        return "web worker killed"
+        return self._kill_child("web")
 
     def kill_web(self):
         return self._signal("web", signal.SIGKILL)
+
+    def kill_model_worker(self):
+        return self._kill_child("model")
+
+    def kill_model(self):
+        return self._signal("model", signal.SIGKILL)
 
     def kill_beat(self):
         return self._signal(self.rng.choice(("beat-1", "beat-2")), signal.SIGKILL)
@@ -132,6 +135,14 @@ class Faults:
 
     def restart_database(self):
         return self._take_down(self.database, self.database.stop, "stopped")
+
+    def _kill_child(self, name):
+        master = self.playground.programs[name]
+        workers = master.children() if master.alive else []
+        if not workers:
+            return f"no {name} worker is running"
+        _send([self.rng.choice(workers)], signal.SIGKILL)
+        return f"{name} worker killed"
 
     def _signal(self, name, number):
         self.playground.programs[name].send(number)

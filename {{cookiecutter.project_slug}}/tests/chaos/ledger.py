@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self, seen):
         self.seen = seen
         self.lines = []
+        self._answers()
         self._events()
         self._dataset()
         self._predictions()
@@ -37,6 +38,10 @@ class Ledger:
 
     def _check(self, holds, sentence):
         self.lines.append((bool(holds), sentence))
+
+    def _answers(self):
+        failures = sorted(each for each in self.seen.statuses - {503} if each >= 500)
+        self._check(not failures, f"responses of 500 or more besides 503: {failures}")
 
     def _events(self):
         accepted = set(self.seen.accepted)

@@ -22,6 +22,7 @@ class Seen:
     accepted: dict[int, str] = field(default_factory=dict)  # event id -> action
     predicted: dict[str, int] = field(default_factory=dict)  # request id -> tasks
     refused: int = 0  # error responses
+    statuses: set[int] = field(default_factory=set)
     unanswered: int = 0  # connection refused, closed or timed out
     webhook_ms: list[float] = field(default_factory=list)
     predict_ms: list[float] = field(default_factory=list)
@@ -111,6 +112,7 @@ class Load:
         finally:
             connection.close()
         with self.seen.lock:
+            self.seen.statuses.add(status)
             self.seen.unanswered += status == 0
             self.seen.refused += status not in {0, 200}
         return status, answer, request_id, (time.perf_counter() - started) * 1000

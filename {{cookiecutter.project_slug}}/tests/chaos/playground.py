@@ -74,6 +74,9 @@ class Playground:
         self._closing = threading.Event()
         web = ["gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
         self._add("web", web, PORT=str(port), WEB_GRACE_S="2", WEB_THREADS="4")
+        if environment.get("MODEL_PLACEMENT") == "process":
+            model = ["gunicorn", "-c", "config/gunicorn_model.py"]
+            self._add("model", [*model, "config.model_process"], WEB_GRACE_S="2")
         self._add("default", _worker("default", name="default"))
         for number in (1, 2):
             self._add(
@@ -85,7 +88,8 @@ class Playground:
 
     def _add(self, name, arguments, **environment):
         role = name.split("-")[0]
-        environment["LSML_PROCESS"] = role if role in {"web", "beat"} else "worker"
+        ours = role in {"web", "model", "beat"}
+        environment["LSML_PROCESS"] = role if ours else "worker"
         command = [sys.executable, "-m", *arguments]
         if self.hosts and name in self.hosts.names:
             command = self.hosts.command(name, command)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -22,19 +23,44 @@ from lsml.embedded.servers import running
 PROJECT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((PROJECT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
+GPU = yaml.safe_load((PROJECT / "compose.gpu.yaml").read_text())["services"]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
-OURS = ("migrate", "web", "worker", "training", "beat")
+OURS = ("migrate", "web", "model", "worker", "training", "beat")
+WITH_MODEL_LIBRARIES = {"model", "training"}
 
 
-def instruction(word):
-    """Return the arguments of the last such instruction in the Dockerfile."""
-    return re.findall(rf"^\s*{word} (.+?)$", DOCKERFILE, re.MULTILINE)[-1]
+def stages():
+    """Return the text of each stage of the Dockerfile, by name, in order."""
+    parts = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    return {re.search(r" AS (\S+)", part)[1]: part for part in parts}
+
+
+def content(stage):
+    """Return the text of a stage and of all stages that it builds on or copies from."""
+    text = stages()[stage]
+    others = [*re.findall(r"--from=(\S+)", text), text.split()[0]]
+    return text + "".join(content(other) for other in others if other in stages())
+
+
+def target(service):
+    """Return the stage whose image a service runs."""
+    return SERVICES[service]["build"]["target"]
+
+
+def instruction(word, stage="service"):
+    """Return the arguments of such an instruction in a stage of the Dockerfile."""
+    return re.search(rf"^{word} (.+?)$", stages()[stage], re.MULTILINE)[1]
 
 
 def command(service):
     """Return a service's command as a list."""
     given = SERVICES[service].get("command")
     return shlex.split(given) if given else json.loads(instruction("CMD"))
+
+
+def image_check(stage):
+    """Return the command of the health check that an image has."""
+    return json.loads(re.search(r"^    CMD (\[.+)$", stages()[stage], re.MULTILINE)[1])
 
 
 def test_files_for_the_image_exist_and_are_not_ignored():
@@ -51,8 +77,76 @@ def test_files_for_the_image_exist_and_are_not_ignored():
     assert {".env", ".data", ".git", ".venv"} <= set(ignored)
 
 
-def test_the_service_does_not_run_as_root_in_its_image():
-    assert int(instruction("USER")) > 0
+@pytest.mark.parametrize("stage", ["service", "model"])
+def test_the_service_does_not_run_as_root_in_its_image(stage):
+    assert int(instruction("USER", stage)) > 0
+
+
+def test_a_build_without_a_target_gives_the_service():
+    assert list(stages())[-1] == "service"
+
+
+def test_only_the_model_process_and_training_have_the_libraries_of_the_model():
+    assert "requirements-model.txt" not in content("service")
+    assert "requirements-model.txt" in content("model")
+    for service in OURS:
+        expected = "model" if service in WITH_MODEL_LIBRARIES else "service"
+        assert target(service) == expected, service
+
+
+def test_one_image_name_stands_for_one_target():
+    names = {(SERVICES[service]["image"], target(service)) for service in OURS}
+    assert len(names) == len({name for name, _ in names}) == 2
+
+
+def test_a_change_of_the_code_installs_no_library_again():
+    for stage in ("libraries", "model-libraries"):
+        assert re.findall(r"^COPY (.+)$", content(stage), re.MULTILINE)
+        assert "COPY . ." not in content(stage)
+    libraries, code = (
+        stages()["model"].index(f"COPY --from={stage}")
+        for stage in ("model-libraries", "code")
+    )
+    assert libraries < code
+
+
+def test_every_service_asks_the_model_process():
+    for service in OURS:
+        declared = SERVICES[service]["environment"]
+        assert declared["MODEL_PLACEMENT"] == "process", service
+
+
+def test_nothing_waits_for_the_model_process():
+    for service in SERVICES.values():
+        assert "model" not in service.get("depends_on", {})
+
+
+def test_web_and_the_model_process_share_the_folder_of_its_socket():
+    for service in OURS:
+        assert SERVICES[service]["environment"]["LSML_DATA_DIR"] == "/data"
+        assert SERVICES[service]["volumes"] == ["data:/data"], service
+
+
+def test_only_the_model_process_and_training_reserve_the_gpu():
+    assert set(GPU) == WITH_MODEL_LIBRARIES
+    for service in GPU.values():
+        devices = service["deploy"]["resources"]["reservations"]["devices"]
+        assert [device["driver"] for device in devices] == ["nvidia"]
+        assert devices[0]["capabilities"] == ["gpu"]
+    assert not any("deploy" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize(("arguments", "reserves"), [([], False), (["GPU=1"], True)])
+def test_make_up_reserves_the_gpu_if_asked(arguments, reserves):
+    done = subprocess.run(
+        ["make", "--dry-run", "up", *arguments],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "-f compose.yaml" in done.stdout
+    assert ("-f compose.gpu.yaml" in done.stdout) == reserves
 
 
 def test_every_service_waits_for_its_dependencies():
@@ -109,6 +203,7 @@ def environment(tmp_path_factory):
             "DATABASE_URL": addresses.database_url(folder / "servers"),
             "CELERY_BROKER_URL": addresses.broker_url(folder / "servers"),
             "LSML_DATA_DIR": str(folder / "data"),
+            "MODEL_PLACEMENT": "process",
             "BIND_HOST": "127.0.0.1",
             "PORT": str(port),
         }
@@ -135,8 +230,8 @@ def containers(environment):
 
 def healthy(service, environment):
     """Run a service's health check until it passes; return whether it did."""
-    if service == "web":
-        check = json.loads(re.search(r"^    CMD (\[.+)$", DOCKERFILE, re.MULTILINE)[1])
+    if "healthcheck" not in SERVICES[service]:
+        check = image_check(target(service))
     else:
         kind, text = SERVICES[service]["healthcheck"]["test"]
         assert kind == "CMD-SHELL"
@@ -153,7 +248,7 @@ def healthy(service, environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", ["web", "worker", "training"])
+@pytest.mark.parametrize("service", ["web", "model", "worker", "training"])
 def test_its_health_check_passes_while_it_runs(containers, environment, service):
     assert healthy(service, environment)
     assert containers[service].poll() is None
@@ -166,6 +261,93 @@ def test_beat_runs_and_the_web_process_is_ready(containers, environment):
     with urllib.request.urlopen(url) as answer:
         assert answer.status == 200
     assert containers["beat"].poll() is None
+
+
+def predict(environment):
+    """Send a prediction to web; return its status and answer."""
+    config = (
+        '<View><Text name="text" value="$text"/><Choices name="label" toName="text">'
+        '<Choice value="good"/><Choice value="bad"/></Choices></View>'
+    )
+    task = {"id": 1, "data": {"text": "fine"}}
+    body = {"tasks": [task], "project": "7.1", "label_config": config}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{environment['PORT']}/predict",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.mark.slow
+def test_web_predicts_with_the_model_process(containers, environment):
+    assert healthy("web", environment)
+    assert healthy("model", environment)
+    status, answer = predict(environment)
+    assert status == 200, answer
+    assert len(answer["results"]) == 1
+
+
+# As in web: first import all of it, then answer what Label Studio sends.
+WEB_ANSWERS = """
+import json, sys
+import config.wsgi
+from django.test import Client
+
+client = Client()
+paths = {"/health": None, "/setup": SETUP, "/webhook": EVENT, "/predict": PREDICT}
+for path, body in paths.items():
+    answer = (
+        client.get(path)
+        if body is None
+        else client.post(path, body, content_type="application/json")
+    )
+    print(path, answer.status_code, file=sys.stderr)
+libraries = {"model", "sklearn", "scipy", "joblib"}
+print(json.dumps(sorted(libraries & set(sys.modules))))
+"""
+
+
+@pytest.mark.slow
+def test_web_imports_neither_the_model_nor_its_libraries(containers, environment):
+    assert healthy("model", environment)
+    config = '<View><Text name="text" value="$text"/></View>'
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 7}}
+    bodies = {
+        "SETUP": {"project": "7.1", "schema": config, "hostname": "http://ls.test"},
+        "EVENT": event | {"task": {"id": 1, "data": {}}, "annotation": {"id": 1}},
+        "PREDICT": {"tasks": [{"id": 1, "data": {}}], "project": "7.1"},
+    }
+    program = WEB_ANSWERS
+    for name, body in bodies.items():
+        program = program.replace(name, repr(body))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env={**environment, "LSML_PROCESS": "web", "ALLOWED_HOSTS": "testserver"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/webhook 201" in done.stderr or "/webhook 200" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["unix:///nowhere/model.sock", "http://model:9091"])
+def test_the_model_processs_health_check_fails_when_nothing_answers(environment, url):
+    done = subprocess.run(
+        image_check("model"),
+        cwd=PROJECT,
+        env={**environment, "MODEL_URL": url, "PORT": "1"},
+        check=False,
+    )
+    assert done.returncode == 1
 
 
 @pytest.mark.slow

@@ -311,3 +311,59 @@ def test_a_database_that_does_not_answer_is_reported(dev):
     assert one.ended() == 1
     assert "The database does not answer" in one.output
     assert "DATABASE_URL" in one.output
+
+
+def test_with_a_model_process_the_model_trains_and_serves_and_web_has_no_libraries(dev):
+    one = dev(MODEL_PLACEMENT="process")
+    one.until("ready:")
+    project = {"id": 1, "created_at": "2026-11-23T11:39:00Z"}
+    for number in range(12):
+        word = ("Positive", "good"), ("Negative", "bad")
+        label, text = word[number % 2]
+        one.post(
+            "webhook",
+            action="ANNOTATION_CREATED",
+            project={**project, "label_config": SENTIMENT},
+            task={"id": number, "data": {"text": f"{text} {number}"}},
+            annotation={
+                "id": number,
+                "task": number,
+                "result": [
+                    {
+                        "from_name": "sentiment",
+                        "to_name": "text",
+                        "type": "choices",
+                        "value": {"choices": [label]},
+                    }
+                ],
+            },
+        )
+    one.post("webhook", action="START_TRAINING", project=project)
+    order = {
+        "tasks": [{"id": 99, "data": {"text": "good"}}],
+        "project": "1.1795433940",
+        "label_config": SENTIMENT,
+        "params": {},
+    }
+    deadline = time.monotonic() + 90
+    while one.post("predict", **order)["results"][0]["model_version"] == "0.0.1":
+        assert time.monotonic() < deadline, one.output
+        time.sleep(0.2)
+    with urllib.request.urlopen(f"http://127.0.0.1:{one.port}/health") as answer:
+        assert json.load(answer)["model_class"] == "TextClassifier"
+    assert loaded_by(one.child("config.model_process"), "sklearn")
+    assert not loaded_by(one.child("config.wsgi"), "sklearn")
+    assert not loaded_by(one.child("--queues default"), "sklearn")
+
+
+SENTIMENT = (
+    '<View><Text name="text" value="$text"/><Choices name="sentiment" toName="text">'
+    '<Choice value="Positive"/><Choice value="Negative"/></Choices></View>'
+)
+
+
+def loaded_by(pid, library):
+    """Return whether this process or a child has files of the library in memory."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    maps = [Path(f"/proc/{each}/maps").read_text() for each in (pid, *children)]
+    return any(f"/{library}/" in text for text in maps)

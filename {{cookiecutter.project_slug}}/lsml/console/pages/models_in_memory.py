@@ -25,7 +25,11 @@ def models_in_memory(request: HttpRequest) -> HttpResponse:
     except (ModelProcessUnavailable, NoAnswerInTime) as error:
         context["error"] = str(error)
     else:
-        context |= {"status": status, "rows": _rows(status.models)}
+        context |= {
+            "status": status,
+            "cache_megabytes": status.task_cache.total_bytes / 2**20,
+            "rows": _rows(status.models),
+        }
     return page(request, "console/models.html", context)
 
 

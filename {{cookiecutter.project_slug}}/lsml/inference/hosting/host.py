@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connections
 
 from label_studio_ml.hosting import offers_prefetch
+from label_studio_ml.task_cache import task_cache_figures
 from lsml.inference.calls import Answer, Call, OnTimeout
 from lsml.inference.errors import ModelBusy, StillLoading
 from lsml.inference.hosting import figures
@@ -128,6 +129,7 @@ class ModelHost:
             pid=os.getpid(),
             megabytes=memory_of_process() >> 20,
             gpu_megabytes=gpu_megabytes(),
+            task_cache=task_cache_figures(),
             models=loaded,
         )
 

@@ -33,7 +33,7 @@ class HostedModel:
         self.store = store
         self.bytes_taken = bytes_taken
         self.queue = PredictQueue(
-            places=max(1, model.concurrency), batch_size=batch_size_of(model)
+            places=max(1, model.concurrency), batch_size=batch_size_of(type(model))
         )
 
     def predict(self, call: Call, *, until: float, on_timeout: OnTimeout) -> Answer:

@@ -33,19 +33,19 @@ _StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 def application(
-    environ: dict[str, Any], start_response: _StartResponse
+    request: dict[str, Any], start_response: _StartResponse
 ) -> Iterable[bytes]:
     """Answer one request, with database connections that still work."""
     close_old_connections()
     try:
-        return respond(environ, start_response)
+        return respond(request, start_response)
     finally:
         close_old_connections()
 
 
-def respond(environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
+def respond(request: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
     """Answer one request."""
-    status, content_type, body = _answer(environ)
+    status, content_type, body = _answer(request)
     start_response(
         f"{status.value} {status.phrase}",
         [("Content-Type", content_type), ("Content-Length", str(len(body)))],
@@ -53,17 +53,17 @@ def respond(environ: dict[str, Any], start_response: _StartResponse) -> Iterable
     return [body]
 
 
-def _answer(environ: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
-    route = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+def _answer(request: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
+    route = request["REQUEST_METHOD"], request["PATH_INFO"]
     if route == ("GET", "/live"):
         return HTTPStatus.OK, "text/plain", b"alive\n"
-    if not is_token(environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")):
+    if not is_token(request.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")):
         return HTTPStatus.UNAUTHORIZED, "text/plain", b"wrong token\n"
     if route == ("GET", "/metrics"):
         return HTTPStatus.OK, "text/plain", figures.exposition()
     if route not in _ROUTES:
         return HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n"
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    body = request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
     answer = _run(_ROUTES[route], orjson.loads(body) if body else {})
     return HTTPStatus.OK, "application/json", orjson.dumps(answer)
 

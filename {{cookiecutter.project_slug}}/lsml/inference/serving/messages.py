@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
+from label_studio_ml.task_cache import TaskCacheFigures
 from lsml.audit.models import Prediction
 from lsml.inference.answers import TaskPrediction
 from lsml.inference.calls import Answer, Call
@@ -70,8 +71,13 @@ def read_answer(message: Message) -> Answer:
 
 def read_status(message: Message) -> ProcessStatus:
     """Return the status of the process that sent it."""
-    loaded = [LoadedModel(**model) for model in message.pop("models")]
-    return ProcessStatus(**message, models=loaded)
+    return ProcessStatus(
+        pid=message["pid"],
+        megabytes=message["megabytes"],
+        gpu_megabytes=message["gpu_megabytes"],
+        task_cache=TaskCacheFigures(**message["task_cache"]),
+        models=[LoadedModel(**model) for model in message["models"]],
+    )
 
 
 def error_message(error: Exception) -> Message:

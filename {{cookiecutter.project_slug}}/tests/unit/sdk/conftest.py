@@ -2,10 +2,12 @@ import os
 
 import pytest
 
+from label_studio_ml import task_cache
+from label_studio_ml.shared import forget_shared
 from label_studio_ml.state import forget_process_stores
 from tests.http_stub import http_stub
 
-OURS = ("LABEL_STUDIO_", "LSML_CACHE", "LSML_ALLOW")
+OURS = ("LABEL_STUDIO_", "LSML_CACHE", "LSML_ALLOW", "TASK_CACHE_MB")
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +15,8 @@ def _nothing_configured(monkeypatch):
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
     forget_process_stores()
+    forget_shared()
+    monkeypatch.setattr(task_cache, "_process_cache", None)
 
 
 @pytest.fixture

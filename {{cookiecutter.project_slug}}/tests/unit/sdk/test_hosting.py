@@ -246,3 +246,54 @@ def test_a_module_that_fails_leaves_the_previous_one_in_place(legacy, tmp_path):
 )
 def test_classes_with_fit_and_without_train_learn_by_event(model_class, by_fit):
     assert hosting.learns_by_fit(model_class) is by_fit
+
+
+class Prefetching(LabelStudioMLBase):
+    def prefetch(self, task):
+        """Prepare for the task."""
+
+
+class OwnPrefetch(LabelStudioMLBase):
+    def prefetch(self, dataset, workers=2):
+        """An unrelated helper with the same name."""
+
+
+class PrefetchSetting(LabelStudioMLBase):
+    prefetch = 4
+
+
+@pytest.mark.parametrize(
+    ("model_class", "offered"),
+    [
+        (LabelStudioMLBase, False),
+        (Prefetching, True),
+        (OwnPrefetch, False),
+        (PrefetchSetting, False),
+    ],
+)
+def test_prefetch_is_recognised_by_its_parameter(model_class, offered):
+    assert hosting.offers_prefetch(model_class) is offered
+
+
+def test_a_model_that_overrides_nothing_prefetches_nothing():
+    assert LabelStudioMLBase().prefetch({"id": 1, "data": {}}) is None
+
+
+def batching(size):
+    return type("Batching", (LabelStudioMLBase,), {"batch_size": size})
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(16, 16), (1, 1), (0, 1), (-3, 1), (True, 1), (2.5, 1), ("16", 1), (None, 1)],
+)
+def test_a_batch_size_that_is_not_a_positive_whole_number_counts_as_one(size, expected):
+    assert hosting.batch_size_of(batching(size)) == expected
+
+
+def test_a_batch_size_property_counts_as_one():
+    assert hosting.batch_size_of(batching(property(lambda model: 16))) == 1
+
+
+def test_requests_are_not_put_together_unless_the_class_says_so():
+    assert hosting.batch_size_of(LabelStudioMLBase) == 1

@@ -1,0 +1,226 @@
+"""gunicorn's worker, changed so that slow clients occupy no threads.
+
+config/gunicorn.py names it. gunicorn's own threaded worker gives a connection to a
+thread before its request has arrived, so a few idle connections stop the service. Here
+the event loop receives requests without blocking, and a thread gets a request when it
+is complete. docs/adr/0028-receive-before-a-thread.md has the reasons and the limits.
+"""
+
+import math
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any, Final
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from lsml.api.incoming import Incoming, Rest
+
+# Bytes of all requests of a process that are being received or wait for a thread.
+BUFFERS_MAX: Final = 64 * 1024 * 1024
+
+_RECEIVE_MAX: Final = 64 * 1024
+# Seconds that a client has to read the last answer before its connection is closed.
+_LINGER_S: Final = 2.0
+_CHECK_S: Final = 0.5
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout"
+_OVERLOADED: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2"
+_CLOSING: Final = b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class Lingering:
+    """A connection whose last answer was sent; what still arrives is discarded."""
+
+    has_header = False
+    held = 0
+    watched = False
+    buffer = b""
+
+    def __init__(self) -> None:
+        self.deadline = time.monotonic() + _LINGER_S
+
+
+class BufferingWorker(ThreadWorker):
+    """Receives requests in the event loop, and answers them in threads.
+
+    With gunicorn's own TLS it behaves as its parent.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.waiting: dict[TConn, Incoming | Lingering] = {}  # longest wait first
+        self.in_threads: dict[TConn, Incoming] = {}
+        self.buffered = 0  # bytes of both
+        # Threads that may wait for the rest of a body, and requests that wait for one.
+        self.readers_max = max(1, self.cfg.threads // 4)
+        self.readers: set[TConn] = set()
+        self.for_readers: deque[TConn] = deque()
+        self.stop_at = math.inf
+        self.next_check = 0.0
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection; close the one that waits longest if there are too many.
+
+        Otherwise connections without requests could keep all others out.
+        """
+        super().accept(listener)
+        if self.nr_conns >= self.worker_connections and self.waiting:
+            self._drop(next(iter(self.waiting)))
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Receive a request.
+
+        gunicorn calls this for a new connection, when an idle one is readable, and
+        when the client sent more than one request at once.
+        """
+        if self.cfg.is_ssl:
+            super().enqueue_req(conn)
+            return
+        incoming = self.waiting[conn] = Incoming(idle_s=self.cfg.keepalive)
+        if conn.parser and (further := conn.parser.unreader.take_buffered()):
+            conn.sock.setblocking(False)
+            self._add(conn, incoming, further)
+        else:
+            self._receive(conn, conn.sock)
+        if not incoming.is_ready and conn in self.waiting:
+            self._watch(conn, self._receive)
+
+    def _watch(self, conn: TConn, callback: Callable[..., None]) -> None:
+        self.poller.register(conn.sock, EVENT_READ, partial(callback, conn))
+        self.waiting[conn].watched = True
+
+    def _unwatch(self, conn: TConn) -> None:
+        if self.waiting[conn].watched:
+            self.poller.unregister(conn.sock)
+            self.waiting[conn].watched = False
+
+    def _receive(self, conn: TConn, sock: socket.socket) -> None:
+        incoming = self.waiting.get(conn)
+        if not isinstance(incoming, Incoming):
+            return  # dropped after the event loop had collected this event
+        try:
+            data = sock.recv(_RECEIVE_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._add(conn, incoming, data)
+        else:
+            self._drop(conn)
+
+    def _add(self, conn: TConn, incoming: Incoming, data: bytes) -> None:
+        incoming.add(data)
+        self.buffered += len(data)
+        while self.buffered > BUFFERS_MAX and self.waiting:
+            largest = max(self.waiting, key=lambda each: len(self.waiting[each].buffer))
+            self._drop(largest, _OVERLOADED)
+        if not incoming.is_ready or conn not in self.waiting:
+            return
+        self._unwatch(conn)
+        if incoming.is_complete:
+            self._hand_over(conn, incoming)
+        else:
+            self.for_readers.append(conn)
+            self._start_readers()
+
+    def _start_readers(self) -> None:
+        while self.for_readers and len(self.readers) < self.readers_max:
+            conn = self.for_readers.popleft()
+            incoming = self.waiting.get(conn)
+            if isinstance(incoming, Incoming):
+                self.readers.add(conn)
+                self._hand_over(conn, incoming)
+
+    def _end_reader(self, conn: TConn) -> None:
+        self.readers.discard(conn)
+        self._start_readers()
+
+    def _hand_over(self, conn: TConn, incoming: Incoming) -> None:
+        del self.waiting[conn]
+        self.in_threads[conn] = incoming
+        conn.data_ready = True  # otherwise gunicorn waits for the socket
+        conn.init()
+        conn.parser.unreader = Rest(
+            conn.sock,
+            incoming,
+            partial(self.method_queue.defer, self._end_reader, conn),
+        )
+        incoming.held = len(incoming.buffer)
+        incoming.buffer = bytearray()
+        super().enqueue_req(conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection can be reused. Nobody waits for a body not read."""
+        if not self.cfg.is_ssl:
+            conn.parser.unreader.may_wait = False
+        return bool(super()._keepalive_after(conn, keepalive))
+
+    def finish_request(self, conn: TConn, fs: "Future[bool]") -> None:
+        """Receive the next request, or close the connection without blocking."""
+        incoming = self.in_threads.pop(conn, None)
+        if incoming is None:
+            super().finish_request(conn, fs)
+            return
+        self.buffered -= incoming.held
+        self._end_reader(conn)
+        if fs.cancelled() or fs.exception() or not fs.result():
+            self._linger(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def _linger(self, conn: TConn) -> None:
+        self.waiting[conn] = Lingering()
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(conn)
+        else:
+            self._watch(conn, self._discard)
+
+    def _discard(self, conn: TConn, sock: socket.socket) -> None:
+        if conn not in self.waiting:
+            return
+        try:
+            data = sock.recv(_RECEIVE_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(conn)
+
+    def murder_pending(self) -> None:
+        """Close connections whose deadline has passed (gunicorn's name)."""
+        super().murder_pending()
+        now = time.monotonic()
+        if now < self.next_check:
+            return
+        self.next_check = now + _CHECK_S
+        late = [
+            conn
+            for conn, each in self.waiting.items()
+            if min(each.deadline, self.stop_at) <= now
+        ]
+        for conn in late:
+            self._drop(conn, _TOO_SLOW if self.waiting[conn].has_header else b"")
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Close waiting connections by `deadline`, because this worker stops."""
+        super()._cap_keepalive(deadline)
+        self.stop_at = deadline
+
+    def _drop(self, conn: TConn, answer: bytes = b"") -> None:
+        self._unwatch(conn)
+        self.buffered -= len(self.waiting.pop(conn).buffer)
+        if answer:
+            with suppress(OSError):
+                conn.sock.send(answer + _CLOSING)
+        self.nr_conns -= 1
+        conn.close()

@@ -1,0 +1,39 @@
+"""Exits with 0 if the model process of this machine answers: `python -m` this module.
+
+The health check of its container. It needs no Django, so it costs little.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from lsml.embedded.addresses import model_url
+
+_TIMEOUT_S = 4.0
+_UNIX = "unix://"
+
+
+def is_alive() -> bool:
+    """Return whether the model process answers /live, at its socket or on its port."""
+    url = os.environ.get("MODEL_URL") or model_url(Path(os.environ["LSML_DATA_DIR"]))
+    try:
+        with _connection(url) as connection:
+            connection.sendall(b"GET /live HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+    except OSError:
+        return False
+
+
+def _connection(url: str) -> socket.socket:
+    if not url.startswith(_UNIX):  # the address of others; config/gunicorn_model.py
+        here = ("127.0.0.1", int(os.environ.get("PORT", "9091")))
+        return socket.create_connection(here, timeout=_TIMEOUT_S)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_TIMEOUT_S)
+    connection.connect(url.removeprefix(_UNIX))
+    return connection
+
+
+if __name__ == "__main__":
+    sys.exit(not is_alive())
