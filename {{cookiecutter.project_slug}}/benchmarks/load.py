@@ -124,14 +124,15 @@ def send_evenly(
             due = started + number * seconds / (count * len(names))
             time.sleep(max(0.0, due - time.monotonic()))
             name = names[number % len(names)]
-            pending[name].append(threads.submit(_send_once, requests[name], timeout_s))
+            pending[name].append(threads.submit(send_once, requests[name], timeout_s))
         return {
             name: [each.result() for each in futures]
             for name, futures in pending.items()
         }
 
 
-def _send_once(request: Request, timeout_s: float) -> Answer:
+def send_once(request: Request, timeout_s: float) -> Answer:
+    """Send one request on a new connection, as Label Studio does."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", request.port, timeout=timeout_s
     )

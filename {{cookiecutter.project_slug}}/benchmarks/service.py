@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Request, keep_sending
+from benchmarks.load import Request, send_once
 from tests.chaos.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,8 +162,7 @@ def wait_until_ready(request: Request) -> None:
     """Wait until a request is answered with status 200."""
     until = time.monotonic() + _READY_S
     while time.monotonic() < until:
-        answers = keep_sending(request, clients=1, seconds=0.01)
-        if answers[-1].status == 200:
+        if send_once(request, _READY_S).status == 200:
             return
         time.sleep(0.1)
     raise SystemExit(f"{request.path} at port {request.port} does not answer with 200")

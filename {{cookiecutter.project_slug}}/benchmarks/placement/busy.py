@@ -30,7 +30,9 @@ def busy(measuring: Measuring) -> list[Row]:
     for model in ("Sleeping", "Burning"):
         for manners, pause_s in MANNERS.items():
             for placement in ("web", "process"):
-                with measuring.service(model, placement) as running:
+                with measuring.service(
+                    f"tests.models.serving.{model}", placement
+                ) as running:
                     label = f"{model.lower()} 2 s, {placement}, clients {manners}"
                     rows += _busy_rows(
                         running, measuring, label, pause_s, (placement, model)

@@ -2,9 +2,8 @@
 
 import statistics
 import time
-from http.client import HTTPConnection
 
-from benchmarks.load import send
+from benchmarks.load import send_once
 from benchmarks.placement.measuring import CLICK, Measuring, Row
 from benchmarks.service import Service
 
@@ -38,8 +37,6 @@ def clicks(measuring: Measuring) -> list[Row]:
 
 def _click_ms(running: Service, task: int, context=CLICK) -> float:
     request = running.predict(project=6, task=task, context=context)
-    connection = HTTPConnection("127.0.0.1", request.port, timeout=100)
-    answer = send(request, connection)
-    connection.close()
+    answer = send_once(request, 100)
     assert answer.status == 200, answer
     return answer.took_s * 1000

@@ -1,4 +1,4 @@
-"""Models of benchmarks/placements.py: large, slow, or with costly embeddings."""
+"""Models of benchmarks/placements.py: large, of fixed duration, or with embeddings."""
 
 import time
 
@@ -27,24 +27,6 @@ class Large(Empty):
 
     def predict(self, tasks, context=None, **kwargs):
         assert self.shared[-1] == ord("x")
-        return results(tasks)
-
-
-class Sleeping(LabelStudioMLBase):
-    """Takes 2 s a call, as a GPU does: without the interpreter's lock."""
-
-    def predict(self, tasks, context=None, **kwargs):
-        time.sleep(2)
-        return results(tasks)
-
-
-class Burning(LabelStudioMLBase):
-    """Takes 2 s a call in pure Python, with the interpreter's lock."""
-
-    def predict(self, tasks, context=None, **kwargs):
-        until = time.monotonic() + 2
-        while time.monotonic() < until:
-            sum(range(1000))
         return results(tasks)
 
 
