@@ -4,8 +4,8 @@
 
 Real servers on this machine: PostgreSQL with durable commits, the broker, gunicorn for
 web and for the models, and clients in processes of their own. Where two are compared,
-they take turns, so that changes in the machine's speed affect both alike. Takes about
-twelve minutes.
+they take turns, so that changes in the machine's speed affect both alike. Takes about a
+quarter of an hour.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmarks.placement.batching import batching
@@ -25,7 +25,7 @@ from benchmarks.placement.measuring import Measuring, Row
 from benchmarks.placement.memory import memory
 from benchmarks.service import servers
 
-BARS: dict[str, Callable[[Measuring], list[Row]]] = {
+BARS: dict[str, Callable[[Measuring], Iterable[Row]]] = {
     each.__name__: each for each in (memory, busy, batching, interactive, kill, clicks)
 }
 
@@ -45,9 +45,9 @@ def main() -> None:
     ):
         for name in options.only or BARS:
             print(f"{name} (load {_load()}) …", flush=True)
-            measured = BARS[name](Measuring(Path(folder), options.quick))
-            print(*measured, sep="\n", flush=True)
-            rows += measured
+            for row in BARS[name](Measuring(Path(folder), options.quick)):
+                print(row, flush=True)
+                rows.append(row)
     _print_table(rows)
     sys.exit(any(row.holds is False for row in rows))
 

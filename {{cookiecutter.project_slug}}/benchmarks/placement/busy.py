@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Iterator
 
 from benchmarks.load import (
     Answer,
@@ -24,9 +25,8 @@ P99_MS_MAX = {("process", "Sleeping"): 100, ("process", "Burning"): 100}
 P99_MS_MAX[("web", "Burning")] = 400
 
 
-def busy(measuring: Measuring) -> list[Row]:
+def busy(measuring: Measuring) -> Iterator[Row]:
     """64 clients predict with a model of 2 s: webhooks and health checks meanwhile."""
-    rows = []
     for model in ("Sleeping", "Burning"):
         for manners, pause_s in MANNERS.items():
             for placement in ("web", "process"):
@@ -34,11 +34,9 @@ def busy(measuring: Measuring) -> list[Row]:
                     f"tests.models.serving.{model}", placement
                 ) as running:
                     label = f"{model.lower()} 2 s, {placement}, clients {manners}"
-                    rows += _busy_rows(
+                    yield from _busy_rows(
                         running, measuring, label, pause_s, (placement, model)
                     )
-                    print(*rows[-2:], sep="\n", flush=True)
-    return rows
 
 
 def _busy_rows(
