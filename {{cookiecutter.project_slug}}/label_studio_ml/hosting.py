@@ -196,7 +196,7 @@ def batch_size_of(model_class: ModelClass) -> int:
     `self.batch_size` to the batch size of their training.
     """
     size = getattr(model_class, "batch_size", 1)
-    return size if type(size) is int and size > 0 else 1
+    return size if isinstance(size, int) and size > 0 else 1
 
 
 def fit_calls(

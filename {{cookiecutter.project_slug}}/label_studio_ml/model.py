@@ -121,8 +121,8 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
     def load_shared(cls) -> Any:
         """Load what all projects and versions use, such as base weights.
 
-        Called once per process, before `load`. `self.shared` is the result. The models
-        of all projects and versions use it, also at the same time: do not change it.
+        Called once per process, before `load`. `self.shared` is the result. All models
+        of the class together run `concurrency` calls at once.
         """
         return None
 

@@ -13,12 +13,13 @@ class ModelNotLoadable(ModelError):
 
 
 class ModelTimedOut(ModelError):
-    """The model's `predict()` did not end within PREDICT_TIMEOUT_S."""
+    """The model did not answer within PREDICT_TIMEOUT_S."""
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(
-            f"predict() did not end within {timeout_s:g} s (PREDICT_TIMEOUT_S). Its"
-            " process is restarted."
+            f"The model did not answer within {timeout_s:g} s (PREDICT_TIMEOUT_S). A"
+            " predict() that hangs is ended: its process restarts. A version that is"
+            " still loading answers later."
         )
 
 

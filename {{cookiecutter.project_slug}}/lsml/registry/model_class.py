@@ -110,7 +110,8 @@ def model_name() -> str:
         try:
             name = describe_model(timeout_s=_HEALTH_TIMEOUT_S).name
         except (ModelProcessUnavailable, NoAnswerInTime):
-            return str(cache.get(_LAST_KNOWN, "unknown"))
+            configured = settings.MODEL_CLASS.rpartition(".")[2]
+            return str(cache.get(_LAST_KNOWN, configured or "unknown"))
         cache.set(_FRESH, name, timeout=_FRESH_S)
         cache.set(_LAST_KNOWN, name, timeout=None)
     return name

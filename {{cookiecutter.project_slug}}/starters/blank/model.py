@@ -18,6 +18,9 @@ class MyModel(LabelStudioMLBase):
     # not thread-safe or that fills the memory of a GPU.
     concurrency = 1
 
+    # Optional, for large or interactive models: `batch_size`, `load_shared`,
+    # `self.task_cache` and `prefetch`. docs/sdk.md has an example of each.
+
     def load(self, artifacts: Path) -> None:
         """Read what `train` wrote. Called once per process and version.
 

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import time
+import urllib.request
 from contextlib import ExitStack, contextmanager
 
 import psycopg
@@ -51,6 +52,12 @@ class Service:
             return reply.status, json.loads(reply.read() or b"null")
         finally:
             web.close()
+
+    def text(self, path):
+        """Return what a page answers."""
+        address = f"http://127.0.0.1:{self.playground.port}{path}"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return answer.read().decode()
 
     def rows(self, sql, *arguments):
         with psycopg.connect(self._url) as connection:

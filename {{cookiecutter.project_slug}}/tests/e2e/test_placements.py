@@ -1,6 +1,7 @@
 """Real processes under both placements: busy, hanging and killed models."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -80,13 +81,19 @@ def test_webhooks_are_accepted_while_more_predict_than_the_model_can_take(start,
     assert set(statuses) == {200, 503}
 
 
+def test_the_metrics_show_the_models_in_memory_once(start):
+    text = start("Obedient").text("/metrics")
+    assert text.count("# TYPE lsml_models_loaded gauge") == 1
+    assert re.search(r"^lsml_models_loaded [12]\.0$", text, re.MULTILINE)
+
+
 def test_a_prediction_that_hangs_is_recorded_and_the_next_one_is_answered(start):
     service = start("Obedient", PREDICT_TIMEOUT_S="2", PREDICT_WAIT_S="1")
     hanging = threading.Thread(target=_ignoring_errors, args=[service, "hang"])
     hanging.start()
     service.until(
         "SELECT 1 FROM audit_prediction WHERE outcome = 'error'"
-        " AND error LIKE '%%did not end within 2 s%%'"
+        " AND error LIKE '%%did not answer within 2 s%%'"
     )
     until_answered(service, within_s=40)
     hanging.join()

@@ -119,8 +119,8 @@ class ModelHost:
                 version=version,
                 megabytes=slot.hosted.bytes_taken >> 20,
                 idle_s=round(time.monotonic() - slot.used_at, 1),
-                running=slot.hosted.queue.running(),
-                waiting=slot.hosted.queue.waiting(),
+                running=slot.hosted.queue.running(slot.hosted),
+                waiting=slot.hosted.queue.waiting(slot.hosted),
             )
             for (project_pk, version, _), slot in slots
             if slot.hosted
@@ -146,12 +146,13 @@ class ModelHost:
         try:
             if slot.hosted is None:
                 slot.hosted = load(serving, origin)
-                # `setup()` may have named the version. The next request asks for that
-                # name, and must not load the model again.
-                if renamed := slot.hosted.store.adopted:
-                    with self._lock:
+                slot.used_at = time.monotonic()  # loading may take minutes
+                with self._lock:
+                    # `setup()` may have named the version. The next request asks for
+                    # that name, and must not load the model again.
+                    if renamed := slot.hosted.store.adopted:
                         self._keep((key[0], renamed, key[2]), slot)
-                self._count()
+                    self._count()
             return slot.hosted
         finally:
             slot.loading.release()
@@ -171,6 +172,7 @@ class ModelHost:
         kept = self._slots.setdefault(key, slot)
         while len(self._slots) > settings.MODELS_IN_MEMORY_MAX:
             self._slots.popitem(last=False)  # a request in progress keeps it alive
+            self._count()
         return kept
 
     def _drop_idle(self) -> None:
@@ -178,12 +180,14 @@ class ModelHost:
         latest = {key[0]: slot for key, slot in self._slots.items()}
         idle = time.monotonic() - _IDLE_S
         for key, slot in list(self._slots.items()):
-            if slot.used_at < idle and slot is not latest[key[0]]:
+            is_idle = slot.hosted and slot.used_at < idle
+            if is_idle and slot is not latest[key[0]]:
                 del self._slots[key]
+                self._count()
 
     def _count(self) -> None:
-        with self._lock:
-            hosted = {slot.hosted for slot in self._slots.values() if slot.hosted}
+        """Report the models in memory. The caller holds the lock."""
+        hosted = {slot.hosted for slot in self._slots.values() if slot.hosted}
         figures.loaded.set(len(hosted))
         figures.memory.set(sum(each.bytes_taken for each in hosted))
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 
-from label_studio_ml.hosting import batch_size_of
 from label_studio_ml.model import LabelStudioMLBase
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
 from lsml.inference.calls import Answer, Call, OnTimeout
@@ -23,18 +22,22 @@ class HostedModel:
     Args:
         model: As `load_version` created it.
         store: The model's state.
+        queue: Of this model, or of all models that share its weights.
         bytes_taken: Memory that loading it took, about; 0 = not known.
     """
 
     def __init__(
-        self, model: LabelStudioMLBase, store: ProjectStore, *, bytes_taken: int
+        self,
+        model: LabelStudioMLBase,
+        store: ProjectStore,
+        queue: PredictQueue,
+        *,
+        bytes_taken: int,
     ) -> None:
         self.model = model
         self.store = store
+        self.queue = queue
         self.bytes_taken = bytes_taken
-        self.queue = PredictQueue(
-            places=max(1, model.concurrency), batch_size=batch_size_of(type(model))
-        )
 
     def predict(self, call: Call, *, until: float, on_timeout: OnTimeout) -> Answer:
         """Wait for a place, call the model, and check what it returned.
@@ -48,7 +51,9 @@ class HostedModel:
             ModelBusy: The queue is full, or no place became free in time.
             ModelError: The model raised, or returned something unusable.
         """
-        with self.queue.turn(call, until=until, on_timeout=on_timeout) as turn:
+        with self.queue.turn(
+            call, model=self, until=until, on_timeout=on_timeout
+        ) as turn:
             if turn.batch:  # else another thread called the model for this turn, too
                 with watch.running([each.on_timeout for each in turn.batch]):
                     self._run(turn.batch)

@@ -13,6 +13,7 @@ from label_studio_ml.hosting import load_version, reads_artifacts
 from lsml.inference.errors import ModelError, ModelNotLoadable
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.memory import memory_of_process
+from lsml.inference.hosting.queue import queue_of
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact, fetch_artifact
@@ -66,7 +67,7 @@ def load(serving: Served, origin: Origin) -> HostedModel:
         seconds=round(time.monotonic() - started, 3),
         megabytes=bytes_taken >> 20,
     )
-    return HostedModel(model, store, bytes_taken=bytes_taken)
+    return HostedModel(model, store, queue_of(kind), bytes_taken=bytes_taken)
 
 
 @contextmanager

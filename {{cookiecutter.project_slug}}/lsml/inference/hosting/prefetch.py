@@ -15,6 +15,7 @@ from lsml.labelstudio.secrets import masked_text
 
 log = structlog.get_logger(__name__)
 
+_threads = threading.BoundedSemaphore(4)
 _LOOK_EVERY_S = 0.02
 _WAIT_S = 5.0  # later the annotator has clicked, or has gone on
 
@@ -22,19 +23,27 @@ _WAIT_S = 5.0  # later the annotator has clicked, or has gone on
 def prefetch_opened(call: Call, hosted: HostedModel) -> None:
     """Prefetch the task of a call if an annotator has just opened it.
 
-    Label Studio then requests one task without a context. The thread ends with that
-    task: an annotator opens few tasks a minute.
+    Label Studio then requests one task without a context. An annotator opens few tasks
+    a minute; of many at once, some are not prefetched.
     """
-    if call.kind == Prediction.Kind.BATCH and len(call.tasks) == 1:
+    opened = call.kind == Prediction.Kind.BATCH and len(call.tasks) == 1
+    if opened and _threads.acquire(blocking=False):
         threading.Thread(
             target=_prefetch, args=(call.tasks[0], hosted), daemon=True
         ).start()
 
 
 def _prefetch(task: dict[str, Any], hosted: HostedModel) -> None:
+    try:
+        _prefetch_when_idle(task, hosted)
+    finally:
+        _threads.release()
+
+
+def _prefetch_when_idle(task: dict[str, Any], hosted: HostedModel) -> None:
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
-        with hosted.queue.spare_place() as has_place:
+        with hosted.queue.spare_place(hosted) as has_place:
             if has_place:
                 _call(task, hosted)
                 return

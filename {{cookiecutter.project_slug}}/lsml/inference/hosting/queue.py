@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
+from label_studio_ml.hosting import ModelClass, batch_size_of, offers_load_shared
 from lsml.inference.calls import KINDS_BY_URGENCY, Answer, Call, OnTimeout
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.hosting import figures
@@ -22,8 +23,9 @@ from lsml.inference.hosting import figures
 class Turn:
     """One call that waits, runs, or has its answer."""
 
-    def __init__(self, call: Call, on_timeout: OnTimeout) -> None:
+    def __init__(self, call: Call, *, model: object, on_timeout: OnTimeout) -> None:
         self.call = call
+        self.model = model
         self.on_timeout = on_timeout
         self.batch: list[Turn] = []  # if this thread is to call the model: for whom
         self.ready = threading.Event()  # this thread has a batch, or its answer
@@ -47,28 +49,32 @@ class Turn:
 
 
 class PredictQueue:
-    """The places of one model, and the calls that wait for one.
+    """The places to call a model, and the calls that wait for one.
+
+    Models that share weights share a queue: `concurrency` limits the calls of these
+    weights.
 
     Args:
-        places: Calls of the model at the same time.
+        places: Calls at the same time.
         batch_size: Tasks of different requests that one call may take together.
     """
 
     def __init__(self, *, places: int, batch_size: int) -> None:
         self._places = places
         self._batch_size = batch_size
-        self._free = places
+        self._running: list[object] = []  # the model of each taken place
         self._waiting = {kind: deque[Turn]() for kind in KINDS_BY_URGENCY}
         self._lock = threading.Lock()
 
     @contextmanager
     def turn(
-        self, call: Call, *, until: float, on_timeout: OnTimeout
+        self, call: Call, *, model: object, until: float, on_timeout: OnTimeout
     ) -> Iterator[Turn]:
         """Wait for a place, and hold it inside the block.
 
         Args:
             call: The call.
+            model: Whose call it is. Only calls of the same model share a batch.
             until: `time.monotonic()` after which it no longer waits.
             on_timeout: Kept in the turn.
 
@@ -79,7 +85,7 @@ class PredictQueue:
         Raises:
             ModelBusy: The queue is full, or no place became free in time.
         """
-        turn = Turn(call, on_timeout)
+        turn = Turn(call, model=model, on_timeout=on_timeout)
         started = time.monotonic()
         if not self._takes_place(turn):
             with figures.waiting.labels(call.kind).track_inprogress():
@@ -92,33 +98,38 @@ class PredictQueue:
                 for each in turn.batch:
                     if not each.is_answered:
                         each.settle(ModelError("predict() ended its thread."))
-                self._hand_on()
+                self._hand_on(model)
 
     @contextmanager
-    def spare_place(self) -> Iterator[bool]:
-        """Hold a place if one is free, and yield whether one is."""
+    def spare_place(self, model: object) -> Iterator[bool]:
+        """Hold a place for a model if one is free, and yield whether one is."""
         with self._lock:
-            has_place = self._free > 0
-            self._free -= has_place
+            has_place = len(self._running) < self._places
+            if has_place:
+                self._running.append(model)
         try:
             yield has_place
         finally:
             if has_place:
-                self._hand_on()
+                self._hand_on(model)
 
-    def waiting(self) -> dict[str, int]:
-        """Return how many calls of each kind wait."""
-        return {kind.value: len(turns) for kind, turns in self._waiting.items()}
+    def waiting(self, model: object) -> dict[str, int]:
+        """Return how many calls of a model wait, by kind."""
+        with self._lock:
+            return {
+                kind.value: sum(turn.model is model for turn in turns)
+                for kind, turns in self._waiting.items()
+            }
 
-    def running(self) -> int:
-        """Return how many places are taken."""
-        return self._places - self._free
+    def running(self, model: object) -> int:
+        """Return how many places a model takes."""
+        return self._running.count(model)
 
     def _takes_place(self, turn: Turn) -> bool:
         kind = turn.call.kind
         with self._lock:
-            if self._free:
-                self._free -= 1
+            if len(self._running) < self._places:
+                self._running.append(turn.model)
                 turn.batch = [turn]
                 return True
             if len(self._waiting[kind]) >= settings.PREDICT_QUEUE_MAX:
@@ -144,13 +155,14 @@ class PredictQueue:
                 )
         turn.ready.wait()  # another thread is predicting it
 
-    def _hand_on(self) -> None:
-        """Give the place to the most urgent turn that waits, or free it."""
+    def _hand_on(self, model: object) -> None:
+        """Give a model's place to the most urgent turn that waits, or free it."""
         with self._lock:
+            self._running.remove(model)
             batch = self._next_batch()
             if not batch:
-                self._free += 1
                 return
+            self._running.append(batch[0].model)
         first = batch[0]
         first.batch = batch
         first.ready.set()
@@ -173,4 +185,18 @@ class PredictQueue:
 
 
 def _go_together(one: Turn, other: Turn) -> bool:
-    return one.call.context is None and one.call.params == other.call.params
+    same_model = one.model is other.model
+    return (
+        same_model and one.call.context is None and one.call.params == other.call.params
+    )
+
+
+_shared: dict[str, PredictQueue] = {}  # by class: of models that share weights
+
+
+def queue_of(kind: ModelClass) -> PredictQueue:
+    """Return the queue for a new model: a shared one if the class shares weights."""
+    made = PredictQueue(places=max(1, kind.concurrency), batch_size=batch_size_of(kind))
+    if not offers_load_shared(kind):
+        return made
+    return _shared.setdefault(f"{kind.__module__}.{kind.__qualname__}", made)

@@ -11,12 +11,12 @@ from typing import Any
 
 import orjson
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
-from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.host import host
 from lsml.inference.serving.messages import (
+    UNEXPECTED,
     Message,
     answer_message,
     error_message,
@@ -74,9 +74,10 @@ def _run(work: Callable[[Message], Message], message: Message) -> Message:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             return work(message)
     except Exception as error:
-        if not isinstance(error, ModelBusy | ModelError | DatabaseError):
+        answer = error_message(error)
+        if answer["error"] == UNEXPECTED:
             log.exception("request to the model process failed")
-        return error_message(error)
+        return answer
 
 
 def _predict(message: Message) -> Message:

@@ -21,6 +21,8 @@ from lsml.registry.served import Served
 
 Message = dict[str, Any]
 
+UNEXPECTED = "unexpected"  # an error that only a mistake in this service can cause
+
 
 def call_message(serving: Served, call: Call) -> Message:
     """Describe a call."""
@@ -56,8 +58,12 @@ def read_load(message: Message) -> tuple[Served, Origin]:
 
 
 def answer_message(answer: Answer) -> Message:
-    """Describe an answer."""
-    return asdict(answer)
+    """Describe an answer. orjson writes the predictions, which are dataclasses."""
+    return {
+        "by_task": answer.by_task,
+        "seconds": answer.seconds,
+        "version": answer.version,
+    }
 
 
 def read_answer(message: Message) -> Answer:
@@ -94,7 +100,7 @@ def error_message(error: Exception) -> Message:
             return _error("model_error", error)
         case OperationalError() | InterfaceError():
             return _error("database_away", error)
-    return _error("unexpected", error)
+    return _error(UNEXPECTED, error)
 
 
 def raise_error(message: Message) -> None:
@@ -115,7 +121,7 @@ def raise_error(message: Message) -> None:
             raise ModelError(text)
         case {"error": "database_away", "text": text}:
             raise OperationalError(text)
-        case {"error": "unexpected"}:
+        case {"error": _}:
             raise RuntimeError("The model process failed; see its log.")
 
 

@@ -34,15 +34,16 @@ class Playground:
         self.outcomes = {}
         self.may_end = threading.Semaphore(0)
         self.threads = []
+        self.models = {}  # by name of the call; default: one for all
 
     def begin(self, request, wait_s=5.0):
         """Start a request, and return once it runs or waits."""
-        before = sum(self.queue.waiting().values()) + len(self.calls)
+        before = sum(self.queue.waiting(self).values()) + len(self.calls)
         thread = threading.Thread(target=self._request, args=(request, wait_s))
         thread.start()
         self.threads.append(thread)
         until = time.monotonic() + 5
-        while sum(self.queue.waiting().values()) + len(self.calls) == before:
+        while sum(self.queue.waiting(self).values()) + len(self.calls) == before:
             if not thread.is_alive() or time.monotonic() > until:
                 break
             time.sleep(0.001)
@@ -58,7 +59,10 @@ class Playground:
         name = request.tasks[0]["id"]
         try:
             with self.queue.turn(
-                request, until=time.monotonic() + wait_s, on_timeout=lambda: None
+                request,
+                model=self.models.get(name, self),
+                until=time.monotonic() + wait_s,
+                on_timeout=lambda: None,
             ) as turn:
                 if turn.batch:
                     self.calls.append([each.call.tasks[0]["id"] for each in turn.batch])
@@ -94,7 +98,7 @@ def test_as_many_calls_run_at_once_as_there_are_places(playground):
     for name in "abc":
         ground.begin(call(name))
     assert ground.calls == [["a"], ["b"]]
-    assert ground.queue.waiting()["batch"] == 1
+    assert ground.queue.waiting(ground)["batch"] == 1
 
 
 def test_the_most_urgent_goes_first(playground):
@@ -133,6 +137,22 @@ def test_calls_that_differ_are_not_merged(playground, other):
     assert ["a", "b"] in ground.calls
 
 
+def test_models_that_share_weights_share_places_but_no_calls(playground):
+    ground = playground(batch_size=3)
+    ground.models = {"other": "other"}
+    for name in ("running", "a"):
+        ground.begin(call(name))
+    ground.begin(call("b"))
+    other = threading.Thread(target=ground._request, args=(call("other"), 5.0))
+    other.start()
+    while not ground.queue.waiting("other")["batch"]:
+        time.sleep(0.001)
+    ground.threads.append(other)
+    assert ground.calls == [["running"]]
+    ground.end_all()
+    assert ground.calls == [["running"], ["a", "b"], ["other"]]
+
+
 def test_a_full_queue_refuses_at_once_and_only_its_own_kind(playground, settings):
     settings.PREDICT_QUEUE_MAX = 1
     ground = playground()
@@ -156,7 +176,8 @@ def test_who_waited_too_long_is_refused_and_not_called_later(playground):
 
 def test_a_batch_that_nobody_answered_is_an_error_and_frees_its_place():
     queue = PredictQueue(places=1, batch_size=1)
-    options = {"until": time.monotonic() + 1, "on_timeout": lambda: None}
+    until = time.monotonic() + 1
+    options = {"model": "model", "until": until, "on_timeout": lambda: None}
     with queue.turn(call("lost"), **options) as lost:
         pass
     with pytest.raises(ModelError):
@@ -179,4 +200,4 @@ def test_every_call_is_answered_once_with_its_own_answer(kinds, places, batch_si
     called = [name for batch in ground.calls for name in batch]
     assert sorted(called) == list(range(len(kinds)))
     assert all(len(batch) <= batch_size for batch in ground.calls)
-    assert ground.queue.running() == 0
+    assert ground.queue.running(ground) == 0

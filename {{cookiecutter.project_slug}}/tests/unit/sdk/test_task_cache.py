@@ -273,11 +273,14 @@ def test_a_value_may_use_the_cache_when_it_is_destroyed(memory):
         def __del__(self):
             destroyed.append(cache.get("other"))
 
-    cache["other"] = "value"
-    cache["handle"] = Handle()
-    cache["handle"] = "replaced"
-    cache["handle"] = Handle()
-    cache.discard("handle")
+    def use():
+        cache["other"] = "value"
+        cache["handle"] = Handle()
+        cache["handle"] = "replaced"
+        cache["handle"] = Handle()
+        cache.discard("handle")
+
+    run_at_once(1, use)  # a thread of its own, because a mistake would block it
     assert destroyed == ["value"] * 2
 
 
@@ -331,6 +334,35 @@ def test_a_copied_model_starts_with_an_empty_cache(copied):
     assert 1 not in other.task_cache
     other.task_cache[1] = "other"
     assert model.task_cache.get(1) == "value"
+
+
+class Segmenter(LabelStudioMLBase):
+    """Embeds an image slowly and answers a click from the embedding."""
+
+    def setup(self):
+        self.embedded = []
+
+    def embedding(self, task):
+        return self.task_cache.get_or_compute(task["id"], lambda: self.embed(task))
+
+    def prefetch(self, task):
+        self.embedding(task)
+
+    def predict(self, tasks, context=None, **kwargs):
+        return [{"result": [], "score": float(self.embedding(tasks[0]).sum())}]
+
+    def embed(self, task):
+        self.embedded.append(task["id"])
+        return np.ones(4)
+
+
+def test_an_interactive_model_embeds_each_task_once():
+    model, click = Segmenter(), {"result": [{"type": "keypointlabels"}]}
+    model.prefetch({"id": 1})
+    for task_id in (1, 1, 2, 1, 2):
+        (answer,) = model.predict([{"id": task_id}], context=click)
+        assert answer["score"] == 4.0
+    assert model.embedded == [1, 2]
 
 
 def test_the_limit_comes_from_the_environment(monkeypatch):
