@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.predict_throughput [--seconds 5] [--rounds 3]
 
-A constant model, one task per request, 8 connections, gunicorn with 2 workers of 8
+A constant model, one task per request, 8 connections, gunicorn with 2 workers of 24
 threads, PostgreSQL from the wheel with fsync on. The two take turns, so that changes in
 the machine's speed affect both alike.
 """
