@@ -1,0 +1,1 @@
+"""The bars of benchmarks/placements.py. Each returns rows of the table."""
