@@ -15,9 +15,12 @@ from contextlib import contextmanager
 from django.conf import settings
 
 from label_studio_ml.hosting import ModelClass, batch_size_of, offers_load_shared
+from lsml.audit.models import Prediction
 from lsml.inference.calls import KINDS_BY_URGENCY, Answer, Call, OnTimeout
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.hosting import figures
+
+_LATEST = 0.3  # weight of the latest call
 
 
 class Turn:
@@ -63,6 +66,7 @@ class PredictQueue:
         self._places = places
         self._batch_size = batch_size
         self._running: list[object] = []  # the model of each taken place
+        self._call_s = 0.0  # how long a call takes: an average, the latest count most
         self._waiting = {kind: deque[Turn]() for kind in KINDS_BY_URGENCY}
         self._lock = threading.Lock()
 
@@ -87,14 +91,16 @@ class PredictQueue:
         """
         turn = Turn(call, model=model, on_timeout=on_timeout)
         started = time.monotonic()
-        if not self._takes_place(turn):
+        if not self._takes_place(turn, until):
             with figures.waiting.labels(call.kind).track_inprogress():
                 self._wait(turn, until)
         figures.wait_seconds.labels(call.kind).observe(time.monotonic() - started)
+        began = time.monotonic()
         try:
             yield turn
         finally:
             if turn.batch:
+                self._call_s += _LATEST * (time.monotonic() - began - self._call_s)
                 for each in turn.batch:
                     if not each.is_answered:
                         each.settle(ModelError("predict() ended its thread."))
@@ -125,7 +131,7 @@ class PredictQueue:
         """Return how many places a model takes."""
         return self._running.count(model)
 
-    def _takes_place(self, turn: Turn) -> bool:
+    def _takes_place(self, turn: Turn, until: float) -> bool:
         kind = turn.call.kind
         with self._lock:
             if len(self._running) < self._places:
@@ -137,8 +143,21 @@ class PredictQueue:
                     f"The model is busy: {settings.PREDICT_QUEUE_MAX} {kind.value}"
                     " predictions wait already (PREDICT_QUEUE_MAX). Try again later."
                 )
+            if time.monotonic() + self._expected_wait_s(kind) > until:
+                raise ModelBusy(
+                    "The model is busy: so many predictions wait that this one would"
+                    f" not be called within {settings.PREDICT_WAIT_S:g} s. Try again"
+                    " later.",
+                    retry_after_s=max(1, round(settings.PREDICT_WAIT_S / 2)),
+                )
             self._waiting[kind].append(turn)
             return False
+
+    def _expected_wait_s(self, kind: Prediction.Kind) -> float:
+        """Return how long a new call of this kind would wait, about."""
+        urgent = KINDS_BY_URGENCY[: KINDS_BY_URGENCY.index(kind) + 1]
+        ahead = sum(len(self._waiting[each]) for each in urgent)
+        return self._call_s * ahead / self._batch_size / self._places
 
     def _wait(self, turn: Turn, until: float) -> None:
         if turn.ready.wait(max(0.0, until - time.monotonic())):

@@ -164,6 +164,20 @@ def test_a_full_queue_refuses_at_once_and_only_its_own_kind(playground, settings
     assert ground.outcomes["click"] == "click"
 
 
+def test_who_would_wait_too_long_is_refused_at_once(playground):
+    ground = playground()
+    ground.queue._call_s = 2.0
+    ground.begin(call("running"))
+    for name in "abc":
+        ground.begin(call(name))
+    ground.begin(call("d"))  # behind three calls of 2 s, and waits 5 s at most
+    ground.threads[-1].join()
+    assert ground.outcomes == {"d": ModelBusy}
+    ground.begin(call("click", INTERACTIVE))  # goes first
+    ground.end_all()
+    assert ground.outcomes["click"] == "click"
+
+
 def test_who_waited_too_long_is_refused_and_not_called_later(playground):
     ground = playground()
     ground.begin(call("running"))
