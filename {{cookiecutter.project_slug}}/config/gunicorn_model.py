@@ -9,7 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
+
 from lsml.embedded.addresses import model_url
+
+# With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
+# model that ends its process with 3 or 4 must not be taken for that.
+Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR = 253, 254
 
 _UNIX = "unix://"
 _data_dir = Path(os.environ.get("LSML_DATA_DIR", ".data")).absolute()

@@ -46,18 +46,22 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     request = context["request"]
     status, code, detail, field, headers = _describe(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        known = isinstance(error, ModelBusy)
+        known = isinstance(error, _KNOWN_CAUSES)
         remember_error(request, _innermost(error) if known else error)
     body = error_body(request, detail=detail, code=code, field=field)
     return Response(body, status=status, headers=headers)
 
 
+_KNOWN_CAUSES = (ModelBusy, ModelProcessUnavailable, ModelTimedOut)
+
+
 def _innermost(error: Exception) -> Exception:
-    """Keep only the last frame of the traceback.
+    """Keep only the last frame of the traceback, and no cause.
 
     A service that is too busy refuses hundreds of requests a second. Their tracebacks
     would take the time that it lacks, and all say the same.
     """
+    error.__cause__, error.__suppress_context__ = None, True
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next

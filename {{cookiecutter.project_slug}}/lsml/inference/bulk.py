@@ -15,7 +15,7 @@ from django.utils import timezone
 from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.models import Task
-from lsml.inference.errors import ModelBusy, ModelError
+from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
 from lsml.jobs.errors import JobFailed, JobRefused, storable
@@ -174,14 +174,30 @@ def _do_step(
     job = running.job
     try:
         predicted = _predict(running, tasks)
+    except (ModelTimedOut, ModelCrashed) as error:
+        if len(tasks) > 1:  # one of them is the cause
+            running.log(f"{error} The {len(tasks)} tasks are tried one by one.")
+            for task in tasks:
+                _do_step(running, studio, [task])
+        else:
+            _count_failed(running, tasks, error)
+        return
     except ModelError as error:  # recorded per task; the next step may succeed
-        job.errors += len(tasks)
-        job.error = storable(str(error))
-        running.log(f"{len(tasks)} tasks failed: {error}")
+        _count_failed(running, tasks, error)
         return
     job.model_version = predicted.model_version
     if studio:
         _send(studio, job.project, tasks, predicted)
+
+
+def _count_failed(
+    running: RunningJob[PredictionJob], tasks: list[Task], error: ModelError
+) -> None:
+    running.job.errors += len(tasks)
+    running.job.error = storable(str(error))
+    ids = ", ".join(str(task.task_id) for task in tasks[:5])
+    more = ", …" if len(tasks) > 5 else ""
+    running.log(f"{len(tasks)} tasks failed ({ids}{more}): {error}")
 
 
 def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted:

@@ -14,7 +14,11 @@ def check_inference(**_: Any) -> list[CheckMessage]:
     return too_small(
         {
             "PREDICT_WAIT_S": (settings.PREDICT_WAIT_S, 0),
-            "PREDICT_TIMEOUT_S": (settings.PREDICT_TIMEOUT_S, 1),
+            # Waiting counts: a shorter time-out would end predictions that only wait.
+            "PREDICT_TIMEOUT_S": (
+                settings.PREDICT_TIMEOUT_S,
+                max(1.0, settings.PREDICT_WAIT_S),
+            ),
             "PREDICT_QUEUE_MAX": (settings.PREDICT_QUEUE_MAX, 1),
             "WEB_PREDICT_THREADS": (settings.WEB_PREDICT_THREADS, 1),
             "MODELS_IN_MEMORY_MAX": (settings.MODELS_IN_MEMORY_MAX, 1),

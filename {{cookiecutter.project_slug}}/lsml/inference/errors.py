@@ -23,6 +23,15 @@ class ModelTimedOut(ModelError):
         )
 
 
+class ModelCrashed(ModelError):
+    """The model ended its process while it predicted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model process ended during this prediction; its log may say why."
+        )
+
+
 class StillLoading(ModelError):
     """The model takes longer to load than the caller waits. Loading continues."""
 

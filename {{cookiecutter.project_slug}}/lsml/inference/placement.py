@@ -4,12 +4,17 @@ from typing import Protocol
 
 from django.conf import settings
 
+from lsml.audit.models import Prediction
 from lsml.inference.calls import Answer, Call, OnTimeout
-from lsml.inference.errors import ModelTimedOut, StillLoading
+from lsml.inference.errors import ModelCrashed, ModelTimedOut, StillLoading
 from lsml.inference.serving import messages
 from lsml.inference.status import ProcessStatus
 from lsml.model_process import client
-from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
+from lsml.model_process.errors import (
+    ModelProcessEnded,
+    ModelProcessUnavailable,
+    NoAnswerInTime,
+)
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
@@ -52,6 +57,8 @@ class ModelsElsewhere:
         Raises:
             ModelTimedOut: It did not answer within PREDICT_TIMEOUT_S, so `on_timeout`
                 is not called.
+            ModelCrashed: It ended meanwhile. Only for jobs, which must not try again
+                for ever; others get ModelProcessUnavailable, and can.
         """
         message = messages.call_message(serving, call)
         timeout_s = settings.PREDICT_TIMEOUT_S
@@ -59,6 +66,10 @@ class ModelsElsewhere:
             answer = client.call("POST", "/predict", message, timeout_s=timeout_s)
         except NoAnswerInTime as error:
             raise ModelTimedOut(timeout_s) from error
+        except ModelProcessEnded as error:
+            if call.kind is Prediction.Kind.BULK:
+                raise ModelCrashed from error
+            raise
         messages.raise_error(answer)
         return messages.read_answer(answer)
 

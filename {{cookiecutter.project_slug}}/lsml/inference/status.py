@@ -11,7 +11,7 @@ class LoadedModel:
 
     project_pk: int
     version: str
-    megabytes: int  # that loading it took, about; weights of `load_shared` count once
+    megabytes: int  # that loading it took, about, besides `load_shared`
     idle_s: float  # since the last request
     running: int  # calls of predict()
     waiting: dict[str, int]  # predictions by kind

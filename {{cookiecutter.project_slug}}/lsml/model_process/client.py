@@ -13,7 +13,11 @@ import orjson
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
+from lsml.model_process.errors import (
+    ModelProcessEnded,
+    ModelProcessUnavailable,
+    NoAnswerInTime,
+)
 
 UNIX = "unix://"
 _CONNECT_TIMEOUT_S = 2.0
@@ -33,7 +37,8 @@ def call(method: str, path: str, body: object = None, *, timeout_s: float) -> An
         timeout_s: Seconds to wait for the answer, once connected.
 
     Raises:
-        ModelProcessUnavailable: It is not running, or it ended while it worked on this.
+        ModelProcessUnavailable: It is not running.
+        ModelProcessEnded: It ended while it worked on this.
         NoAnswerInTime: It did not answer within `timeout_s`.
     """
     return orjson.loads(send(method, path, body, timeout_s=timeout_s))
@@ -52,6 +57,11 @@ def send(method: str, path: str, body: object = None, *, timeout_s: float) -> by
     except httpx.ReadTimeout as error:
         raise NoAnswerInTime(
             f"The model process did not answer within {timeout_s:g} s."
+        ) from error
+    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        raise ModelProcessEnded(
+            "The model process ended while it worked on this, and restarts. Try again"
+            " in a moment; if it ends again, check its log."
         ) from error
     except httpx.TransportError as error:
         raise ModelProcessUnavailable(

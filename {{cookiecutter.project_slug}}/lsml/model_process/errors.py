@@ -7,5 +7,9 @@ class ModelProcessUnavailable(Exception):
     retry_after_s = 2
 
 
+class ModelProcessEnded(ModelProcessUnavailable):
+    """The model process ended while it worked on the request."""
+
+
 class NoAnswerInTime(Exception):
     """The model process took a request and did not answer it within the time-out."""

@@ -27,13 +27,13 @@ class Service:
         self._url = database_url(folder)
         self._bucket = folder / "s3" / "models" / "chaos"
 
-    def annotate(self, number):
+    def annotate(self, number, task=None):
         """Send an annotation; return the event's id."""
         body = {
             "action": "ANNOTATION_CREATED",
             "project": {"id": 1, "created_at": "2026-11-23T11:39:00Z"},
             "annotation": {"id": number, "task": number, "result": []},
-            "task": {"id": number, "data": {"text": "hm"}},
+            "task": task or {"id": number, "data": {"text": "hm"}},
         }
         status, answer = self.call("POST", "/webhook", body)
         assert status == 200, answer

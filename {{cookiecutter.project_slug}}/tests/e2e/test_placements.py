@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -107,6 +108,26 @@ def test_a_prediction_that_ends_its_process_gets_a_503_and_the_next_is_answered(
     else:
         _ignoring_errors(service, "crash")
     assert set(until_answered(service)) <= {0, 503}
+
+
+def test_a_bulk_prediction_passes_the_task_that_ends_the_model_process(start_service):
+    service = start_service(
+        MODEL_PLACEMENT="process", MODEL_CLASS="tests.models.serving.Obedient"
+    )
+    for number, text in enumerate(["hm", "crash", "hm", "hm"], start=1):
+        task = {"id": number, "data": {"text": text}}
+        service.annotate(number, task=task)
+    service.until("SELECT 1 FROM dataset_task WHERE task_id = 4")
+    with pytest.raises(subprocess.CalledProcessError):  # status 1: a task failed
+        service.playground.run("manage.py", "predict", "--project", "1")
+    ((state, errors),) = service.rows(
+        "SELECT state, errors FROM inference_predictionjob"
+    )
+    assert (state, errors) == ("succeeded", 1)
+    predicted = service.rows(
+        "SELECT DISTINCT task_id FROM audit_prediction WHERE outcome = 'ok'"
+    )
+    assert sorted(predicted) == [(1,), (3,), (4,)]
 
 
 def test_a_killed_model_process_costs_only_503s_and_no_row(start_service):

@@ -27,6 +27,7 @@ def models_in_memory(request: HttpRequest) -> HttpResponse:
     else:
         context |= {
             "status": status,
+            "cache": status.task_cache,
             "cache_megabytes": status.task_cache.total_bytes / 2**20,
             "rows": _rows(status.models),
         }

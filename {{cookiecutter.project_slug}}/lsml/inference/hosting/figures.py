@@ -17,7 +17,7 @@ loaded = Gauge(
 )
 memory = Gauge(
     "lsml_models_memory_bytes",
-    "Memory that loading these models took, about",
+    "Memory that loading these models took, about, besides load_shared",
     registry=MODELS,
     multiprocess_mode="livesum",
 )

@@ -55,7 +55,13 @@ class HostedModel:
             call, model=self, until=until, on_timeout=on_timeout
         ) as turn:
             if turn.batch:  # else another thread called the model for this turn, too
-                with watch.running([each.on_timeout for each in turn.batch]):
+                with watch.running(
+                    "predict()",
+                    [each.on_timeout for each in turn.batch],
+                    project_pk=self.store.project_pk,
+                    requests=[each.call.origin.request_id for each in turn.batch],
+                    tasks=[t.get("id") for each in turn.batch for t in each.call.tasks],
+                ):
                     self._run(turn.batch)
         return turn.result()
 
@@ -107,7 +113,7 @@ class HostedModel:
             return self.model.predict(tasks, context=call.context, **call.params)
         except DatabaseError:
             raise  # the model's `self.get` needs the database: answer 503
-        except Exception as error:  # the user's code may raise anything
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise ModelError(
                 f"predict() raised {type(error).__name__}:"
                 f" {masked_text(str(error))[:500]}"

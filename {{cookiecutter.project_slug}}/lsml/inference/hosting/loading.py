@@ -9,7 +9,12 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from label_studio_ml.hosting import load_version, reads_artifacts
+from label_studio_ml.hosting import (
+    load_version,
+    offers_load_shared,
+    reads_artifacts,
+)
+from label_studio_ml.shared import shared_by
 from lsml.inference.errors import ModelError, ModelNotLoadable
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.memory import memory_of_process
@@ -37,7 +42,7 @@ def load(serving: Served, origin: Origin) -> HostedModel:
         ModelNotLoadable: This version cannot be fetched or loaded.
         ModelError: The model's code cannot be imported.
     """
-    started, memory_before = time.monotonic(), memory_of_process()
+    started = time.monotonic()
     project = Project.objects.get(pk=serving.project_pk)
     # By name and not by `active_version`: another version may have been promoted since
     # this request chose its version.
@@ -50,6 +55,9 @@ def load(serving: Served, origin: Origin) -> HostedModel:
         _in_words(serving.version, ModelNotLoadable),
         store.during_setup(names_version=not trained),
     ):
+        if offers_load_shared(kind):
+            shared_by(kind)  # now, so that it does not count as this version's memory
+        memory_before = memory_of_process()
         model = load_version(
             kind,
             store=store,

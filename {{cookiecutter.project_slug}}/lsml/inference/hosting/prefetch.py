@@ -52,7 +52,7 @@ def _prefetch_when_idle(task: dict[str, Any], hosted: HostedModel) -> None:
 
 def _call(task: dict[str, Any], hosted: HostedModel) -> None:
     try:
-        with watch.running([]):
+        with watch.running("prefetch()", [], task=task.get("id")):
             hosted.model.prefetch(task)
     except Exception as error:  # noqa: BLE001 - the user's code; nobody waits for it
         log.warning(

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 
 import structlog
@@ -22,27 +25,40 @@ GRACE_S = {"web": 20.0, "model": 1.0}
 _LOOK_EVERY_S = 0.5
 
 
+@dataclass(slots=True)
+class _Running:
+    what: str
+    on_timeouts: Sequence[OnTimeout]
+    about: Mapping[str, object]
+    started: float = field(default_factory=time.monotonic)
+    thread: int = field(default_factory=threading.get_ident)
+
+
 class Watch:
     """The calls that this process runs, and a thread that looks for hanging ones."""
 
     def __init__(self) -> None:
-        self._running: dict[int, tuple[float, Sequence[OnTimeout]]] = {}
+        self._running: dict[int, _Running] = {}
         self._numbers = count()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def running(self, on_timeouts: Sequence[OnTimeout]) -> Iterator[None]:
+    def running(
+        self, what: str, on_timeouts: Sequence[OnTimeout], **about: object
+    ) -> Iterator[None]:
         """Watch the block: it calls the model.
 
         Args:
+            what: The method that is called, for the log.
             on_timeouts: Each is called, in another thread, if the block takes longer
                 than PREDICT_TIMEOUT_S. Then this process is restarted. A worker or a
                 command is not: its own job would end with it.
+            about: What it is called for, for the log.
         """
         number = next(self._numbers)
         self._start()
-        self._running[number] = (time.monotonic(), on_timeouts)
+        self._running[number] = _Running(what, on_timeouts, about)
         try:
             yield
         finally:
@@ -60,18 +76,22 @@ class Watch:
         while True:
             time.sleep(_LOOK_EVERY_S)
             latest = time.monotonic() - settings.PREDICT_TIMEOUT_S
-            for number, (started, on_timeouts) in list(self._running.items()):
-                if started < latest and self._running.pop(number, None):
-                    self._give_up(on_timeouts)
+            for number, running in list(self._running.items()):
+                if running.started < latest and self._running.pop(number, None):
+                    self._give_up(running)
 
-    def _give_up(self, on_timeouts: Sequence[OnTimeout]) -> None:
+    def _give_up(self, running: _Running) -> None:
         grace_s = GRACE_S.get(settings.PROCESS)
+        frame = sys._current_frames().get(running.thread)
         log.error(
-            "predict() hangs",
+            "the model hangs",
+            call=running.what,
+            **running.about,
             timeout_s=settings.PREDICT_TIMEOUT_S,
             next_step="this process restarts" if grace_s else "restart this process",
+            stack="".join(traceback.format_stack(frame)) if frame else "",
         )
-        for on_timeout in on_timeouts:
+        for on_timeout in running.on_timeouts:
             try:
                 on_timeout()
             except Exception:  # the database may be down: restart nevertheless

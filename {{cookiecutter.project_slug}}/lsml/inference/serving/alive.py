@@ -21,7 +21,8 @@ def is_alive() -> bool:
         with _connection(url) as connection:
             connection.sendall(b"GET /live HTTP/1.0\r\n\r\n")
             return b" 200 " in connection.recv(64)
-    except OSError:
+    except OSError as error:
+        sys.stderr.write(f"The model process does not answer at {url}: {error}\n")
         return False
 
 
