@@ -48,7 +48,7 @@ def post_worker_init(worker: Any) -> None:
     from lsml.registry.model_class import model_class
 
     if settings.MODEL_PLACEMENT == "web":
-        with suppress(Exception):
+        with suppress(Exception, SystemExit):
             model_class()
 
 

@@ -5,6 +5,7 @@ model is in memory once; gunicorn starts it again when it ends.
 """
 
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,14 @@ else:  # MODEL_URL is what others connect to; this process listens on its own po
 worker_class = "gthread"
 workers = 1
 # One per request that may wait. A thread starts when it is needed.
-threads = 3 * int(os.environ.get("PREDICT_QUEUE_MAX", "64")) + 16
+threads = max(64, 3 * int(os.environ.get("PREDICT_QUEUE_MAX", "64")) + 16)
 # The service's code is imported before the fork, so that a new worker answers soon. The
 # model's is imported after it: libraries that use a GPU do not survive a fork.
 preload_app = True
 # Longer than a call may take: a model may hold the interpreter's lock all the time.
 timeout = int(float(os.environ.get("PREDICT_TIMEOUT_S", "90"))) + 15
 graceful_timeout = int(os.environ.get("WEB_GRACE_S", "20"))
+umask = 0o077  # the socket is for the user of web and workers, who is the same
 keepalive = 75  # longer than the callers keep their connections
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
@@ -50,5 +52,17 @@ def post_worker_init(worker: Any) -> None:
     """
     from lsml.registry.model_class import model_class
 
-    with suppress(Exception):
+    with suppress(Exception, SystemExit):
         model_class()
+
+
+def on_starting(server: object) -> None:
+    """Refuse to start beside another model process: it would take away its socket.
+
+    Raises:
+        SystemExit: One answers at this socket.
+    """
+    if _url.startswith(_UNIX):
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(_socket))
+            raise SystemExit(f"A model process answers at {_socket} already: stop it.")

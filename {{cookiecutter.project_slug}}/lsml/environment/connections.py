@@ -17,10 +17,10 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
     """Return psycopg's connection options.
 
     Args:
-        process: web, worker, beat or command.
-        statement_timeout_ms: limit of a statement in a web process, in milliseconds. 0
-            sends no limit, which a transaction-pooling pgbouncer needs: it refuses
-            start-up options.
+        process: web, model, worker, beat or command.
+        statement_timeout_ms: limit of a statement in a web or model process, in
+            milliseconds. 0 sends no limit, which a transaction-pooling pgbouncer
+            needs: it refuses start-up options.
     """
     options: dict[str, object] = {
         "connect_timeout": 2,  # seconds; psycopg raises smaller values to 2
@@ -30,7 +30,7 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
         "keepalives_count": 3,
         "tcp_user_timeout": 10_000,
     }
-    if process == "web" and statement_timeout_ms:
+    if process in {"web", "model"} and statement_timeout_ms:
         options["options"] = f"-c statement_timeout={statement_timeout_ms}"
     return options
 

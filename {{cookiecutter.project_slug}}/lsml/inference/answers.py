@@ -83,9 +83,13 @@ def _checked(prediction: Prediction, *, place: str) -> TaskPrediction:
             f"predict() returned the score {score!r:.100} for {place}; expected a"
             " number or null."
         )
-    return TaskPrediction(
-        result=_storable(result), score=None if score is None else float(score)
-    )
+    try:
+        as_float = None if score is None else float(score)
+    except OverflowError as error:
+        raise ModelError(
+            f"predict() returned a score for {place} that is too large."
+        ) from error
+    return TaskPrediction(result=_storable(result), score=as_float)
 
 
 def _storable(result: list[Any]) -> list[Any]:

@@ -1,6 +1,7 @@
 """Checks of the settings of inference."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
@@ -29,7 +30,7 @@ def check_inference(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_model_url(**_: Any) -> list[CheckMessage]:
     """Report an address at which no model process can answer."""
-    if settings.MODEL_URL.startswith(("unix:///", "http://", "https://")):
+    if settings.MODEL_URL.startswith("unix:///") or _is_http(settings.MODEL_URL):
         return []
     return [
         Error(
@@ -38,3 +39,12 @@ def check_model_url(**_: Any) -> list[CheckMessage]:
             id="lsml.E050",
         )
     ]
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is no number
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)

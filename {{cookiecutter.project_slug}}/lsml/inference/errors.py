@@ -1,5 +1,9 @@
 """The errors of inference. Their messages are sentences for people."""
 
+# What the user's code may raise. It runs in threads, where an interrupt is never the
+# signal of that name, and where an exit would end the process with all other models.
+USER_ERRORS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+
 
 class ModelError(Exception):
     """The user's model raised, or returned what cannot be sent to Label Studio.

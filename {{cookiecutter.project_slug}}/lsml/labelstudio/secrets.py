@@ -64,7 +64,11 @@ def masked_task_data(data: object) -> object:
 
 
 def masked_text(text: str) -> str:
-    """Mask free text: an exception, a log line, the output of a command."""
+    """Mask free text: an exception, a log line, the output of a command.
+
+    Lone surrogates, as in undecodable file names, become "?": JSON does not allow them.
+    """
+    text = text.encode(errors="replace").decode()
     text = _SCHEME.sub(rf"\1\2{MASK}", _masked_string(text))
     return _ASSIGNMENT.sub(rf"\1{MASK}", text)
 

@@ -41,7 +41,13 @@ def call(method: str, path: str, body: object = None, *, timeout_s: float) -> An
         ModelProcessEnded: It ended while it worked on this.
         NoAnswerInTime: It did not answer within `timeout_s`.
     """
-    return orjson.loads(send(method, path, body, timeout_s=timeout_s))
+    answer = send(method, path, body, timeout_s=timeout_s)
+    try:
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError as error:
+        raise ModelProcessUnavailable(
+            "Something else than the model process answers at MODEL_URL. Correct it."
+        ) from error
 
 
 def send(method: str, path: str, body: object = None, *, timeout_s: float) -> bytes:

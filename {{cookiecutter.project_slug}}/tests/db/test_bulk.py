@@ -267,3 +267,10 @@ def test_a_slow_model_gets_few_tasks_at_a_time_and_a_quick_one_many():
         slow = bulk.next_step(slow, took_s=slow * 0.7)
         quick = bulk.next_step(quick, took_s=quick * 0.001)
     assert (slow, quick) == (1, bulk.STEP)
+
+
+def test_a_task_with_a_number_of_more_than_64_bits_is_predicted(job, constant):
+    Task.objects.filter(task_id=1).update(data={"n": 10**21})
+    bulk.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.errors) == ("succeeded", 0)

@@ -12,7 +12,7 @@ from lsml.inference.hosting import host as hosting
 from lsml.inference.hosting import watch
 from lsml.inference.hosting.host import host
 from tests.db.conftest import CONFIG, order, recorded, tasks
-from tests.models.scripted import BatchingModel, SlowModel
+from tests.models.scripted import BatchingModel, SlowModel, SlowSetup
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -100,7 +100,9 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
 ):
     settings.PREDICT_TIMEOUT_S = 0.3
     restarts = threading.Event()
-    monkeypatch.setattr(watch, "restart", lambda _grace_s: restarts.set())
+    monkeypatch.setattr(watch.watch, "_ending", None)
+    monkeypatch.setattr(watch, "stop_accepting", lambda: None)
+    monkeypatch.setattr(watch, "exit_now", restarts.set)
     monkeypatch.setattr(watch, "GRACE_S", {settings.PROCESS: 0.1})
     serve("tests.models.scripted.SlowModel")
     SlowModel.go_on.clear()
@@ -185,3 +187,39 @@ def test_the_metrics_of_the_model_process_appear_once(post, api, constant, place
     expected = 1 if placement == "process" else 0  # web has them in gunicorn's folder
     assert names.count("lsml_models_loaded") == expected
     assert names.count("lsml_model_process_up") == expected
+
+
+def test_a_model_that_exits_fails_alone_and_its_error_is_recorded(post, scripted):
+    def leave(_model, _tasks):
+        raise SystemExit(3)
+
+    scripted.answer = leave
+    reply = post("/predict", order(1))
+    assert (reply.status_code, reply.json()["code"]) == (500, "model_error")
+    assert "SystemExit" in Prediction.objects.get().error
+
+
+def test_an_error_with_characters_that_json_forbids_is_answered(post, scripted):
+    scripted.answer = ValueError("file \udc80 is missing")
+    reply = post("/predict", order(1))
+    assert (reply.status_code, reply.json()["code"]) == (500, "model_error")
+    assert "file ? is missing" in Prediction.objects.get().error
+
+
+def test_a_score_beyond_a_float_names_its_task(post, scripted):
+    scripted.answer = [{"result": [], "score": 10**400}]
+    reply = post("/predict", order(1))
+    assert "score for task 1 (number 1) that is too large" in reply.json()["detail"]
+
+
+def test_many_requests_at_once_load_a_version_once_though_few_may_stay(
+    together, serve, post, settings
+):
+    settings.MODELS_IN_MEMORY_MAX = 1
+    serve("tests.models.scripted.SlowSetup")
+    SlowSetup.made = 0
+    bodies = [{"tasks": tasks(1), "project": f"{n % 2 + 1}.1"} for n in range(1, 7)]
+    for body in bodies[:2]:
+        post("/setup", {"project": body["project"], "schema": CONFIG})
+    assert {reply.status_code for reply in together(bodies)} == {200}
+    assert SlowSetup.made == 2

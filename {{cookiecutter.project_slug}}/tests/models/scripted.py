@@ -1,4 +1,5 @@
 import threading
+import time
 
 from label_studio_ml.model import LabelStudioMLBase
 
@@ -67,3 +68,16 @@ class PrefetchingModel(LabelStudioMLBase):
 
     def prefetch(self, task):
         self.prefetched.append(task["id"])
+
+
+class SlowSetup(LabelStudioMLBase):
+    """Takes a moment to be created, and counts how often it was."""
+
+    made = 0
+
+    def setup(self):
+        type(self).made += 1
+        time.sleep(0.3)
+
+    def predict(self, tasks, context=None, **kwargs):
+        return [{"result": []} for _ in tasks]

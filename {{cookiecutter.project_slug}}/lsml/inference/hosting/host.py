@@ -148,6 +148,8 @@ class ModelHost:
                 slot.hosted = load(serving, origin)
                 slot.used_at = time.monotonic()  # loading may take minutes
                 with self._lock:
+                    self._keep(key, slot)
+                    self._slots.move_to_end(key)
                     # `setup()` may have named the version. The next request asks for
                     # that name, and must not load the model again.
                     if renamed := slot.hosted.store.adopted:
@@ -155,6 +157,9 @@ class ModelHost:
                     self._count()
             return slot.hosted
         finally:
+            if slot.hosted is None:
+                with self._lock:
+                    self._slots.pop(key, None)  # tried again at the next request
             slot.loading.release()
 
     def _slot(self, key: _Key) -> _Slot:
@@ -170,18 +175,18 @@ class ModelHost:
     def _keep(self, key: _Key, slot: _Slot) -> _Slot:
         """Keep a slot under a key. The caller holds the lock."""
         kept = self._slots.setdefault(key, slot)
-        while len(self._slots) > settings.MODELS_IN_MEMORY_MAX:
-            self._slots.popitem(last=False)  # a request in progress keeps it alive
-            self._count()
+        loaded = [each for each, slot in self._slots.items() if slot.hosted]
+        for oldest in loaded[: -settings.MODELS_IN_MEMORY_MAX]:
+            del self._slots[oldest]  # a request in progress keeps it alive
         return kept
 
     def _drop_idle(self) -> None:
         """Drop versions that their project no longer uses, under the caller's lock."""
-        latest = {key[0]: slot for key, slot in self._slots.items()}
+        latest = {key[0]: slot for key, slot in self._slots.items() if slot.hosted}
         idle = time.monotonic() - _IDLE_S
         for key, slot in list(self._slots.items()):
             is_idle = slot.hosted and slot.used_at < idle
-            if is_idle and slot is not latest[key[0]]:
+            if is_idle and slot is not latest.get(key[0]):
                 del self._slots[key]
                 self._count()
 

@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 from label_studio_ml.model import LabelStudioMLBase
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
 from lsml.inference.calls import Answer, Call, OnTimeout
-from lsml.inference.errors import ModelError
+from lsml.inference.errors import USER_ERRORS, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.queue import PredictQueue, Turn
 from lsml.inference.hosting.watch import watch
@@ -54,30 +54,22 @@ class HostedModel:
         with self.queue.turn(
             call, model=self, until=until, on_timeout=on_timeout
         ) as turn:
-            if turn.batch:  # else another thread called the model for this turn, too
-                with watch.running(
-                    "predict()",
-                    [each.on_timeout for each in turn.batch],
-                    project_pk=self.store.project_pk,
-                    requests=[each.call.origin.request_id for each in turn.batch],
-                    tasks=[t.get("id") for each in turn.batch for t in each.call.tasks],
-                ):
-                    self._run(turn.batch)
+            self._run(turn.batch)
         return turn.result()
 
     def _run(self, batch: list[Turn]) -> None:
-        """Settle every turn of a batch."""
-        if len(batch) == 1 or not self._settle_together(batch):
-            for turn in batch:  # so that nobody gets the error of another's task
-                self._settle(turn)
+        """Settle every turn of a batch; none, if another thread settled this turn."""
+        if len(batch) > 1 and self._settle_together(batch):
+            return
+        for turn in batch:  # so that nobody gets the error of another's task
+            self._settle(turn)
 
     def _settle_together(self, batch: list[Turn]) -> bool:
         """Settle a batch with one call. Return False if that call failed."""
-        together = batch[0].call
         tasks = [task for turn in batch for task in turn.call.tasks]
         started = time.perf_counter()
         try:
-            by_task = iter(self._by_task(tasks, together))
+            by_task = iter(self._by_task(tasks, batch))
         except Exception:  # noqa: BLE001 - each turn is tried alone, and has its error
             return False
         seconds = time.perf_counter() - started
@@ -90,7 +82,7 @@ class HostedModel:
     def _settle(self, turn: Turn) -> None:
         started = time.perf_counter()
         try:
-            by_task = self._by_task(turn.call.tasks, turn.call)
+            by_task = self._by_task(turn.call.tasks, [turn])
         except Exception as error:  # noqa: BLE001 - raised again in the turn's thread
             turn.settle(error)
             return
@@ -98,22 +90,31 @@ class HostedModel:
         turn.settle(Answer(by_task, seconds, self.store.take_adopted() or ""))
 
     def _by_task(
-        self, tasks: list[dict[str, Any]], call: Call
+        self, tasks: list[dict[str, Any]], turns: list[Turn]
     ) -> list[list[TaskPrediction]]:
-        returned = self._call(tasks, call)
+        returned = self._call(tasks, turns)
         if answers_one_only(returned, tasks=tasks):
             # Label Studio would now send each task in a request of its own.
             singly = ([task] for task in tasks)
-            return [read_answer(self._call(one, call), tasks=one)[0] for one in singly]
+            return [read_answer(self._call(one, turns), tasks=one)[0] for one in singly]
         return read_answer(returned, tasks=tasks)
 
-    def _call(self, tasks: list[dict[str, Any]], call: Call) -> object:
+    def _call(self, tasks: list[dict[str, Any]], turns: list[Turn]) -> object:
+        """Call `predict()` for turns that go together."""
         figures.batch_tasks.observe(len(tasks))
+        call = turns[0].call
         try:
-            return self.model.predict(tasks, context=call.context, **call.params)
+            with watch.running(
+                "predict()",
+                [turn.on_timeout for turn in turns],
+                project_pk=self.store.project_pk,
+                requests=[turn.call.origin.request_id for turn in turns],
+                tasks=[task.get("id") for task in tasks],
+            ):
+                return self.model.predict(tasks, context=call.context, **call.params)
         except DatabaseError:
             raise  # the model's `self.get` needs the database: answer 503
-        except (Exception, SystemExit) as error:  # the user's code may raise anything
+        except USER_ERRORS as error:
             raise ModelError(
                 f"predict() raised {type(error).__name__}:"
                 f" {masked_text(str(error))[:500]}"

@@ -15,7 +15,7 @@ from label_studio_ml.hosting import (
     reads_artifacts,
 )
 from label_studio_ml.shared import shared_by
-from lsml.inference.errors import ModelError, ModelNotLoadable
+from lsml.inference.errors import USER_ERRORS, ModelError, ModelNotLoadable
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.memory import memory_of_process
 from lsml.inference.hosting.queue import queue_of
@@ -87,11 +87,19 @@ def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
         raise kind(str(error)) from error
     except DatabaseError:
         raise  # not the model's fault: a 503, and the next request tries again
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
+    except USER_ERRORS as error:
+        if _is_out_of_memory(error):
+            kind = ModelError  # says nothing about the version: no other one is served
         raise kind(
             f"The model of version {version} cannot be loaded:"
             f" {type(error).__name__}: {masked_text(str(error))[:500]}"
         ) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory is short, here or on a GPU (PyTorch: OutOfMemoryError)."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or "out of memory" in text
 
 
 def _artifacts(version: ModelVersion | None) -> Path | None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import orjson
 from django.conf import settings
 
 from label_studio_ml.hosting import ModelClass, batch_size_of, offers_load_shared
@@ -204,9 +205,11 @@ class PredictQueue:
 
 
 def _go_together(one: Turn, other: Turn) -> bool:
-    same_model = one.model is other.model
     return (
-        same_model and one.call.context is None and one.call.params == other.call.params
+        one.model is other.model
+        and one.call.context is None
+        # As JSON: in Python, True equals 1.
+        and orjson.dumps(one.call.params) == orjson.dumps(other.call.params)
     )
 
 

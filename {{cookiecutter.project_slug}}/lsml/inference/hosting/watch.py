@@ -42,6 +42,7 @@ class Watch:
         self._numbers = count()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
 
     @contextmanager
     def running(
@@ -91,21 +92,39 @@ class Watch:
             next_step="this process restarts" if grace_s else "restart this process",
             stack="".join(traceback.format_stack(frame)) if frame else "",
         )
-        for on_timeout in running.on_timeouts:
-            try:
-                on_timeout()
-            except Exception:  # the database may be down: restart nevertheless
-                log.exception("a hanging prediction could not be recorded")
-        connections.close_all()
-        if grace_s:
-            restart(grace_s)
+        _report(running)
+        if grace_s and self._ending is None:
+            self._ending = threading.Thread(
+                target=self._end, args=[grace_s], daemon=True
+            )
+            self._ending.start()
+
+    def _end(self, grace_s: float) -> None:
+        """Restart this process after a while, and report what still runs then."""
+        stop_accepting()
+        time.sleep(grace_s)
+        for running in list(self._running.values()):
+            _report(running)
+        exit_now()
 
 
-def restart(grace_s: float) -> None:
-    """End this process, so that its supervisor starts it again."""
-    os.kill(os.getpid(), signal.SIGTERM)  # gunicorn takes no new requests
-    time.sleep(grace_s)
-    os._exit(1)  # an exit in order would wait for the thread that hangs
+def _report(running: _Running) -> None:
+    for on_timeout in running.on_timeouts:
+        try:
+            on_timeout()
+        except Exception:  # the database may be down: restart nevertheless
+            log.exception("a hanging prediction could not be recorded")
+    connections.close_all()
+
+
+def stop_accepting() -> None:
+    """Have gunicorn take no new requests in this process, and replace it."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exit_now() -> None:
+    """End this process. An exit in order would wait for the thread that hangs."""
+    os._exit(1)
 
 
 watch = Watch()

@@ -64,20 +64,20 @@ def _answer(request: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
     if route not in _ROUTES:
         return HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n"
     body = request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
-    answer = _run(_ROUTES[route], orjson.loads(body) if body else {})
-    return HTTPStatus.OK, "application/json", orjson.dumps(answer)
+    return HTTPStatus.OK, "application/json", _run(_ROUTES[route], body)
 
 
-def _run(work: Callable[[Message], Message], message: Message) -> Message:
-    request_id = message.get("origin", {}).get("request_id", "")
+def _run(work: Callable[[Message], Message], body: bytes) -> bytes:
     try:
+        message = orjson.loads(body) if body else {}
+        request_id = message.get("origin", {}).get("request_id", "")
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            return work(message)
+            return orjson.dumps(work(message))
     except Exception as error:
         answer = error_message(error)
         if answer["error"] == UNEXPECTED:
             log.exception("request to the model process failed")
-        return answer
+        return orjson.dumps(answer)
 
 
 def _predict(message: Message) -> Message:

@@ -126,4 +126,6 @@ def raise_error(message: Message) -> None:
 
 
 def _error(code: str, error: Exception, **about: Any) -> Message:
-    return {"error": code, "text": str(error), **about}
+    # A text of the user's code may have lone surrogates, which JSON does not allow.
+    text = str(error).encode(errors="replace").decode()
+    return {"error": code, "text": text, **about}

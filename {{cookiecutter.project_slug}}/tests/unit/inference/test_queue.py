@@ -125,6 +125,7 @@ def test_those_that_wait_share_a_call_up_to_the_batch_size(playground):
     [
         call("other", INTERACTIVE, context={"result": []}),
         call("other", params={"threshold": 1}),
+        call("other", params={"threshold": True}),
         call("other", tasks=3),
     ],
 )
