@@ -149,7 +149,6 @@ class ModelHost:
                 slot.used_at = time.monotonic()  # loading may take minutes
                 with self._lock:
                     self._keep(key, slot)
-                    self._slots.move_to_end(key)
                     # `setup()` may have named the version. The next request asks for
                     # that name, and must not load the model again.
                     if renamed := slot.hosted.store.adopted:
@@ -158,27 +157,33 @@ class ModelHost:
             return slot.hosted
         finally:
             if slot.hosted is None:
-                with self._lock:
-                    self._slots.pop(key, None)  # tried again at the next request
+                self._forget(key, slot)  # the next request tries again
             slot.loading.release()
 
     def _slot(self, key: _Key) -> _Slot:
         with self._lock:
-            slot = self._slots.get(key)
-            if slot is None:
-                slot = self._keep(key, _Slot())
+            slot = self._keep(key, self._slots.get(key) or _Slot())
             slot.used_at = time.monotonic()
-            self._slots.move_to_end(key)
             self._drop_idle()
             return slot
 
     def _keep(self, key: _Key, slot: _Slot) -> _Slot:
-        """Keep a slot under a key. The caller holds the lock."""
+        """Keep a slot under a key as the last used. The caller holds the lock.
+
+        Of several slots for a key, the first stays. A model that is loading is not
+        dropped: others wait for it.
+        """
         kept = self._slots.setdefault(key, slot)
+        self._slots.move_to_end(key)
         loaded = [each for each, slot in self._slots.items() if slot.hosted]
         for oldest in loaded[: -settings.MODELS_IN_MEMORY_MAX]:
             del self._slots[oldest]  # a request in progress keeps it alive
         return kept
+
+    def _forget(self, key: _Key, slot: _Slot) -> None:
+        with self._lock:
+            if self._slots.get(key) is slot:
+                del self._slots[key]
 
     def _drop_idle(self) -> None:
         """Drop versions that their project no longer uses, under the caller's lock."""
