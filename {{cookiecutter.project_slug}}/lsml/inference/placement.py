@@ -19,6 +19,7 @@ from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
 _ANSWER_S = 5.0  # for the way there and back
+_LIVE_S = 0.3
 
 
 class Models(Protocol):
@@ -95,6 +96,22 @@ class ModelsElsewhere:
         answer = client.call("GET", "/status", timeout_s=_ANSWER_S)
         messages.raise_error(answer)
         return messages.read_status(answer)
+
+
+def model_process_is_down() -> bool:
+    """Return whether there should be a model process and none answers.
+
+    One that is too busy to answer at once is not down.
+    """
+    if settings.MODEL_PLACEMENT != "process":
+        return False
+    try:
+        client.send("GET", "/live", timeout_s=_LIVE_S)
+    except ModelProcessUnavailable:
+        return True
+    except NoAnswerInTime:
+        return False
+    return False
 
 
 def model_metrics() -> bytes:

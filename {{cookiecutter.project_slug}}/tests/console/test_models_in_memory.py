@@ -1,6 +1,7 @@
 """The page of the models in memory, under both placements."""
 
 import pytest
+from django.urls import reverse
 
 from lsml.inference.hosting.host import host
 from tests.console.addresses import page
@@ -34,3 +35,5 @@ def test_it_says_what_to_check_while_the_model_process_does_not_answer(
     text = viewer.get(page("models")).content.decode()
     assert "The model process does not answer" in text
     assert "MODEL_URL" in text
+    home = viewer.get(reverse("admin:index")).content.decode()
+    assert "The model process does not answer" in home

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Min, Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -26,6 +27,7 @@ from lsml.console.links import list_of, page_of
 from lsml.console.numbers import milliseconds
 from lsml.console.pages.home_figures import Day, largest, last_day
 from lsml.console.pages.metrics import compared
+from lsml.inference.placement import model_process_is_down
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 
@@ -129,7 +131,14 @@ def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[A
             text = _("%(project)s: the config has lost labels of %(version)s.")
             values = {"project": project, "version": version.version}
             alarms.append(Alarm(text % values, page_of(version)))
-    return alarms + _failed(runs)
+    return _model_process() + alarms + _failed(runs)
+
+
+def _model_process() -> list[Alarm]:
+    if not model_process_is_down():
+        return []
+    text = _("The model process does not answer: predictions get status 503.")
+    return [Alarm(text, reverse("admin:console_models"))]
 
 
 def _failed(runs: list[TrainingRun]) -> list[Alarm]:
