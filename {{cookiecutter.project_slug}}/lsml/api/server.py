@@ -103,15 +103,10 @@ class BufferingWorker(ThreadWorker):
         incoming = self.waiting.get(conn)
         if not isinstance(incoming, Incoming):
             return  # dropped after the event loop had collected this event
-        try:
-            data = sock.recv(_RECEIVE_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
+        data = _received(sock)
         if data:
             self._add(conn, incoming, data)
-        else:
+        elif data is not None:
             self._drop(conn)
 
     def _add(self, conn: TConn, incoming: Incoming, data: bytes) -> None:
@@ -187,13 +182,7 @@ class BufferingWorker(ThreadWorker):
     def _discard(self, conn: TConn, sock: socket.socket) -> None:
         if conn not in self.waiting:
             return
-        try:
-            data = sock.recv(_RECEIVE_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
+        if _received(sock) == b"":
             self._drop(conn)
 
     def murder_pending(self) -> None:
@@ -224,3 +213,13 @@ class BufferingWorker(ThreadWorker):
                 conn.sock.send(answer + _CLOSING)
         self.nr_conns -= 1
         conn.close()
+
+
+def _received(sock: socket.socket) -> bytes | None:
+    """Return what has arrived, b"" if the connection is closed, None if nothing has."""
+    try:
+        return sock.recv(_RECEIVE_MAX)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
