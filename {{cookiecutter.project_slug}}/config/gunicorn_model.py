@@ -52,6 +52,8 @@ def post_worker_init(worker: Any) -> None:
     """
     from lsml.registry.model_class import model_class
 
+    # On the same machine, webhooks and health checks get the CPU before a model does.
+    os.nice(5)
     with suppress(Exception, SystemExit):
         model_class()
 

@@ -25,6 +25,7 @@ _HEADER_BUFFER_MAX: Final = 64 * 1024
 _FRAMING: Final = re.compile(
     rb"\r\n(content-length|transfer-encoding|expect)[ \t]*:([^\r\n]*)", re.IGNORECASE
 )
+_PREDICTION: Final = re.compile(rb"POST /predict[ ?]")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -64,6 +65,11 @@ class Incoming:
     def has_header(self) -> bool:
         """Whether the header is complete, so that the client may expect an answer."""
         return bool(self._header_size)
+
+    @property
+    def is_prediction(self) -> bool:
+        """Whether the request is a POST to /predict."""
+        return _PREDICTION.match(self.buffer) is not None
 
     @property
     def is_ready(self) -> bool:

@@ -7,6 +7,7 @@ is complete. docs/adr/0028-receive-before-a-thread.md has the reasons and the li
 """
 
 import math
+import os
 import socket
 import time
 from collections import deque
@@ -45,6 +46,21 @@ class Lingering:
         self.deadline = time.monotonic() + _LINGER_S
 
 
+class Lane:
+    """Requests of which only so many may be in threads at once.
+
+    Attributes:
+        most: number of threads.
+        in_threads: connections of the requests that have one.
+        waiting: connections of requests that wait for one, the oldest first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.in_threads: set[TConn] = set()
+        self.waiting: deque[TConn] = deque()
+
+
 class BufferingWorker(ThreadWorker):
     """Receives requests in the event loop, and answers them in threads.
 
@@ -56,10 +72,10 @@ class BufferingWorker(ThreadWorker):
         self.waiting: dict[TConn, Incoming | Lingering] = {}  # longest wait first
         self.in_threads: dict[TConn, Incoming] = {}
         self.buffered = 0  # bytes of both
-        # Threads that may wait for the rest of a body, and requests that wait for one.
-        self.readers_max = max(1, self.cfg.threads // 4)
-        self.readers: set[TConn] = set()
-        self.for_readers: deque[TConn] = deque()
+        # Requests that wait for the rest of a body in their thread.
+        self.readers = Lane(max(1, self.cfg.threads // 4))
+        # The other threads stay free for webhooks, however many predictions there are.
+        self.predictions = Lane(int(os.environ.get("WEB_PREDICT_THREADS", "16")))
         self.stop_at = math.inf
         self.next_check = 0.0
 
@@ -118,23 +134,26 @@ class BufferingWorker(ThreadWorker):
         if not incoming.is_ready or conn not in self.waiting:
             return
         self._unwatch(conn)
-        if incoming.is_complete:
-            self._hand_over(conn, incoming)
+        if not incoming.is_complete:
+            self.readers.waiting.append(conn)
+            self._start(self.readers)
+        elif incoming.is_prediction:
+            self.predictions.waiting.append(conn)
+            self._start(self.predictions)
         else:
-            self.for_readers.append(conn)
-            self._start_readers()
+            self._hand_over(conn, incoming)
 
-    def _start_readers(self) -> None:
-        while self.for_readers and len(self.readers) < self.readers_max:
-            conn = self.for_readers.popleft()
+    def _start(self, lane: Lane) -> None:
+        while lane.waiting and len(lane.in_threads) < lane.most:
+            conn = lane.waiting.popleft()
             incoming = self.waiting.get(conn)
             if isinstance(incoming, Incoming):
-                self.readers.add(conn)
+                lane.in_threads.add(conn)
                 self._hand_over(conn, incoming)
 
-    def _end_reader(self, conn: TConn) -> None:
-        self.readers.discard(conn)
-        self._start_readers()
+    def _leave(self, lane: Lane, conn: TConn) -> None:
+        lane.in_threads.discard(conn)
+        self._start(lane)
 
     def _hand_over(self, conn: TConn, incoming: Incoming) -> None:
         del self.waiting[conn]
@@ -144,7 +163,7 @@ class BufferingWorker(ThreadWorker):
         conn.parser.unreader = Rest(
             conn.sock,
             incoming,
-            partial(self.method_queue.defer, self._end_reader, conn),
+            partial(self.method_queue.defer, self._leave, self.readers, conn),
         )
         incoming.held = len(incoming.buffer)
         incoming.buffer = bytearray()
@@ -163,7 +182,8 @@ class BufferingWorker(ThreadWorker):
             super().finish_request(conn, fs)
             return
         self.buffered -= incoming.held
-        self._end_reader(conn)
+        for lane in (self.readers, self.predictions):
+            self._leave(lane, conn)
         if fs.cancelled() or fs.exception() or not fs.result():
             self._linger(conn)
         else:

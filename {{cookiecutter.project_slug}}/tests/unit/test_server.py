@@ -21,7 +21,7 @@ from lsml.api.server import BufferingWorker
 
 
 class App:
-    """Answers with what it received. `/…wait` waits until `go` is set."""
+    """Answers what it received. `/…wait` and `/predict` wait until `go` is set."""
 
     def __init__(self):
         self.go = threading.Event()
@@ -30,7 +30,7 @@ class App:
     def __call__(self, environ, start_response):
         status = "200 OK"
         body = b""
-        if environ["PATH_INFO"] == "/wait":
+        if environ["PATH_INFO"] in {"/wait", "/predict"}:
             self.wait()
         if environ["PATH_INFO"] != "/refuse":
             try:
@@ -317,11 +317,24 @@ def test_a_stopping_worker_answers_its_requests_and_closes_the_others():
         assert b"200 OK" in read_to_end(busy)
 
 
+def test_predictions_leave_threads_for_other_requests(monkeypatch):
+    monkeypatch.setenv("WEB_PREDICT_THREADS", "1")
+    with running_worker(threads=2) as worker, ExitStack() as stack:
+        predict = request("/predict", b"{}", headers=["Connection: close"])
+        predicting = [stack.enter_context(connected(worker, predict)) for _ in range(3)]
+        assert worker.answering.started.wait(5)
+        with connected(worker, request("/webhook", b"{}") + LAST) as sock:
+            assert b"/webhook" in read_to_end(sock)
+        worker.answering.go.set()
+        assert all(b"200 OK" in read_to_end(sock) for sock in predicting)
+
+
 def test_every_byte_and_connection_is_accounted_for(shared_worker):
     deadline = time.monotonic() + 5
     while shared_worker.nr_conns and time.monotonic() < deadline:
         time.sleep(0.05)
     assert shared_worker.nr_conns == 0
     assert shared_worker.buffered == 0
-    assert not shared_worker.readers
+    assert not shared_worker.readers.in_threads
+    assert not shared_worker.predictions.in_threads
     assert not shared_worker.in_threads
