@@ -7,7 +7,6 @@ import sys
 os.environ.setdefault("LSML_PROCESS", "web")  # short timeouts
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
@@ -31,10 +30,9 @@ def _preload() -> None:
     # third of a second during a request of each process.
     gc.collect()
     gc.freeze()
-    if settings.MODEL_PLACEMENT == "web":
-        # A model in pure Python holds the interpreter's lock. Webhooks then get it five
-        # times as soon as by default.
-        sys.setswitchinterval(0.001)
+    # A webhook gets the interpreter's lock five times as soon as by default: from a
+    # model in pure Python, or from many other requests.
+    sys.setswitchinterval(0.001)
 
 
 _preload()

@@ -1,12 +1,19 @@
 """Where the models are: in this process, or in the model process (MODEL_PLACEMENT)."""
 
+import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from django.conf import settings
 
 from lsml.audit.models import Prediction
 from lsml.inference.calls import Answer, Call, OnTimeout
-from lsml.inference.errors import ModelCrashed, ModelTimedOut, StillLoading
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelCrashed,
+    ModelTimedOut,
+    StillLoading,
+)
 from lsml.inference.serving import messages
 from lsml.inference.status import ProcessStatus
 from lsml.model_process import client
@@ -20,6 +27,7 @@ from lsml.registry.served import Served
 
 _ANSWER_S = 5.0  # for the way there and back
 _LIVE_S = 0.3
+_REFUSE_S = 0.2
 
 
 class Models(Protocol):
@@ -46,6 +54,19 @@ def models() -> Models:
     return host
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The model process has just refused a prediction of a project and kind."""
+
+    error: ModelBusy
+    until: float  # monotonic; until then its like are refused here
+
+
+# Keeps clients that repeat a refused prediction at once from keeping the model process
+# busy with refusals. It refuses when others wait for PREDICT_WAIT_S, so this is little.
+_refused: dict[tuple[int, str], _Refused] = {}
+
+
 class ModelsElsewhere:
     """The models in the model process.
 
@@ -61,6 +82,11 @@ class ModelsElsewhere:
             ModelCrashed: It ended meanwhile. Only for jobs, which must not try again
                 for ever; others get ModelProcessUnavailable, and can.
         """
+        key = serving.project_pk, call.kind
+        if (refused := _refused.get(key)) and refused.until > time.monotonic():
+            raise ModelBusy(
+                str(refused.error), retry_after_s=refused.error.retry_after_s
+            )
         message = messages.call_message(serving, call)
         timeout_s = settings.PREDICT_TIMEOUT_S
         try:
@@ -71,7 +97,11 @@ class ModelsElsewhere:
             if call.kind is Prediction.Kind.BULK:
                 raise ModelCrashed from error
             raise
-        messages.raise_error(answer)
+        try:
+            messages.raise_error(answer)
+        except ModelBusy as error:
+            _refused[key] = _Refused(error, time.monotonic() + _REFUSE_S)
+            raise
         return messages.read_answer(answer)
 
     def load(

@@ -100,7 +100,7 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
 ):
     settings.PREDICT_TIMEOUT_S = 0.3
     restarts = threading.Event()
-    monkeypatch.setattr(watch.watch, "_ending", None)
+    monkeypatch.setattr(watch.watch, "_restart", None)
     monkeypatch.setattr(watch, "stop_accepting", lambda: None)
     monkeypatch.setattr(watch, "exit_now", restarts.set)
     monkeypatch.setattr(watch, "GRACE_S", {settings.PROCESS: 0.1})

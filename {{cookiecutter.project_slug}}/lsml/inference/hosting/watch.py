@@ -42,7 +42,7 @@ class Watch:
         self._numbers = count()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._ending: threading.Thread | None = None
+        self._restart: threading.Thread | None = None
 
     @contextmanager
     def running(
@@ -93,11 +93,11 @@ class Watch:
             stack="".join(traceback.format_stack(frame)) if frame else "",
         )
         _report(running)
-        if grace_s and self._ending is None:
-            self._ending = threading.Thread(
+        if grace_s and self._restart is None:
+            self._restart = threading.Thread(
                 target=self._end, args=[grace_s], daemon=True
             )
-            self._ending.start()
+            self._restart.start()
 
     def _end(self, grace_s: float) -> None:
         """Restart this process after a while, and report what still runs then."""
