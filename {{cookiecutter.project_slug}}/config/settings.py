@@ -62,10 +62,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "lsml.observability.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "lsml.api.middleware.ProgramsMiddleware",  # those below are for people
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -103,7 +104,7 @@ _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 DATABASES = {
     "default": {
         **_database,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "lsml.environment.postgresql",
         # A new connection per request is four to six times slower. The check makes the
         # first request after a restart of the database succeed.
         "CONN_MAX_AGE": 60,

@@ -4,15 +4,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
 from django.core.cache import cache
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
-from rest_framework.request import Request
 
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
@@ -49,7 +51,7 @@ class LabelStudioAuthentication(BaseAuthentication):
     call, as with the reference SDK.
     """
 
-    def authenticate(self, request: Request) -> tuple[Caller, None]:
+    def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
         known = settings.BASIC_AUTH_CREDENTIALS
         tokens = settings.WEBHOOK_TOKENS
         if not known and not tokens:
@@ -72,7 +74,7 @@ class LabelStudioAuthentication(BaseAuthentication):
             raise AuthenticationFailed(_REFUSED)
         return Caller(user), None
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, request: HttpRequest) -> str:
         return _CHALLENGE
 
 
@@ -82,6 +84,8 @@ class Guesses:
     Missing credentials do not count: Label Studio's own webhook sends none, from the
     same address as its other calls.
     """
+
+    _made_at = -math.inf  # monotonic time of the last wrong guess of anyone
 
     def __init__(self, address: str, user: str) -> None:
         self.key = f"guesses:{address}:{hashlib.sha256(user.encode()).hexdigest()}"
@@ -93,7 +97,9 @@ class Guesses:
         Raises:
             Throttled: WRONG_CREDENTIALS_PER_MINUTE is reached.
         """
-        made = cache.get(self.key, 0) if self.counts else 0
+        if not self.counts or time.monotonic() > Guesses._made_at + _MINUTE_S:
+            return
+        made = cache.get(self.key, 0)
         if made >= settings.WRONG_CREDENTIALS_PER_MINUTE:
             raise Throttled(
                 wait=_MINUTE_S,
@@ -103,11 +109,12 @@ class Guesses:
     def count(self) -> None:
         """Count one wrong guess."""
         if self.counts:
+            Guesses._made_at = time.monotonic()
             cache.add(self.key, 0, timeout=_MINUTE_S)
             cache.incr(self.key)
 
 
-def _record_refusal(request: Request, name: str) -> None:
+def _record_refusal(request: HttpRequest, name: str) -> None:
     """Record one row per minute, address and name, so guesses cannot flood the log."""
     address = address_of(request)
     if cache.add(f"refused:{address}:{name}", 1, timeout=_MINUTE_S):

@@ -20,7 +20,7 @@ from lsml.inference.promotion import fall_back
 from lsml.labelstudio.requests import PredictRequest
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
-from lsml.registry.served import Served, served
+from lsml.registry.served import Served, remembered, served
 from lsml.registry.services import NO_PROJECT, get_or_create_project, update_project
 
 
@@ -72,36 +72,121 @@ def predict(
         Prediction.Kind.INTERACTIVE if order.interactive else Prediction.Kind.BATCH
     )
     with admission.admit(kind):
-        received_at = timezone.now()
+        call = Call(order.tasks, kind, origin, order.context, order.params)
+        work = _Work(call, received_at=timezone.now(), started=time.perf_counter())
+        likely, failure = _likely_served(order), None
+        if likely is not None:
+            try:
+                return work.predict(likely, if_unchanged=True)
+            except _ProjectChanged:
+                pass
+            except ModelNotLoadable as error:
+                failure = error
         serving = _serving(order, origin)
         if not order.tasks:
             return Predicted(serving.version, [])
-        call = Call(order.tasks, kind, origin, order.context, order.params)
-        started = time.perf_counter()
-
-        def record_failure(error: ModelError) -> None:
-            seconds = time.perf_counter() - started
-            batch = _batch(call, received_at, serving, serving.version, seconds)
-            _record(batch, _failed(order, str(error)))
-
-        def on_timeout() -> None:
-            record_failure(ModelTimedOut(settings.PREDICT_TIMEOUT_S))
-
-        try:
+        if failure is None or serving != likely:
             try:
-                answer = models().predict(serving, call, on_timeout=on_timeout)
+                return work.predict(serving)
             except ModelNotLoadable as error:
-                serving = _served_instead(serving, call, error)
-                answer = models().predict(serving, call, on_timeout=on_timeout)
-        except ModelError as error:
-            record_failure(error)
+                failure = error
+        return _predict_instead(serving, work, failure)
+
+
+class _ProjectChanged(Exception):
+    """The project changed since its served version was read. No row was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One request to predict."""
+
+    call: Call
+    received_at: datetime
+    started: float  # time.perf_counter()
+
+    def predict(self, serving: Served, *, if_unchanged: bool = False) -> Predicted:
+        """Let a version predict, and record what it answered.
+
+        Args:
+            serving: The version.
+            if_unchanged: Record it only if the project has not changed since `serving`
+                was read.
+
+        Raises:
+            _ProjectChanged: It has.
+            ModelNotLoadable: Nothing is recorded.
+            ModelError: Recorded for each task.
+        """
+        if_project = serving.row_version if if_unchanged else ""
+        try:
+            answer = models().predict(
+                serving,
+                self.call,
+                on_timeout=lambda: self.record_failure(
+                    serving, ModelTimedOut(settings.PREDICT_TIMEOUT_S)
+                ),
+            )
+        except ModelNotLoadable:
             raise
-        # If the model set its version while it predicted, as the reference allows, this
-        # answer already carries the new name.
-        version = answer.version or serving.version
-        batch = _batch(call, received_at, serving, version, answer.seconds)
-        _record(batch, _answered(order, answer.by_task))
+        except ModelError as error:
+            self.record_failure(serving, error, if_project)
+            raise
+        version = serving.version
+        if answer.version:
+            # The model set its version while it predicted, as the reference allows.
+            # That changed the project, and this answer already carries the new name.
+            version, if_project = answer.version, ""
+        rows = _answered(self.call, answer.by_task)
+        self._record(serving, version, answer.seconds, rows, if_project)
         return Predicted(version, answer.by_task)
+
+    def record_failure(
+        self, serving: Served, error: ModelError, if_project: str = ""
+    ) -> None:
+        """Record an error for each task."""
+        seconds = time.perf_counter() - self.started
+        rows = _failed(self.call, str(error))
+        self._record(serving, serving.version, seconds, rows, if_project)
+
+    def _record(
+        self,
+        serving: Served,
+        version: str,
+        seconds: float,
+        rows: list[dict[str, Any]],
+        if_project: str,
+    ) -> None:
+        batch = PredictionBatch(
+            origin=self.call.origin,
+            created_at=self.received_at,
+            project_pk=serving.project_pk,
+            model_version=version,
+            kind=self.call.kind,
+            context=self.call.context,
+            latency_ms=seconds * 1000,
+            batch_size=len(self.call.tasks),
+        )
+        if not record_predictions(batch, rows, if_project=if_project):
+            raise _ProjectChanged
+        kind = self.call.kind.value
+        metrics.predict_seconds.labels(kind).observe(seconds)
+        for outcome, count in Counter(row["outcome"] for row in rows).items():
+            metrics.predictions.labels(kind, outcome).inc(count)
+
+
+# --- The version ---
+
+
+def _likely_served(order: PredictRequest) -> Served | None:
+    """Return what this process remembers, if the request does not change the project.
+
+    None also for a request without tasks, which records nothing that checks it.
+    """
+    known = remembered(order.project) if order.project and order.tasks else None
+    if known and order.label_config in {None, "", known.label_config}:
+        return known
+    return None
 
 
 def _serving(order: PredictRequest, origin: Origin) -> Served:
@@ -118,48 +203,31 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
     return Served(project.pk, project.served_version, project.label_config)
 
 
-def _served_instead(serving: Served, call: Call, error: ModelNotLoadable) -> Served:
-    """Return an earlier version that loads.
+def _predict_instead(
+    serving: Served, work: _Work, failure: ModelNotLoadable
+) -> Predicted:
+    """Predict with an earlier version that loads; record the error if there is none.
 
     A bulk prediction never falls back: it may run in a worker, and a version that does
     not load there may well load in the web processes.
     """
-    if call.kind is Prediction.Kind.BULK:
-        raise error
-    return fall_back(serving, error, call.origin)
+    try:
+        if work.call.kind is Prediction.Kind.BULK:
+            raise failure
+        serving = fall_back(serving, failure, work.call.origin)
+        return work.predict(serving)
+    except ModelNotLoadable as error:
+        work.record_failure(serving, error)
+        raise
 
 
 # --- The rows ---
 
 
-def _record(batch: PredictionBatch, rows: list[dict[str, Any]]) -> None:
-    record_predictions(batch, rows)
-    metrics.predict_seconds.labels(batch.kind.value).observe(batch.latency_ms / 1000)
-    for outcome, count in Counter(row["outcome"] for row in rows).items():
-        metrics.predictions.labels(batch.kind.value, outcome).inc(count)
-
-
-def _batch(
-    call: Call, received_at: datetime, serving: Served, version: str, seconds: float
-) -> PredictionBatch:
-    return PredictionBatch(
-        origin=call.origin,
-        created_at=received_at,
-        project_pk=serving.project_pk,
-        model_version=version,
-        kind=call.kind,
-        context=call.context,
-        latency_ms=seconds * 1000,
-        batch_size=len(call.tasks),
-    )
-
-
-def _answered(
-    order: PredictRequest, by_task: list[list[TaskPrediction]]
-) -> list[dict[str, Any]]:
+def _answered(call: Call, by_task: list[list[TaskPrediction]]) -> list[dict[str, Any]]:
     """Return a row per prediction, and one for each task without a prediction."""
     rows: list[dict[str, Any]] = []
-    for task, predictions in zip(order.tasks, by_task, strict=True):
+    for task, predictions in zip(call.tasks, by_task, strict=True):
         about = _about(task)
         rows += [
             {**about, "outcome": "ok", "score": each.score, "result": each.result}
@@ -168,11 +236,9 @@ def _answered(
     return rows
 
 
-def _failed(order: PredictRequest, error: str) -> list[dict[str, Any]]:
+def _failed(call: Call, error: str) -> list[dict[str, Any]]:
     """Return a row per task, each with the error."""
-    return [
-        {**_about(task), "outcome": "error", "error": error} for task in order.tasks
-    ]
+    return [{**_about(task), "outcome": "error", "error": error} for task in call.tasks]
 
 
 def _about(task: dict[str, Any]) -> dict[str, Any]:

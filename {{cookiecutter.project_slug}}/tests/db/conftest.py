@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from lsml.inference.hosting.host import host
 from lsml.observability.origin import Origin
+from lsml.registry import served
 from lsml.registry.model_class import model_class
 from tests.http_stub import http_stub
 from tests.model_process import model_process
@@ -30,6 +31,12 @@ def api():
 @pytest.fixture(autouse=True)
 def nobody_guessed():
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch):
+    """Forget the projects of other tests, as a new web process does."""
+    monkeypatch.setattr(served, "_remembered", {})
 
 
 @pytest.fixture

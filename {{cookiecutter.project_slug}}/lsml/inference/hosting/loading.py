@@ -43,7 +43,9 @@ def load(serving: Served, origin: Origin) -> HostedModel:
         ModelError: The model's code cannot be imported.
     """
     started = time.monotonic()
-    project = Project.objects.get(pk=serving.project_pk)
+    project = Project.objects.filter(pk=serving.project_pk).first()
+    if project is None:
+        raise ModelNotLoadable("The project was deleted.")
     # By name and not by `active_version`: another version may have been promoted since
     # this request chose its version.
     version = project.versions.filter(version=serving.version).first()
