@@ -15,7 +15,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def is_usable(self) -> bool:
         """Return whether the next statement would reach a server."""
-        if self.connection is None or self.connection.broken:
+        if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)

@@ -1,0 +1,124 @@
+"""Rows of concurrent requests, committed together."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from lsml.audit import services
+from lsml.audit.group_commit import GroupCommit
+from lsml.audit.models import Prediction
+from lsml.audit.services import PredictionBatch, record_predictions
+from lsml.observability.origin import Origin
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROW = {"task_id": 1, "outcome": "empty", "input_digest": "0" * 64}
+
+
+def record(request_id, *, version="v1"):
+    """Record a prediction; return whether it was committed when that returned."""
+    try:
+        batch = PredictionBatch(
+            origin=Origin(request_id, "test"),
+            created_at=timezone.now(),
+            project_pk=1,
+            model_version=version,
+            kind=Prediction.Kind.BATCH,
+            context=None,
+            latency_ms=1.0,
+            batch_size=1,
+        )
+        record_predictions(batch, [ROW])
+        return Prediction.objects.filter(request_id=request_id).exists()
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connection.close()
+
+
+class Statements:
+    """Records the request ids of each statement; the first one waits for `count`."""
+
+    def __init__(self, count):
+        self.written = []
+        self.group = GroupCommit(self.write, most=32)
+        self.count = count
+
+    def write(self, requests):
+        self.written.append([each["request_id"] for each in requests])
+        if len(self.written) == 1:
+            wait_until(lambda: len(self.group._waiting) == self.count)
+        return services._insert_predictions(requests)
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """The first statement waits until four other requests wait."""
+    statements = Statements(count=4)
+    monkeypatch.setattr(services, "_predictions", statements.group)
+    return statements
+
+
+def wait_until(condition):
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def at_once(statements, calls):
+    """Call the first one, and the others while its statement runs."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        first = threads.submit(calls[0])
+        wait_until(lambda: statements.written)
+        others = [threads.submit(call) for call in calls[1:]]
+        return [each.exception() or each.result() for each in [first, *others]]
+
+
+def test_requests_that_arrive_during_a_statement_share_the_next_one(statements):
+    ids = [f"request-{number}" for number in range(5)]
+    committed = at_once(statements, [partial(record, each) for each in ids])
+    assert committed == [True] * 5
+    assert [sorted(each) for each in statements.written] == [ids[:1], ids[1:]]
+    assert Prediction.objects.count() == 5
+
+
+def test_a_row_that_the_database_refuses_fails_its_own_request_only(statements):
+    calls = [partial(record, f"request-{number}") for number in range(4)]
+    too_long = partial(record, "refused", version="v" * 201)
+    *others, refused = at_once(statements, [*calls, too_long])
+    assert others == [True] * 4
+    assert isinstance(refused, DataError)
+    assert not Prediction.objects.filter(request_id="refused").exists()
+
+
+def test_a_lost_connection_fails_the_requests_that_share_it_and_no_later_one(
+    statements, monkeypatch
+):
+    insert = services._insert_predictions
+
+    def insert_then_lose(requests):
+        if len(requests) > 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return insert(requests)
+
+    monkeypatch.setattr(services, "_insert_predictions", insert_then_lose)
+    calls = [partial(record, f"request-{number}") for number in range(5)]
+    first, *others = at_once(statements, calls)
+    assert first is True
+    assert [type(each) for each in others] == [OperationalError] * 4
+    assert len({id(each) for each in others}) == 4
+    assert record("afterwards")
+
+
+def test_inside_a_transaction_rows_are_rolled_back_with_it():
+    with suppress(ZeroDivisionError), transaction.atomic():
+        record("request-1")
+        _ = 1 / 0
+    assert not Prediction.objects.exists()
