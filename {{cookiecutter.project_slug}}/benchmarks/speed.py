@@ -11,12 +11,10 @@ import os
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.load import Answer, Request, in_background, percentile_ms, send_evenly
+from benchmarks.load import Request, percentile_ms, send_evenly
 from benchmarks.service import HEADERS
 from benchmarks.wire.load import require_tools
 from benchmarks.wire.report import CROWD, Crowd, Many, Report, write
@@ -27,6 +25,7 @@ from benchmarks.wire.turns import (
     TEN,
     Benchmark,
     Turn,
+    Work,
     benchmark,
     show,
 )
@@ -56,7 +55,7 @@ def main() -> None:
             turns=options.turns,
             seconds=options.seconds,
             load_before=load_before,
-            compared={work: measured.compare(work) for work in (ONE, TEN, EVENT)},
+            compared=measured.compare(ONE, TEN, EVENT),
             crowd=_crowd(measured),
             many=_many(measured),
         )
@@ -70,15 +69,20 @@ def main() -> None:
 def _crowd(measured: Benchmark) -> Crowd:
     """Compare 64 connections with 8, and probe `/health` beside the 64."""
     ours = measured.ours
+    health = Request(ours.port, "/health", None, HEADERS)
+    count = PROBES_PER_S * measured.seconds
     few, many, probes = [], [], []
-    with measured.checks.rows_of(f"{CROWD} connections", ours.tables(ONE)):
+    with measured.checks.rows_of(ours.tables(ONE)):
         for _ in range(measured.turns):
             few.append(measured.measure(ours, ONE))
             show("8 connections, ours", few[-1].load)
-            with _probing(measured) as answers:
+            with ThreadPoolExecutor(1) as thread:
+                answers = thread.submit(
+                    send_evenly, {"": health}, count, float(measured.seconds), 10.0
+                )
                 many.append(measured.measure(ours, ONE, connections=CROWD))
+                probes += answers.result()[""]
             show(f"{CROWD} connections, ours", many[-1].load)
-            probes += answers
     return Crowd(
         few,
         many,
@@ -87,30 +91,12 @@ def _crowd(measured: Benchmark) -> Crowd:
     )
 
 
-@contextmanager
-def _probing(measured: Benchmark) -> Iterator[list[Answer]]:
-    """Ask `/health` meanwhile, on new connections. The list is filled at the end."""
-    health = Request(measured.ours.port, "/health", None, HEADERS)
-    count = PROBES_PER_S * measured.seconds
-    answers: list[Answer] = []
-    with in_background(
-        send_evenly, {"health": health}, count, float(measured.seconds), 10.0
-    ) as result:
-        started = time.monotonic()
-        yield answers
-        ended = time.monotonic()
-        # The probing process starts and ends a little later than the load.
-        answers += [
-            each for each in result()["health"] if started < each.sent_at < ended
-        ]
-
-
 def _many(measured: Benchmark) -> Many:
-    found: dict[str, list[Turn]] = {}
+    found: dict[Work, dict[str, list[Turn]]] = {}
     growth_mb = measured.memory_growth_mb(
         measured.ours, lambda: found.update(measured.compare(MANY))
     )
-    return Many(found, growth_mb)
+    return Many(found[MANY], growth_mb)
 
 
 if __name__ == "__main__":

@@ -104,20 +104,13 @@ class Report:
         ]
 
     def _cpu(self) -> list[str]:
-        sides = [(work.name, turns) for work, turns in self.compared.items()]
         return [
             "| CPU time per request | bare, web | ours, web | bare, PostgreSQL"
-            " | ours, PostgreSQL |",
-            "|---|---|---|---|---|",
+            " | ours, PostgreSQL | ratio of both |",
+            "|---|---|---|---|---|---|",
             *(
-                f"| {name} | "
-                + " | ".join(
-                    f"{median(turns[side], figure):.2f} ms"
-                    for figure in (_web_ms, _database_ms)
-                    for side in (BARE, OURS)
-                )
-                + " |"
-                for name, turns in [*sides, (MANY.name, self.many.turns)]
+                _cpu_line(work.name, turns)
+                for work, turns in {**self.compared, MANY: self.many.turns}.items()
             ),
         ]
 
@@ -173,6 +166,15 @@ class Report:
         return self._of(OURS, work, _rate) / self._of(BARE, work, _rate)
 
 
+def _cpu_line(name: str, turns: dict[str, list[Turn]]) -> str:
+    web = {side: median(each, _web_ms) for side, each in turns.items()}
+    database = {side: median(each, _database_ms) for side, each in turns.items()}
+    ratio = (web[OURS] + database[OURS]) / (web[BARE] + database[BARE])
+    times = [web[BARE], web[OURS], database[BARE], database[OURS]]
+    cells = " | ".join(f"{each:.2f} ms" for each in times)
+    return f"| {name} | {cells} | {ratio:.2f} |"
+
+
 def _web_ms(turn: Turn) -> float:
     return turn.web_ms
 
@@ -194,7 +196,7 @@ def _at_most(what: str, required: float, measured: float, unit: str) -> Row:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
+    return f"{value:.0f}" if value >= 10 or value % 1 == 0 else f"{value:.2f}"
 
 
 def _machine() -> str:

@@ -4,8 +4,7 @@ import json
 import os
 import statistics
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from benchmarks.service import (
     wait_until_ready,
 )
 from benchmarks.wire import usage
+from benchmarks.wire.checks import Checks
 from benchmarks.wire.load import Load, post
 from tests.chaos.servers import free_port
 
@@ -110,53 +110,6 @@ class Side:
         return ("bench_bare",) if self.name == BARE else work.tables
 
 
-class Checks:
-    """Counts answers and their rows: refused requests would make a side look fast.
-
-    Attributes:
-        wrong: what does not agree, as sentences.
-    """
-
-    def __init__(self) -> None:
-        self.answers = 0
-        self.rows = 0
-        self.wrong: list[str] = []
-        self._least: Counter[str] = Counter()  # rows, by table
-        self._most: Counter[str] = Counter()
-
-    @contextmanager
-    def rows_of(self, name: str, tables: Iterable[str]) -> Iterator[None]:
-        """Check that the turns inside leave the rows of their answers in the tables."""
-        self._least.clear()
-        self._most.clear()
-        before = _rows(tables)
-        yield
-        for table, count in _rows(before).items():
-            new = count - before[table]
-            self.rows += new
-            if not self._least[table] <= new <= self._most[table]:
-                self.wrong.append(
-                    f"{name}: {new} new rows in {table}, which should be"
-                    f" {self._least[table]} to {self._most[table]}"
-                )
-
-    def add(self, load: Load, tables: Iterable[str], rows: int, in_flight: int) -> None:
-        """Add a turn, whose good answers left `rows` each in the tables."""
-        self.answers += load.good
-        for table in tables:
-            self._least[table] += load.good * rows
-            # The last request of a connection is answered after wrk has ended.
-            self._most[table] += (load.good + in_flight) * rows
-
-    def __str__(self) -> str:
-        if self.wrong:
-            return "\n".join(["checked: the figures cannot be trusted", *self.wrong])
-        return (
-            f"checked: {self.answers:,} good answers; the tables have the rows of each,"
-            f" {self.rows:,} in all"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """Both sides, ready to be measured."""
@@ -172,17 +125,26 @@ class Benchmark:
         """The service."""
         return self.sides[1]
 
-    def compare(self, work: Work) -> dict[str, list[Turn]]:
-        """Measure both sides in alternating turns, after a second to warm up each."""
-        found: dict[str, list[Turn]] = {side.name: [] for side in self.sides}
-        tables = [table for side in self.sides for table in side.tables(work)]
-        with self.checks.rows_of(work.name, tables):
-            for side in self.sides:
+    def compare(self, *works: Work) -> dict[Work, dict[str, list[Turn]]]:
+        """Measure both sides of each work in turn, after a second to warm up each.
+
+        Each work gets one turn before any gets its next: what else the machine does for
+        half a minute spoils one turn of each, which the medians ignore.
+        """
+        pairs = [(side, work) for work in works for side in self.sides]
+        tables = dict.fromkeys(
+            table for side, work in pairs for table in side.tables(work)
+        )
+        found: dict[Work, dict[str, list[Turn]]] = {
+            work: {side.name: [] for side in self.sides} for work in works
+        }
+        with self.checks.rows_of(tables):
+            for side, work in pairs:
                 self.measure(side, work, seconds=1)
             for number in range(self.turns):
-                for side in self.sides if number % 2 == 0 else self.sides[::-1]:
+                for side, work in pairs if number % 2 == 0 else pairs[::-1]:
                     turn = self.measure(side, work)
-                    found[side.name].append(turn)
+                    found[work][side.name].append(turn)
                     name = f"{work.name}, {side.name}"
                     show(name, turn.load)
                     if turn.load.errors:
@@ -225,17 +187,6 @@ class Benchmark:
     def _postmaster(self) -> int:
         file = self.folder / "postgres/postmaster.pid"
         return int(file.read_text().split()[0])
-
-
-def _rows(tables: Iterable[str]) -> dict[str, int]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        counts = {}
-        for table in tables:
-            cursor.execute(f"SELECT count(*) FROM {table}")
-            counts[table] = cursor.fetchone()[0]
-    return counts
 
 
 def median(turns: list[Turn], figure: Callable[[Turn], float]) -> float:
