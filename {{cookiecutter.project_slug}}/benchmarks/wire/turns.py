@@ -4,6 +4,7 @@ import json
 import os
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ class Benchmark:
     ) -> Turn:
         """Measure one turn of one side."""
         connections = connections or work.connections
+        time.sleep(0.2)  # until the last requests of the turn before are answered
         postmaster = self._postmaster()
         web, database = usage.cpu_s(side.master), usage.cpu_s(postmaster)
         load = post(
