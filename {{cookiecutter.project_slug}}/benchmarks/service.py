@@ -121,11 +121,14 @@ def service(
         if placement == "process":
             inner = stack.enter_context(
                 gunicorn(
-                    "model", "gunicorn_model.py", "config.model_process", everything
+                    "model",
+                    ["-c", "config/gunicorn_model.py"],
+                    "config.model_process",
+                    everything,
                 )
             )
         web = stack.enter_context(
-            gunicorn("web", "gunicorn.py", "config.wsgi", everything)
+            gunicorn("web", ["-c", "config/gunicorn.py"], "config.wsgi", everything)
         )
         started = Service(port, everything, web, inner)
         wait_until_ready(started.predict())
@@ -134,13 +137,13 @@ def service(
 
 @contextmanager
 def gunicorn(
-    name: str, config: str, application: str, environment: dict[str, str]
+    name: str, options: list[str], application: str, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run gunicorn, and end it with all its workers. `name` becomes LSML_PROCESS."""
     log_file = Path(environment["LSML_DATA_DIR"]) / f"{name}-{environment['PORT']}.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", f"config/{config}", application],
+            [sys.executable, "-m", "gunicorn", *options, application],
             cwd=ROOT,
             env=environment | {"LSML_PROCESS": name},
             stdout=log,
