@@ -14,13 +14,16 @@ from lsml.audit.models import Prediction
 from lsml.inference.errors import ModelBusy
 
 _BATCH_SHARE = 0.75  # the rest is for annotators who wait for an interactive answer
+# Seconds to wait for another prediction to end. A fast model refuses nobody, and clients
+# that repeat a refused prediction at once are slowed down.
+_WAIT_S = 0.1
 
 
 class Admission:
     """Counts the predictions of this process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._ended = threading.Condition()
         self._admitted = 0
 
     @contextmanager
@@ -32,7 +35,7 @@ class Admission:
                 and are always admitted.
 
         Raises:
-            ModelBusy: At once, if there are too many.
+            ModelBusy: There are too many, and none ended within 0.1 s.
         """
         if kind not in {Prediction.Kind.INTERACTIVE, Prediction.Kind.BATCH}:
             yield
@@ -41,15 +44,16 @@ class Admission:
         try:
             yield
         finally:
-            with self._lock:
+            with self._ended:
                 self._admitted -= 1
+                self._ended.notify_all()
 
     def _enter(self, kind: Prediction.Kind) -> None:
         most = settings.WEB_PREDICT_THREADS
         if kind == Prediction.Kind.BATCH:
             most = max(1, int(most * _BATCH_SHARE))
-        with self._lock:
-            if self._admitted >= most:
+        with self._ended:
+            if not self._ended.wait_for(lambda: self._admitted < most, _WAIT_S):
                 raise ModelBusy(
                     f"{self._admitted} predictions are in progress or waiting in this"
                     " web process already. Try again in a moment, or raise"
