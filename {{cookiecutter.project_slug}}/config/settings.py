@@ -103,7 +103,7 @@ _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 DATABASES = {
     "default": {
         **_database,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "lsml.environment.postgresql",
         # A new connection per request is four to six times slower. The check makes the
         # first request after a restart of the database succeed.
         "CONN_MAX_AGE": 60,
