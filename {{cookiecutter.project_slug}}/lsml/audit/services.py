@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import connection
 
 from lsml.audit.group_commit import GroupCommit
-from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
+from lsml.audit.models import AuditEntry, Prediction
+from lsml.environment.statements import execute_prepared
 from lsml.labelstudio.secrets import masked, masked_task_data, masked_text
 from lsml.observability.origin import Origin
 
@@ -33,7 +33,7 @@ class PredictionBatch:
 # for one task and for five thousand. It returns the numbers of the recorded requests.
 _INSERT_PREDICTIONS = """
 WITH request AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%s) AS request (
+  SELECT * FROM json_to_recordset(%(requests)s::json) AS request (
     number int, if_project xid, request_id text, client text, project_pk bigint,
     created_at timestamptz, model_version text, kind text, context jsonb,
     latency_ms float8, batch_size int, rows json
@@ -101,9 +101,10 @@ def _insert_predictions(requests: list[dict[str, Any]]) -> list[bool]:
     numbered = [
         {"number": number, **request} for number, request in enumerate(requests)
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_PREDICTIONS, [orjson.dumps(numbered).decode()])
-        recorded = {number for (number,) in cursor.fetchall()}
+    parameters = {"requests": orjson.dumps(numbered).decode()}
+    recorded = {
+        number for (number,) in execute_prepared(_INSERT_PREDICTIONS, parameters)
+    }
     return [number in recorded for number in range(len(requests))]
 
 
@@ -118,29 +119,43 @@ def _masked_row(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def record_event(
+# Part of the statement that accepts an event, which defines `project`: one row with an
+# `id`, which may be null. lsml/training/inbox/accept.py executes it.
+INSERT_EVENT = """
+INSERT INTO audit_webhookevent (
+  request_id, client, received_at, action, project_pk, task_id, annotation_ids, payload,
+  digest
+)
+SELECT
+  %(request_id)s::text, %(client)s::text, %(received_at)s::timestamptz,
+  %(action)s::text, project.id, %(task_id)s::bigint, %(annotation_ids)s::bigint[],
+  %(payload)s::jsonb, %(digest)s::text
+FROM project
+RETURNING id, project_pk
+"""
+
+
+def event_parameters(
     *,
     origin: Origin,
     received_at: datetime,
     action: str,
-    project_pk: int | None,
     task_id: int | None,
     annotation_ids: list[int],
     payload: dict[str, Any],
     digest: str,
-) -> WebhookEvent:
-    """Write a webhook of Label Studio. Secrets in `payload` are masked here."""
-    return WebhookEvent.objects.create(
-        request_id=origin.request_id,
-        client=origin.client,
-        received_at=received_at,
-        action=action,
-        project_pk=project_pk,
-        task_id=task_id,
-        annotation_ids=annotation_ids,
-        payload=masked(payload),
-        digest=digest,
-    )
+) -> dict[str, Any]:
+    """Return the parameters of `INSERT_EVENT`. Secrets in `payload` are masked here."""
+    return {
+        "request_id": origin.request_id,
+        "client": origin.client,
+        "received_at": received_at,
+        "action": action,
+        "task_id": task_id,
+        "annotation_ids": f"{{{','.join(map(str, annotation_ids))}}}",
+        "payload": orjson.dumps(masked(payload)).decode(),
+        "digest": digest,
+    }
 
 
 def record_entry(

@@ -28,8 +28,8 @@ from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.reading import JsonObject
 from lsml.observability.origin import Origin
+from lsml.registry.events import project_from_event
 from lsml.registry.models import Project
-from lsml.registry.services import project_from_event
 
 # Tasks that an older, interrupted sync has read may have changed since.
 RESUME_WITHIN = timedelta(hours=24)

@@ -1,1 +1,1 @@
-"""Reads the environment for the settings, and checks the settings."""
+"""The environment: variables read for the settings, checks, the database connection."""

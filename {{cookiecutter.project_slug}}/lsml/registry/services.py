@@ -1,6 +1,5 @@
 """Creates projects, registers versions and promotes them."""
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,6 @@ from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
-from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
@@ -21,6 +19,7 @@ from lsml.registry.errors import (
 )
 from lsml.registry.models import ModelVersion, Project, Promotion
 
+TITLE_CHARS_MAX = 500  # width of the column
 NO_PROJECT = ProjectKey(0)  # for requests that name none, such as a test with curl
 
 
@@ -79,8 +78,8 @@ def update_project(
     changed = {}
     if hostname and hostname != project.hostname:
         changed["hostname"] = hostname[:500]
-    if title and title != project.title:
-        changed["title"] = title[:500]
+    if title and title[:TITLE_CHARS_MAX] != project.title:
+        changed["title"] = title[:TITLE_CHARS_MAX]
     if label_config and label_config != project.label_config:
         with transaction.atomic():
             _update_label_config(project, label_config, origin)
@@ -118,39 +117,6 @@ def _update_label_config(project: Project, label_config: str, origin: Origin) ->
             "label_config": label_config,
         },
     )
-
-
-def project_from_event(
-    *, key: ProjectKey | None, project_object: dict[str, Any] | None, origin: Origin
-) -> Project | None:
-    """Return the project of a webhook, updated from its payload.
-
-    An unreadable label config is ignored: the event must be kept.
-    """
-    if key is None:
-        return None
-    project = get_or_create_project(key)
-    if project_object is None:
-        return project
-    title, label_config = (
-        project_object.get("title"),
-        project_object.get("label_config"),
-    )
-    with suppress(WireError):
-        update_project(
-            project=project,
-            origin=origin,
-            title=title if isinstance(title, str) else None,
-            label_config=label_config if isinstance(label_config, str) else None,
-        )
-    return project
-
-
-def only_project() -> Project | None:
-    """Return the project in use if there is only one, for webhooks that name none."""
-    in_use = Project.objects.filter(archived_at__isnull=True, labelstudio_id__gt=0)
-    found = list(in_use[:2])
-    return found[0] if len(found) == 1 else None
 
 
 # --- Versions ---

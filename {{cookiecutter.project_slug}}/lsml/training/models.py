@@ -16,7 +16,12 @@ class InboxEntry(models.Model):
     """
 
     event_id = models.BigIntegerField(primary_key=True)  # audit.WebhookEvent
-    project = models.ForeignKey(Project, models.PROTECT, related_name="inbox")
+    project = models.ForeignKey(
+        Project,
+        models.PROTECT,
+        related_name="inbox",
+        db_index=False,  # inbox_by_project serves the same queries
+    )
     action = models.CharField(max_length=128)
     received_at = models.DateTimeField()
     annotations = models.PositiveIntegerField(default=0)  # number that it contains

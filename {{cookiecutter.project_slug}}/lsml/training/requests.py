@@ -5,7 +5,6 @@ from typing import Any
 
 from django.utils import timezone
 
-from lsml.audit.models import WebhookEvent
 from lsml.dataset.services import writing
 from lsml.jobs.services import request_cancel
 from lsml.labelstudio.identity import ProjectKey
@@ -14,7 +13,7 @@ from lsml.labelstudio.task_json import nested_annotations
 from lsml.observability.origin import Origin
 from lsml.registry.projects import archive_project
 from lsml.registry.services import find_project
-from lsml.training.inbox.accept import receive
+from lsml.training.inbox.accept import AcceptedEvent, receive
 from lsml.training.models import InboxEntry, RunEvent, TrainingRun
 
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # fits a bigint
@@ -62,7 +61,7 @@ def job_status(job: str) -> str:
 
 def receive_train(
     *, request: TrainRequest, body: dict[str, Any], digest: str, origin: Origin
-) -> WebhookEvent:
+) -> AcceptedEvent:
     """Accept an older client's /train: its annotated tasks, then START_TRAINING.
 
     Two events, because that is what newer clients send; both carry the body's digest.

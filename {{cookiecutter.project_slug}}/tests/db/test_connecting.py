@@ -6,10 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from lsml.audit.models import AuditEntry, Prediction
-from lsml.audit.services import digest_of, record_event
+from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
+from lsml.audit.services import digest_of
 from lsml.labelstudio.failures import BackendRefused
-from lsml.observability.origin import Origin
 from lsml.registry import connecting
 from lsml.registry.connecting import connect_project
 from lsml.registry.management.commands import connect as command
@@ -37,10 +36,10 @@ class PlayedStudio(FakeStudio):
     def touch_project(self, project_id):
         self.calls.append("touch_project")
         if self.webhook_arrives:
-            record_event(
-                origin=Origin("test-request", "tests"), received_at=timezone.now(),
+            WebhookEvent.objects.create(
+                request_id="r", client="c", received_at=timezone.now(),
                 action="PROJECT_UPDATED", project_pk=Project.objects.get().pk,
-                task_id=None, annotation_ids=[], payload={}, digest=digest_of({}),
+                payload={}, digest=digest_of({}),
             )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from lsml.training.runs import claim_run
 from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process
 from tests.broker import collect_messages
-from tests.db.conftest import database_url
+from tests.db.conftest import CONFIG, database_url
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
@@ -26,6 +26,14 @@ PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 @pytest.fixture(autouse=True)
 def notifications(monkeypatch):
     return collect_messages(monkeypatch)
+
+
+@pytest.fixture
+def project(db):
+    """A project that is stored as `tests.db.training.receiving` sends it."""
+    return Project.objects.create(
+        labelstudio_id=7, created_stamp=1795433940, title="Sounds", label_config=CONFIG
+    )
 
 
 class LabelStudio:

@@ -135,6 +135,7 @@ def pgbouncer(worker, monkeypatch):
     url = f"postgresql://postgres@127.0.0.1:{port}/{database['NAME']}"
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("DATABASE_PGBOUNCER", "true")
+    monkeypatch.setitem(database, "DISABLE_SERVER_SIDE_CURSORS", True)
     yield url
     connection.close()
     database["HOST"], database["PORT"], database["OPTIONS"] = direct

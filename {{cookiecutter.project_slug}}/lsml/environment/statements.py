@@ -1,0 +1,72 @@
+"""Executes the statements of the hot paths, which PostgreSQL plans only once.
+
+Django sends each statement as text, and PostgreSQL parses and plans it every time. For
+a short INSERT that costs more than the INSERT itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.errors import AdminShutdown
+
+
+class _PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
+    """Prepares the statement on the server, and leaves other cursors as they are."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        # Django's cursors must not prepare: psycopg would keep the text of the last
+        # hundred statements, which may be megabytes each.
+        self.connection.prepare_threshold = 0
+        try:
+            return super().execute(query, params, prepare=True, **options)
+        finally:
+            self.connection.prepare_threshold = None
+
+
+def execute_prepared(
+    statement: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Execute a statement that PostgreSQL plans once per connection; return its rows.
+
+    Outside a transaction, it is committed when this returns. Behind a pgbouncer that
+    pools transactions (DATABASE_PGBOUNCER), it is planned each time.
+
+    Args:
+        statement: SQL with a cast for each parameter, as in `%(name)s::bigint`.
+        parameters: by name.
+
+    Raises:
+        OperationalError, InterfaceError: there is no connection, or it broke. Then the
+            statement may be committed, unless `is_rolled_back`.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    make_cursor = (
+        database.make_debug_cursor if database.queries_logged else database.make_cursor
+    )
+    pooled = database.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    cursor_class = psycopg.Cursor if pooled else _PreparedCursor
+    # psycopg chooses a number's type by its size, and would prepare the statement for
+    # each combination of types.
+    untyped = {
+        name: str(value) if value.__class__ is int else value
+        for name, value in parameters.items()
+    }
+    bare = cursor_class(database.connection)
+    with make_cursor(bare) as cursor:  # type: ignore[arg-type]  # it takes psycopg's
+        cursor.execute(statement, untyped)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def is_rolled_back(error: Exception) -> bool:
+    """Return whether a statement is certainly not committed, although it was sent.
+
+    PostgreSQL reports "terminating connection" (57P01) as the result of a statement
+    only before its commit. A server that crashes, or stops after the commit, closes the
+    connection without a message.
+    """
+    return isinstance(error.__cause__, AdminShutdown)
