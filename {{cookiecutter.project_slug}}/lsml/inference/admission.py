@@ -14,8 +14,8 @@ from lsml.audit.models import Prediction
 from lsml.inference.errors import ModelBusy
 
 _BATCH_SHARE = 0.75  # the rest is for annotators who wait for an interactive answer
-# Seconds to wait for another prediction to end. A fast model refuses nobody, and clients
-# that repeat a refused prediction at once are slowed down.
+# Seconds to wait for another prediction to end. So a fast model refuses nobody, and
+# clients that repeat a refused prediction at once are slowed down.
 _WAIT_S = 0.1
 
 
