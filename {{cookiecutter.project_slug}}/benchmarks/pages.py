@@ -126,7 +126,7 @@ def cpu_s(running: Service) -> float:
 
 
 def count_queries(client: Any, path: str) -> tuple[int, float]:
-    """Return a page's number of queries, and the median of their time together in ms."""
+    """Return the number of a page's queries, and the ms that all of them take."""
     from django.db import connection
 
     times: list[float] = []

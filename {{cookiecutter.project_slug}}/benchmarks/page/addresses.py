@@ -57,7 +57,8 @@ def _lists() -> Iterator[Page]:
 def _others() -> Iterator[Page]:
     for model in admin.site._registry:
         if row := model._default_manager.order_by("-pk").first():
-            yield Page("other", f"one of {model._meta.verbose_name_plural}", page_of(row))
+            name = f"one of {model._meta.verbose_name_plural}"
+            yield Page("other", name, page_of(row))
     seeded = Prediction.objects.filter(request_id__startswith="seed-").latest("pk")
     yield Page("other", "a prediction of a text", page_of(seeded))
     version = ModelVersion.objects.filter(run__isnull=False).latest("pk")

@@ -32,9 +32,7 @@ def fill(predictions: int) -> None:
         for number in range(1, _PROJECTS + 1)
     ]
     keys = [project.pk for project in projects]
-    seed_predictions(
-        number=predictions, projects=keys, since=now - _MONTH, until=now
-    )
+    seed_predictions(number=predictions, projects=keys, since=now - _MONTH, until=now)
     WebhookEvent.objects.bulk_create(
         factory.event(projects[n % _PROJECTS], at=now - n * _MONTH / _EVENTS, n=n)
         for n in range(_EVENTS)
