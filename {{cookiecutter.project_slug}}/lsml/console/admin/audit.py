@@ -16,6 +16,7 @@ from lsml.console.lists.filters import (
     TimeFilter,
     VersionFilter,
     choice_filter,
+    fact_filter,
 )
 from lsml.console.numbers import milliseconds
 from lsml.console.pages.prediction import prediction_context
@@ -65,8 +66,8 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
         TimeFilter,
         ProjectPkFilter,
         VersionFilter,
-        choice_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
-        choice_filter("kind", _("Kind"), Prediction.Kind.choices),
+        fact_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
+        fact_filter("kind", _("Kind"), Prediction.Kind.choices),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
