@@ -36,6 +36,7 @@ class Row:
     """What was measured of a page, per request."""
 
     page: "Page"
+    best_ms: float  # tells more than the median while others use the machine
     median_ms: float
     p90_ms: float
     cpu_ms: float  # of the web processes
@@ -48,10 +49,12 @@ class Row:
         return BARS_MS.get(self.page.kind, float("inf"))
 
     def __str__(self) -> str:
+        times = (self.best_ms, self.median_ms, self.p90_ms, self.cpu_ms)
+        figures = " ".join(f"{each:7.1f}" for each in times)
         mark = "  above the bar" if self.median_ms > self.bar_ms else ""
         return (
-            f"{self.page.name[:48]:48} {self.median_ms:7.1f} {self.p90_ms:7.1f}"
-            f" {self.cpu_ms:7.1f} {self.queries:7} {self.queries_ms:7.1f}{mark}"
+            f"{self.page.name[:44]:44} {figures}"
+            f" {self.queries:7} {self.queries_ms:7.1f}{mark}"
         )
 
 
@@ -107,6 +110,7 @@ def measure(page: "Page", running: Service, client: Any) -> Row:
     queries, queries_ms = count_queries(client, page.path)
     return Row(
         page,
+        min(each.took_s for each in answers) * 1000,
         median_ms(answers),
         percentile_ms(answers, 90),
         cpu_ms,
@@ -149,8 +153,8 @@ def count_queries(client: Any, path: str) -> tuple[int, float]:
 
 def print_table(rows: list[Row]) -> None:
     """Print the pages, slowest first."""
-    heads = ("median", "p90", "CPU", "queries", "in them")
-    print(f"\n{'page; times in ms':48} " + " ".join(f"{head:>7}" for head in heads))
+    heads = ("best", "median", "p90", "CPU", "queries", "in them")
+    print(f"\n{'page; times in ms':44} " + " ".join(f"{head:>7}" for head in heads))
     for row in sorted(rows, key=lambda row: -row.median_ms):
         print(row)
     for kind, bar in BARS_MS.items():
