@@ -233,9 +233,16 @@ def running_run(of, *, at):
 
 @transaction.atomic
 def story(*, predictions=400):
-    """The history of one day: three versions, a failed run, a running one."""
+    """The history of one day of a new project, counted per hour as by the sealer."""
+    made = history(project(), predictions=predictions)
+    for table in ("audit_prediction", "audit_webhookevent"):
+        rollups.count(table, "true")
+    return made
+
+
+def history(of, *, predictions):
+    """Three versions, a failed run, a running one, and what led to them."""
     now = timezone.now()
-    of = project()
     past = [now - timedelta(hours=hours) for hours in (20, 12, 5)]
     parent = None
     runs = []
@@ -275,8 +282,6 @@ def story(*, predictions=400):
         for e in events[20:]
     )
     waiting(of, events[:4])
-    for table in ("audit_prediction", "audit_webhookevent"):
-        rollups.count(table, "true")
     known(of, now)
     StateItem.objects.create(project=of, key="model_version", value="v3")
     return {"project": of, "running": running, "runs": runs, "latest": parent}

@@ -3,9 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from lsml.audit import rollups
+from lsml.audit.models import Prediction
+from lsml.console.pages.home_figures import last_day
 from tests.console import factory
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +25,47 @@ def test_home_names_the_served_version_in_few_queries(
         home = viewer.get(reverse("admin:index"))
     assert "Support mail" in home.text
     assert ">v3<" in home.text
+
+
+def test_the_queries_of_home_do_not_depend_on_the_data(viewer):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            assert viewer.get(reverse("admin:index")).status_code == 200
+        return len(captured)
+
+    factory.story(predictions=5)
+    few = queries()
+    for number in (2, 3):
+        factory.history(factory.project("Another", number), predictions=60)
+    rollups.count("audit_prediction", "true")
+    assert queries() == few
+
+
+def test_home_adds_up_the_predictions_of_a_day_but_for_shadow_ones():
+    now = timezone.now()
+    of = factory.project()
+    rows = [
+        {"at": now, "latency_ms": 3},
+        {"at": now, "latency_ms": 300},
+        {"at": now, "outcome": "error"},
+        {"at": now - timedelta(hours=2), "model_version": "v2"},
+        {"at": now - timedelta(hours=2), "kind": "shadow"},
+        {"at": now - timedelta(hours=2), "project_pk": None},
+        {"at": now - timedelta(hours=30)},
+    ]
+    Prediction.objects.bulk_create(
+        factory.prediction(of, n=n, **row) for n, row in enumerate(rows)
+    )
+    rollups.count("audit_prediction", "true")
+    day = last_day(now)
+    assert (day.predictions, day.failed) == ({of.pk: 4}, {of.pk: 1})
+    assert {name: sum(hours) for name, hours in day.by_version.items()} == {
+        "v1": 4,
+        "v2": 1,
+    }
+    assert day.by_version["v1"][-1] == 3
+    assert [hour.total for hour in day.latency[-3:]] == [2, 0, 3]
+    assert day.usual_predictions == {of.pk: 1 / 7}
 
 
 def test_home_without_a_project_shows_the_command_that_connects_one(viewer):

@@ -1,9 +1,13 @@
 """Every list opens, in few queries, and pages by key."""
 
 import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from lsml.audit.models import Prediction
-from tests.console import factory
+from tests.console import factory, job_states
 from tests.console.addresses import list_page
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +42,59 @@ def test_a_list_opens_in_few_queries_however_many_rows_it_shows(
 @pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list_opens(viewer, name):
     assert viewer.get(list_page(name)).status_code == 200
+
+
+def grow(number):
+    """Add a project with rows in every list but that of the seals."""
+    of = factory.project("Another", number)
+    factory.history(of, predictions=20)
+    job_states.job("prediction", "succeeded", of)
+    job_states.job("audit", "succeeded")
+    factory.person(f"person{number}", "viewer")
+
+
+@pytest.mark.parametrize("name", [*LISTS, "auth_user"])
+def test_the_queries_of_a_list_do_not_depend_on_the_number_of_its_rows(
+    client, name, monkeypatch
+):
+    client.force_login(factory.person("root"))
+    for number in (1, 2):
+        grow(number)
+    shown = admin.site.get_model_admin(apps.get_model(name.replace("_", ".")))
+    found = {}
+    for size in (1, 50):
+        monkeypatch.setattr(shown, "list_per_page", size)
+        with CaptureQueriesContext(connection) as queries:
+            changes = client.get(list_page(name)).context["cl"]
+        found[len(changes.result_list)] = len(queries)
+    assert len(set(found.values())) == 1
+    assert len(found) == 2 or name == "audit_seal"
+
+
+LARGE = {  # columns that no list shows
+    "log",
+    "payload",
+    "input",
+    "context",
+    "label_config",
+    "extra_params",
+    "packages",
+    "locator",
+    "report",
+    "detail",
+}
+
+
+@pytest.mark.parametrize("name", [*LISTS, "auth_user"])
+def test_a_list_does_not_read_large_columns_that_it_does_not_show(client, name):
+    client.force_login(factory.person("root"))
+    grow(1)
+    table = apps.get_model(name.replace("_", "."))._meta.db_table
+    with CaptureQueriesContext(connection) as queries:
+        client.get(list_page(name))
+    of_list = [each["sql"] for each in queries if f'FROM "{table}"' in each["sql"]]
+    assert of_list
+    assert not [column for sql in of_list for column in LARGE if f'."{column}"' in sql]
 
 
 def test_searching_predictions_by_task_reads_the_index(

@@ -340,6 +340,14 @@ class Migration(migrations.Migration):
                         nulls_distinct=False,
                     )
                 ],
+                "indexes": [
+                    models.Index(
+                        fields=["kind", "-hour"], name="prediction_hour_by_kind"
+                    ),
+                    models.Index(
+                        fields=["outcome", "-hour"], name="prediction_hour_by_outcome"
+                    ),
+                ],
             },
         ),
         CreateAppendOnlyModel(

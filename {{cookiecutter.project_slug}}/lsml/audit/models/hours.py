@@ -29,6 +29,13 @@ class PredictionHour(models.Model):
                 name="prediction_hour_once",
             )
         ]
+        # Predictions by a value that is rare or does not occur: its last hour.
+        indexes = [
+            models.Index(fields=["kind", "-hour"], name="prediction_hour_by_kind"),
+            models.Index(
+                fields=["outcome", "-hour"], name="prediction_hour_by_outcome"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.hour:%F %H}: {self.count} by {self.model_version}"

@@ -48,8 +48,9 @@ class PredictionQuerySet(AuditQuerySet["Prediction"]):
     ) -> Self:
         """Rows that match all given facts.
 
-        The hourly counts give the last hour with such rows. Without that bound, the
-        search for a version that is no longer used would read all later rows.
+        The hourly counts give the last hour with such rows, or say that there are none.
+        Without that bound, the search for a version that is no longer used would read
+        all later rows, and the search for a kind that never occurred the whole table.
         """
         facts = {
             name: value
@@ -62,13 +63,15 @@ class PredictionQuerySet(AuditQuerySet["Prediction"]):
             if value is not None
         }
         rows = self.filter(**facts)
+        if not facts:
+            return rows
         latest = PredictionHour.objects.filter(**facts).aggregate(at=Max("hour"))["at"]
-        long_ago = timezone.now() - timedelta(hours=3)
-        out_of_use = facts and latest and latest < long_ago
+        if latest and latest >= timezone.now() - timedelta(hours=3):
+            return rows
         # Rows that are not sealed yet are not counted yet.
-        if out_of_use and not rows.filter(pk__gt=_sealed_up_to()).exists():
-            rows = rows.before(latest + timedelta(hours=2))
-        return rows
+        if rows.filter(pk__gt=_sealed_up_to()).exists():
+            return rows
+        return rows.before(latest + timedelta(hours=2)) if latest else rows.none()
 
 
 def _sealed_up_to() -> int:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,7 @@ from lsml.console.lists.filters import (
     TimeFilter,
     VersionFilter,
     choice_filter,
+    fact_filter,
 )
 from lsml.console.numbers import milliseconds
 from lsml.console.pages.prediction import prediction_context
@@ -61,20 +61,23 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
 
     detail_template = "console/prediction.html"
     list_display = ("time", "task", "model_version", "answer", "score_", "took", "kind")
+    list_columns = (
+        "created_at",
+        "task_id",
+        "model_version",
+        "outcome",
+        "result",
+        "score",
+        "latency_ms",
+        "kind",
+    )
     list_filter = (
         TimeFilter,
         ProjectPkFilter,
         VersionFilter,
-        choice_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
-        choice_filter("kind", _("Kind"), Prediction.Kind.choices),
+        fact_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
+        fact_filter("kind", _("Kind"), Prediction.Kind.choices),
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
-        rows: QuerySet[Prediction] = super().get_queryset(request)
-        resolved = request.resolver_match
-        if resolved and str(resolved.url_name).endswith("_changelist"):
-            return rows.defer("input", "context")  # large, and not shown in the list
-        return rows
 
     @admin.display(description=_("Time"))
     def time(self, row: Prediction) -> str:
@@ -108,6 +111,7 @@ class WebhookEventAdmin(TaskSearch, AuditAdmin):
 
     detail_template = "console/event.html"
     list_display = ("time", "action", "task", "annotations", "project")
+    list_columns = ("received_at", "action", "task_id", "annotation_ids", "project_pk")
     list_filter = (
         TimeFilter,
         ProjectPkFilter,
@@ -151,6 +155,7 @@ class AuditEntryAdmin(AuditAdmin):
     """What people, policies and workers did."""
 
     list_display = ("time", "actor", "verb", "target", "reason_", "project")
+    list_columns = ("at", "actor", "verb", "target", "reason", "project_pk")
     list_filter = (
         TimeFilter,
         ProjectPkFilter,

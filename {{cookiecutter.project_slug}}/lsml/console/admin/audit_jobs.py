@@ -28,6 +28,7 @@ class AuditJobAdmin(JobAdmin):
         "requested",
         "took",
     )
+    list_columns = (*JobAdmin.list_columns, "kind")
     list_filter = (
         choice_filter("kind", _("Kind"), AuditJob.Kind.choices),
         choice_filter("state", _("State"), AuditJob.State.choices),

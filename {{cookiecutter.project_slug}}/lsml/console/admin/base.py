@@ -19,6 +19,8 @@ from lsml.console.lists.csv_export import csv_of_list
 from lsml.console.lists.paging import KeyChangeList
 from lsml.console.numbers import whole_number
 
+PROJECT_COLUMNS = ("project__title", "project__labelstudio_id")  # of its name
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -38,6 +40,9 @@ class ReadOnlyAdmin(ModelAdmin):
     actions = None
     list_filter: tuple[Any, ...] = ()
     list_per_page = 50
+    # What the list reads, of other tables as well: "project__title". A column that is
+    # shown but missing here costs a query per row.
+    list_columns: tuple[str, ...] = ()
     show_full_result_count = False
     # Shown in an empty list; says how rows get there.
     empty_hint: Any = ""

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from lsml.audit.models import Prediction, WebhookEvent
-from lsml.console.admin.base import Fact, ReadOnlyAdmin, TaskSearch
+from lsml.console.admin.base import PROJECT_COLUMNS, Fact, ReadOnlyAdmin, TaskSearch
 from lsml.console.links import link, link_to, list_of, page_of
 from lsml.console.lists.filters import ProjectFilter
 from lsml.console.templatetags.console import badge, moment
@@ -22,7 +22,7 @@ class TaskAdmin(TaskSearch, ReadOnlyAdmin):
     """Tasks of Label Studio."""
 
     list_display = ("task_id", "project", "beginning", "updated")
-    list_select_related = ("project",)
+    list_columns = ("task_id", *PROJECT_COLUMNS, "data", "updated_at")
     list_filter = (ProjectFilter,)
     empty_hint = _HINT
 
@@ -54,7 +54,14 @@ class AnnotationAdmin(TaskSearch, ReadOnlyAdmin):
     """Annotations that people made."""
 
     list_display = ("annotation_id", "task_id", "project", "state_", "updated")
-    list_select_related = ("project",)
+    list_columns = (
+        "annotation_id",
+        "task_id",
+        *PROJECT_COLUMNS,
+        "deleted_at",
+        "was_cancelled",
+        "updated_at",
+    )
     list_filter = (ProjectFilter,)
     empty_hint = _HINT
 
@@ -94,7 +101,7 @@ class AgreementAdmin(TaskSearch, ReadOnlyAdmin):
     """Agreement of predictions with later annotations."""
 
     list_display = ("task_id", "project", "model_version", "measure", "value_")
-    list_select_related = ("project",)
+    list_columns = ("task_id", *PROJECT_COLUMNS, "model_version", "measure", "value")
     list_filter = (ProjectFilter,)
     empty_hint = _("Nothing here yet. A predicted task must be annotated.")
 

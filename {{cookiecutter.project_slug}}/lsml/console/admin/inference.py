@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from lsml.console.admin.base import Fact
+from lsml.console.admin.base import PROJECT_COLUMNS, Fact
 from lsml.console.admin.jobs import JobAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
@@ -24,7 +24,7 @@ class PredictionJobAdmin(JobAdmin):
         "requested",
         "took",
     )
-    list_select_related = ("project",)
+    list_columns = (*JobAdmin.list_columns, *PROJECT_COLUMNS, "model_version")
     list_filter = (
         ProjectFilter,
         choice_filter("state", _("State"), PredictionJob.State.choices),

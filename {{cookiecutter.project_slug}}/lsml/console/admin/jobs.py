@@ -21,6 +21,17 @@ class JobAdmin(ReadOnlyAdmin):
     """
 
     detail_template = "console/job.html"
+    list_columns: tuple[str, ...] = (
+        "state",
+        "progress",
+        "done",
+        "total",
+        "message",
+        "requested_by",
+        "created_at",
+        "started_at",
+        "finished_at",
+    )
 
     @admin.display(description=_("Number"))
     def number(self, row: Job) -> str:

@@ -8,7 +8,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from lsml.console.admin.base import Fact, ReadOnlyAdmin
+from lsml.console.admin.base import PROJECT_COLUMNS, Fact, ReadOnlyAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, TimeFilter, choice_filter
 from lsml.console.numbers import readable
@@ -25,7 +25,14 @@ class ProjectAdmin(ReadOnlyAdmin):
 
     detail_template = "console/project.html"
     list_display = ("name", "labelstudio_id", "serves", "training", "seen")
-    list_select_related = ("active_version",)
+    list_columns = (
+        "title",
+        "labelstudio_id",
+        "active_version__version",
+        "training_paused",
+        "training_mode",
+        "created_at",
+    )
     search_fields = ("title",)
     search_help_text = _("Title")
     empty_hint = _(
@@ -73,7 +80,15 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "annotations",
         "created",
     )
-    list_select_related = ("project", "project__active_version")
+    list_columns = (
+        "version",
+        *PROJECT_COLUMNS,
+        "project__active_version",
+        "state",
+        "metrics",
+        "annotation_count",
+        "created_at",
+    )
     list_filter = (
         ProjectFilter,
         choice_filter("state", _("State"), ModelVersion.State.choices),
@@ -127,7 +142,14 @@ class PromotionAdmin(ReadOnlyAdmin):
     """Changes of the served version."""
 
     list_display = ("time", "project", "from_", "to", "actor", "reason_")
-    list_select_related = ("project", "from_version", "to_version")
+    list_columns = (
+        "at",
+        *PROJECT_COLUMNS,
+        "from_version__version",
+        "to_version__version",
+        "actor",
+        "reason",
+    )
     list_filter = (TimeFilter, ProjectFilter)
     empty_hint = _("No promotion yet.")
 
@@ -168,7 +190,7 @@ class StateItemAdmin(ReadOnlyAdmin):
     """Values that models stored with `self.set(key, value)`."""
 
     list_display = ("key", "project", "beginning", "updated_at")
-    list_select_related = ("project",)
+    list_columns = ("key", *PROJECT_COLUMNS, "value", "updated_at")
     list_filter = (ProjectFilter,)
     empty_hint = _("Nothing here yet. A model stores values with self.set(key, value).")
 

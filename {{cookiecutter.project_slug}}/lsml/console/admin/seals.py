@@ -21,6 +21,7 @@ class SealAdmin(ReadOnlyAdmin):
 
     change_list_template = "console/seals.html"
     list_display = ("number", "table", "row_count", "short_digest", "sealed")
+    list_columns = ("table", "row_count", "digest", "sealed_at")
     list_filter = (choice_filter("table", _("Table"), [(n, n) for n in SEALED_TABLES]),)
     empty_hint = _("No seal yet. The worker seals finished rows every few seconds.")
 

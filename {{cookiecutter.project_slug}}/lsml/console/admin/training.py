@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from lsml.console.admin.base import Fact
+from lsml.console.admin.base import PROJECT_COLUMNS, Fact
 from lsml.console.admin.jobs import JobAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
@@ -28,7 +28,7 @@ class TrainingRunAdmin(JobAdmin):
         "requested",
         "took",
     )
-    list_select_related = ("project", "version")
+    list_columns = (*JobAdmin.list_columns, *PROJECT_COLUMNS)
     list_filter = (
         ProjectFilter,
         choice_filter("state", _("State"), TrainingRun.State.choices),

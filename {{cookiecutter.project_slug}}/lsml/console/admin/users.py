@@ -43,6 +43,14 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         "is_active",
         "roles",
     )
+    list_columns = (
+        "username",
+        "first_name",
+        "last_name",
+        "email",
+        "is_active",
+        "is_superuser",
+    )
     list_filter = ()
     filter_horizontal = ()
     change_list_template = "console/list.html"

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from lsml.audit.fields import first_id_at
+from lsml.audit.models import PredictionQuerySet
 from lsml.console.numbers import whole_number
 from lsml.registry.models import ModelVersion, Project
 
@@ -60,8 +61,8 @@ class ProjectFilter(SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
     ) -> Iterable[tuple[str, Any]]:
-        projects = Project.objects.order_by("-pk")[:_PROJECTS_MAX]
-        return [(str(project.pk), str(project)) for project in projects]
+        projects = Project.objects.only("title", "labelstudio_id").order_by("-pk")
+        return [(str(each.pk), str(each)) for each in projects[:_PROJECTS_MAX]]
 
     def has_output(self) -> bool:
         return True
@@ -128,3 +129,18 @@ def choice_filter(
 
     ChoiceFilter.title = title
     return ChoiceFilter
+
+
+def fact_filter(
+    field: str, title: Any, choices: Iterable[tuple[str, Any]]
+) -> type[SimpleListFilter]:
+    """Return a filter of predictions by a value that may be rare or not occur."""
+
+    class FactFilter(choice_filter(field, title, choices)):  # type: ignore[misc]
+        def queryset(
+            self, request: HttpRequest, queryset: PredictionQuerySet
+        ) -> PredictionQuerySet:
+            value = self.value()
+            return queryset.with_facts(**{field: value}) if value else queryset
+
+    return FactFilter

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from lsml.access.roles import may
 from lsml.audit.models import Prediction, Seal
-from lsml.audit.rollups import PredictionCounts
 from lsml.console.charts import (
     Series,
     Span,
@@ -49,7 +48,8 @@ class Card:
     """One project on the home page."""
 
     project: Project
-    counts: PredictionCounts
+    predictions: int
+    failed: int
     usual_predictions: float
     events: int
     usual_events: float
@@ -80,20 +80,31 @@ def _runs(now: datetime) -> list[TrainingRun]:
     recent = Q(created_at__gte=now - timedelta(hours=24))
     active = Q(state__in=TrainingRun.ACTIVE)
     found = TrainingRun.objects.filter(recent | active).select_related("project")
-    return list(found.order_by("-pk")[:_RUNS_MAX])
+    large = ("log", "metrics", "project__label_config", "project__extra_params")
+    return list(found.defer(*large).order_by("-pk")[:_RUNS_MAX])
 
 
 def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
     projects = Project.objects.filter(archived_at=None).order_by("-pk")
+    projects = projects.select_related("active_version__parent").only(
+        "title",
+        "labelstudio_id",
+        "active_version__version",
+        "active_version__created_at",
+        "active_version__metrics",
+        "active_version__missing_labels",
+        "active_version__parent__metrics",
+    )
     cards = {
         project.pk: Card(
             project,
             day.predictions[project.pk],
+            day.failed[project.pk],
             day.usual_predictions.get(project.pk, 0),
             day.events[project.pk],
             day.usual_events.get(project.pk, 0),
         )
-        for project in projects.select_related("active_version__parent")[:_PROJECTS_MAX]
+        for project in projects[:_PROJECTS_MAX]
     }
     waiting = InboxEntry.objects.values_list("project_id").annotate(
         number=Count("pk"), oldest=Min("received_at", filter=Q(held=False))
@@ -116,10 +127,10 @@ def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[A
     alarms = []
     for card in cards:
         project, version = card.project, card.project.active_version
-        if failed := card.counts.error:
+        if card.failed:
             there = list_of(Prediction, project=project.pk, outcome="error", last="24h")
             text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
-            values = {"project": project, "n": failed}
+            values = {"project": project, "n": card.failed}
             alarms.append(Alarm(text % values, there))
         if card.oldest and now - card.oldest > STUCK_AFTER and card.run is None:
             text = _(

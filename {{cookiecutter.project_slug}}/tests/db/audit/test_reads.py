@@ -48,6 +48,21 @@ def test_rows_not_counted_yet_are_found_by_their_facts():
     assert Prediction.objects.with_facts(model_version="v0").count() == 2
 
 
+def test_a_kind_that_never_occurred_is_searched_only_among_rows_not_counted_yet(
+    django_assert_num_queries,
+):
+    predict(3)
+    sealing.seal()
+    predict(2)
+    with django_assert_num_queries(3) as queries:
+        assert list(Prediction.objects.with_facts(kind="shadow")) == []
+    sent = [query["sql"] for query in queries.captured_queries]
+    (search,) = [sql for sql in sent if 'FROM "audit_prediction"' in sql]
+    assert '"id" >' in search
+    predict(1, kind="shadow")
+    assert Prediction.objects.with_facts(kind="shadow").count() == 1
+
+
 def test_few_rows_are_counted_and_many_are_estimated(monkeypatch):
     generate(500)
     partitions.analyze()
