@@ -329,6 +329,56 @@ def test_predictions_leave_threads_for_other_requests(monkeypatch):
         assert all(b"200 OK" in read_to_end(sock) for sock in predicting)
 
 
+def answer_to(sock, sent):
+    """Send a request on a kept connection, and return the body of its answer."""
+    sock.sendall(sent)
+    received = sock.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200")
+    return received.partition(b"\r\n\r\n")[2]
+
+
+def test_requests_that_follow_each_other_share_a_thread(shared_worker):
+    through_the_loop = []
+    enqueue = shared_worker.enqueue_req
+
+    def count(conn):
+        through_the_loop.append(conn)
+        enqueue(conn)
+
+    shared_worker.enqueue_req = count
+    try:
+        with connected(shared_worker) as sock:
+            for number in range(50):
+                path = f"/{number}"
+                answer = answer_to(sock, request(path, b"x"))
+                assert json.loads(answer) == ["POST", path, "x"]
+    finally:
+        shared_worker.enqueue_req = enqueue
+    assert len(through_the_loop) < 50  # a busy machine may take longer than a moment
+
+
+def test_half_of_a_next_request_keeps_no_thread():
+    with running_worker(threads=2) as worker, ExitStack() as stack:
+        for _ in range(10):
+            sock = stack.enter_context(connected(worker))
+            answer_to(sock, request("/first", b"x"))
+            sock.sendall(request("/second", b"y")[:-3])
+        with connected(worker, LAST) as other:
+            assert b"/last" in read_to_end(other)
+
+
+def test_a_prediction_after_another_request_counts_as_a_prediction(monkeypatch):
+    monkeypatch.setenv("WEB_PREDICT_THREADS", "1")
+    with running_worker(threads=2) as worker, ExitStack() as stack:
+        stack.enter_context(connected(worker, request("/predict", b"{}")))
+        assert worker.answering.started.wait(5)
+        sock = stack.enter_context(connected(worker))
+        answer_to(sock, request("/first", b"x"))
+        sock.sendall(request("/predict", b"{}"))  # waits, without a thread
+        with connected(worker, LAST) as other:
+            assert b"/last" in read_to_end(other)
+
+
 def test_every_byte_and_connection_is_accounted_for(shared_worker):
     deadline = time.monotonic() + 5
     while shared_worker.nr_conns and time.monotonic() < deadline:
