@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import Tags, run_checks
 
-from lsml.environment.checking import TAG, refuse_wrong_settings
+from lsml.environment.checking import MODEL_TAG, TAG, refuse_wrong_settings
 from lsml.environment.reading import Environment
 from lsml.environment.worker import check_worker_pool
 from lsml.registry.model_class import model_class
@@ -20,7 +20,7 @@ ID = re.compile(r"lsml\.[EW]\d{3}")
 
 def found(*tags):
     """Return the ids that the checks of each process and these tags report."""
-    messages = run_checks(tags=[TAG, *tags])
+    messages = run_checks(tags=[TAG, *tags], databases=["default"] if tags else None)
     assert all(message.hint for message in messages)
     return sorted(message.id for message in messages)  # Django keeps checks in a set
 
@@ -137,7 +137,7 @@ def test_a_model_that_cannot_be_imported_is_reported(settings):
     settings.MODEL_CLASS = "model.Mistyped"
     model_class.cache_clear()
     try:
-        assert "lsml.E033" in found(Tags.database)
+        assert "lsml.E033" in found(MODEL_TAG)
     finally:
         model_class.cache_clear()
 
