@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import import_modules, setup_logging, worker_init
+from celery.signals import (
+    beat_init,
+    import_modules,
+    setup_logging,
+    worker_init,
+    worker_ready,
+)
 
+from lsml.environment import handshake
 from lsml.environment.checking import refuse_wrong_settings
 from lsml.environment.worker import refuse_wrong_worker
 
@@ -27,6 +34,19 @@ def create_data_folder(**_: Any) -> None:
     """Create the folder in which beat opens its schedule, before `beat_init`."""
     with suppress(OSError):  # only beat needs the folder, and reports what is wrong
         Path(app.conf.beat_schedule_filename).parent.mkdir(parents=True, exist_ok=True)
+
+
+@worker_init.connect
+@beat_init.connect
+def wait_for_go(**_: Any) -> None:
+    """Wait for `manage.py dev`, before connecting to the servers."""
+    handshake.wait_for_go()
+
+
+@worker_ready.connect
+def report_working(**_: Any) -> None:
+    """Tell `manage.py dev` that this worker takes messages."""
+    handshake.report_working()
 
 
 @setup_logging.connect

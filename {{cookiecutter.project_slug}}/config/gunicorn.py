@@ -12,6 +12,8 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
+from lsml.environment import handshake  # noqa: E402 - see above
+
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 # A thread gets a request when it has arrived, so slow clients occupy none.
 worker_class = "lsml.api.server.BufferingWorker"
@@ -35,6 +37,11 @@ keepalive = 15  # seconds that an idle client may keep its connection
 # Writing the heartbeat to a container's layered disk can block for seconds.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    """Wait for `manage.py dev`, before connections are accepted."""
+    handshake.wait_for_go()
 
 
 def post_worker_init(worker: Any) -> None:
