@@ -12,13 +12,11 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_NICE = 5  # on a shared machine, predictions have priority, and a start of the service
 
 
 def main() -> None:
     """Carry out one order, and exit without running exit handlers."""
     _die_with_the_worker()
-    os.nice(_NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django

@@ -29,6 +29,7 @@ from lsml.training.process.reporter import Reporter
 from lsml.training.process.store import RunStore
 
 _MB = 1 << 20
+_NICE = 5  # on a shared machine, predictions have priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class Trainer:
             )
             connections.close_all()  # training may take hours; a query reconnects
             _limit_memory(memory_mb)
+            os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
             return _learn(model, run, inputs, store)
