@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +54,10 @@ def post_worker_init(worker: Any) -> None:
     from lsml.registry.model_class import model_class
 
     if settings.MODEL_PLACEMENT == "web":
-        with suppress(Exception, SystemExit):
+        try:
             model_class()
+        except (Exception, SystemExit):  # noqa: BLE001 - the user's code
+            handshake.report_no_model()
 
 
 # /metrics returns the sum over all web processes, which share their counts as files.

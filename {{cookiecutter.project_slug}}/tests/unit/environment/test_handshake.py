@@ -81,9 +81,19 @@ def test_workers_go_on_when_dev_says_so_and_report_that_they_work(start):
     assert first.stdout.readline() == second.stdout.readline() == "ready\n"
 
 
+def test_web_reports_that_it_cannot_import_the_model(monkeypatch):
+    shake = Handshake()
+    monkeypatch.setenv("LSML_DEV_NO_MODEL", str(os.dup(shake.web["LSML_DEV_NO_MODEL"])))
+    shake.go()
+    assert not shake.lacks_model()
+    handshake.report_no_model()
+    assert shake.lacks_model()
+
+
 def test_a_process_that_dev_did_not_start_waits_for_nothing(monkeypatch):
     for name in [name for name in os.environ if name.startswith("LSML_DEV_")]:
         monkeypatch.delenv(name)
     handshake.wait_for_go()
     handshake.report_working()
+    handshake.report_no_model()
     handshake.wait_until_ready()

@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
@@ -90,7 +89,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: supervisor.request_stop())
 
         def once_ready() -> None:
-            if not _answers(port, "/health"):
+            if handshake.lacks_model():
                 self.check(tags=[MODEL_TAG], databases=["default"])
             self._say_where(port)
             handshake.ready()
@@ -133,11 +132,7 @@ class _WhenReady:
     def __call__(self) -> None:
         if self._ready:
             return
-        if (
-            self._handshake.all_work()
-            and _answers(self._port, "/ready")
-            and _model_is_ready()
-        ):
+        if self._handshake.all_work() and _is_ready(self._port) and _model_is_ready():
             self._ready = True
             self._then()
         elif time.monotonic() - self._begun > SLOW_START_S:
@@ -270,13 +265,10 @@ def _host() -> str:
     return "127.0.0.1" if bound in {"", "0.0.0.0"} else bound  # noqa: S104
 
 
-def _answers(port: int, path: str) -> bool:
-    """Return whether web answers this path with status 200."""
-    credentials = ":".join(next(iter(settings.BASIC_AUTH_CREDENTIALS), ("", "")))
-    encoded = b64encode(credentials.encode()).decode()
+def _is_ready(port: int) -> bool:
     connection = http.client.HTTPConnection(_host(), port, timeout=1)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Basic {encoded}"})
+        connection.request("GET", "/ready")
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
