@@ -2,7 +2,6 @@
 
 import ctypes
 import fcntl
-import http.client
 import json
 import os
 import signal
@@ -93,7 +92,6 @@ class Service:
 
     def __init__(self, project: Path, port: int) -> None:
         """Start it in the background."""
-        self._port = port
         self._log = project.with_name("demo.log")
         with self._log.open("w") as file:
             self._process = subprocess.Popen(
@@ -106,17 +104,21 @@ class Service:
             )  # fmt: skip
 
     def wait_until_ready(self, step: Step) -> None:
-        """Wait until `/ready` answers 200.
+        """Wait until it prints `ready:`. Then its workers take messages as well.
 
         Raises:
             StepFailed: It ended, or was not ready in time. With the end of its output.
         """
-        while not _answers(self._port):
+        while not self._is_ready():
             self.check()
             if step.seconds > START_S:
                 raise StepFailed(f"it did not answer in time:\n{self.tail()}")
             step.waiting(_tail(self._log, 1))
             time.sleep(0.1)
+
+    def _is_ready(self) -> bool:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return any(line.startswith("ready: ") for line in lines)
 
     def check(self) -> None:
         """Raise StepFailed if the service has ended."""
@@ -194,17 +196,6 @@ def _stop_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _tail(log: Path, lines: int) -> str:

@@ -1,21 +1,52 @@
 """The Celery application, started by `celery -A config worker|beat`."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import (
+    beat_init,
+    import_modules,
+    setup_logging,
+    worker_init,
+    worker_ready,
+)
 
+from lsml.environment import handshake
 from lsml.environment.checking import refuse_wrong_settings
 from lsml.environment.worker import refuse_wrong_worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Celery would run all system checks and ignore their results. Ours are run below.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("lsml")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+import_modules.connect(refuse_wrong_settings)  # in workers and beat
 worker_init.connect(refuse_wrong_worker)
-beat_init.connect(refuse_wrong_settings)
+
+
+@import_modules.connect
+def create_data_folder(**_: Any) -> None:
+    """Create the folder in which beat opens its schedule, before `beat_init`."""
+    with suppress(OSError):  # only beat needs the folder, and reports what is wrong
+        Path(app.conf.beat_schedule_filename).parent.mkdir(parents=True, exist_ok=True)
+
+
+@worker_init.connect
+@beat_init.connect
+def wait_for_go(**_: Any) -> None:
+    """Wait for `manage.py dev`, before connecting to the servers."""
+    handshake.wait_for_go()
+
+
+@worker_ready.connect
+def report_working(**_: Any) -> None:
+    """Tell `manage.py dev` that this worker takes messages."""
+    handshake.report_working()
 
 
 @setup_logging.connect

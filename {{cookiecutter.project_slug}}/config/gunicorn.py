@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ _counts = tempfile.TemporaryDirectory(prefix="lsml-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
+
+from lsml.environment import handshake  # noqa: E402 - see above
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 # A thread gets a request when it has arrived, so slow clients occupy none.
@@ -37,6 +38,11 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 
 
+def on_starting(server: object) -> None:
+    """Wait for `manage.py dev`, before connections are accepted."""
+    handshake.wait_for_go()
+
+
 def post_worker_init(worker: Any) -> None:
     """Import model.py before the first request, because Label Studio waits only 1 s.
 
@@ -48,8 +54,10 @@ def post_worker_init(worker: Any) -> None:
     from lsml.registry.model_class import model_class
 
     if settings.MODEL_PLACEMENT == "web":
-        with suppress(Exception, SystemExit):
+        try:
             model_class()
+        except (Exception, SystemExit):  # noqa: BLE001 - the user's code
+            handshake.report_no_model()
 
 
 # /metrics returns the sum over all web processes, which share their counts as files.

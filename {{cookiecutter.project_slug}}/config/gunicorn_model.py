@@ -13,6 +13,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 
 from lsml.embedded.addresses import model_url
+from lsml.environment import handshake
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
 # model that ends its process with 3 or 4 must not be taken for that.
@@ -59,11 +60,12 @@ def post_worker_init(worker: Any) -> None:
 
 
 def on_starting(server: object) -> None:
-    """Refuse to start beside another model process: it would take away its socket.
+    """Wait for `manage.py dev`. Refuse to take away the socket of a model process.
 
     Raises:
         SystemExit: One answers at this socket.
     """
+    handshake.wait_for_go()
     if _url.startswith(_UNIX):
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
             probe.connect(str(_socket))

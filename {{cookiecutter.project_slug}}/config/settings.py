@@ -23,8 +23,9 @@ env = Environment()
 env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
-# web, model, worker, beat or command; decides how long it waits for both servers.
-PROCESS = env.str("LSML_PROCESS", default="command")
+# web, model, worker, beat, dev or command; decides how long it waits for both servers.
+_default_process = "dev" if sys.argv[1:2] == ["dev"] else "command"
+PROCESS = env.str("LSML_PROCESS", default=_default_process)
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")  # required: lsml.E003
@@ -146,7 +147,7 @@ CELERY_WORKER_DISABLE_PREFETCH = not connections.is_rabbitmq(CELERY_BROKER_URL)
 
 # The embedded servers: for an address that is not set, and for `manage.py dev`, which
 # also works with a developer's own servers. Never in a production process.
-if not (DATABASE_URL and _broker_url) or sys.argv[1:2] == ["dev"]:
+if not (DATABASE_URL and _broker_url) or PROCESS == "dev":
     INSTALLED_APPS.append("lsml.embedded")
 
 # --- The schedule: beat ---

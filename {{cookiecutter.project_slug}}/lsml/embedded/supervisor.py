@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsml.embedded.programs import LAUNCHER
@@ -29,6 +29,7 @@ class Service:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    descriptors: Mapping[str, int] = field(default_factory=dict)  # by variable
 
 
 class ServiceDied(Exception):
@@ -65,7 +66,12 @@ class Supervisor:
         process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-I", "-S", str(LAUNCHER), options, *service.command],
             cwd=self._folder,
-            env={**os.environ, **service.environment},
+            env={
+                **os.environ,
+                **service.environment,
+                **{name: str(end) for name, end in service.descriptors.items()},
+            },
+            pass_fds=list(service.descriptors.values()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,7 +103,12 @@ class Supervisor:
         self._stop_requests += 1
 
     def stop(self) -> None:
-        """End all processes, and kill those that still run after STOP_S."""
+        """End all processes, and kill those that still run after STOP_S.
+
+        A second call does nothing.
+        """
+        if not self._processes:
+            return
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
@@ -115,6 +126,7 @@ class Supervisor:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._pass_on_output(0)
+        self._processes.clear()
 
     def _living(self) -> list[str]:
         return [name for name, one in self._processes.items() if one.poll() is None]

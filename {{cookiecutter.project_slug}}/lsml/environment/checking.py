@@ -8,9 +8,12 @@ from typing import Any, Final
 
 from django.core.checks import ERROR, CheckMessage, Error, run_checks
 
-# Checks with this tag are cheap: each process runs them when it starts. Slow checks and
-# those that use the network have Django's tag `database`: only `prepare` runs them.
+# Checks with this tag are cheap: each process runs them when it starts. Those that use
+# the network have Django's tag `database`, and the one that imports the model, which
+# takes a second, has its own: only `prepare` runs them. Django calls them for every
+# command, so they return nothing unless they are given databases.
 TAG: Final = "lsml"
+MODEL_TAG: Final = "model"
 
 
 def too_small(numbers: Mapping[str, tuple[Any, float]]) -> list[CheckMessage]:

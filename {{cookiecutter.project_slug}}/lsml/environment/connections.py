@@ -17,7 +17,7 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
     """Return psycopg's connection options.
 
     Args:
-        process: web, model, worker, beat or command.
+        process: web, model, worker, beat, dev or command.
         statement_timeout_ms: limit of a statement in a web or model process, in
             milliseconds. 0 sends no limit, which a transaction-pooling pgbouncer
             needs: it refuses start-up options.

@@ -5,8 +5,6 @@ from typing import Any, Final
 from celery import concurrency
 from django.core.checks import CheckMessage, Error
 
-from lsml.environment.checking import refuse_wrong_settings
-
 _THREADS: Final = "celery.concurrency.thread"
 
 
@@ -29,11 +27,10 @@ def check_worker_pool(pool: Any) -> list[CheckMessage]:
 
 
 def refuse_wrong_worker(sender: Any, **_: Any) -> None:
-    """End a worker that starts with wrong settings or another pool.
+    """End a worker that starts with another pool.
 
     Raises:
-        SystemExit: with the texts and hints of the errors.
+        SystemExit: with text and hint of the error.
     """
-    refuse_wrong_settings()
     if found := check_worker_pool(sender.pool_cls):
         raise SystemExit(str(found[0]))

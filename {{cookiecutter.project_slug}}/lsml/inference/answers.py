@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from label_studio_ml.response import Answer, Prediction, UnreadableAnswer
+from label_studio_ml.answer import Answer, Prediction, UnreadableAnswer
 from lsml.inference.errors import ModelError
 
 _NUL = b"\\u0000"

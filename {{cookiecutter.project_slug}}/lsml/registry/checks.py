@@ -1,6 +1,6 @@
 """Checks of the artifact storage, the model and the connection to Label Studio."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.files.base import ContentFile
 
-from lsml.environment.checking import TAG
+from lsml.environment.checking import MODEL_TAG, TAG
 from lsml.labelstudio.secrets import masked_text
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.model_class import model_class
@@ -43,10 +43,12 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
 
 
 @register(Tags.database)  # it writes, so not at each start of a process
-def check_storage_answers(**_: Any) -> list[CheckMessage]:
+def check_storage_answers(
+    *, databases: Sequence[str] | None, **_: Any
+) -> list[CheckMessage]:
     """Report an artifact storage that cannot be written to."""
-    if not is_storage_url(settings.ARTIFACT_STORAGE):
-        return []  # check_addresses reports it
+    if databases is None or not is_storage_url(settings.ARTIFACT_STORAGE):
+        return []  # an unusable address is reported by check_addresses
     try:
         storage = artifact_storage()
         storage.delete(storage.save(f"checks/{uuid4().hex}", ContentFile(b"check")))
@@ -61,13 +63,15 @@ def check_storage_answers(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.database)
-def check_model(**_: Any) -> list[CheckMessage]:
+@register(MODEL_TAG)
+def check_model(*, databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
     """Report a model class that cannot be found or imported.
 
     Under MODEL_PLACEMENT=process the model process reports it: this process need not
     have the model's libraries.
     """
+    if databases is None:
+        return []
     if settings.MODEL_PLACEMENT == "process" and settings.PROCESS != "model":
         return []
     try:

@@ -1,12 +1,16 @@
 """Celery tasks of training. They take ids and may be called twice."""
 
+import threading
+from contextlib import suppress
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
+from lsml.environment import handshake
 from lsml.jobs.database import retry_while_database_is_down
 from lsml.jobs.running import stopping
+from lsml.registry.model_class import describe_model
 from lsml.training.inbox.process import process_waiting_events
 from lsml.training.runs import claim_run
 from lsml.training.worker import folders
@@ -35,9 +39,19 @@ def train(run_id: int) -> None:
 
 @worker_ready.connect
 def _prepare(sender: Any, **_: Any) -> None:
-    if "training" in sender.app.amqp.queues.consume_from:
+    queues = set(sender.app.amqp.queues.consume_from)
+    threading.Thread(target=_warm_up, args=[queues], daemon=True).start()
+
+
+def _warm_up(queues: set[str]) -> None:
+    """Do in advance what the first events and the first run would wait for."""
+    handshake.wait_until_ready()
+    if "training" in queues:
         folders.remove_orphans()
         warm_process.prepare()
+    if "default" in queues:
+        with suppress(Exception):  # the first event reports it
+            describe_model()  # imports model.py
 
 
 @worker_shutdown.connect

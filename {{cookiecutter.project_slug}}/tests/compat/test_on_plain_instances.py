@@ -5,7 +5,7 @@ import json
 import pytest
 from label_studio_sdk.converter import brush
 
-from label_studio_ml.response import Answer
+from label_studio_ml.answer import Answer
 from tests.compat import cases
 
 

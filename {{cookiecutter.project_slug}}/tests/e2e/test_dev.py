@@ -234,6 +234,15 @@ def test_wrong_settings_are_reported_before_anything_else_starts(dev):
     assert "Traceback" not in one.output
 
 
+def test_a_model_that_cannot_be_imported_is_reported_and_everything_ends(dev):
+    one = dev(MODEL_CLASS="model.Mistyped")
+    assert one.ended(within=150) == 1
+    assert "lsml.E033" in one.output
+    assert "Traceback" not in one.output
+    assert not any(line.startswith("ready:") for line in one.lines)
+    assert not (one.folder / "postgres" / "postmaster.pid").exists()
+
+
 def test_a_process_that_cannot_start_is_reported_with_its_status(dev):
     one = dev(GUNICORN_CMD_ARGS="--no-such-option")
     assert one.ended(within=60) == 1

@@ -43,6 +43,9 @@ _LISTEN_S = 0.1
 _RENEW_EVERY_S = 1.0  # also how soon a cancellation is noticed
 _MEASURE_EVERY_S = 0.5
 _EXIT_WITHIN_S = 10.0  # after the report
+# When a process for the next run is started. Loading it would slow a short training,
+# after which `lsml.training.tasks.train` starts one.
+_NEXT_AFTER_S = 1.0
 
 
 class Supervisor:
@@ -58,6 +61,7 @@ class Supervisor:
         self.started = self.renewed = self.reached = time.monotonic()
         self.measured = 0.0
         self.kill_at: float | None = None
+        self.next_at: float | None = None
         # What is known about the outcome; `_outcome` decides.
         self.evicted = False  # another worker has the run
         self.cancelling = False
@@ -107,6 +111,9 @@ class Supervisor:
             self._keep_lease(process)
             self._check_limits(process)
             self._check_stop()
+            if self.next_at is not None and time.monotonic() >= self.next_at:
+                self.next_at = None
+                warm_process.prepare()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 process.kill()
         process.kill()  # child processes that it left
@@ -134,7 +141,7 @@ class Supervisor:
             match message.pop("kind"):
                 case "training":
                     self.progress.progressed({"fraction": 0, "message": "training"})
-                    warm_process.prepare()  # for the next run
+                    self.next_at = time.monotonic() + _NEXT_AFTER_S
                 case "progress":
                     self.progress.progressed(message)
                 case "done":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import Tags, run_checks
 
-from lsml.environment.checking import TAG, refuse_wrong_settings
+from lsml.environment.checking import MODEL_TAG, TAG, refuse_wrong_settings
 from lsml.environment.reading import Environment
 from lsml.environment.worker import check_worker_pool
 from lsml.registry.model_class import model_class
@@ -20,7 +20,7 @@ ID = re.compile(r"lsml\.[EW]\d{3}")
 
 def found(*tags):
     """Return the ids that the checks of each process and these tags report."""
-    messages = run_checks(tags=[TAG, *tags])
+    messages = run_checks(tags=[TAG, *tags], databases=["default"] if tags else None)
     assert all(message.hint for message in messages)
     return sorted(message.id for message in messages)  # Django keeps checks in a set
 
@@ -137,9 +137,21 @@ def test_a_model_that_cannot_be_imported_is_reported(settings):
     settings.MODEL_CLASS = "model.Mistyped"
     model_class.cache_clear()
     try:
-        assert "lsml.E033" in found(Tags.database)
+        assert "lsml.E033" in found(MODEL_TAG)
     finally:
         model_class.cache_clear()
+
+
+def test_without_a_database_no_check_imports_the_model_or_writes(settings, tmp_path):
+    storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": tmp_path / "artifacts"},
+    }
+    settings.STORAGES = settings.STORAGES | {"artifacts": storage}
+    settings.MODEL_CLASS = "model.Mistyped"
+    model_class.cache_clear()
+    assert "lsml.E033" not in {message.id for message in run_checks()}
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -180,7 +192,7 @@ def test_a_process_refuses_wrong_settings_with_their_hints(settings):
     ids=["check", "prepare", "web", "worker", "beat"],
 )
 def test_each_process_ends_with_all_errors_and_no_traceback(command):
-    done = run_wrongly(command, AUDIT_SEAL_S="often", ARTIFACT_STORAGE="gs://bucket")
+    done = run_with(command, AUDIT_SEAL_S="often", ARTIFACT_STORAGE="gs://bucket")
     assert done.returncode != 0
     assert {"lsml.E001", "lsml.E003", "lsml.E030"} <= set(ID.findall(done.stderr))
     assert "Traceback" not in done.stderr
@@ -188,12 +200,20 @@ def test_each_process_ends_with_all_errors_and_no_traceback(command):
 
 def test_a_worker_with_another_pool_does_not_start():
     command = ["-m", "celery", "-A", "config", "worker", "--pool", "solo"]
-    done = run_wrongly(command, SECRET_KEY="x" * 60)
+    done = run_with(command, SECRET_KEY="x" * 60)
     assert done.returncode != 0
     assert "lsml.E010" in done.stderr
 
 
-def run_wrongly(command, **environment):
+def test_beat_finds_a_folder_for_its_schedule(tmp_path):
+    start = "from config import celery_app; celery_app.loader.import_default_modules()"
+    folder = tmp_path / "data"
+    done = run_with(["-c", start], SECRET_KEY="x" * 60, LSML_DATA_DIR=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert folder.is_dir()
+
+
+def run_with(command, **environment):
     return subprocess.run(
         [sys.executable, *command],
         cwd=PROJECT,

@@ -12,7 +12,8 @@ from label_studio_sdk.label_interface.objects import PredictionValue
 from pydantic import BaseModel, ValidationError
 from semver import Version
 
-from label_studio_ml.response import Answer, ModelResponse, UnreadableAnswer, json_safe
+from label_studio_ml.answer import Answer, UnreadableAnswer, json_safe
+from label_studio_ml.response import ModelResponse
 
 REGION = {
     "from_name": "s",

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from lsml.audit.partitions import analyze, make_partitions_ahead
-from lsml.environment.checking import TAG
+from lsml.environment.checking import MODEL_TAG, TAG
 
 _LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on any host
 
@@ -25,11 +25,12 @@ class Command(BaseCommand):
     help = "Apply missing migrations, and create the administrator if there is none."
     requires_system_checks: list[str] = []  # `handle` runs more than the usual ones
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def handle(self, *_: Any, skip_checks: bool = False, **__: Any) -> None:
         # Before anything is written. The checks tagged `database` write to the artifact
-        # storage and import the model.
-        tags = [TAG, Tags.security, Tags.database]
-        self.check(tags=tags, databases=["default"])
+        # storage. `dev` has run the checks when it calls this.
+        if not skip_checks:
+            tags = [TAG, Tags.security, Tags.database, MODEL_TAG]
+            self.check(tags=tags, databases=["default"])
         with self._alone():
             self._migrate()
             # The service's role may do neither: docs/audit.md.

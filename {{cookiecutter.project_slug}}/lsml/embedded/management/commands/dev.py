@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
@@ -23,6 +24,8 @@ from lsml.embedded.folders import Hold, prepare_folders
 from lsml.embedded.programs import Say
 from lsml.embedded.servers import running
 from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
+from lsml.environment.checking import MODEL_TAG, TAG
+from lsml.environment.handshake import Handshake
 from lsml.model_process import client
 from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 
@@ -30,6 +33,9 @@ from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
 # Time without an answer of the service after which a message is printed.
 SLOW_START_S = 20.0
+_GUNICORN = [sys.executable, "-m", "gunicorn", "-c"]
+_CELERY = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
+_WORKERS = [("worker", "default", 4), ("training", "training", 2)]
 
 
 class Command(BaseCommand):
@@ -50,9 +56,17 @@ class Command(BaseCommand):
                 _unwind_on_signals()
                 stack.enter_context(_only_one())
                 _check_port(port)
+                self.check(tags=[TAG, Tags.security])
+                supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
+                stack.callback(supervisor.stop)  # if a server does not start
+                handshake = Handshake()
+                for service in _services(port, handshake):
+                    supervisor.start(service)
                 stack.enter_context(self._servers())
+                stack.callback(supervisor.stop)  # before the servers
+                self.check(tags=[Tags.database], databases=["default"])
                 call_command("prepare")
-                self._serve(port)
+                self._serve(port, supervisor, handshake)
         except (ServerError, ServiceDied) as error:
             raise CommandError(str(error)) from error
         except OperationalError as error:
@@ -70,26 +84,22 @@ class Command(BaseCommand):
             say=self._say,
         )
 
-    def _serve(self, port: int) -> None:
-        supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
+    def _serve(self, port: int, supervisor: Supervisor, handshake: Handshake) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.request_stop())
-        answering, working = _services(port)
 
-        def go_on() -> None:
-            # Not earlier: web would take twice as long to start next to the others.
-            # Events that arrive meanwhile wait in the database.
-            for service in working:
-                supervisor.start(service)
+        def once_ready() -> None:
+            if handshake.lacks_model():
+                self.check(tags=[MODEL_TAG], databases=["default"])
             self._say_where(port)
+            handshake.ready()
+            # Last, because nothing waits for it, and loading it takes CPU time.
+            supervisor.start(_beat(port))
 
-        try:
-            for service in answering:
-                supervisor.start(service)
-            supervisor.run(_AtFirstAnswer(port, go_on, self._say))
-            self._say("stopping …")
-        finally:
-            supervisor.stop()
+        handshake.go()
+        supervisor.run(_WhenReady(port, handshake, once_ready, self._say))
+        self._say("stopping …")
+        supervisor.stop()
 
     def _say_where(self, port: int) -> None:
         where = f"http://{_host()}:{port}"
@@ -106,53 +116,68 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-class _AtFirstAnswer:
+class _WhenReady:
     """Looks at each call whether all is ready, and then runs `then` once."""
 
-    def __init__(self, port: int, then: Callable[[], None], say: Say) -> None:
+    def __init__(
+        self, port: int, handshake: Handshake, then: Callable[[], None], say: Say
+    ) -> None:
         self._port = port
+        self._handshake = handshake
         self._then = then
         self._say = say
-        self._answered = False
+        self._ready = False
         self._begun = time.monotonic()
 
     def __call__(self) -> None:
-        if self._answered:
+        if self._ready:
             return
-        if _is_ready(self._port) and _model_is_ready():
-            self._answered = True
+        if self._handshake.all_work() and _is_ready(self._port) and _model_is_ready():
+            self._ready = True
             self._then()
         elif time.monotonic() - self._begun > SLOW_START_S:
             self._begun = time.monotonic()
             self._say("the service does not answer yet; see its output above …")
 
 
-def _services(port: int) -> tuple[list[Service], list[Service]]:
-    """Return the processes that answer requests, and those that work."""
-    # A person reads the output, so the default of LOG_FORMAT is console.
-    shared = {
+def _services(port: int, handshake: Handshake) -> list[Service]:
+    """Return the processes without which the service is not ready."""
+    return [
+        Service(
+            "web",
+            [*_GUNICORN, "config/gunicorn.py", "config.wsgi"],
+            {**_shared(port), "LSML_PROCESS": "web"},
+            handshake.web,
+        ),
+        *_model_process(port, handshake),
+        *(
+            Service(
+                name,
+                [*_CELERY, *worker_arguments(queue, threads=threads)],
+                {**_shared(port), "LSML_PROCESS": "worker"},
+                handshake.worker,
+            )
+            for name, queue, threads in _WORKERS
+        ),
+    ]
+
+
+def _beat(port: int) -> Service:
+    return Service(
+        "beat", [*_CELERY, "beat"], {**_shared(port), "LSML_PROCESS": "beat"}
+    )
+
+
+def _shared(port: int) -> dict[str, str]:
+    """Return the environment of all processes."""
+    return {
         "PORT": str(port),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET_WARNINGS),
+        # A person reads the output, so the default of LOG_FORMAT is console.
         "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
         "WEB_GRACE_S": "3",
     }
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"]
-    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
-    web = Service("web", [*gunicorn, "config.wsgi"], {**shared, "LSML_PROCESS": "web"})
-    return [web, *_model_process(shared)], [
-        Service(
-            "worker",
-            [*celery, *worker_arguments("default", threads=4)],
-            {**shared, "LSML_PROCESS": "worker"},
-        ),
-        Service(
-            "training",
-            [*celery, *worker_arguments("training", threads=2)],
-            {**shared, "LSML_PROCESS": "worker"},
-        ),
-        Service("beat", [*celery, "beat"], {**shared, "LSML_PROCESS": "beat"}),
-    ]
 
 
 def _has_model_process() -> bool:
@@ -171,17 +196,19 @@ def _model_is_ready() -> bool:
         return False
 
 
-def _model_process(shared: dict[str, str]) -> list[Service]:
+def _model_process(port: int, handshake: Handshake) -> list[Service]:
     if not _has_model_process():
         return []
     return [
         Service(
             "model",
-            [
-                *(sys.executable, "-m", "gunicorn", "-c", "config/gunicorn_model.py"),
-                "config.model_process",
-            ],
-            {**shared, "LSML_PROCESS": "model", "MODEL_URL": settings.MODEL_URL},
+            [*_GUNICORN, "config/gunicorn_model.py", "config.model_process"],
+            {
+                **_shared(port),
+                "LSML_PROCESS": "model",
+                "MODEL_URL": settings.MODEL_URL,
+            },
+            handshake.web,
         )
     ]
 
