@@ -138,28 +138,24 @@ def json_safe(value: object) -> Any:
     pydantic models and Label Studio regions become dicts, NumPy values plain numbers
     and lists, numbers that are not finite None, and all other objects strings.
     """
-    kind = value.__class__
-    if kind in _JSON_AS_IS:
+    if isinstance(value, (str, int)) or value is None:
         return value
-    if kind is dict:  # by class: most values, and asking for base classes takes longer
-        return {
-            key if key.__class__ is str else str(key): json_safe(item)
-            for key, item in value.items()
-        }
+    if isinstance(
+        value, dict
+    ):  # before Mapping: asking for that takes ten times longer
+        return {str(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, (list, tuple, set, frozenset)):
         if set(map(type, value)) <= _JSON_AS_IS:  # fast: masks have a million numbers
             return list(value)
         return [json_safe(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(item) for key, item in value.items()}
-    if isinstance(value, (int, str)):
-        return value
     return _json_safe_object(value)
 
 
 def _json_safe_object(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
     if hasattr(value, "_dict"):  # label_studio_sdk's Region, which is a pydantic model
         return json_safe(value._dict())
     if hasattr(value, "model_dump"):  # other pydantic models

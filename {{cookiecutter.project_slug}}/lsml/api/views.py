@@ -58,7 +58,7 @@ class LabelStudioView(APIView):
         try:
             caller, _ = LabelStudioAuthentication().authenticate(request)
             self.origin = Origin.from_request(request, name=caller.name)
-            handler = self.http_method_not_allowed
+            handler: Any = self.http_method_not_allowed
             if (method := (request.method or "").lower()) in self.http_method_names:
                 handler = getattr(self, method, handler)
             answer = handler(request)
