@@ -55,6 +55,7 @@ class LabelStudioView(APIView):
     ) -> HttpResponseBase:
         """Authenticate, and let the method's handler answer."""
         self.headers: dict[str, str] = {}
+        answer: HttpResponseBase
         try:
             caller, _ = LabelStudioAuthentication().authenticate(request)
             self.origin = Origin.from_request(request, name=caller.name)
