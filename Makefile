@@ -11,6 +11,8 @@ VENV := build/.venv
 READY := $(VENV)/ready
 # Of the project: `install.sh VENV ARGUMENTS` installs into a virtual environment.
 INSTALL := '{{cookiecutter.project_slug}}/requirements/install.sh'
+# The project is installed with the same uv.
+export UV := $(CURDIR)/$(VENV)/bin/uv
 
 .PHONY: help demo test lint format requirements clean
 

@@ -37,7 +37,9 @@ def install(tmp_path):
         path.chmod(0o755)
         return path
 
-    def run(*, on_path=False, wheel=True, uv_status=0, pip_config="global.cert='x'"):
+    def run(
+        *, on_path=False, named=False, wheel=True, uv_status=0, pip_config="global.cert"
+    ):
         calls = tmp_path / "calls"
         program(tmp_path / "venv/bin/python", PIP)
         uv = program(tmp_path / ("path/uv" if on_path else "uv"), UV)
@@ -46,6 +48,7 @@ def install(tmp_path):
             env={
                 "PATH": str(tmp_path / "path"),
                 "CALLS": str(calls),
+                "UV": str(uv) if named else "",
                 "UV_WHEEL": str(uv) if wheel else "",
                 "UV_STATUS": str(uv_status),
                 "PIP_CONFIG": pip_config,
@@ -68,6 +71,11 @@ def test_uv_on_the_path_is_used(install):
 
 def test_without_uv_its_wheel_is_installed_and_used(install):
     [call] = install()
+    assert call.startswith("uv pip install --system-certs")
+
+
+def test_the_uv_that_the_caller_names_is_used(install):
+    [call] = install(named=True, wheel=False)
     assert call.startswith("uv pip install --system-certs")
 
 
