@@ -13,6 +13,8 @@ READY := $(VENV)/ready
 INSTALL := '{{cookiecutter.project_slug}}/requirements/install.sh'
 # The project is installed with the same uv.
 export UV := $(CURDIR)/$(VENV)/bin/uv
+# Libraries are compiled when they are first imported: keep that, or all processes do it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format requirements clean
 
