@@ -4,10 +4,17 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= python3
+# Python for the virtual environment. Empty: the first one that is new enough.
+PYTHON ?=
 PORT ?= 9090
 VENV := build/.venv
 READY := $(VENV)/ready
+# Of the project: `install.sh VENV ARGUMENTS` installs into a virtual environment.
+INSTALL := '{{cookiecutter.project_slug}}/requirements/install.sh'
+# The project is installed with the same uv.
+export UV := $(CURDIR)/$(VENV)/bin/uv
+# Libraries are compiled when they are first imported: keep that, or all processes do it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format requirements clean
 
@@ -38,22 +45,13 @@ format: $(READY)  ## Format hooks, demo and tests
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-requirements:  ## Compile requirements.in (needs uv)
-	uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
+requirements: $(READY)  ## Compile requirements.in (needs uv)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet --no-header --universal --python-version 3.11 requirements.in -o requirements.txt
 
 clean:  ## Remove build/
 	rm -rf build
 
-# uv is faster; pip does the same.
 $(READY): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Choose another: make PYTHON=python3.12 …"; exit 1; }
 	@echo "making the template's own environment in $(VENV) …"
-	@if command -v uv >/dev/null; then \
-	  uv venv --quiet --clear --python $(PYTHON) $(VENV) && \
-	  uv pip install --quiet --python $(VENV)/bin/python -r requirements.txt; \
-	else \
-	  $(PYTHON) -m venv --clear $(VENV) && \
-	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
-	fi
+	@PYTHON='$(PYTHON)' $(INSTALL) $(VENV) --quiet -r requirements.txt
 	@touch $@

@@ -1,6 +1,8 @@
 """Settings of the tests: those of the service, independent of the shell and .env.
 
-DATABASE_URL and CELERY_BROKER_URL are used if set; otherwise embedded servers run.
+DATABASE_URL and CELERY_BROKER_URL are used if set; otherwise embedded servers run, a
+pair for each process of pytest-xdist: sealing waits for every transaction of a cluster,
+also for those of other tests.
 """
 
 import os
@@ -18,10 +20,11 @@ _read += [table.retention for table in AUDIT_TABLES]
 for _name in set(_read) - _HONOURED:
     os.environ.pop(_name, None)
 
+_process = os.environ.get("PYTEST_XDIST_WORKER", "")
 os.environ |= {
     "ENV_FILE": os.devnull,
     "SECRET_KEY": "tests-only-" + "x" * 50,
-    "LSML_DATA_DIR": str(_PROJECT / ".data" / "test"),
+    "LSML_DATA_DIR": str(_PROJECT / ".data" / "test" / _process),
     "HTTPS": "false",
     "LOG_FORMAT": "console",
 }

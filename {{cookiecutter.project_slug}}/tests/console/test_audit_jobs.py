@@ -46,7 +46,6 @@ def test_an_export_until_the_last_day_that_dates_know_is_refused(operator):
     assert not AuditJob.objects.exists()
 
 
-@pytest.mark.alone  # an open transaction anywhere in the cluster delays sealing
 @pytest.mark.django_db(transaction=True)
 def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     client, notifications, no_seal_yet
@@ -66,7 +65,6 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     assert AuditEntry.objects.filter(verb="verify succeeded").count() == 1
 
 
-@pytest.mark.alone  # an open transaction anywhere in the cluster delays sealing
 @pytest.mark.django_db(transaction=True)
 def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet):
     client.force_login(factory.person("ada", "auditor"))
@@ -81,7 +79,6 @@ def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet
     assert "1 finding:" in shown
 
 
-@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_an_export_is_started_made_and_downloaded(client, settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {

@@ -1,5 +1,7 @@
 """No value in a filter or in an old address causes a 500."""
 
+from functools import cache
+
 import pytest
 from django.urls import reverse
 
@@ -46,13 +48,18 @@ def test_a_list_answers_any_value_in_its_filters(client, name):
     client.force_login(factory.person("root"))
     of = factory.story(predictions=5)["project"]
     refused = []
+    # Values that a filter does not take lead to one page: it is rendered once.
+    followed = cache(lambda path: client.get(path, follow=True).status_code)
     for value in ODD:
         queries = [{parameter: value} for parameter in [*PARAMETERS, *CHOICES]]
         queries.append({"project": str(of.pk), "version": value, "q": value})
         for query in queries:
-            answer = client.get(list_page(name), query, follow=True)
-            if answer.status_code != 200:
-                refused.append(f"{query}: {answer.status_code}")
+            answer = client.get(list_page(name), query)
+            status = answer.status_code
+            if status == 302:
+                status = followed(answer.url)
+            if status != 200:
+                refused.append(f"{query}: {status}")
     assert not refused, "\n".join(refused)
 
 

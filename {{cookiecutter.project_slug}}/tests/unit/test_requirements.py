@@ -24,7 +24,7 @@ def pinned(name):
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["base", "local", "dev"])
+@pytest.mark.parametrize("name", ["uv", "base", "local", "dev"])
 def test_every_required_library_is_pinned(name):
     assert wanted(name) - set(pinned(name)) == set()
 

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from django.db import connection
 
@@ -9,11 +7,3 @@ def no_seal_was_ever_made(transactional_db):
     """Emptying the tables between tests leaves the sequence, which remembers seals."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT setval('audit_seal_number_seq', 1, false)")
-
-
-def pytest_collection_modifyitems(items):
-    """Sealing waits for older transactions, in other tests' databases, too."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.alone)
