@@ -30,6 +30,8 @@ _RECEIVE_MAX: Final = 64 * 1024
 # Seconds that a client has to read the last answer before its connection is closed.
 _LINGER_S: Final = 2.0
 _CHECK_S: Final = 0.5
+# Seconds per connection that a process hesitates to accept another one.
+_HESITATE_S: Final = 0.0001
 # Milliseconds that a thread waits for the next request of its connection.
 _STAY_MS: Final = 1
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout"
@@ -85,8 +87,10 @@ class BufferingWorker(ThreadWorker):
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection; close the one that waits longest if there are too many.
 
-        Otherwise connections without requests could keep all others out.
+        Otherwise connections without requests could keep all others out. A process with
+        connections hesitates, so that one with fewer takes the new one.
         """
+        time.sleep(min(self.nr_conns, 10) * _HESITATE_S)
         super().accept(listener)
         if self.nr_conns >= self.worker_connections and self.waiting:
             self._drop(next(iter(self.waiting)))
