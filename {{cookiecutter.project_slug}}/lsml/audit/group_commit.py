@@ -82,14 +82,20 @@ class GroupCommit(Generic[Item, Result]):
         with self._lock:
             count = min(self._most, len(self._waiting))
             group = [self._waiting.popleft() for _ in range(count)]
-        self._settle(group)
-        with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            self._is_writing = following is not None
-        for entry in group[1:]:
-            entry.wake()
-        if following:
-            following.wake()
+        try:
+            self._settle(group)
+        finally:  # whatever happens, nobody waits for ever
+            for entry in group:
+                if not entry.settled:
+                    entry.settled = True
+                    entry.error = OperationalError("The thread that wrote it ended.")
+            with self._lock:
+                following = self._waiting[0] if self._waiting else None
+                self._is_writing = following is not None
+            for entry in group[1:]:
+                entry.wake()
+            if following:
+                following.wake()
 
     def _settle(self, group: list[_Entry[Item, Result]]) -> None:
         """Write a group, and settle each entry with its result or an error."""

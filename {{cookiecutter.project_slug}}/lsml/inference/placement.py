@@ -28,6 +28,7 @@ from lsml.registry.served import Served
 _ANSWER_S = 5.0  # for the way there and back
 _LIVE_S = 0.3
 _REFUSE_S = 0.2
+_REPEAT_S = 0.1
 
 
 class Models(Protocol):
@@ -63,7 +64,8 @@ class _Refused:
 
 
 # Keeps clients that repeat a refused prediction at once from keeping the model process
-# busy with refusals. It refuses when others wait for PREDICT_WAIT_S, so this is little.
+# and this one busy with refusals. It refuses when others wait for PREDICT_WAIT_S, so
+# this is little.
 _refused: dict[tuple[int, str], _Refused] = {}
 
 
@@ -84,6 +86,7 @@ class ModelsElsewhere:
         """
         key = serving.project_pk, call.kind
         if (refused := _refused.get(key)) and refused.until > time.monotonic():
+            time.sleep(_REPEAT_S)  # slows down clients that do not
             raise ModelBusy(
                 str(refused.error), retry_after_s=refused.error.retry_after_s
             )

@@ -117,6 +117,18 @@ def test_a_lost_connection_fails_the_requests_that_share_it_and_no_later_one(
     assert record("afterwards")
 
 
+def test_a_thread_that_ends_while_it_writes_leaves_nobody_waiting(monkeypatch):
+    def end(requests):
+        raise SystemExit
+
+    group = GroupCommit(end, most=32)
+    monkeypatch.setattr(services, "_predictions", group)
+    with pytest.raises(SystemExit):
+        record("request-1")
+    monkeypatch.setattr(group, "_write", services._insert_predictions)
+    assert record("request-2")
+
+
 def test_inside_a_transaction_rows_are_rolled_back_with_it():
     with suppress(ZeroDivisionError), transaction.atomic():
         record("request-1")
