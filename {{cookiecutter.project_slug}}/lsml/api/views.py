@@ -66,12 +66,13 @@ class LabelStudioView(APIView):
         except Exception as error:  # noqa: BLE001 - answered by lsml/api/errors.py
             answer = self.handle_exception(error)
         if isinstance(answer, Response):  # an error, or of OPTIONS
-            return json_answer(answer.data, answer.status_code, dict(answer.items()))
+            headers = self.default_response_headers | dict(answer.items())
+            return json_answer(answer.data, answer.status_code, headers)
         return answer
 
 
 def json_body(request: HttpRequest) -> object:
-    """Return the decoded body, fit to be stored; None if there is none.
+    """Return the decoded body, fit to be stored; {} if there is none.
 
     Raises:
         RequestDataTooBig: above MAX_REQUEST_MB (413).
@@ -80,7 +81,7 @@ def json_body(request: HttpRequest) -> object:
     """
     body = request.body
     if not body:
-        return None
+        return {}
     declared: str = request.META.get("CONTENT_TYPE", "")
     if declared.partition(";")[0].strip().lower() != _JSON:
         raise UnsupportedMediaType(declared)
@@ -160,7 +161,7 @@ class VersionsView(LabelStudioView):
 
     @extend_schema(request=schemas.VERSIONS_REQUEST, responses=schemas.VERSIONS)
     def post(self, request: HttpRequest) -> HttpResponse:
-        parsed = VersionsRequest.parse(json_body(request))
+        parsed = VersionsRequest.parse(json_body(request) or None)
         return json_answer({"versions": version_names(parsed.project)})
 
 

@@ -200,3 +200,23 @@ def test_an_unknown_address_gets_the_same_shape_of_error(api):
     reply = api.get("/nothing/here")
     assert reply.status_code == 404
     assert set(reply.json()) == {"detail", "code", "field", "request_id"}
+
+
+def test_the_answer_to_a_wrong_method_names_the_allowed_ones(api, db):
+    reply = api.get("/predict")
+    assert (reply.status_code, reply["Allow"]) == (405, "POST, OPTIONS")
+    assert reply.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "declared", ["text/plain", "application/x-www-form-urlencoded"]
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(api, db, declared):
+    # A page of a foreign site can send these without being asked for permission.
+    reply = api.generic("POST", "/webhook", b'{"action": "X"}', content_type=declared)
+    assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_host_that_is_not_allowed_is_refused(api, db):
+    reply = api.get("/health", HTTP_HOST="evil.example")
+    assert reply.status_code == 400
