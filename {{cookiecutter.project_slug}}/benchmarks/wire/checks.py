@@ -1,10 +1,13 @@
 """Checks that what was measured was also done."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from benchmarks.wire.load import Load
+
+_IN_FLIGHT_S = 0.5  # until the requests that wrk left behind are committed
 
 
 class Checks:
@@ -28,6 +31,7 @@ class Checks:
         self._most.clear()
         before = _rows(tables)
         yield
+        time.sleep(_IN_FLIGHT_S)
         for table, count in _rows(before).items():
             new = count - before[table]
             self.rows += new

@@ -338,24 +338,21 @@ def answer_to(sock, sent):
     return received.partition(b"\r\n\r\n")[2]
 
 
-def test_requests_that_follow_each_other_share_a_thread(shared_worker):
+def test_requests_that_follow_each_other_share_a_thread(monkeypatch):
+    monkeypatch.setattr(server, "_STAY_MS", 5000)
     through_the_loop = []
-    enqueue = shared_worker.enqueue_req
+    enqueue = BufferingWorker.enqueue_req
 
-    def count(conn):
+    def count(worker, conn):
         through_the_loop.append(conn)
-        enqueue(conn)
+        enqueue(worker, conn)
 
-    shared_worker.enqueue_req = count
-    try:
-        with connected(shared_worker) as sock:
-            for number in range(50):
-                path = f"/{number}"
-                answer = answer_to(sock, request(path, b"x"))
-                assert json.loads(answer) == ["POST", path, "x"]
-    finally:
-        shared_worker.enqueue_req = enqueue
-    assert len(through_the_loop) < 50  # a busy machine may take longer than a moment
+    monkeypatch.setattr(BufferingWorker, "enqueue_req", count)
+    with running_worker() as worker, connected(worker) as sock:
+        for number in range(50):
+            answer = answer_to(sock, request(f"/{number}", b"x"))
+            assert json.loads(answer) == ["POST", f"/{number}", "x"]
+    assert len(through_the_loop) == 1
 
 
 def test_half_of_a_next_request_keeps_no_thread():
