@@ -35,8 +35,10 @@ def kill(service):
 
 def crash(service):
     """Kill one backend: the server ends all others without a word, and recovers."""
-    with service.database_session() as victim:
+    with service.database_session() as victim, service.database_session() as witness:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
+        # Until the server has noticed, it still takes new connections.
+        until_raised(lambda: witness.execute("SELECT 1"))
     until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
@@ -45,6 +47,14 @@ def crash(service):
             time.sleep(0.1)
         else:
             return
+
+
+def until_raised(call):
+    until = time.monotonic() + 30
+    with pytest.raises(psycopg.OperationalError):
+        while time.monotonic() < until:
+            call()
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("restart", [stop, kill, crash])

@@ -50,6 +50,7 @@ def test_an_event_of_a_known_project_costs_one_statement(post, constant):
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_of_a_known_project_costs_one_round_trip(post, constant, tmp_path):
+    connection.close()  # one from an earlier test may reach CONN_MAX_AGE in this one
     body = recorded("webhook/annotation_created")
     post("/webhook", body)
     post("/webhook", body)  # plans the statement
