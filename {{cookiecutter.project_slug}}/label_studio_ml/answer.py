@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
@@ -20,6 +22,7 @@ Prediction = dict[str, Any]
 TaskResult = Prediction | list[Prediction]
 
 _JSON_AS_IS = {int, str, bool, type(None)}
+_AS_STRINGS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class UnreadableAnswer(TypeError):
@@ -60,17 +63,20 @@ class Answer:
         if _is_model_response(returned):
             model_version = returned.model_version or model_version
         try:
-            return cls(
-                [
-                    _task_result(item, at, model_version)
-                    for at, item in enumerate(_items(returned))
-                ]
-            )
+            plain = json_safe(list(_items(returned)))
         except RecursionError as error:
             raise UnreadableAnswer(
                 "predict() returned a value that contains itself or is nested too "
                 "deeply: return plain lists and dicts."
             ) from error
+        return cls(
+            [
+                [_prediction(one, number, model_version) for one in item]
+                if isinstance(item, list)
+                else _prediction(item, number, model_version)
+                for number, item in enumerate(plain, start=1)
+            ]
+        )
 
     def by_task(self, task_count: int) -> list[list[Prediction]]:
         """Return the predictions of each task, in the order of the tasks.
@@ -113,23 +119,16 @@ def _items(returned: object) -> Sequence[object]:
     )
 
 
-def _task_result(item: object, at: int, version: str | None) -> TaskResult:
-    if isinstance(item, (list, tuple)):
-        return [_prediction(each, at, version) for each in item]
-    return _prediction(item, at, version)
-
-
-def _prediction(item: object, at: int, version: str | None) -> Prediction:
-    plain = json_safe(item)
-    if not isinstance(plain, dict):
+def _prediction(item: object, number: int, version: str | None) -> Prediction:
+    if not isinstance(item, dict):
         raise UnreadableAnswer(
-            f"predict() returned {_name(item)} for task number {at + 1}; "
+            f"predict() returned {_name(item)} for task number {number}; "
             "expected a dict with 'result'."
         )
-    if not plain:  # the reference's examples return {} for a task without a prediction
-        return plain
-    given = plain.get("model_version") or version
-    return {**plain, "model_version": None if given is None else str(given)}
+    if item:  # the reference's examples return {} for a task without a prediction
+        given = item.get("model_version") or version
+        item["model_version"] = None if given is None else str(given)
+    return item
 
 
 def json_safe(value: object) -> Any:
@@ -138,30 +137,42 @@ def json_safe(value: object) -> Any:
     pydantic models and Label Studio regions become dicts, NumPy values plain numbers
     and lists, numbers that are not finite None, and all other objects strings.
     """
+    try:
+        encoded = orjson.dumps(value, default=_plain_object, option=_AS_STRINGS)
+    except orjson.JSONEncodeError:
+        # Some values have no JSON, such as a key that is a number. Others must be kept
+        # for the message about them.
+        return _plain(value)
+    return orjson.loads(encoded)
+
+
+def _plain(value: object) -> Any:
     if isinstance(value, (str, int)) or value is None:
         return value
     if isinstance(
         value, dict
     ):  # before Mapping: asking for that takes ten times longer
-        return {str(key): json_safe(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, (list, tuple, set, frozenset)):
         if set(map(type, value)) <= _JSON_AS_IS:  # fast: masks have a million numbers
             return list(value)
-        return [json_safe(item) for item in value]
-    return _json_safe_object(value)
+        return [_plain(item) for item in value]
+    return _plain_object(value)
 
 
-def _json_safe_object(value: object) -> Any:
+def _plain_object(value: object) -> Any:
+    if isinstance(value, (tuple, set, frozenset)):
+        return _plain(value)
     if isinstance(value, Mapping):
-        return {str(key): json_safe(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "_dict"):  # label_studio_sdk's Region, which is a pydantic model
-        return json_safe(value._dict())
+        return _plain(value._dict())
     if hasattr(value, "model_dump"):  # other pydantic models
-        return json_safe(value.model_dump())
+        return _plain(value.model_dump())
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays, torch's tensors
-        return json_safe(value.tolist())
+        return _plain(value.tolist())
     return str(value)
 
 

@@ -16,7 +16,7 @@ from lsml.inference.errors import ModelBusy
 _BATCH_SHARE = 0.75  # the rest is for annotators who wait for an interactive answer
 # Seconds to wait for another prediction to end. So a fast model refuses nobody, and
 # clients that repeat a refused prediction at once are slowed down.
-_WAIT_S = 0.1
+_WAIT_S = 0.02
 
 
 class Admission:
@@ -35,7 +35,7 @@ class Admission:
                 and are always admitted.
 
         Raises:
-            ModelBusy: There are too many, and none ended within 0.1 s.
+            ModelBusy: There are too many, and none ended within 0.02 s.
         """
         if kind not in {Prediction.Kind.INTERACTIVE, Prediction.Kind.BATCH}:
             yield

@@ -9,6 +9,7 @@ import orjson
 from label_studio_ml.answer import Answer, Prediction, UnreadableAnswer
 from lsml.inference.errors import ModelError
 
+_SCORES = (float, int, type(None))
 _NUL = b"\\u0000"
 
 
@@ -56,7 +57,7 @@ def read_answer(
         raise ModelError(f"{error}.") from error
     return [
         [
-            _checked(prediction, place=f"task {task.get('id')} (number {number})")
+            _checked(prediction, task, number)
             for prediction in predictions
             if prediction.get("result") is not None
         ]
@@ -66,30 +67,37 @@ def read_answer(
     ]
 
 
-def _checked(prediction: Prediction, *, place: str) -> TaskPrediction:
+def _checked(
+    prediction: Prediction, task: dict[str, Any], number: int
+) -> TaskPrediction:
     result, score = prediction["result"], prediction.get("score")
     if not isinstance(result, list):
         raise ModelError(
             f"predict() returned a `result` of type {type(result).__name__} for"
-            f" {place}; expected a list of regions."
+            f" {_place(task, number)}; expected a list of regions."
         )
-    if not all(isinstance(region, dict) for region in result):
+    for region in result:
+        if not isinstance(region, dict):
+            raise ModelError(
+                f"predict() returned a `result` for {_place(task, number)} with a"
+                " region that is not a JSON object."
+            )
+    if isinstance(score, bool) or not isinstance(score, _SCORES):
         raise ModelError(
-            f"predict() returned a `result` for {place} with a region that is not"
-            " a JSON object."
-        )
-    if isinstance(score, bool) or not isinstance(score, float | int | None):
-        raise ModelError(
-            f"predict() returned the score {score!r:.100} for {place}; expected a"
-            " number or null."
+            f"predict() returned the score {score!r:.100} for {_place(task, number)};"
+            " expected a number or null."
         )
     try:
         as_float = None if score is None else float(score)
     except OverflowError as error:
         raise ModelError(
-            f"predict() returned a score for {place} that is too large."
+            f"predict() returned a score for {_place(task, number)} that is too large."
         ) from error
-    return TaskPrediction(result=_storable(result), score=as_float)
+    return TaskPrediction(_storable(result), as_float)
+
+
+def _place(task: dict[str, Any], number: int) -> str:
+    return f"task {task.get('id')} (number {number})"
 
 
 def _storable(result: list[Any]) -> list[Any]:

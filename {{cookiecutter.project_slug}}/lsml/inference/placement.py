@@ -28,7 +28,7 @@ from lsml.registry.served import Served
 _ANSWER_S = 5.0  # for the way there and back
 _LIVE_S = 0.3
 _REFUSE_S = 0.2
-_REPEAT_S = 0.1
+_REPEAT_S = 0.02
 
 
 class Models(Protocol):
