@@ -14,9 +14,11 @@ from lsml.audit.models import Prediction
 from lsml.inference.errors import ModelBusy
 
 _BATCH_SHARE = 0.75  # the rest is for annotators who wait for an interactive answer
-# Seconds to wait for another prediction to end. So a fast model refuses nobody, and
-# clients that repeat a refused prediction at once are slowed down.
-_WAIT_S = 0.02
+# Seconds to wait for another prediction to end. So a fast model refuses nobody.
+_WAIT_S = 0.1
+# The same once a prediction was refused, until one ends. A slow model's refusals soon
+# free their threads for others, and clients that repeat at once are still slowed down.
+_WAIT_AGAIN_S = 0.02
 
 
 class Admission:
@@ -25,6 +27,7 @@ class Admission:
     def __init__(self) -> None:
         self._ended = threading.Condition()
         self._admitted = 0
+        self._refused = False  # one was, and none has ended since
 
     @contextmanager
     def admit(self, kind: Prediction.Kind) -> Iterator[None]:
@@ -35,7 +38,7 @@ class Admission:
                 and are always admitted.
 
         Raises:
-            ModelBusy: There are too many, and none ended within 0.02 s.
+            ModelBusy: There are too many, and none ended soon.
         """
         if kind not in {Prediction.Kind.INTERACTIVE, Prediction.Kind.BATCH}:
             yield
@@ -46,6 +49,7 @@ class Admission:
         finally:
             with self._ended:
                 self._admitted -= 1
+                self._refused = False
                 self._ended.notify_all()
 
     def _enter(self, kind: Prediction.Kind) -> None:
@@ -53,7 +57,9 @@ class Admission:
         if kind == Prediction.Kind.BATCH:
             most = max(1, int(most * _BATCH_SHARE))
         with self._ended:
-            if not self._ended.wait_for(lambda: self._admitted < most, _WAIT_S):
+            wait_s = _WAIT_AGAIN_S if self._refused else _WAIT_S
+            if not self._ended.wait_for(lambda: self._admitted < most, wait_s):
+                self._refused = True
                 raise ModelBusy(
                     f"{self._admitted} predictions are in progress or waiting in this"
                     " web process already. Try again in a moment, or raise"
