@@ -33,11 +33,20 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402 - needs the sett
 
 application = get_wsgi_application()
 
-from django.db import connection  # noqa: E402 - needs the set-up
+from django.db import connection, models  # noqa: E402 - needs the set-up
 from django.urls import path  # noqa: E402
 from rest_framework.request import Request  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
+
+
+class Row(models.Model):  # noqa: DJ008 - nobody reads it
+    id = models.BigAutoField(primary_key=True)
+    body = models.TextField()
+
+    class Meta:
+        app_label = "bench"
+        db_table = "bench_bare"
 
 
 def insert(texts: list[str]) -> None:
@@ -61,12 +70,26 @@ class BodyView(BareView):
 
 
 class TasksView(BareView):
-    """Inserts one row per task."""
+    """Inserts one row per task, as Django does it."""
 
     def post(self, request: Request) -> Response:
         texts = [str(task) for task in request.data["tasks"]]
-        insert(texts)
+        self.insert(texts)
         return Response({"results": [{"result": [], "score": 0.5} for _ in texts]})
 
+    def insert(self, texts: list[str]) -> None:
+        Row.objects.bulk_create(Row(body=text) for text in texts)
 
-urlpatterns = [path("body", BodyView.as_view()), path("tasks", TasksView.as_view())]
+
+class TasksByHandView(TasksView):
+    """Inserts the same rows with a statement written by hand, which is faster."""
+
+    def insert(self, texts: list[str]) -> None:
+        insert(texts)
+
+
+urlpatterns = [
+    path("body", BodyView.as_view()),
+    path("tasks", TasksView.as_view()),
+    path("tasks-by-hand", TasksByHandView.as_view()),
+]

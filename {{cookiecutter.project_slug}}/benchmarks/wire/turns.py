@@ -66,6 +66,15 @@ def _webhook() -> bytes:
 _PREDICTIONS = ("audit_prediction",)
 ONE = Work("`/predict`, 1 task", _predict(1), "/predict", "/body", _PREDICTIONS)
 TEN = Work("`/predict`, 10 tasks", _predict(10), "/predict", "/tasks", _PREDICTIONS, 10)
+# For comparison only: no promise.
+TEN_BY_HAND = Work(
+    "`/predict`, 10 tasks; bare by hand",
+    _predict(10),
+    "/predict",
+    "/tasks-by-hand",
+    _PREDICTIONS,
+    10,
+)
 EVENT = Work(
     "`/webhook`, an annotation",
     _webhook(),
@@ -229,7 +238,7 @@ def _bare() -> Iterator[Side]:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_bare (id bigserial, body text)")
+        cursor.execute("CREATE TABLE bench_bare (id bigserial PRIMARY KEY, body text)")
     port = free_port()
     options = [
         *("--worker-class", "gthread", "--workers", "2", "--threads", "8"),
