@@ -38,23 +38,23 @@ def crash(service):
     with service.database_session() as victim, service.database_session() as witness:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
         # Until the server has noticed, it still takes new connections.
-        until_raised(lambda: witness.execute("SELECT 1"))
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            service.rows("SELECT 1")
-        except psycopg.OperationalError:
-            time.sleep(0.1)
-        else:
-            return
+        until(lambda: not answers(witness.execute))
+    until(lambda: answers(service.rows))
 
 
-def until_raised(call):
-    until = time.monotonic() + 30
-    with pytest.raises(psycopg.OperationalError):
-        while time.monotonic() < until:
-            call()
-            time.sleep(0.01)
+def answers(execute):
+    try:
+        execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("restart", [stop, kill, crash])
