@@ -1,7 +1,6 @@
 """Authenticates callers of Label Studio's endpoints: basic auth or a webhook token."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import math
@@ -137,7 +136,7 @@ def _basic(header: str) -> tuple[str, str]:
         return "", ""
     try:
         pair = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return "", ""
     user, _, password = _text(pair).partition(":")
     return user, password

@@ -65,6 +65,7 @@ def test_several_credentials_are_valid_at_once(api, guarded, constant, pair):
         basic("ls", "n3w"),  # one user's name with another's password
         basic("ls", ""),
         "Basic not-base64",
+        "Basic \xff\xfe",
         "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
         "Bearer s3cret",
     ],
