@@ -6,12 +6,42 @@ from knox.auth import TokenAuthentication
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
+from rest_framework.throttling import (
+    AnonRateThrottle,
+    BaseThrottle,
+    ScopedRateThrottle,
+    UserRateThrottle,
+)
 
 from lsml.access.roles import Permission, may
+from lsml.observability.requests import address_of
 
 AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
-THROTTLES = [AnonRateThrottle, UserRateThrottle]
+
+
+class _ByAddress(BaseThrottle):
+    """Counts clients by address.
+
+    REST framework counts them by X-Forwarded-For, which a client may invent.
+    """
+
+    def get_ident(self, request: Request) -> str:
+        return address_of(request)
+
+
+class _AnonymousRate(_ByAddress, AnonRateThrottle):
+    pass
+
+
+class _UserRate(_ByAddress, UserRateThrottle):
+    pass
+
+
+class LoginRate(_ByAddress, ScopedRateThrottle):
+    """Limits attempts to log in."""
+
+
+THROTTLES = [_AnonymousRate, _UserRate]
 
 
 class _May(BasePermission):

@@ -12,10 +12,9 @@ from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from lsml.api.v1.access import AUTHENTICATION, THROTTLES
+from lsml.api.v1.access import AUTHENTICATION, THROTTLES, LoginRate
 from lsml.api.v1.requests import validated
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
@@ -68,7 +67,7 @@ class TokensView(APIView):
         return [AllowAny() if self.request.method == "POST" else IsAuthenticated()]
 
     def get_throttles(self) -> list[Any]:
-        classes = [ScopedRateThrottle] if self.request.method == "POST" else THROTTLES
+        classes = [LoginRate] if self.request.method == "POST" else THROTTLES
         return [throttle() for throttle in classes]
 
     @extend_schema(responses=TokenSerializer(many=True), tags=["operators"])

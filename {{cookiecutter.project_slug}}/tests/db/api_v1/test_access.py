@@ -132,6 +132,19 @@ def test_guessing_passwords_is_throttled(person):
     assert statuses == {401, 429}
 
 
+def test_an_invented_address_does_not_evade_the_limit_of_logins(api):
+    statuses = {
+        api.post(
+            "/api/v1/tokens",
+            {"username": f"n{i}", "password": "x"},
+            format="json",
+            HTTP_X_FORWARDED_FOR=f"192.0.2.{i}",
+        ).status_code
+        for i in range(12)
+    }
+    assert statuses == {401, 429}
+
+
 def test_only_operators_cancel_a_run(person, client_of):
     project = Project.objects.create(labelstudio_id=1)
     run = TrainingRun.objects.create(
