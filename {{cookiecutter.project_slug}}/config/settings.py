@@ -181,7 +181,7 @@ BASIC_AUTH_CREDENTIALS = [
     for pair in [*_pairs, *env.list("BASIC_AUTH_EXTRA", default=[])]
 ]
 WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
-# Per client, user name and web process; then status 429 for a minute.
+# Per address and web process; wrong ones beyond it get status 429 in that minute.
 WRONG_CREDENTIALS_PER_MINUTE = env.int("WRONG_CREDENTIALS_PER_MINUTE", default=20)
 MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=64)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024

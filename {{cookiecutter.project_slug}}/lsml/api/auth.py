@@ -1,9 +1,7 @@
 """Authenticates callers of Label Studio's endpoints: basic auth or a webhook token."""
 
 import base64
-import hashlib
 import hmac
-import math
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +25,9 @@ _REFUSED: Final = (
     "Wrong or missing credentials. Give Label Studio the BASIC_AUTH_USER and"
     " BASIC_AUTH_PASS of this service. Label Studio's webhook sends no credentials"
     " until `manage.py connect` adds them."
+)
+_TOO_MANY: Final = (
+    "Too many wrong credentials from this address; the right ones are still accepted."
 )
 
 
@@ -58,59 +59,41 @@ class LabelStudioAuthentication(BaseAuthentication):
         token = request.META.get("HTTP_X_WEBHOOK_TOKEN", "")
         if token and sum(_same(token, valid) for valid in tokens):
             return Caller("webhook token"), None
-        user, password = _basic(request.META.get("HTTP_AUTHORIZATION", ""))
-        guesses = Guesses(address_of(request), user)
-        guesses.refuse_if_too_many()
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        user, password = _basic(header)
         # Every pair is compared in constant time, so the delay reveals neither whether
         # a user exists nor how much of a password was right.
         matches = [
             _same(user, name) & _same(password, secret) for name, secret in known
         ]
-        if not any(matches):
-            metrics.refused_credentials.inc()
-            guesses.count()
-            _record_refusal(request, user if user in dict(known) else "somebody")
-            raise AuthenticationFailed(_REFUSED)
-        return Caller(user), None
+        if any(matches):
+            return Caller(user), None
+        metrics.refused_credentials.inc()
+        # Missing credentials do not count: Label Studio's own webhook sends none, from
+        # the same address as its other calls.
+        if token or header:
+            _count_guess(address_of(request))
+        _record_refusal(request, user if user in dict(known) else "somebody")
+        raise AuthenticationFailed(_REFUSED)
 
     def authenticate_header(self, request: HttpRequest) -> str:
         return _CHALLENGE
 
 
-class Guesses:
-    """Counts wrong passwords by client and user name, per minute and process.
+def _count_guess(address: str) -> None:
+    """Count wrong credentials by address and minute, in this process.
 
-    Missing credentials do not count: Label Studio's own webhook sends none, from the
-    same address as its other calls.
+    They are counted after they were compared: if a guesser's address could be refused
+    before, a guesser would keep out everybody behind the same proxy.
+
+    Raises:
+        Throttled: there were WRONG_CREDENTIALS_PER_MINUTE before in this minute.
     """
-
-    _made_at = -math.inf  # monotonic time of the last wrong guess of anyone
-
-    def __init__(self, address: str, user: str) -> None:
-        self.key = f"guesses:{address}:{hashlib.sha256(user.encode()).hexdigest()}"
-        self.counts = bool(user)
-
-    def refuse_if_too_many(self) -> None:
-        """Refuse further guesses in this minute if there were too many.
-
-        Raises:
-            Throttled: WRONG_CREDENTIALS_PER_MINUTE is reached.
-        """
-        if not self.counts or time.monotonic() > Guesses._made_at + _MINUTE_S:
-            return
-        made = cache.get(self.key, 0)
-        if made >= settings.WRONG_CREDENTIALS_PER_MINUTE:
-            raise Throttled(
-                wait=_MINUTE_S,
-                detail="Too many wrong passwords from this address. Wait a minute.",
-            )
-
-    def count(self) -> None:
-        """Count one wrong guess."""
-        if self.counts:
-            Guesses._made_at = time.monotonic()
-            cache.add(self.key, 0, timeout=_MINUTE_S)
-            cache.incr(self.key)
+    minute, second = divmod(int(time.time()), _MINUTE_S)
+    key = f"guesses:{address}:{minute}"
+    cache.add(key, 0, timeout=2 * _MINUTE_S)
+    if cache.incr(key) > settings.WRONG_CREDENTIALS_PER_MINUTE:
+        raise Throttled(wait=_MINUTE_S - second, detail=_TOO_MANY)
 
 
 def _record_refusal(request: HttpRequest, name: str) -> None:

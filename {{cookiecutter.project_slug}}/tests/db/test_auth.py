@@ -1,9 +1,15 @@
 """Credentials: 401 says what to do, several pairs are valid, guessing is limited."""
 
 import base64
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from lsml.api import auth
+from lsml.audit.models import AuditEntry
 from tests.db.conftest import CONFIG, order
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +44,14 @@ def basic(user, password):
 def guarded(settings):
     settings.BASIC_AUTH_CREDENTIALS = [("ls", "s3cret"), ("next", "n3w")]
     settings.WEBHOOK_TOKENS = ["hook-token"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let the time stand still at the 25th second of a minute."""
+    clock = SimpleNamespace(now=1_800_000_025.0)
+    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: clock.now))
+    return clock
 
 
 @pytest.mark.parametrize(("method", "name"), ENDPOINTS)
@@ -81,17 +95,62 @@ def test_a_webhook_may_carry_a_token_instead_of_a_password(api, guarded):
     assert reply.status_code == 200
 
 
-def test_a_client_that_guesses_is_blocked_for_a_while_and_others_are_not(
-    api, guarded, constant, settings
+def wrong(number):
+    """Wrong credentials, each time with another user name or token."""
+    return [
+        {"HTTP_AUTHORIZATION": basic("ls", f"guess {number}")},
+        {"HTTP_AUTHORIZATION": basic(f"user {number}", "s3cret")},
+        {"HTTP_AUTHORIZATION": f"Bearer {number}"},
+        {"HTTP_X_WEBHOOK_TOKEN": f"token {number}"},
+    ][number % 4]
+
+
+def test_right_credentials_pass_however_many_wrong_ones_come_from_their_address(
+    api, guarded, constant, clock
 ):
-    settings.WRONG_CREDENTIALS_PER_MINUTE = 3
-    for _ in range(3):
-        api.get("/health", HTTP_AUTHORIZATION=basic("ls", "guess"))
-    reply = api.get("/health", HTTP_AUTHORIZATION=basic("ls", "s3cret"))
-    assert (reply.status_code, reply.json()["code"]) == (429, "throttled")
-    assert int(reply["Retry-After"]) > 0
-    other = api.get("/health", HTTP_AUTHORIZATION=basic("next", "n3w"))
-    assert other.status_code == 200
+    refused, accepted = Counter(), Counter()
+    for number in range(60):
+        refused[api.get("/health", **wrong(number)).status_code] += 1
+        for right in (
+            {"HTTP_AUTHORIZATION": basic("ls", "s3cret")},
+            {"HTTP_AUTHORIZATION": basic("next", "n3w")},
+            {"HTTP_X_WEBHOOK_TOKEN": "hook-token"},
+        ):
+            accepted[api.get("/health", **right).status_code] += 1
+    assert accepted == {200: 180}
+    assert set(refused) == {401, 429}
+
+
+def test_wrong_credentials_are_limited_by_address_across_names_and_tokens(
+    api, guarded, settings, clock
+):
+    settings.WRONG_CREDENTIALS_PER_MINUTE = 8
+    replies = [api.get("/health", **wrong(number)) for number in range(10)]
+    assert [reply.status_code for reply in replies] == [401] * 8 + [429] * 2
+    assert replies[-1].json()["code"] == "throttled"
+    assert replies[-1]["Retry-After"] == "36"
+    elsewhere = api.get("/health", **wrong(1), REMOTE_ADDR="192.0.2.7")
+    assert elsewhere.status_code == 401
+    clock.now += 35
+    assert api.get("/health", **wrong(1)).status_code == 401
+
+
+def test_credentials_beyond_the_limit_are_not_recorded(api, guarded, settings, clock):
+    settings.WRONG_CREDENTIALS_PER_MINUTE = 2
+    for _ in range(2):
+        api.get("/health", HTTP_AUTHORIZATION=basic("nobody", "guess"))
+    recorded = AuditEntry.objects.count()
+    with CaptureQueriesContext(connection) as queries:
+        reply = api.get("/health", HTTP_AUTHORIZATION=basic("ls", "guess"))
+    assert (reply.status_code, len(queries)) == (429, 0)
+    assert AuditEntry.objects.count() == recorded == 1
+
+
+def test_right_credentials_do_not_ask_the_cache(api, guarded, constant, monkeypatch):
+    api.get("/health", HTTP_AUTHORIZATION=basic("ls", "guess"))
+    monkeypatch.setattr(auth, "cache", None)
+    right = api.get("/health", HTTP_AUTHORIZATION=basic("ls", "s3cret"))
+    assert right.status_code == 200
 
 
 def test_a_webhook_without_credentials_does_not_lock_label_studio_out(
