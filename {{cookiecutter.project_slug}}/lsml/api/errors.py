@@ -33,6 +33,9 @@ _TOO_LARGE = (
     f"The body is larger than {settings.MAX_REQUEST_MB} MB. Send fewer tasks at a"
     " time, or raise MAX_REQUEST_MB."
 )
+_NOT_JSON = (
+    "The body is not declared as JSON. Send the header Content-Type: application/json."
+)
 _TOO_SLOW = "The body did not arrive in time, so nothing was done. Send it again."
 UNEXPECTED = (
     "The service failed; your request is not the cause."
@@ -113,6 +116,8 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
     detail, field = error.detail, None
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        detail = exceptions.ErrorDetail(_NOT_JSON, error.default_code)
     while isinstance(detail, dict | list):  # of a serializer: report its first field
         if isinstance(detail, dict):
             key, detail = next(iter(detail.items()))

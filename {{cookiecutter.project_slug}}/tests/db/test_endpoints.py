@@ -208,13 +208,15 @@ def test_the_answer_to_a_wrong_method_names_the_allowed_ones(api, db):
     assert reply.json()["code"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize("path", ["/webhook", "/api/v1/tokens"])
 @pytest.mark.parametrize(
-    "declared", ["text/plain", "application/x-www-form-urlencoded"]
+    "declared", ["text/plain", "application/x-www-form-urlencoded", ""]
 )
-def test_a_body_that_is_not_declared_as_json_is_refused(api, db, declared):
+def test_a_body_that_is_not_declared_as_json_is_refused(api, db, declared, path):
     # A page of a foreign site can send these without being asked for permission.
-    reply = api.generic("POST", "/webhook", b'{"action": "X"}', content_type=declared)
+    reply = api.generic("POST", path, b'{"action": "X"}', content_type=declared)
     assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
+    assert "Content-Type: application/json" in reply.json()["detail"]
 
 
 def test_a_host_that_is_not_allowed_is_refused(api, db):
