@@ -309,7 +309,7 @@ CONSOLE_IMAGES = env.bool("CONSOLE_IMAGES", default=True)
 # No inline code, no foreign hosts. The page of a prediction adds the host of its task's
 # image: lsml/console/admin/base.py.
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ("/predict", "/webhook", "/setup", "/health", "/api/"),
+    "EXCLUDE_URL_PREFIXES": ("/api/",),
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "img-src": ["'self'", "data:"],

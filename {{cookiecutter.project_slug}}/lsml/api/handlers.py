@@ -7,6 +7,7 @@ so that it needs neither the database nor a session, which may be what failed.
 import sys
 from typing import Any
 
+from csp.utils import build_policy
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
@@ -157,4 +158,9 @@ def _page(
         "advice": advice,
         "request_id": request_id_of(request),
     }
-    return HttpResponse(render_to_string("console/error.html", context), status=status)
+    return HttpResponse(
+        render_to_string("console/error.html", context),
+        status=status,
+        # A host that is not allowed is refused before CSPMiddleware sees the request.
+        headers={"Content-Security-Policy": build_policy()},
+    )

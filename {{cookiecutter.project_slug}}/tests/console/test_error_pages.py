@@ -25,6 +25,7 @@ def assert_is_a_styled_page(reply, status, title):
     assert "console/console.css" in text
     assert reply["X-Request-ID"] in text
     assert f'href="{reverse("admin:index")}"' in text
+    assert "default-src 'self'" in reply["Content-Security-Policy"]
     # What the content security policy forbids.
     assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", text)
 
