@@ -19,14 +19,20 @@ from demo.screen import Step, StepFailed
 START_S = 120.0
 STOP_S = 30.0
 TAIL_LINES = 25
+PORT_MAX = 65535
 
 
 def check_port(port: int) -> None:
     """Check that the port is free.
 
     Raises:
-        StepFailed: The port is in use or not permitted.
+        StepFailed: The port is in use, not permitted, or no port.
     """
+    if not 1 <= port <= PORT_MAX:
+        raise StepFailed(
+            f"{port} is not a port: choose a number from 1 to {PORT_MAX},"
+            " for example make demo PORT=9091"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -44,6 +44,12 @@ def test_a_port_in_use_is_refused_with_advice():
             check_port(port)
 
 
+@pytest.mark.parametrize("port", [0, 99999])
+def test_a_number_that_is_no_port_is_refused_with_advice(port):
+    with pytest.raises(StepFailed, match=f"{port} is not a port: .* PORT=9091"):
+        check_port(port)
+
+
 def test_the_demo_reads_the_secrets_that_were_baked(bake):
     env = read_env(bake())
 

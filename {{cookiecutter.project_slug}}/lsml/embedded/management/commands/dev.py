@@ -33,6 +33,7 @@ from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 QUIET_WARNINGS = "ignore:No directory at,ignore:You're running the worker"
 # Time without an answer of the service after which a message is printed.
 SLOW_START_S = 20.0
+_PORT_MAX = 65_535
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c"]
 _CELERY = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
 _WORKERS = [("worker", "default", 4), ("training", "training", 2)]
@@ -45,28 +46,28 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--port",
-            type=int,
-            default=int(os.environ.get("PORT", "9090")),
+            default=os.environ.get("PORT", "9090"),
             help="port of the web process (default: PORT, or 9090)",
         )
 
-    def handle(self, *_: Any, port: int, **__: Any) -> None:
+    def handle(self, *_: Any, port: str, **__: Any) -> None:
+        number = _number(port)
         try:
             with ExitStack() as stack:
                 _unwind_on_signals()
                 stack.enter_context(_only_one())
-                _check_port(port)
+                _check_port(number)
                 self.check(tags=[TAG, Tags.security])
                 supervisor = Supervisor(folder=settings.BASE_DIR, write=self._write)
                 stack.callback(supervisor.stop)  # if a server does not start
                 handshake = Handshake()
-                for service in _services(port, handshake):
+                for service in _services(number, handshake):
                     supervisor.start(service)
                 stack.enter_context(self._servers())
                 stack.callback(supervisor.stop)  # before the servers
                 self.check(tags=[Tags.database], databases=["default"])
                 call_command("prepare")
-                self._serve(port, supervisor, handshake)
+                self._serve(number, supervisor, handshake)
         except (ServerError, ServiceDied) as error:
             raise CommandError(str(error)) from error
         except OperationalError as error:
@@ -246,6 +247,15 @@ def _only_one() -> Iterator[None]:
         yield
     finally:
         hold.release()
+
+
+def _number(port: str) -> int:
+    if port.isdecimal() and 1 <= int(port) <= _PORT_MAX:
+        return int(port)
+    raise CommandError(
+        f"{port!r} is not a port: choose a number from 1 to {_PORT_MAX}, for example"
+        " `make dev PORT=9091`."
+    )
 
 
 def _check_port(port: int) -> None:
