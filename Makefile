@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Python for the virtual environment. Empty: the first one that is new enough.
+# Python for the virtual environment. Empty: the first one from 3.11 to 3.13.
 PYTHON ?=
 PORT ?= 9090
 VENV := build/.venv

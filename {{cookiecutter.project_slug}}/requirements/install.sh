@@ -1,7 +1,7 @@
 #!/bin/sh
 # install.sh VENV ARGUMENTS…: install with ARGUMENTS, which are pip's, into the virtual
 # environment VENV. It is created first if it does not work, with $PYTHON or the first
-# Python that is new enough.
+# Python from 3.11 to 3.13. The embedded broker has no wheel for 3.14 yet.
 #
 # uv takes a fifth of pip's time. Without uv on the PATH, the one at $UV is used, or its
 # wheel is installed into VENV. pip does everything where uv cannot be had, and where pip
@@ -19,16 +19,18 @@ else
   options=--system-certs
 fi
 
-new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+supported() {
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+}
 
 create() {
   python=${PYTHON:-}
-  for name in python3 python3.14 python3.13 python3.12 python3.11; do
+  for name in python3 python3.13 python3.12 python3.11; do
     [ -z "$python" ] || break
-    ! new_enough "$name" || python=$name
+    ! supported "$name" || python=$name
   done
-  if ! new_enough "${python:-python3}"; then
-    echo "Python 3.11 or newer is required. Add its path to the command: PYTHON=/path/to/python3"
+  if ! supported "${python:-python3}"; then
+    echo "Python 3.11, 3.12 or 3.13 is required. Add its path to the command: PYTHON=/path/to/python3"
     exit 1
   fi
   echo "creating $venv …"

@@ -1,8 +1,10 @@
 """Which program installs the libraries: uv where it can be had, pip elsewhere."""
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,17 +98,38 @@ def test_pip_that_is_set_to_another_index_is_used(install, name):
     assert call.startswith("pip")
 
 
-def test_a_python_that_is_too_old_is_refused_with_advice(tmp_path):
-    old = tmp_path / "python3"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
-    done = subprocess.run(
+def python(path, version):
+    """Make a Python that says it is another version, and only prints other calls."""
+    path.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] || {{ echo "$0 $*"; exit 3; }}\n'
+        f"exec {shlex.quote(sys.executable)} -c"
+        f' "import sys; sys.version_info = {version}; ${{2#import sys;}}"\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def create(tmp_path, **environment):
+    return subprocess.run(
         [SCRIPT, tmp_path / "venv", "-r", "some.txt"],
-        env={"PATH": os.defpath, "PYTHON": str(old)},
+        env={"PATH": os.defpath, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("version", [(3, 10, 14), (3, 14, 0)])
+def test_a_python_that_is_not_supported_is_refused_with_advice(tmp_path, version):
+    named = python(tmp_path / "python3", version)
+    done = create(tmp_path, PYTHON=str(named))
     assert done.returncode == 1
-    assert "Python 3.11 or newer is required" in done.stdout
+    assert "Python 3.11, 3.12 or 3.13 is required" in done.stdout
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_first_supported_python_on_the_path_is_taken(tmp_path):
+    python(tmp_path / "python3", (3, 14, 0))
+    python(tmp_path / "python3.13", (3, 13, 1))
+    done = create(tmp_path, PATH=f"{tmp_path}:{os.defpath}")
+    assert f"{tmp_path}/python3.13 -m venv" in done.stdout
