@@ -21,6 +21,12 @@ from demo.service import (
 from demo.story import Story
 
 PROJECT = TEMPLATE / "build/demo"
+_WHAT_IS_LEFT = f"""\
+  project    {PROJECT.relative_to(TEMPLATE)}/ (the model is model.py)
+  log        build/demo.log
+  again      cd build/demo && make dev    keeps the recorded data;
+             make demo starts with an empty database
+"""
 
 
 def main() -> int:
@@ -67,9 +73,10 @@ def _run(port: int, *, keep_running: bool) -> None:
             raise StepFailed(f"no response ({error}):\n{service.tail()}") from error
         finally:
             records.close()
-        _print_next_steps(port, env)
         if keep_running:
+            _say_where_to_look(port, env)
             _keep_running(service)
+    print(f"\nEvery step succeeded, and the service is stopped.\n\n{_WHAT_IS_LEFT}")
 
 
 def _play(
@@ -82,17 +89,13 @@ def _play(
     Story(project, studio, anonymous, records).play(service.check)
 
 
-def _print_next_steps(port: int, env: dict[str, str]) -> None:
+def _say_where_to_look(port: int, env: dict[str, str]) -> None:
     print(f"""
 Every step succeeded. Where to look:
 
   admin      http://127.0.0.1:{port}/admin/
              user {env["ADMIN_USER"]}, password {env["ADMIN_PASSWORD"]}
-  project    {PROJECT.relative_to(TEMPLATE)}/ (the model is model.py)
-  log        build/demo.log
-  again      cd build/demo && make dev    keeps the recorded data;
-             make demo starts with an empty database
-""")
+{_WHAT_IS_LEFT}""")
 
 
 def _keep_running(service: Service) -> None:
