@@ -67,6 +67,9 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 # At INFO it logs every request to Label Studio's API with its query.
                 "httpx": {"level": "WARNING"},
+                # A worker that stops puts back a message that it gets too late. It
+                # warns of an "undeliverable message", although nothing is lost.
+                "kombu.transport.virtual.base": {"level": "ERROR"},
             },
         }
     )
