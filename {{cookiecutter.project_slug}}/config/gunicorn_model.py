@@ -14,18 +14,17 @@ from gunicorn.arbiter import Arbiter
 
 from lsml.embedded.addresses import model_url
 from lsml.environment import handshake
+from lsml.model_process.address import socket_of
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
 # model that ends its process with 3 or 4 must not be taken for that.
 Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR = 253, 254
 
-_UNIX = "unix://"
 _data_dir = Path(os.environ.get("LSML_DATA_DIR", ".data")).absolute()
-_url = os.environ.get("MODEL_URL") or model_url(_data_dir)
+_socket = socket_of(os.environ.get("MODEL_URL") or model_url(_data_dir))
 
-if _url.startswith(_UNIX):
-    _socket = Path(_url.removeprefix(_UNIX))
-    _socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+if _socket is not None:
+    Path(_socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     bind = f"unix:{_socket}"
 else:  # MODEL_URL is what others connect to; this process listens on its own port
     _host = os.environ.get("BIND_HOST", "127.0.0.1")
@@ -66,7 +65,7 @@ def on_starting(server: object) -> None:
         SystemExit: One answers at this socket.
     """
     handshake.wait_for_go()
-    if _url.startswith(_UNIX):
+    if _socket is not None:
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-            probe.connect(str(_socket))
+            probe.connect(_socket)
             raise SystemExit(f"A model process answers at {_socket} already: stop it.")

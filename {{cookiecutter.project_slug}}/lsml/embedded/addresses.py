@@ -9,6 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from lsml.model_process.address import UNIX
+
 # Linux allows 107 bytes for the path of a Unix socket. PostgreSQL's file name has 14.
 SOCKET_FOLDER_MAX_BYTES = 90
 # Other characters would need three kinds of quoting: URL, postgresql.conf and shell.
@@ -51,4 +53,4 @@ def broker_url(data_dir: Path) -> str:
 
 def model_url(data_dir: Path) -> str:
     """Return the address of a model process on this machine."""
-    return f"unix://{socket_folder(data_dir)}/model.sock"
+    return f"{UNIX}{socket_folder(data_dir)}/model.sock"

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from lsml.environment.checking import TAG, too_small
+from lsml.model_process.address import socket_of
 
 
 @register(TAG)
@@ -30,7 +31,8 @@ def check_inference(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_model_url(**_: Any) -> list[CheckMessage]:
     """Report an address at which no model process can answer."""
-    if settings.MODEL_URL.startswith("unix:///") or _is_http(settings.MODEL_URL):
+    socket = socket_of(settings.MODEL_URL) or ""
+    if socket.startswith("/") or _is_http(settings.MODEL_URL):
         return []
     return [
         Error(

@@ -13,13 +13,13 @@ import orjson
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
+from lsml.model_process.address import socket_of
 from lsml.model_process.errors import (
     ModelProcessEnded,
     ModelProcessUnavailable,
     NoAnswerInTime,
 )
 
-UNIX = "unix://"
 _CONNECT_TIMEOUT_S = 2.0
 # A request takes one connection. A worker or a web process has fewer threads than that.
 _CONNECTIONS_MAX = 200
@@ -85,11 +85,11 @@ def send(method: str, path: str, body: object = None, *, timeout_s: float) -> by
 @cache
 def _client(url: str) -> httpx.Client:
     """Return this process's client: its connections must not be shared by a fork."""
-    is_socket = url.startswith(UNIX)
+    socket = socket_of(url)
     return httpx.Client(
-        base_url="http://model-process" if is_socket else url,
+        base_url=url if socket is None else "http://model-process",
         transport=httpx.HTTPTransport(
-            uds=url.removeprefix(UNIX) if is_socket else None,
+            uds=socket,
             trust_env=False,  # a proxy is for the way out, not for our own processes
             limits=httpx.Limits(
                 max_connections=_CONNECTIONS_MAX,

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from lsml.embedded.addresses import model_url
+from lsml.model_process.address import socket_of
 
 _TIMEOUT_S = 4.0
-_UNIX = "unix://"
 
 
 def is_alive() -> bool:
@@ -27,12 +27,13 @@ def is_alive() -> bool:
 
 
 def _connection(url: str) -> socket.socket:
-    if not url.startswith(_UNIX):  # the address of others; config/gunicorn_model.py
+    path = socket_of(url)
+    if path is None:  # the address of others; config/gunicorn_model.py
         here = ("127.0.0.1", int(os.environ.get("PORT", "9091")))
         return socket.create_connection(here, timeout=_TIMEOUT_S)
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(_TIMEOUT_S)
-    connection.connect(url.removeprefix(_UNIX))
+    connection.connect(path)
     return connection
 
 

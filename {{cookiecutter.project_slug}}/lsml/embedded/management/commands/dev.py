@@ -27,6 +27,7 @@ from lsml.embedded.supervisor import Service, ServiceDied, Supervisor
 from lsml.environment.checking import MODEL_TAG, TAG
 from lsml.environment.handshake import Handshake
 from lsml.model_process import client
+from lsml.model_process.address import socket_of
 from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 
 # These warnings apply to every development machine, so they are hidden.
@@ -183,8 +184,9 @@ def _shared(port: int) -> dict[str, str]:
 
 def _has_model_process() -> bool:
     # One that others reach by HTTP runs elsewhere.
-    return settings.MODEL_PLACEMENT == "process" and settings.MODEL_URL.startswith(
-        client.UNIX
+    return (
+        settings.MODEL_PLACEMENT == "process"
+        and socket_of(settings.MODEL_URL) is not None
     )
 
 
