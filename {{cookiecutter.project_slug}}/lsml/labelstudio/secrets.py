@@ -24,6 +24,7 @@ _SECRET_IN_TASK_DATA = _SECRET_KEYS - {
     "token", "login", "secret", "credentials", "cookie", "accesskey",
 }  # fmt: skip
 _TASK_DATA = "data"
+_MESSAGE_CHARS_MAX = 500
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 _URL_CREDENTIALS = re.compile(r"(://)[^/\s:@\"'<>]*:[^/\s@\"'<>]*@")
@@ -71,6 +72,11 @@ def masked_text(text: str) -> str:
     text = text.encode(errors="replace").decode()
     text = _SCHEME.sub(rf"\1\2{MASK}", _masked_string(text))
     return _ASSIGNMENT.sub(rf"\1{MASK}", text)
+
+
+def error_text(error: BaseException) -> str:
+    """Return `Kind: message`, masked; of the message at most 500 characters."""
+    return f"{type(error).__name__}: {masked_text(str(error))[:_MESSAGE_CHARS_MAX]}"
 
 
 def _masked(value: object, *, in_task_data: bool) -> object:

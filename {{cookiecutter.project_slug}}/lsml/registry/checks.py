@@ -11,7 +11,7 @@ from django.core.checks import Warning as Caution
 from django.core.files.base import ContentFile
 
 from lsml.environment.checking import MODEL_TAG, TAG
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.model_class import model_class
 from lsml.registry.storage_url import is_storage_url
@@ -55,7 +55,7 @@ def check_storage_answers(
     except Exception as error:  # noqa: BLE001 - each backend raises its own errors
         return [
             Error(
-                f"The artifact storage cannot be used: {_text(error)}",
+                f"The artifact storage cannot be used: {error_text(error)}",
                 hint="Check ARTIFACT_STORAGE, its credentials and its permissions.",
                 id="lsml.E032",
             )
@@ -79,13 +79,9 @@ def check_model(*, databases: Sequence[str] | None, **_: Any) -> list[CheckMessa
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         return [
             Error(
-                f"The model cannot be imported: {_text(error)}",
+                f"The model cannot be imported: {error_text(error)}",
                 hint="Correct model.py, requirements-model.txt or MODEL_CLASS.",
                 id="lsml.E033",
             )
         ]
     return []
-
-
-def _text(error: Exception) -> str:
-    return masked_text(f"{type(error).__name__}: {error}")

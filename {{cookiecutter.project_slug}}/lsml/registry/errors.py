@@ -1,6 +1,6 @@
 """The errors of the registry."""
 
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 
 
 class RegistryError(Exception):
@@ -46,8 +46,7 @@ class ArtifactUnavailable(RegistryError):
         why = (
             "is not in the artifact storage"
             if isinstance(error, FileNotFoundError)
-            else f"cannot be fetched ({type(error).__name__}:"
-            f" {masked_text(str(error))[:300]})"
+            else f"cannot be fetched ({error_text(error)})"
         )
         super().__init__(
             f"Artifact {key} {why}. Web and workers need the same ARTIFACT_STORAGE."

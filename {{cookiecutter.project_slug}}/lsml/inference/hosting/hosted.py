@@ -12,7 +12,7 @@ from lsml.inference.errors import USER_ERRORS, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.queue import PredictQueue, Turn
 from lsml.inference.hosting.watch import watch
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 from lsml.registry.state import ProjectStore
 
 
@@ -115,7 +115,4 @@ class HostedModel:
         except DatabaseError:
             raise  # the model's `self.get` needs the database: answer 503
         except USER_ERRORS as error:
-            raise ModelError(
-                f"predict() raised {type(error).__name__}:"
-                f" {masked_text(str(error))[:500]}"
-            ) from error
+            raise ModelError(f"predict() raised {error_text(error)}") from error

@@ -19,7 +19,7 @@ from lsml.inference.errors import USER_ERRORS, ModelError, ModelNotLoadable
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.memory import memory_of_process
 from lsml.inference.hosting.queue import queue_of
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
@@ -93,8 +93,7 @@ def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
         if _is_out_of_memory(error):
             kind = ModelError  # says nothing about the version: no other one is served
         raise kind(
-            f"The model of version {version} cannot be loaded:"
-            f" {type(error).__name__}: {masked_text(str(error))[:500]}"
+            f"The model of version {version} cannot be loaded: {error_text(error)}"
         ) from error
 
 

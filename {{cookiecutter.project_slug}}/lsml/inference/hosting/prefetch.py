@@ -11,7 +11,7 @@ from lsml.audit.models import Prediction
 from lsml.inference.calls import Call
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.watch import watch
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def _call(task: dict[str, Any], hosted: HostedModel) -> None:
         log.warning(
             "prefetch() failed",
             task=task.get("id"),
-            error=f"{type(error).__name__}: {masked_text(str(error))[:500]}",
+            error=error_text(error),
         )
     finally:
         connections.close_all()

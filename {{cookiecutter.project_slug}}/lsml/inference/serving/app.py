@@ -23,7 +23,7 @@ from lsml.inference.serving.messages import (
     read_call,
     read_load,
 )
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 from lsml.model_process.client import is_token
 from lsml.registry.model_class import describe_here
 
@@ -96,10 +96,7 @@ def _describe(_: Message) -> Message:
     try:
         return asdict(describe_here())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module
-        text = masked_text(str(error))[:500]
-        return {
-            "error": f"The model cannot be imported: {type(error).__name__}: {text}"
-        }
+        return {"error": f"The model cannot be imported: {error_text(error)}"}
 
 
 def _status(_: Message) -> Message:

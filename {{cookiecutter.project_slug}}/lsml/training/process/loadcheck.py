@@ -7,7 +7,7 @@ from pathlib import Path
 from django.db import Error as DatabaseError
 
 from label_studio_ml.hosting import ModelClass, load_version, reads_artifacts
-from lsml.labelstudio.secrets import masked_text
+from lsml.labelstudio.secrets import error_text
 from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.errors import RegistryError
 from lsml.registry.models import Project
@@ -59,5 +59,5 @@ def why_not_loadable(
         raise  # not the model's fault: the run is tried again
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code
         traceback.print_exc()  # into the run's log
-        return f"{type(error).__name__}: {masked_text(str(error))[:500]}"
+        return error_text(error)
     return ""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsml.labelstudio.secrets import masked, masked_text
+from lsml.labelstudio.secrets import error_text, masked, masked_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoxLCJleHAiOjF9.c2lnbmF0dXJlc2lnbmF0dXJl"
 PROTOCOL = Path(__file__).parents[2] / "protocol"
@@ -110,3 +110,10 @@ def test_recorded_webhooks_lose_their_project_secrets():
     assert "geheim" not in json.dumps(kept)
     assert kept["annotation"] == sent["annotation"]
     assert kept["task"] == sent["task"]
+
+
+def test_an_error_is_told_by_its_kind_and_a_masked_message_of_limited_length():
+    error = ValueError("https://me:s3cret@host/ " + "x" * 1000)
+    text = error_text(error)
+    assert text.startswith("ValueError: https://***@host/ x")
+    assert len(text) == len("ValueError: ") + 500
