@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
 )
+from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -141,20 +143,62 @@ class GuardedAdapter(HTTPAdapter):
 
 
 class GuardedSession(requests.Session):
-    """Sends credentials only to the origin they were given for."""
+    """Takes credentials along on a redirect only from one of `files` to another.
 
-    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
-        """Return whether a redirect drops the credentials; http to https does too."""
-        return not same_origin(old_url, new_url)
+    Attributes:
+        files: Returns whether a URL, as it is sent, is a file that needs credentials.
+    """
+
+    def __init__(self, files: Callable[[str], bool]) -> None:
+        super().__init__()
+        self.files = files
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Drop the credentials of a redirect, or send them to the URL that was checked.
+
+        None are added from ~/.netrc. Cookies are dropped: they ignore the port.
+        """
+        before, after = response.request.url or "", prepared_request.url or ""
+        sent = as_sent(after) if origin_of(after) else after
+        if self.files(before) and self.files(sent):
+            prepared_request.url = sent
+        else:
+            prepared_request.headers.pop("Authorization", None)
+        prepared_request.headers.pop("Cookie", None)
 
 
-def guarded_session(gate: Gate) -> requests.Session:
+def guarded_session(
+    gate: Gate, *, files: Callable[[str], bool] = lambda _: False
+) -> requests.Session:
     """Return a session that checks every connection with the gate."""
-    session = GuardedSession()
+    session = GuardedSession(files)
     session.max_redirects = 5
     for scheme in ("http://", "https://"):
         session.mount(scheme, GuardedAdapter(gate))
     return session
+
+
+def as_sent(url: str) -> str:
+    """Return an http(s) URL in the form in which requests sends it.
+
+    Scheme and host are in lower case and ASCII; the default port and the fragment are
+    left out; dots in the path are resolved, also encoded ones, but `%252e` is not.
+
+    Raises:
+        requests.exceptions.InvalidURL: It has no host, or one that cannot exist.
+    """
+    prepared = requests.PreparedRequest()
+    before = ""
+    while url != before:  # what one round decodes, the next one may change again
+        before = url
+        prepared.prepare_url(url, {})
+        parts = parse_url(prepared.url or "")._replace(fragment=None)
+        if parts.port == _DEFAULT_PORTS.get(parts.scheme or ""):
+            parts = parts._replace(port=None)
+        url = parts.url
+    return url
 
 
 def origin_of(url: str) -> tuple[str, int] | None:

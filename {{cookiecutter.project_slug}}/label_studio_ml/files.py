@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 from label_studio_sdk._extensions.label_studio_tools.core.utils import io as tools
@@ -16,11 +15,13 @@ from label_studio_sdk._extensions.label_studio_tools.core.utils import io as too
 from .addresses import (
     ForbiddenAddress,
     Gate,
+    as_sent,
     guarded_session,
     origin_of,
     same_origin,
 )
 from .file_cache import FileCache, FileTooLarge
+from .label_studio import LabelStudio, Token
 from .utils import is_local_files, with_data_prefix
 
 __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
@@ -28,99 +29,7 @@ __all__ = ["FileTooLarge", "ForbiddenAddress", "get_local_path"]
 TIMEOUT_S = (5, 60)  # to connect, and between two chunks of the body
 TIME_LIMIT_S = 600  # for a whole file: a slow server must not block a thread
 _CHUNK_BYTES = 1024 * 1024
-_URL_VARIABLES = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
-_FILE_PATHS = ("/data/", "/storage-data/", "/tasks/", "/projects/")
 _RESOLVED_URI = re.compile(r"/(tasks|projects)/\d+/(presign|resolve)/?\?fileuri=")
-
-Token = str | Callable[[], str | None] | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelStudio:
-    """How to reach Label Studio. A callable `token` is called only when it is sent."""
-
-    url: str  # "" if not configured
-    token: Token
-    configured: bool  # whether the operator set this URL; no other one gets a token
-
-    @classmethod
-    def from_environment(cls, url: str | None, token: Token) -> LabelStudio:
-        known = list(filter(None, map(os.environ.get, _URL_VARIABLES)))
-        url = url or next(iter(known), "")
-        if url and not origin_of(url):
-            raise ValueError(
-                f"LABEL_STUDIO_URL is {url!r}, but it must begin with http:// or "
-                "https://."
-            )
-        configured = any(same_origin(url, each) for each in known)
-        return cls(url.rstrip("/"), token, configured)
-
-    def address(self, path: str, wanted: str) -> str:
-        """Return the URL of a path on Label Studio.
-
-        Args:
-            path: Path on Label Studio.
-            wanted: What the task names, for the message.
-
-        Raises:
-            FileNotFoundError: Label Studio's address is not set.
-        """
-        if not self.url:
-            raise FileNotFoundError(
-                f"{wanted} must be fetched from Label Studio: set LABEL_STUDIO_URL to "
-                "its address as seen from this machine, and LABEL_STUDIO_API_KEY to a "
-                "token."
-            )
-        return f"{self.url}/{path.lstrip('/')}"
-
-    def headers(self, url: str) -> dict[str, str]:
-        """Return the credentials for a URL: none unless it is a file of Label Studio.
-
-        A task may name Label Studio's API; that must not be read with our token.
-
-        Raises:
-            FileNotFoundError: There is no token, or it may not be sent to this URL.
-        """
-        path = url.removeprefix(self.url) if self.url else ""
-        if not path.startswith(_FILE_PATHS) or _climbs(path):
-            return {}
-        if not self.configured:
-            raise FileNotFoundError(
-                f"{url} needs credentials, which are sent only to the address in "
-                f"LABEL_STUDIO_URL: set it to {self.url} if that is your Label Studio."
-            )
-        token = self.token() if callable(self.token) else self.token
-        token = token or os.environ.get("LABEL_STUDIO_API_KEY")
-        token = token or os.environ.get("LABEL_STUDIO_ACCESS_TOKEN")
-        if not token:
-            raise FileNotFoundError(
-                f"{url} needs credentials: set LABEL_STUDIO_API_KEY to a token from "
-                "Label Studio's account page."
-            )
-        kind = "Bearer" if tools.is_jwt_well_formed(token) else "Token"
-        return {"Authorization": f"{kind} {token}"}
-
-    def refused(self, response: requests.Response) -> bool:
-        """Return whether Label Studio refused the token, or redirected to its login.
-
-        The same host with another scheme or port also counts as Label Studio: a
-        redirect to it drops the token.
-        """
-        here, there = urlsplit(self.url), urlsplit(response.url)
-        if not self.url or here.hostname != there.hostname:
-            return False
-        path = there.path.removeprefix(here.path)
-        return response.status_code in {401, 403} or path.startswith("/user/login")
-
-
-def _climbs(path: str) -> bool:
-    """Return whether a path leaves its folder, once requests and servers decoded it.
-
-    requests itself turns `%2e` into a dot, and nginx decodes `%2f` before it resolves
-    the dots.
-    """
-    decoded = unquote(urlsplit(path).path).replace("\\", "/")
-    return ".." in decoded.split("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +146,8 @@ def _kept_by(server: LabelStudio, path: str, *urls: str) -> Source:
 
 def _fetch(source: Source, server: LabelStudio) -> Iterator[bytes]:
     started_at = time.monotonic()
-    with guarded_session(Gate.from_environment(server.url)) as session:
+    gate = Gate.from_environment(server.url)
+    with guarded_session(gate, files=server.is_file) as session:
         response = _first_answer(session, source, server)
         for chunk in response.iter_content(_CHUNK_BYTES):
             yield chunk
@@ -280,8 +190,8 @@ def _refusal(response: requests.Response, source: Source, server: LabelStudio) -
 
 def _get(session: requests.Session, url: str, server: LabelStudio) -> requests.Response:
     return session.get(
-        url,
-        headers=server.headers(url),
+        as_sent(url),
+        auth=server.authorize,
         stream=True,
         timeout=TIMEOUT_S,
         verify=tools.VERIFY_SSL,

@@ -17,6 +17,11 @@ def download_ls_dataset(
     """
     from label_studio_sdk import LabelStudio  # seconds to import
 
-    client = LabelStudio(base_url=api_url, api_key=api_token)
+    client = LabelStudio(
+        # Without the slash the token would be sent to the host's root.
+        base_url=f"{api_url.rstrip('/')}/",
+        api_key=api_token,
+        follow_redirects=False,  # a redirect could take the token elsewhere
+    )
     tasks = client.tasks.list(project=project_id, fields="all", only_annotated=True)
     return [task.model_dump(mode="json") for task in tasks]

@@ -109,7 +109,8 @@ class TaskFiles:
                 return None  # label-studio-sdk would send the key to localhost:8000
             try:
                 self._label_studio_client = on_demand().LabelStudio(
-                    base_url=base_url,
+                    # Without the slash the key would be sent to the host's root.
+                    base_url=f"{base_url.rstrip('/')}/",
                     api_key=os.getenv("LABEL_STUDIO_API_KEY"),
                     follow_redirects=False,  # a redirect could take the key elsewhere
                 )

@@ -40,7 +40,9 @@ def http_stub():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            status, headers, body = stub.answer(self.path, dict(self.headers))
+            # As it was received: `self.path` has no second slash at its beginning.
+            path = self.requestline.split(" ")[1]
+            status, headers, body = stub.answer(path, dict(self.headers))
             if not isinstance(body, bytes):
                 body, headers = json.dumps(body).encode(), headers | JSON
             self.send_response(status)

@@ -8,12 +8,14 @@ Answers are returned as plain JSON; failures are raised as `LabelStudioError`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import cast
 
 import httpx
 
+from label_studio_ml.paths import path_below
 from lsml.labelstudio.failures import (
     LabelStudioError,
     RedirectedElsewhere,
@@ -32,15 +34,15 @@ class LabelStudio:
     """One Label Studio server, accessed with one token.
 
     Args:
-        url: address as a browser opens it; a path prefix is allowed.
+        url: address as a browser opens it, with a path prefix if it has one.
         api_key: a legacy token or a personal access token.
         http: for tests; by default a client with `TIMEOUT_S` that follows redirects.
 
-    The token is sent only to the origin of `url`. A redirect to another origin is an
-    error, because exchanging a personal access token would send the token there.
+    The token is sent only to paths below `url`/api/. A redirect elsewhere is an error,
+    because exchanging a personal access token would send the token there.
 
     Raises:
-        LabelStudioError: the token has expired.
+        LabelStudioError: the address or the token cannot be used, or it has expired.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class LabelStudio:
         from label_studio_sdk import LabelStudio as Sdk
         from label_studio_sdk.core.api_error import ApiError
 
+        _check_address(url)
+        _check_key(api_key)
         self.url = url.rstrip("/")
         self._api_error = ApiError
         self._http = http or httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
-        self._http.event_hooks = {"request": [self._check_origin]}
+        self._http.event_hooks = {"request": [self._check_target]}
         try:
             # Without the slash the SDK would refresh the token at the host's root.
             self._sdk = Sdk(
@@ -181,11 +185,15 @@ class LabelStudio:
         """Remove a webhook."""
         self._request("DELETE", f"api/webhooks/{webhook_id}/")
 
-    def _check_origin(self, request: httpx.Request) -> None:
-        """Refuse another origin. httpx calls this before each request and redirect."""
-        if _origin(request.url) != _origin(httpx.URL(self.url)):
-            elsewhere = f"{request.url.scheme}://{request.url.netloc.decode()}"
-            raise RedirectedElsewhere(url=self.url, elsewhere=elsewhere)
+    def _check_target(self, request: httpx.Request) -> None:
+        """Refuse what is not the API.
+
+        httpx calls this before each request and redirect, with the URL that it sends.
+        """
+        path = path_below(str(request.url), str(httpx.URL(self.url)).rstrip("/"))
+        if path is None or not path.startswith("/api/"):
+            elsewhere = request.url.copy_with(userinfo=b"", query=None, fragment=None)
+            raise RedirectedElsewhere(url=self.url, elsewhere=str(elsewhere))
 
     def _object(
         self,
@@ -240,8 +248,25 @@ class LabelStudio:
         raise refusal(response.status_code, answer, url=self.url)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port  # httpx drops a scheme's default port
+def _check_address(url: str) -> None:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo:
+        raise LabelStudioError(
+            "The address of Label Studio cannot be used.",
+            "Use the form https://host or http://host:port/prefix, without a user name"
+            " or password.",
+        )
+
+
+def _check_key(api_key: str) -> None:
+    if not re.fullmatch("[!-~]+", api_key):  # an error of httpx would show the key
+        raise LabelStudioError(
+            "The API key contains a space, a line break or another such character.",
+            "Copy a personal access token from Account & Settings again.",
+        )
 
 
 def _filters(after: int, since: datetime | None) -> JsonObject:

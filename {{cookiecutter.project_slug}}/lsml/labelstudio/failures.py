@@ -34,7 +34,7 @@ class Unreachable(LabelStudioError):
 
 
 class RedirectedElsewhere(LabelStudioError):
-    """Label Studio redirects to another origin, where the token must not be sent."""
+    """Label Studio redirects to where the token must not be sent."""
 
     def __init__(self, *, url: str, elsewhere: str) -> None:
         super().__init__(

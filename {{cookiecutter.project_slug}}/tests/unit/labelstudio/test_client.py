@@ -18,6 +18,7 @@ from lsml.labelstudio.failures import (
     Unreachable,
     WrongKey,
 )
+from tests.http_stub import http_stub
 
 URL = "http://studio.example/prefix"
 FAR = 4_000_000_000  # Unix seconds
@@ -109,14 +110,74 @@ def test_a_redirect_to_another_origin_is_an_error_without_the_token(
     assert "LABEL_STUDIO_URL" in refusal.value.next_step
 
 
-def test_a_redirect_within_label_studio_is_followed():
+def test_a_redirect_within_label_studios_api_is_followed():
     def answer(request):
         if request.url.path.endswith("/1/"):
-            return httpx.Response(302, headers={"Location": f"{URL}/there"})
+            return httpx.Response(302, headers={"Location": f"{URL}/api/there"})
         return httpx.Response(200, json={"id": 1})
 
     http = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
     assert LabelStudio(url=URL, api_key="0123", http=http).project(1) == {"id": 1}
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "{ls}/there",
+        "{ls}/prefixx/api/",
+        "{ls}/prefix/user/login/",
+        "{ls}/prefix/api/../../there",
+        "{ls}/prefix/api/%2e%2e/%2e%2e/there",
+        "{ls}/prefix/api/%252e%252e/there",
+        "{ls}/prefix/api/..%2f..%2fthere",
+        "{ls}/prefix/api/..%5c..%5cthere",
+        "{ls}/prefix/api/..;/there",
+        "{ls}//prefix/api/",
+        "../../../../there",
+        "//{other_host}/prefix/api/",
+        "{other}/prefix/api/",
+        "http://{ls_host}@{other_host}/prefix/api/",
+        "http://{other_host}\\@{ls_host}/prefix/api/",
+        "http://localhost:{ls_port}/prefix/api/",
+        "https://{ls_host}/prefix/api/",
+    ],
+)
+@pytest.mark.parametrize("personal", [True, False])
+def test_a_redirect_out_of_label_studios_api_is_an_error_without_the_token(
+    there, personal
+):
+    key = token(exp=FAR, token_type="refresh") if personal else "0123456789abcdef"
+    first = "/prefix/api/token/refresh/" if personal else "/prefix/api/projects/1/"
+    with http_stub() as ls, http_stub() as other:
+        location = there.format(
+            ls=ls.url,
+            ls_host=ls.url.removeprefix("http://"),
+            ls_port=ls.port,
+            other=other.url,
+            other_host=other.url.removeprefix("http://"),
+        )
+        ls.answers[first] = (307, {"Location": location}, b"")
+        client = LabelStudio(url=f"{ls.url}/prefix", api_key=key)
+        with pytest.raises(LabelStudioError) as refusal:
+            client.project(1)
+        assert (ls.paths, other.requests) == ([first], [])
+        assert key not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:hidden@studio.example", "studio.example:80", "http://a:b", ""]
+)
+def test_an_address_with_credentials_or_without_a_host_is_refused(url):
+    with pytest.raises(LabelStudioError, match="cannot be used") as refusal:
+        LabelStudio(url=url, api_key="0123456789abcdef")
+    assert "hidden" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", ["0123\n4567", "0123 4567", "0123\u20264567", " "])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key):
+    with pytest.raises(LabelStudioError, match="The API key contains") as refusal:
+        LabelStudio(url=URL, api_key=key)
+    assert "0123" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

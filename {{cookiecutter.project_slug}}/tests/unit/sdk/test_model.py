@@ -9,6 +9,7 @@ import pytest
 from semver import Version
 
 from label_studio_ml import model as sdk
+from label_studio_ml.ls_io import download_ls_dataset
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.state import MemoryStore, bound
 from tests.http_stub import http_stub
@@ -268,7 +269,7 @@ class FakeLabelStudio:
 
     def __init__(self, *, base_url, api_key, follow_redirects):
         type(self).made += 1
-        if base_url != "http://ls.example":
+        if base_url != "http://ls.example/":
             raise RuntimeError("no key")
         self._client_wrapper = self._tokens_client = self
         self.api_key = "fresh"
@@ -313,6 +314,27 @@ def test_a_redirect_gets_no_personal_access_token(server, monkeypatch):
             LabelStudioMLBase().get_label_studio_access_token()
         assert server.paths == ["/api/token/refresh/"]
         assert elsewhere.requests == []
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj`")  # the SDK's own
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda url, token: LabelStudioMLBase().get_label_studio_access_token(),
+        lambda url, token: download_ls_dataset(url, token, 1),
+    ],
+    ids=["get_label_studio_access_token", "download_ls_dataset"],
+)
+def test_a_personal_access_token_is_exchanged_below_label_studios_path(
+    server, monkeypatch, send
+):
+    personal = jwt.encode({"exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
+    monkeypatch.setenv("LABEL_STUDIO_URL", f"{server.url}/ls")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", personal)
+    server.answers["/ls/api/token/refresh/"] = (307, {"Location": "/other"}, b"")
+    with pytest.raises((PermissionError, ValueError)):
+        send(f"{server.url}/ls", personal)
+    assert server.paths == ["/ls/api/token/refresh/"]
 
 
 def test_the_module_has_the_names_of_the_reference():
