@@ -16,7 +16,8 @@ _SECRET_KEYS = frozenset(
         "proxyauthorization", "apikey", "xapikey", "secret", "secretkey",
         "clientsecret", "accesskey", "accesskeyid", "secretaccesskey", "awsaccesskeyid",
         "awssecretaccesskey", "awssessiontoken", "privatekey", "credentials",
-        "cookie", "setcookie", "basicauthpass", "basicauthuser",
+        "cookie", "setcookie", "basicauthpass", "basicauthuser", "webhooktoken",
+        "xwebhooktoken",
     }
 )  # fmt: skip
 # A task may have columns called `token` or `login`. The other keys are always secrets.
@@ -27,7 +28,9 @@ _TASK_DATA = "data"
 _MESSAGE_CHARS_MAX = 500
 _PLAIN = frozenset({int, float, bool, type(None)})
 
-_URL_CREDENTIALS = re.compile(r"(://)[^/\s:@\"'<>]*:[^/\s@\"'<>]*@")
+_URL_CREDENTIALS = re.compile(  # a user name alone may be a token
+    r"(://)(?:[^/\s:@\"'<>]*:[^/\s@\"'<>]*|[^/\s:@?#\"'<>]+)@"
+)
 _URL_PARAMETER = re.compile(
     r"([?&;](?:access_?token|refresh_?token|auth_?token|token|api_?key|"
     r"password|passwd|pwd|secret|client_secret|sig|signature|authorization|"
@@ -42,7 +45,8 @@ _SCHEME_STARTS = frozenset("BbTt")
 _WHOLE_SCHEME = re.compile(r"(Bearer|Basic|Token)\s+\S+\s*", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
 _ASSIGNMENT = re.compile(
-    r"((?:access_?token|refresh_?token|api[_-]?key|password|passwd|secret|token)"
+    r"((?:access_?token|refresh_?token|api[_-]?key|password|passwd|basic_auth_pass|"
+    r"secret(?:_access)?_key|secret|token)"
     r"[\"']?\s*[:=]\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
     re.IGNORECASE,
 )

@@ -28,10 +28,11 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
         )
     for name in ("LABEL_STUDIO_URL", "SERVICE_URL"):
         url = urlsplit(getattr(settings, name))
-        if url.geturl() and not (url.scheme in {"http", "https"} and url.netloc):
+        is_usable = url.scheme in {"http", "https"} and url.netloc
+        if url.geturl() and not (is_usable and "@" not in url.netloc):
             yield Error(
                 f"{name} is not the address of a web server.",
-                hint="Write http://host:port or https://host.",
+                hint="Write http://host:port or https://host, without a user name.",
                 id="lsml.E031",
             )
     if bool(settings.LABEL_STUDIO_URL) != bool(settings.LABEL_STUDIO_API_KEY):

@@ -54,6 +54,7 @@ def test_the_settings_of_the_tests_have_no_errors():
         ("lsml.E021", "AUDIT_ANCHOR", "s3://"),
         ("lsml.E030", "ARTIFACT_STORAGE", "gs://bucket"),
         ("lsml.E031", "LABEL_STUDIO_URL", "studio.example.com"),
+        ("lsml.E031", "LABEL_STUDIO_URL", "https://me:pw@studio.example.com"),
         ("lsml.E031", "SERVICE_URL", "ml.example.com:9090"),
         ("lsml.E040", "BASIC_AUTH_CREDENTIALS", [("label-studio", "")]),
         ("lsml.E040", "BASIC_AUTH_PASS", "without-a-user"),

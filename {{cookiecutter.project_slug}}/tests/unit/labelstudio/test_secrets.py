@@ -27,7 +27,7 @@ innocent = st.recursive(
     [
         "access_token", "token", "password", "login", "task_data_login",
         "task_data_password", "Authorization", "X-Api-Key", "api_key", "apiKey",
-        "client-secret", "AWS_SECRET_ACCESS_KEY",
+        "client-secret", "AWS_SECRET_ACCESS_KEY", "X-Webhook-Token", "webhook_token",
     ],
 )  # fmt: skip
 def test_a_secret_is_masked_by_its_key_at_any_depth(key):
@@ -43,6 +43,7 @@ def test_empty_values_are_not_masked(value):
     ("text", "expected"),
     [
         ("http://me:geheim@host/x", "http://***@host/x"),
+        ("https://geheim@host/x", "https://***@host/x"),
         ("see postgres://me:gehe%40im@db:5432/x", "see postgres://***@db:5432/x"),
         ("https://h/x?a=1&token=geheim&b=2", "https://h/x?a=1&token=***&b=2"),
         ("/data/x.png?X-Amz-Signature=geheim", "/data/x.png?X-Amz-Signature=***"),
@@ -63,7 +64,7 @@ def test_a_secret_is_recognised_by_its_form(text, expected):
         "The token was a bearer of Basic good manners",
         "Basic training",
         "password: the word every form asks for?",
-        "mail me@example.org or see http://host:80/a@b",
+        "mail me@example.org or see http://host:80/a@b and http://host?mail=a@b",
         "https://host/image.png?width=3&key_size=4",
     ],
 )
@@ -96,6 +97,11 @@ def test_a_nul_character_cannot_reach_the_database():
         ("Authorization: Token 0123456789abcdef01234", "Authorization: Token ***"),
         ("connect to http://me:geheim@h failed", "connect to http://***@h failed"),
         ("API_KEY=geheim, retry", "API_KEY=***, retry"),
+        ("BASIC_AUTH_PASS=geheim", "BASIC_AUTH_PASS=***"),
+        ('{"basic_auth_pass": "geheim"}', '{"basic_auth_pass": "***"}'),
+        ("SECRET_KEY: geheim", "SECRET_KEY: ***"),
+        ("AWS_SECRET_ACCESS_KEY=geheim", "AWS_SECRET_ACCESS_KEY=***"),
+        ("X-Webhook-Token: geheim", "X-Webhook-Token: ***"),
     ],
 )
 def test_secrets_within_a_line_are_masked(line, expected):
