@@ -174,6 +174,12 @@ def _first_answer(
 
 
 def _refusal(response: requests.Response, source: Source, server: LabelStudio) -> str:
+    first = (response.history or [response])[0].request
+    if not server.is_file(first.url or ""):
+        return (
+            f"Label Studio requires a token for {source.name}, but the token is sent "
+            "to addresses of files only, and the task names another one."
+        )
     if not same_origin(response.url, server.url):
         scheme, netloc, *_ = urlsplit(response.url)
         return (

@@ -165,6 +165,26 @@ def test_a_redirect_out_of_label_studios_api_is_an_error_without_the_token(
 
 
 @pytest.mark.parametrize(
+    "send",
+    [
+        lambda client: client.add_webhook({"headers": {"X-Webhook-Token": "hidden"}}),
+        lambda client: list(client.pages(1)),
+        lambda client: client.import_predictions(1, [{"task": 1, "result": []}]),
+    ],
+    ids=["connect", "sync", "predict"],
+)
+def test_no_command_sends_anything_to_where_label_studio_redirects(send):
+    with http_stub() as ls, http_stub() as other:
+        moved = 307, {"Location": f"{other.url}/api/"}, b""
+        for path in ("webhooks/", "tasks/", "projects/1/import/predictions"):
+            ls.answers[f"/api/{path}"] = moved
+        client = LabelStudio(url=ls.url, api_key="0123456789abcdef")
+        with pytest.raises(RedirectedElsewhere):
+            send(client)
+        assert (len(ls.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize(
     "url", ["http://me:hidden@studio.example", "studio.example:80", "http://a:b", ""]
 )
 def test_an_address_with_credentials_or_without_a_host_is_refused(url):

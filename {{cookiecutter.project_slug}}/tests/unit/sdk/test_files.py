@@ -110,6 +110,12 @@ def test_a_task_that_names_label_studios_api_gets_no_token(label_studio):
     assert "Authorization" not in label_studio.requests[0][1]
 
 
+def test_the_error_for_an_address_that_gets_no_token_says_so(label_studio):
+    label_studio.answers["/api/users"] = (401, {}, b"")
+    with pytest.raises(PermissionError, match="token is sent to addresses of files"):
+        get_local_path(f"{label_studio.url}/api/users")
+
+
 def test_a_redirect_to_another_host_drops_the_token(label_studio, monkeypatch):
     monkeypatch.setenv("LSML_ALLOW_LOCAL_URLS", "localhost")
     elsewhere = {"Location": f"http://localhost:{label_studio.port}/bucket"}
