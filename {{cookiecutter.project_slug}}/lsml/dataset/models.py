@@ -5,6 +5,7 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from lsml.environment.json_field import JsonField
 from lsml.registry.models import Project
 
 
@@ -13,8 +14,8 @@ class Task(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="tasks")
     task_id = models.BigIntegerField()  # Label Studio's ID
-    data = models.JSONField(default=dict)
-    meta = models.JSONField(default=dict)
+    data = JsonField(default=dict)
+    meta = JsonField(default=dict)
     created_at = models.DateTimeField(null=True)  # a later one: the ID was reused
     updated_at = models.DateTimeField()  # Label Studio's clock; the newest state wins
     deleted_at = models.DateTimeField(null=True)  # final, even if events arrive late
@@ -43,7 +44,7 @@ class Annotation(models.Model):
     annotation_id = models.BigIntegerField()  # Label Studio's ID
     # Label Studio's ID; null = only the deletion is known.
     task_id = models.BigIntegerField(null=True)
-    result = models.JSONField(default=list)  # list of regions
+    result = JsonField(default=list)  # list of regions
     was_cancelled = models.BooleanField(default=False)  # skipped by the annotator
     ground_truth = models.BooleanField(default=False)
     completed_by = models.BigIntegerField(null=True)  # Label Studio's user ID
@@ -75,7 +76,7 @@ class Sync(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="syncs")
     since = models.DateTimeField(null=True)  # only tasks changed since; null = all
     after_task = models.BigIntegerField(default=0)  # every task up to it is reconciled
-    differences = models.JSONField(default=dict)  # "tasks added" -> count
+    differences = JsonField(default=dict)  # "tasks added" -> count
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)  # null = running or interrupted
 
@@ -94,7 +95,7 @@ class Snapshot(models.Model):
     annotation_ids = ArrayField(models.BigIntegerField())  # ascending
     annotation_updates = ArrayField(models.DateTimeField())  # same order
     task_count = models.PositiveIntegerField()
-    label_counts = models.JSONField(default=dict)  # label -> annotations with it
+    label_counts = JsonField(default=dict)  # label -> annotations with it
     created_at = models.DateTimeField()
 
     class Meta:

@@ -8,6 +8,7 @@ import orjson
 
 from label_studio_ml.answer import Answer, Prediction, UnreadableAnswer
 from lsml.inference.errors import ModelError
+from lsml.labelstudio.reading import NESTED_MAX, is_nested_too_deeply
 
 _SCORES = (float, int, type(None))
 _NUL = b"\\u0000"
@@ -108,6 +109,11 @@ def _storable(result: list[Any]) -> list[Any]:
         raise ModelError(
             f"predict() returned a `result` that cannot be written as JSON: {error}."
         ) from error
+    if is_nested_too_deeply(result, encoded):
+        raise ModelError(
+            "predict() returned a `result` that is nested too deeply: at most"
+            f" {NESTED_MAX} levels."
+        )
     if _NUL not in encoded:
         return result
     replaced: list[Any] = orjson.loads(encoded.replace(_NUL, b"\\ufffd"))

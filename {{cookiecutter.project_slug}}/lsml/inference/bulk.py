@@ -4,12 +4,10 @@ Label Studio's "Retrieve predictions" sends a whole project in one request, whic
 out after 100 s. A job has no time limit, and resumes where it was interrupted.
 """
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -204,7 +202,7 @@ def _count_failed(
 
 def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted:
     order = PredictRequest(
-        tasks=[{"id": task.task_id, "data": _as_sent(task.data)} for task in tasks],
+        tasks=[{"id": task.task_id, "data": task.data} for task in tasks],
         project=running.job.project.key,
         label_config=None,
         context=None,
@@ -216,12 +214,6 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
         except (ModelBusy, ModelProcessUnavailable) as error:
             running.save()  # ends here if the job was cancelled
             time.sleep(error.retry_after_s)
-
-
-def _as_sent(data: dict[str, Any]) -> dict[str, Any]:
-    """Return task data as a request brings it: numbers beyond 64 bits are floats."""
-    sent: dict[str, Any] = orjson.loads(json.dumps(data))
-    return sent
 
 
 def _send(

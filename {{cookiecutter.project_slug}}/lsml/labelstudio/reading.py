@@ -17,6 +17,9 @@ import orjson
 from lsml.labelstudio.errors import WireError
 
 JsonObject = dict[str, object]
+# A value must also be written inside others: in a page of rows, a statement, a message.
+NESTED_MAX = 200
+_ORJSON_LEVELS = 254  # that it writes
 LARGEST_ID = 2**63 - 1  # the largest bigint, Label Studio's and ours
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -27,7 +30,8 @@ def decode(body: bytes) -> object:
     NUL characters become U+FFFD here, once, because PostgreSQL cannot store them.
 
     Raises:
-        WireError: empty, not JSON, lone surrogates, or nested too deeply.
+        WireError: empty, not JSON, lone surrogates, numbers beyond a float, or nested
+            too deeply.
     """
     if rb"\u0000" in body:
         body = _ESCAPED_NUL.sub(rb"\1\\ufffd", body)
@@ -35,11 +39,30 @@ def decode(body: bytes) -> object:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as broken:
         raise WireError("body", f"The request body is not JSON: {broken}.") from None
-    try:
-        orjson.dumps(value)  # refuses more than 254 levels, so recursion is safe later
-    except orjson.JSONEncodeError:
-        raise WireError("body", "The request body is nested too deeply.") from None
+    if is_nested_too_deeply(value, body):
+        raise WireError(
+            "body",
+            f"The request body is nested too deeply: at most {NESTED_MAX} levels.",
+        )
     return value
+
+
+def is_nested_too_deeply(value: object, encoded: bytes) -> bool:
+    """Return whether a JSON value has more than `NESTED_MAX` levels.
+
+    Args:
+        value: the value; recursion into it is safe if this returns False.
+        encoded: the same as JSON text.
+    """
+    if encoded.count(b"[") + encoded.count(b"{") <= NESTED_MAX:
+        return False
+    for _ in range(_ORJSON_LEVELS - NESTED_MAX):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def as_object(value: object, *, field: str) -> JsonObject:

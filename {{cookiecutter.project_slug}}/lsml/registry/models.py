@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from lsml.audit.fields import TimeOrderedId
+from lsml.environment.json_field import JsonField
 from lsml.labelstudio.identity import ProjectKey
 
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
@@ -37,7 +38,7 @@ class Project(models.Model):
     title = models.CharField(max_length=500, blank=True)
     label_config = models.TextField(blank=True)
     label_config_digest = models.CharField(max_length=64, blank=True)
-    extra_params = models.JSONField(null=True, blank=True)
+    extra_params = JsonField(null=True, blank=True)
     hostname = models.CharField(max_length=500, blank=True)  # Label Studio's own URL
     active_version = models.ForeignKey(
         "registry.ModelVersion", models.PROTECT, null=True, blank=True, related_name="+"
@@ -113,17 +114,17 @@ class ModelVersion(models.Model):
     artifact_key = models.CharField(max_length=500, blank=True)  # "" = nothing written
     artifact_sha256 = models.CharField(max_length=64, blank=True)
     artifact_bytes = models.BigIntegerField(default=0)
-    metrics = models.JSONField(default=dict)  # name -> number, as the model reported
+    metrics = JsonField(default=dict)  # name -> number, as the model reported
     snapshot_digest = models.CharField(max_length=64, blank=True)
     annotation_count = models.PositiveIntegerField(default=0)
     label_config = models.TextField(blank=True)  # used for training
     label_config_digest = models.CharField(max_length=64, blank=True)
     # Labels of that config that the project's current config lacks.
-    missing_labels = models.JSONField(default=list)
+    missing_labels = JsonField(default=list)
     # "git:<commit>", or "sha256:<digest of model.py>" if it differs from the commit.
     code_revision = models.CharField(max_length=80, blank=True)
     python_version = models.CharField(max_length=20, blank=True)
-    packages = models.JSONField(default=dict)  # name -> version, installed at training
+    packages = JsonField(default=dict)  # name -> version, installed at training
     notes = models.TextField(blank=True)
     # Why the last attempt to load it failed; "" = no failure is known.
     load_error = models.TextField(blank=True)

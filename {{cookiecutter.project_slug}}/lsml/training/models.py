@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from lsml.dataset.models import Snapshot
+from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
 from lsml.registry.models import ModelVersion, Project
 
@@ -51,7 +52,7 @@ class TrainingRun(Job):
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="runs")
     trigger = models.CharField(max_length=14, choices=Trigger.choices)
-    metrics = models.JSONField(default=dict)  # the last value of each
+    metrics = JsonField(default=dict)  # the last value of each
     snapshot = models.ForeignKey(
         Snapshot, models.PROTECT, null=True, related_name="runs"
     )
@@ -166,7 +167,7 @@ class MetricPoint(models.Model):
     step = models.PositiveIntegerField()  # number of the progress call, from 1
     at = models.DateTimeField()
     fraction = models.FloatField()  # progress at that step
-    values = models.JSONField()  # name -> number
+    values = JsonField()  # name -> number
 
     class Meta:
         constraints = [

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
 
 
@@ -16,7 +17,7 @@ class AuditJob(Job):
     since = models.DateTimeField(null=True)  # rows or seals from then on; null = all
     until = models.DateTimeField(null=True)  # export: rows before then
     file_format = models.CharField(max_length=10, blank=True)  # of an export
-    report = models.JSONField(default=dict)  # the findings, or the manifest's counts
+    report = JsonField(default=dict)  # the findings, or the manifest's counts
     file_key = models.CharField(max_length=200, blank=True)  # in the artifact storage
 
     def __str__(self) -> str:

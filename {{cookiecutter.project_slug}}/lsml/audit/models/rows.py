@@ -15,6 +15,7 @@ from django.utils import timezone
 from lsml.audit.fields import SEQUENCE_BITS, TimeOrderedId, first_id_at
 from lsml.audit.models.hours import PredictionHour
 from lsml.audit.models.seals import Seal
+from lsml.environment.json_field import JsonField
 
 _Row_co = TypeVar("_Row_co", bound="AuditRow", covariant=True)
 
@@ -120,10 +121,10 @@ class Prediction(AuditRow):
     kind = models.CharField(max_length=11, choices=Kind.choices)
     outcome = models.CharField(max_length=5, choices=Outcome.choices)
     score = models.FloatField(null=True)  # the model's confidence; null = not given
-    result = models.JSONField(null=True)  # list of regions; null = no prediction
-    context = models.JSONField(null=True)  # what an interactive request carried
+    result = JsonField(null=True)  # list of regions; null = no prediction
+    context = JsonField(null=True)  # what an interactive request carried
     input_digest = models.CharField(max_length=64)  # SHA-256 of the task's data
-    input = models.JSONField(null=True)  # the data itself if AUDIT_INPUTS=full
+    input = JsonField(null=True)  # the data itself if AUDIT_INPUTS=full
     latency_ms = models.FloatField()  # of predict(), for the whole request
     batch_size = models.PositiveIntegerField()  # tasks of that request
     error = models.TextField(blank=True)  # a sentence; secrets masked
@@ -158,7 +159,7 @@ class WebhookEvent(AuditRow):
     action = models.CharField(max_length=100)  # ANNOTATION_CREATED, …
     task_id = models.BigIntegerField(null=True)  # null = none, or several
     annotation_ids = ArrayField(models.BigIntegerField(), default=list)
-    payload = models.JSONField()  # the body; secrets masked
+    payload = JsonField()  # the body; secrets masked
     digest = models.CharField(max_length=64)  # SHA-256 of the body as received
 
     objects = AuditQuerySet.as_manager()
@@ -231,7 +232,7 @@ class AuditEntry(AuditRow):
     verb = models.CharField(max_length=100, choices=Verb.choices)
     target = models.CharField(max_length=200)  # such as "version v3"
     reason = models.TextField(blank=True)  # as the person wrote it
-    detail = models.JSONField(default=dict)  # facts of this verb; secrets masked
+    detail = JsonField(default=dict)  # facts of this verb; secrets masked
 
     objects = AuditQuerySet.as_manager()
 

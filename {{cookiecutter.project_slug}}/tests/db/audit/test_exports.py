@@ -15,6 +15,8 @@ from lsml.audit import chain, formats, sealing
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.exports import Order, export
 from lsml.audit.models import AuditEntry, Prediction
+from tests.db.api_v1.test_any_json import NUMBERS
+from tests.db.api_v1.test_any_json import hear as webhook
 from tests.db.audit.rows import as_superuser, hear, predict
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,6 +70,19 @@ def test_an_export_passes_its_check(path, file_format):
     write(path, all_of_it(file_format))
     report = check_export(path=path)
     assert (report.findings, report.rows, report.seals) == ([], 6, 2)
+
+
+@pytest.mark.parametrize("file_format", formats.FORMATS)
+def test_numbers_of_any_size_pass_the_check_of_an_export(api, path, file_format):
+    if file_format == "parquet":
+        pytest.importorskip("pyarrow")
+    for sent, _ in NUMBERS.values():
+        assert webhook(api, sent).status_code == 200
+    assert webhook(api, b"[" * 199 + b"]" * 199).status_code == 200
+    write(path, all_of_it(file_format))
+    call_command("audit", "verify")
+    report = check_export(path=path)
+    assert (report.findings, report.rows) == ([], len(NUMBERS) + 1)
 
 
 def test_an_export_made_while_sealing_lagged_says_what_is_missing(path):
