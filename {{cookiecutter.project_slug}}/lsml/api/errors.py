@@ -18,7 +18,7 @@ from rest_framework.views import set_rollback
 from lsml.audit.jobs import FileGone
 from lsml.inference.errors import ModelBusy, ModelError, ModelTimedOut
 from lsml.jobs.errors import JobError
-from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.errors import BodyTooLarge, WireError
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
 from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
@@ -76,6 +76,7 @@ _Description = tuple[int, str, str, str | None, dict[str, str]]
 # Status, code and sentence by kind of error. The first match is used. If the sentence
 # is None, the error's own message is sent.
 _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
+    BodyTooLarge: (413, "too_large", None),
     WireError: (400, "invalid", None),
     RecursionError: (400, "invalid", "The JSON is nested too deeply."),
     RequestDataTooBig: (413, "too_large", _TOO_LARGE),

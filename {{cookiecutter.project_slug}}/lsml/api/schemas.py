@@ -44,7 +44,7 @@ _ERROR: Final[Schema] = {
 _ERRORS: Final = {
     400: "The request is wrong; `field` says where.",
     401: "Wrong or missing credentials.",
-    413: "The body is larger than MAX_REQUEST_MB.",
+    413: "The body is larger than MAX_REQUEST_MB, or has too many values.",
     415: "The body is not declared as JSON.",
     429: "Too many wrong credentials.",
     500: "The model failed, or this service has a fault.",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from psycopg.types.json import Json, Jsonb
 
 from lsml.audit.group_commit import GroupCommit
 from lsml.audit.models import AuditEntry, Prediction
@@ -101,7 +102,7 @@ def _insert_predictions(requests: list[dict[str, Any]]) -> list[bool]:
     numbered = [
         {"number": number, **request} for number, request in enumerate(requests)
     ]
-    parameters = {"requests": orjson.dumps(numbered).decode()}
+    parameters = {"requests": Json(numbered, dumps=orjson.dumps)}
     recorded = {
         number for (number,) in execute_prepared(_INSERT_PREDICTIONS, parameters)
     }
@@ -153,7 +154,7 @@ def event_parameters(
         "action": action,
         "task_id": task_id,
         "annotation_ids": f"{{{','.join(map(str, annotation_ids))}}}",
-        "payload": orjson.dumps(masked(payload)).decode(),
+        "payload": Jsonb(masked(payload), dumps=orjson.dumps),
         "digest": digest,
     }
 

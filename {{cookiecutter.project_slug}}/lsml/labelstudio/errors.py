@@ -13,3 +13,7 @@ class WireError(ValueError):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
+
+
+class BodyTooLarge(WireError):
+    """The body has more values than the service may hold in memory at once."""

@@ -14,14 +14,22 @@ from typing import cast
 
 import orjson
 
-from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.errors import BodyTooLarge, WireError
 
 JsonObject = dict[str, object]
 # A value must also be written inside others: in a page of rows, a statement, a message.
 NESTED_MAX = 200
 _ORJSON_LEVELS = 254  # that it writes
 LARGEST_ID = 2**63 - 1  # the largest bigint, Label Studio's and ours
-_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+# What one body may have: commas and lists count once, objects twice. In memory, each
+# takes up to 250 bytes until it is stored.
+ELEMENTS_MAX = 1_200_000
+# Up to the next comma or bracket that is not inside a string. It matches at any place,
+# so the search never starts again.
+_ELEMENT = re.compile(
+    rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.?)*+(?:"|\Z))*+(?:[{\[,]|\Z)', re.DOTALL
+)
+_OBJECT = ord("{")
 
 
 def decode(body: bytes) -> object:
@@ -30,11 +38,19 @@ def decode(body: bytes) -> object:
     NUL characters become U+FFFD here, once, because PostgreSQL cannot store them.
 
     Raises:
+        BodyTooLarge: more than `ELEMENTS_MAX` elements.
         WireError: empty, not JSON, lone surrogates, numbers beyond a float, or nested
             too deeply.
     """
+    if _has_too_many_elements(body):
+        raise BodyTooLarge(
+            "body",
+            f"The request body has more than {ELEMENTS_MAX:,} values (an object counts"
+            " twice), which would take too much memory. Send fewer tasks at a time; to"
+            " predict a whole project, use `manage.py predict`.",
+        )
     if rb"\u0000" in body:
-        body = _ESCAPED_NUL.sub(rb"\1\\ufffd", body)
+        body = _without_nul(body)
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as broken:
@@ -138,3 +154,26 @@ def as_time(value: object) -> datetime | None:
 
 def _named(field: str) -> str:
     return "The request body" if field == "body" else f"`{field}`"
+
+
+def _has_too_many_elements(body: bytes) -> bool:
+    """Count before any Python object is made, which would take most of the memory."""
+    if 2 * len(body) <= ELEMENTS_MAX:
+        return False
+    most = body.count(b",") + body.count(b"[") + 2 * body.count(b"{")
+    if most <= ELEMENTS_MAX:
+        return False
+    found = 0  # without those inside strings
+    for element in _ELEMENT.finditer(body):
+        found += 2 if body[element.end() - 1] == _OBJECT else 1
+        if found > ELEMENTS_MAX:
+            return True
+    return False
+
+
+def _without_nul(body: bytes) -> bytes:
+    if b"\x00" in body:
+        return body  # not JSON
+    # Escaped backslashes are set aside, because the text after one is no escape.
+    aside = body.replace(rb"\\", b"\x00\x00")
+    return aside.replace(rb"\u0000", rb"\ufffd").replace(b"\x00\x00", rb"\\")

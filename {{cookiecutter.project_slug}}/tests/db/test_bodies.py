@@ -3,6 +3,7 @@
 import pytest
 
 from lsml.audit.models import WebhookEvent
+from lsml.labelstudio.reading import ELEMENTS_MAX
 
 pytestmark = pytest.mark.django_db
 ENDPOINTS = ["setup", "predict", "webhook", "train", "validate", "versions", "delete"]
@@ -20,6 +21,15 @@ def test_an_unusable_body_is_refused_with_a_sentence(api, endpoint, body, why):
     assert reply.status_code == 400
     assert reply.json()["field"] == "body"
     assert why in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_body_with_too_many_values_is_refused_with_a_sentence(api, endpoint):
+    body = b"[" + b"{}," * ELEMENTS_MAX + b"{}]"
+    reply = api.post(f"/{endpoint}", body, content_type="application/json")
+    assert reply.status_code == 413
+    assert reply.json()["code"] == "too_large"
+    assert "Send fewer tasks at a time" in reply.json()["detail"]
 
 
 def test_a_webhook_with_a_nul_character_is_kept(api):

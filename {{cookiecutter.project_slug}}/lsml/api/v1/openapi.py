@@ -26,7 +26,7 @@ _ERRORS: Final = {
     403: "Your role does not allow this.",
     404: "No such row: mistyped, or removed by retention.",
     409: "Refused in the present state; nothing was changed. `detail` says why.",
-    413: "The body is larger than MAX_REQUEST_MB.",
+    413: "The body is larger than MAX_REQUEST_MB, or has too many values.",
     415: "The body is not declared as JSON.",
     429: "Too many requests; try again after Retry-After.",
     503: "Database down or model busy; try again after Retry-After.",

@@ -188,3 +188,10 @@ def test_a_verification_has_no_file(auditor, a_job):
 def test_a_viewer_may_not_download_an_export(viewer, exported):
     assert viewer.get(url("audit-jobs", exported, "file")).status_code == 403
     assert entries() == []
+
+
+def test_a_body_above_the_limit_is_refused(operator, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    reply = operator.post("/api/v1/audit-jobs", {"kind": "y" * 200}, format="json")
+    assert reply.status_code == 413
+    assert reply.json()["code"] == "too_large"
