@@ -4,16 +4,17 @@ The owner of the database could rewrite rows and seals together, but not that co
 """
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from os import SEEK_END
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import orjson
 import structlog
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import Storage, storages
 
 from lsml.audit.models import Seal
 
@@ -40,32 +41,70 @@ def publish(seal: Seal) -> None:
         log.warning("seal not anchored", number=seal.number, error=str(error))
 
 
+class NotAnAnchor(Exception):
+    """Anchored seals are missing or cannot be read; the message is a sentence."""
+
+
 def published() -> Iterator[tuple[int, str]]:
     """Yield number and digest of each published seal.
 
     Nothing for http and https, which cannot be read back.
+
+    Raises:
+        NotAnAnchor: as `read_anchors`.
     """
     parts = urlsplit(settings.AUDIT_ANCHOR)
     if parts.scheme == "file":
         yield from read_anchors(Path(unquote(parts.path)))
     elif parts.scheme == "s3":
         storage = storages["anchors"]
-        for name in sorted(storage.listdir("")[1]):
-            with storage.open(name) as file:
-                yield _pair(orjson.loads(file.read()))
+        names = sorted(storage.listdir("")[1])
+        yield from _read(settings.AUDIT_ANCHOR, _contents(storage, names), "Object")
 
 
 def read_anchors(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and digest from each line of a file; nothing if there is no file."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            yield _pair(orjson.loads(line))
+    """Yield number and digest from each line of a file.
+
+    Raises:
+        NotAnAnchor: there is no such file, it has no anchored seal, or, after all
+            others, a line is not an anchored seal.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _read(str(path), file, "Line")
+    except OSError as error:
+        raise NotAnAnchor(
+            f"The file of anchored seals {path} cannot be read: {error.strerror}. Seals"
+            " were not compared with it."
+        ) from error
 
 
-def _pair(anchor: dict[str, Any]) -> tuple[int, str]:
-    return int(anchor["number"]), str(anchor["digest"])
+def _read(place: str, anchors: Iterable[bytes], each: str) -> Iterator[tuple[int, str]]:
+    number, unreadable = 0, 0
+    for number, anchor in enumerate(anchors, start=1):
+        try:
+            facts = orjson.loads(anchor)
+            pair = int(facts["number"]), str(facts["digest"])
+        except (ValueError, TypeError, KeyError):
+            unreadable = unreadable or number
+        else:
+            yield pair
+    if not number:
+        raise NotAnAnchor(
+            f"{place} has no anchored seal, so no seal was compared. If AUDIT_ANCHOR"
+            " was set just now, wait for the next seal."
+        )
+    if unreadable:
+        raise NotAnAnchor(
+            f"{each} {unreadable} of {place} is not an anchored seal. Writing it may"
+            " have been interrupted; look at it, and remove it if that is so."
+        )
+
+
+def _contents(storage: Storage, names: Iterable[str]) -> Iterator[bytes]:
+    for name in names:
+        with storage.open(name) as file:
+            yield file.read()
 
 
 def _put(url: str, number: int, body: bytes) -> None:
@@ -73,7 +112,11 @@ def _put(url: str, number: int, body: bytes) -> None:
     if parts.scheme == "file":
         path = Path(unquote(parts.path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
+        with path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, SEEK_END)
+                if file.read() != b"\n":  # the last write was interrupted
+                    file.write(b"\n")
             file.write(body + b"\n")
     elif parts.scheme == "s3":
         storages["anchors"].save(f"seal-{number:012}.json", ContentFile(body))

@@ -2,10 +2,11 @@
 
 import hashlib
 import heapq
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 from zipfile import BadZipFile, ZipFile
 
 import orjson
@@ -13,6 +14,12 @@ import orjson
 from lsml.audit import chain, formats
 from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.verify import Finding, Report
+
+# What ZipFile and the readers of JSON raise for a file that is damaged or another's.
+_DAMAGED: Final = (
+    *(BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError),
+    *(ValueError, KeyError, TypeError, AttributeError),
+)
 
 
 class NotAnExport(Exception):
@@ -34,12 +41,16 @@ def check_export(
         progress: called with the number of rows checked since its last call.
 
     Raises:
-        NotAnExport: the file is not a ZIP with a manifest of a known format.
+        NotAnExport: the file is not a ZIP with a manifest of a known format, or it is
+            damaged.
+        NotAnAnchor: the anchors cannot be read.
+        FormatMissing: Parquet without pyarrow.
     """
+    digests = dict(anchored)
     try:
         with ZipFile(path) as file:
-            return _Check(file, progress, dict(anchored)).run()
-    except (BadZipFile, KeyError, OSError, orjson.JSONDecodeError) as error:
+            return _Check(file, progress, digests).run()
+    except _DAMAGED as error:
         raise NotAnExport(f"{path} cannot be read as an export: {error}") from error
 
 

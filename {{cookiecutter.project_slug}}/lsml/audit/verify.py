@@ -80,7 +80,9 @@ def verify(
     highest = Seal.objects.order_by("-number").values_list("number", flat=True).first()
     if ever > (highest or 0):
         report.findings.append(_seal_missing((highest or 0) + 1))
-    _check_anchors(report, anchors.published() if anchored is None else anchored)
+    if anchored is None:
+        anchored = anchors.published() if ever else ()
+    _check_anchors(report, anchored)
     return report
 
 
@@ -259,11 +261,13 @@ def _seal_missing(number: int) -> Finding:
 
 def _check_anchors(report: Report, anchored: Iterable[tuple[int, str]]) -> None:
     digests = Seal.objects.values_list("digest", flat=True)
-    for number, digest in anchored:
-        if digests.filter(pk=number).first() != digest:
-            report.findings.append(
-                Finding(
-                    f"Seal {number} differs from the anchored one.",
-                    seal=number,
+    try:
+        for number, digest in anchored:
+            if digests.filter(pk=number).first() != digest:
+                report.findings.append(
+                    Finding(
+                        f"Seal {number} differs from the anchored one.", seal=number
+                    )
                 )
-            )
+    except anchors.NotAnAnchor as error:
+        report.findings.append(Finding(str(error)))

@@ -3,8 +3,10 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from lsml.audit import anchors, sealing
 from lsml.audit.models import Seal
@@ -60,3 +62,80 @@ def test_an_unreachable_anchor_does_not_stop_sealing(settings, url):
     settings.AUDIT_ANCHOR = url
     predict()
     assert len(sealing.seal()) == 1
+
+
+def verify(*options):
+    """Run the command; return what it says if it fails, and "" if all is intact."""
+    out = StringIO()
+    try:
+        call_command("audit", "verify", *options, stdout=out)
+    except CommandError as error:
+        return f"{out.getvalue()}{error}"
+    return ""
+
+
+@pytest.fixture
+def anchored(settings, tmp_path):
+    """The file of anchors, with two seals."""
+    path = tmp_path / "anchors.jsonl"
+    settings.AUDIT_ANCHOR = path.as_uri()
+    for _ in range(2):
+        predict()
+        sealing.seal()
+    return path
+
+
+def test_anchors_that_agree_are_intact(anchored):
+    assert verify() == verify("--anchors", str(anchored)) == ""
+
+
+def test_before_the_first_seal_no_anchor_is_expected(settings, tmp_path):
+    settings.AUDIT_ANCHOR = (tmp_path / "anchors.jsonl").as_uri()
+    assert verify() == ""
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--anchors", "AUDIT_ANCHOR"])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda path: path.unlink(), "cannot be read: No such file"),
+        (lambda path: path.write_bytes(b""), "has no anchored seal"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+    ],
+    ids=["missing", "empty", "folder"],
+)
+def test_anchors_that_are_not_there_fail_the_verification(
+    anchored, named, change, sentence
+):
+    change(anchored)
+    said = verify(*(["--anchors", str(anchored)] if named else []))
+    assert str(anchored) in said
+    assert sentence in said
+
+
+@pytest.mark.parametrize("line", [b'{"number":3,"dig', b"[]", b'{"number":3}', b"\xff"])
+def test_a_torn_anchor_is_named_and_the_others_are_still_compared(anchored, line):
+    content = anchored.read_bytes().replace(
+        Seal.objects.get(pk=2).digest.encode(), b"f" * 64
+    )
+    anchored.write_bytes(line + b"\n" + content)
+    said = verify()
+    assert f"Line 1 of {anchored} is not an anchored seal" in said
+    assert "Seal 2 differs from the anchored one." in said
+
+
+def test_a_seal_after_a_torn_anchor_gets_a_line_of_its_own(anchored):
+    with anchored.open("ab") as file:
+        file.write(b'{"number":3,"dig')
+    predict()
+    sealing.seal()
+    last = Seal.objects.get(number=3)
+    assert json.loads(anchored.read_bytes().splitlines()[-1])["digest"] == last.digest
+
+
+def test_an_export_is_not_checked_against_anchors_that_are_missing(tmp_path):
+    predict()
+    path = tmp_path / "export.zip"
+    call_command("audit", "export", "--from", "1d", "--output", str(path))
+    said = verify("--export", str(path), "--anchors", str(tmp_path / "none"))
+    assert "cannot be read: No such file" in said

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zipfile import ZipFile
 
@@ -189,6 +190,43 @@ def test_a_file_that_is_not_an_export_is_refused(path):
     path.write_bytes(b"PK")
     with pytest.raises(NotAnExport):
         check_export(path=path)
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"1", b"{}", b'{"format": 1}', b"\xff", b'{"format": []}']
+)
+def test_a_zip_with_another_manifest_is_refused(path, manifest):
+    with ZipFile(path, "w") as file:
+        file.writestr("manifest.json", manifest)
+    with pytest.raises(NotAnExport):
+        check_export(path=path)
+
+
+def test_a_truncated_export_is_refused(path):
+    predict(3)
+    write(path)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:size])
+        with pytest.raises(NotAnExport):
+            check_export(path=path)
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "csv"])
+def test_a_damaged_export_never_crashes_the_check(path, file_format):
+    predict(3)
+    write(path, all_of_it(file_format))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 150):
+        changed = bytes([whole[place] ^ 255])
+        path.write_bytes(whole[:place] + changed + whole[place + 1 :])
+        with suppress(NotAnExport):
+            check_export(path=path)
+
+
+def test_a_missing_export_fails_the_command(path):
+    with pytest.raises(CommandError, match="cannot be read as an export"):
+        call_command("audit", "verify", "--export", str(path))
 
 
 def test_the_command_exports_and_checks(path, capsys):

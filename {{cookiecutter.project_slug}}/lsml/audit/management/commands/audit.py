@@ -43,14 +43,18 @@ class Command(BaseCommand):
     def verify(self, options: dict[str, Any]) -> None:
         """Check rows and seals; exit with status 1 if there are findings."""
         path, known = options["export"], options["anchors"]
-        anchored = list(anchors.read_anchors(known)) if known else None
+        anchored = anchors.read_anchors(known) if known else None
         if path:
             with _bar(None) as bar:
                 try:
                     report = check_export(
                         path=path, anchored=anchored or (), progress=bar.update
                     )
-                except NotAnExport as error:
+                except (
+                    NotAnExport,
+                    anchors.NotAnAnchor,
+                    formats.FormatMissing,
+                ) as error:
                     raise CommandError(str(error)) from error
         else:
             with _bar(verify.rows_to_verify(options["since"])) as bar:
