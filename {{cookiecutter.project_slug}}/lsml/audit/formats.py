@@ -7,6 +7,7 @@ docs/audit.md has the rules. Only Parquet needs a library, pyarrow.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, Any, Final, Protocol
@@ -121,7 +122,16 @@ class _JsonlWriter:
         self._lines = []
 
 
-# --- CSV: an empty cell is null, except in text columns, which have no null ---
+# --- CSV: an empty cell is null, except in text columns, which have no null. An
+# apostrophe before a text is not part of it ---
+
+# Also after white space, and as full-width characters.
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+
+
+def plain_cell(text: str) -> str:
+    """Return a text with an apostrophe before it if a spreadsheet would execute it."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 class _CsvWriter:
@@ -135,17 +145,33 @@ class _CsvWriter:
 
     def write(self, line: str) -> None:
         values = _values(line, self._columns)
-        self._csv.writerow("" if v is None else v for v in values.values())
+        self._csv.writerow(
+            _to_cell(value, self._columns[name]) for name, value in values.items()
+        )
 
     def close(self) -> None:
         self._text.detach()
 
 
+def _to_cell(value: str | None, kind: Kind) -> str:
+    if value is None:
+        return ""
+    if kind != "text":
+        return value
+    return f"'{value}" if value.startswith("'") else plain_cell(value)
+
+
 def _from_cells(cells: list[str], columns: Columns) -> _Values:
     return {
-        name: None if cell == "" and kind != "text" else cell
+        name: _from_cell(cell, kind)
         for (name, kind), cell in zip(columns.items(), cells, strict=True)
     }
+
+
+def _from_cell(cell: str, kind: Kind) -> str | None:
+    if kind == "text":
+        return cell.removeprefix("'")
+    return cell or None
 
 
 # --- Parquet: numbers and times as such, JSON as text ---

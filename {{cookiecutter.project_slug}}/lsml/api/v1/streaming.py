@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from rest_framework.serializers import BaseSerializer
 
+from lsml.audit.formats import plain_cell
+
 STREAMS: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 _BATCH: Final = 1_000
 
@@ -70,7 +72,4 @@ def _csv(dicts: Iterable[dict[str, Any]]) -> Iterator[bytes]:
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
-    # A spreadsheet would run text that starts like this as a formula.
-    if isinstance(value, str) and value[:1] in set("=+-@\t\r"):
-        return f"'{value}"
-    return value
+    return plain_cell(value) if isinstance(value, str) else value

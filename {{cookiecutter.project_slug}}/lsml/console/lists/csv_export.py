@@ -12,14 +12,13 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from lsml.access.roles import may
+from lsml.audit.formats import plain_cell
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 
 ROWS_MAX: Final = 100_000  # the export of the audit log has no limit
 _BATCH: Final = 2_000  # rows per query, far below the statement timeout
-# A spreadsheet would run a cell that starts with one of these as a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of_list(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
@@ -69,4 +68,4 @@ def _lines(model_admin: Any, rows: Any) -> Iterator[str]:
 
 def _plain(cell: Any) -> str:
     text = unescape(strip_tags(str(cell))).strip()
-    return f"'{text}" if text.startswith(_FORMULA) and len(text) > 1 else text
+    return plain_cell(text) if len(text) > 1 else text

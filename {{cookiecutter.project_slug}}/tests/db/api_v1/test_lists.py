@@ -154,10 +154,11 @@ def test_the_address_and_not_the_accept_header_chooses_the_format(
     assert reply.headers["Content-Type"] == "application/json"
 
 
-def test_a_cell_never_starts_a_formula_in_a_spreadsheet(auditor):
-    predict(error="=HYPERLINK()")
+@pytest.mark.parametrize("before", ["", " ", "\n ", "\u00a0"])
+def test_a_cell_never_starts_a_formula_in_a_spreadsheet(auditor, before):
+    predict(error=f"{before}=HYPERLINK()")
     text = streamed(auditor.get("/api/v1/predictions?format=csv"))
-    assert next(csv.DictReader(io.StringIO(text)))["error"] == "'=HYPERLINK()"
+    assert next(csv.DictReader(io.StringIO(text)))["error"] == f"'{before}=HYPERLINK()"
 
 
 def test_an_event_contains_its_payload(viewer, db):

@@ -165,6 +165,21 @@ def test_a_changed_cell_of_a_csv_is_found(path):
     assert found(path) == [f"Row {row.pk} of audit_prediction was changed (seal 1)."]
 
 
+FORMULAS = ["=1+1", " =1+1", "\t@x", "\n-1", "\u00a0+1", "\uff1dA1", "\r", "'=1", "'a"]
+
+
+def test_a_csv_has_no_cell_that_a_spreadsheet_executes_and_restores_each_text(path):
+    for text in FORMULAS:
+        predict(error=text, model_version=text)
+    write(path, all_of_it("csv"))
+    assert found(path) == []
+    with ZipFile(path) as file:
+        data = file.read("audit_prediction.csv").decode()
+    rows = list(csv.DictReader(io.StringIO(data, newline="")))
+    assert [row["error"] for row in rows] == [f"'{text}" for text in FORMULAS]
+    assert [row["model_version"] for row in rows] == [f"'{text}" for text in FORMULAS]
+
+
 def test_a_missing_seal_is_found(path):
     for _ in range(3):
         predict()
