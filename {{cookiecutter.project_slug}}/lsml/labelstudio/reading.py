@@ -23,7 +23,7 @@ _ORJSON_LEVELS = 254  # that it writes
 LARGEST_ID = 2**63 - 1  # the largest bigint, Label Studio's and ours
 # What one body may have: commas and lists count once, objects twice. In memory, each
 # takes up to 250 bytes until it is stored.
-ELEMENTS_MAX = 1_200_000
+ELEMENTS_MAX = 1_050_000  # a series of a million numbers, and what is around it
 # Up to the next comma or bracket that is not inside a string. It matches at any place,
 # so the search never starts again.
 _ELEMENT = re.compile(
