@@ -31,14 +31,15 @@ class PredictionBatch:
 
 # Written by hand: for one row, bulk_create with model instances takes ten times as
 # long. One parameter carries the rows of several requests, so the statement is the same
-# for one task and for five thousand. It returns the numbers of the recorded requests.
+# for one task and for five thousand. It returns the numbers of the recorded requests,
+# from 1.
 _INSERT_PREDICTIONS = """
 WITH request AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%(requests)s::json) AS request (
-    number int, if_project xid, request_id text, client text, project_pk bigint,
+  SELECT * FROM ROWS FROM (json_to_recordset(%(requests)s::json) AS (
+    if_project xid, request_id text, client text, project_pk bigint,
     created_at timestamptz, model_version text, kind text, context jsonb,
     latency_ms float8, batch_size int, rows json
-  )
+  )) WITH ORDINALITY
   WHERE if_project IS NULL OR EXISTS (
     SELECT FROM registry_project AS project
     WHERE project.id = project_pk AND project.xmin = if_project
@@ -56,9 +57,12 @@ WITH request AS MATERIALIZED (
     input jsonb, error text
   )
 )
-SELECT number FROM request
+SELECT ordinality FROM request
 """
+# Larger requests are written alone, so that the others need not wait for them, and a
+# group's statement has at most 8 MiB.
 _GROUP_ROWS_MAX = 50
+_GROUP_BYTES_MAX = 256 * 1024
 _GROUP_MAX = 32
 
 
@@ -92,21 +96,24 @@ def record_predictions(
         "batch_size": batch.batch_size,
         "rows": [_masked_row(row) for row in rows],
     }
-    if len(rows) > _GROUP_ROWS_MAX:  # alone, so that the others need not wait for it
-        return _insert_predictions([request])[0]
-    return _predictions.write(request)
+    encoded = orjson.dumps(request)
+    if len(rows) > _GROUP_ROWS_MAX or len(encoded) > _GROUP_BYTES_MAX:
+        return _insert_predictions([encoded])[0]
+    return _predictions.write(encoded)
 
 
-def _insert_predictions(requests: list[dict[str, Any]]) -> list[bool]:
-    """Write the rows of several requests; return for each whether they were written."""
-    numbered = [
-        {"number": number, **request} for number, request in enumerate(requests)
-    ]
-    parameters = {"requests": Json(numbered, dumps=orjson.dumps)}
+def _insert_predictions(requests: list[bytes]) -> list[bool]:
+    """Write the rows of several requests, each a JSON object.
+
+    Returns:
+        For each, whether its rows were written.
+    """
+    # As bytes: a text of megabytes would be copied twice more.
+    parameters = {"requests": Json(b"[" + b",".join(requests) + b"]", dumps=bytes)}
     recorded = {
         number for (number,) in execute_prepared(_INSERT_PREDICTIONS, parameters)
     }
-    return [number in recorded for number in range(len(requests))]
+    return [number in recorded for number in range(1, len(requests) + 1)]
 
 
 _predictions = GroupCommit(_insert_predictions, most=_GROUP_MAX)

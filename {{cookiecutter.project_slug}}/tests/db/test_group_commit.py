@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+import orjson
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROW = {"task_id": 1, "outcome": "empty", "input_digest": "0" * 64}
 
 
-def record(request_id, *, version="v1"):
+def record(request_id, *, version="v1", result=None):
     """Record a prediction; return whether it was committed when that returned."""
     try:
         batch = PredictionBatch(
@@ -34,7 +35,7 @@ def record(request_id, *, version="v1"):
             latency_ms=1.0,
             batch_size=1,
         )
-        record_predictions(batch, [ROW])
+        record_predictions(batch, [{**ROW, "result": result}])
         return Prediction.objects.filter(request_id=request_id).exists()
     finally:
         if threading.current_thread() is not threading.main_thread():
@@ -50,7 +51,7 @@ class Statements:
         self.count = count
 
     def write(self, requests):
-        self.written.append([each["request_id"] for each in requests])
+        self.written.append([orjson.loads(each)["request_id"] for each in requests])
         if len(self.written) == 1:
             wait_until(lambda: len(self.group._waiting) == self.count)
         return services._insert_predictions(requests)
@@ -86,6 +87,17 @@ def test_requests_that_arrive_during_a_statement_share_the_next_one(statements):
     assert committed == [True] * 5
     assert [sorted(each) for each in statements.written] == [ids[:1], ids[1:]]
     assert Prediction.objects.count() == 5
+
+
+def test_a_large_request_is_written_without_waiting_for_the_others(statements):
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(record, "first")
+        wait_until(lambda: statements.written)  # and does not end yet
+        large = partial(record, "large", result=["x" * 300_000])
+        assert threads.submit(large).result(timeout=5)
+        statements.count = 0
+        assert first.result()
+    assert statements.written == [["first"]]
 
 
 def test_a_row_that_the_database_refuses_fails_its_own_request_only(statements):
