@@ -5,11 +5,14 @@ writes at once, and those that arrive meanwhile are written by one of them, toge
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import OperationalError, connection
+
+_ALONE_S = 2.0  # how long the members of a refused group are tried one by one
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +28,11 @@ class _Entry(Generic[Item, Result]):
         self.settled = False
         self._gate = threading.Lock()
         self._gate.acquire()
+
+    def fail(self, cause: Exception) -> None:
+        """Have the thread raise an error of its own: several threads share `cause`."""
+        self.error = OperationalError(*cause.args)
+        self.error.__cause__ = cause
 
     def wait(self) -> None:
         """Wait for `wake`."""
@@ -60,6 +68,7 @@ class GroupCommit(Generic[Item, Result]):
 
         Raises:
             OperationalError, InterfaceError: The database did not confirm the commit.
+                It is in doubt only if the connection broke.
             DatabaseError: It refused this item.
         """
         if connection.in_atomic_block:
@@ -101,12 +110,14 @@ class GroupCommit(Generic[Item, Result]):
         """Write a group, and settle each entry with its result or an error."""
         try:
             results = self._write([entry.item for entry in group])
-        except (OperationalError, InterfaceError) as error:
-            for entry in group:  # raised in several threads, so each gets its own
-                entry.error = type(error)(*error.args)
-                entry.error.__cause__ = error
         except Exception as error:  # noqa: BLE001 - raised again by the entry's thread
-            self._settle_alone(group, error)
+            if len(group) == 1:
+                group[0].error = error
+            elif connection.is_usable():
+                self._settle_alone(group, error)
+            else:  # it broke: nobody knows whether the group is committed
+                for entry in group:
+                    entry.fail(error)
         else:
             for entry, result in zip(group, results, strict=True):
                 entry.result = result
@@ -116,9 +127,14 @@ class GroupCommit(Generic[Item, Result]):
     def _settle_alone(
         self, group: list[_Entry[Item, Result]], error: Exception
     ) -> None:
-        """Write each entry of a refused group alone: one must not fail the others."""
-        if len(group) == 1:
-            group[0].error = error
-        else:
-            for entry in group:
+        """Write each entry of a refused group alone: one must not fail the others.
+
+        A database that hangs would let each wait for its timeout, one after another, so
+        those whose turn has not come within `_ALONE_S` fail without being written.
+        """
+        until = time.monotonic() + _ALONE_S
+        for entry in group:
+            if time.monotonic() < until:
                 self._settle([entry])
+            else:
+                entry.fail(error)

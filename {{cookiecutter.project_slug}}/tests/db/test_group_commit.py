@@ -11,7 +11,7 @@ import pytest
 from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from lsml.audit import services
+from lsml.audit import group_commit, services
 from lsml.audit.group_commit import GroupCommit
 from lsml.audit.models import Prediction
 from lsml.audit.services import PredictionBatch, record_predictions
@@ -109,6 +109,60 @@ def test_a_row_that_the_database_refuses_fails_its_own_request_only(statements):
     assert not Prediction.objects.filter(request_id="refused").exists()
 
 
+def server_error(code):
+    """Have PostgreSQL raise an error; it does not commit and keeps the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{code}'; END $$")
+
+
+TIMEOUT, OUT_OF_MEMORY, DISK_FULL, TOO_LARGE, LOCKED, SERIALIZATION = (
+    "57014", "53200", "53100", "54000", "55P03", "40001",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code", [TIMEOUT, OUT_OF_MEMORY, DISK_FULL, TOO_LARGE, LOCKED, SERIALIZATION]
+)
+def test_requests_are_written_alone_if_their_common_statement_is_rolled_back(
+    statements, monkeypatch, code
+):
+    insert = services._insert_predictions
+
+    def refuse_two_and_more(requests):
+        if len(requests) > 1:
+            server_error(code)
+        return insert(requests)
+
+    monkeypatch.setattr(services, "_insert_predictions", refuse_two_and_more)
+    calls = [partial(record, f"request-{number}") for number in range(5)]
+    assert at_once(statements, calls) == [True] * 5
+    assert Prediction.objects.count() == 5
+
+
+def test_a_database_that_also_times_out_for_one_request_is_not_asked_for_the_others(
+    statements, monkeypatch
+):
+    monkeypatch.setattr(group_commit, "_ALONE_S", 0.1)
+    insert = services._insert_predictions
+
+    def time_out(requests):
+        if len(statements.written) == 1:
+            return insert(requests)
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 200")
+            try:
+                cursor.execute("SELECT pg_sleep(60)")
+            finally:
+                cursor.execute("RESET statement_timeout")
+
+    monkeypatch.setattr(services, "_insert_predictions", time_out)
+    calls = [partial(record, f"request-{number}") for number in range(5)]
+    first, *others = at_once(statements, calls)
+    assert first is True
+    assert [type(each) for each in others] == [OperationalError] * 4
+    assert [len(each) for each in statements.written] == [1, 4, 1]
+
+
 def test_a_lost_connection_fails_the_requests_that_share_it_and_no_later_one(
     statements, monkeypatch
 ):
@@ -126,6 +180,7 @@ def test_a_lost_connection_fails_the_requests_that_share_it_and_no_later_one(
     assert first is True
     assert [type(each) for each in others] == [OperationalError] * 4
     assert len({id(each) for each in others}) == 4
+    assert [len(each) for each in statements.written] == [1, 4]
     assert record("afterwards")
 
 
