@@ -1,7 +1,9 @@
 """Predictions by a process that remembers which version a project serves."""
 
+from contextlib import suppress
+
 import pytest
-from django.db import close_old_connections, connection
+from django.db import ProgrammingError, close_old_connections, connection
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
@@ -142,3 +144,18 @@ def test_a_connection_that_the_database_closed_costs_no_request(post, project):
     other.close()
     close_old_connections()  # at the start of a request; the test client leaves it out
     assert versions_sent(post("/predict", order(1))) == ["0.0.1"]
+
+
+@pytest.mark.parametrize("left", ["open", "failed"])
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_left_open_on_the_connection_does_not_take_later_rows_with_it(
+    post, project, left
+):
+    with connection.cursor() as cursor, suppress(ProgrammingError):
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1" if left == "open" else "SELECT missing")
+    close_old_connections()  # at the start of a request; the test client leaves it out
+    reply = post("/predict", order(1))
+    assert versions_sent(reply) == ["0.0.1"]
+    connection.close()  # what is not committed is lost
+    assert versions_recorded(reply) == [("0.0.1", "ok")]

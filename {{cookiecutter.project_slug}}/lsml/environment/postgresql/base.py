@@ -3,6 +3,7 @@
 import select
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -14,9 +15,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     def is_usable(self) -> bool:
-        """Return whether the next statement would reach a server."""
-        if self.connection is None or self.connection.closed:
+        """Return whether the next statement would reach a server, and be committed.
+
+        Django asks only outside transactions. One that is nevertheless open or failed
+        was left by somebody, and would take the next statement with it.
+        """
+        if self.connection is None:
             return False
+        if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            return False  # also if the connection is closed
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0)
