@@ -4,12 +4,30 @@ Django sends each statement as text, and PostgreSQL parses and plans it every ti
 a short INSERT that costs more than the INSERT itself.
 """
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
-from psycopg.errors import AdminShutdown
+import structlog
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    OperationalError,
+    ProgrammingError,
+    connections,
+)
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.errors import (
+    AdminShutdown,
+    DuplicatePreparedStatement,
+    InvalidSqlStatementName,
+)
+
+log = structlog.get_logger(__name__)
+
+# Set once a prepared statement was missing, or somebody else's was there: then a pooler
+# gives each transaction another connection. This process prepares no more.
+_pooler_met = threading.Event()
 
 
 class _PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
@@ -31,7 +49,9 @@ def execute_prepared(
     """Execute a statement that PostgreSQL plans once per connection; return its rows.
 
     Outside a transaction, it is committed when this returns. Behind a pgbouncer that
-    pools transactions (DATABASE_PGBOUNCER), it is planned each time.
+    pools transactions (DATABASE_PGBOUNCER), it is planned each time. If that is not
+    set, this notices it by an error that PostgreSQL raises before it executes anything,
+    and executes the statement again.
 
     Args:
         statement: SQL with a cast for each parameter, as in `%(name)s::bigint`.
@@ -39,27 +59,59 @@ def execute_prepared(
 
     Raises:
         OperationalError, InterfaceError: there is no connection, or it broke. Then the
-            statement may be committed, unless `is_rolled_back`.
+            statement may be committed, unless `is_rolled_back`. Or a pooler was noticed
+            inside a transaction, which failed with that; the next one will succeed.
     """
     database = connections[DEFAULT_DB_ALIAS]
     database.close_if_health_check_failed()
-    database.ensure_connection()
-    make_cursor = (
-        database.make_debug_cursor if database.queries_logged else database.make_cursor
-    )
-    pooled = database.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
-    cursor_class = psycopg.Cursor if pooled else _PreparedCursor
     # psycopg chooses a number's type by its size, and would prepare the statement for
     # each combination of types.
     untyped = {
         name: str(value) if value.__class__ is int else value
         for name, value in parameters.items()
     }
+    try:
+        return _execute(database, statement, untyped)
+    except ProgrammingError as error:
+        if not _shows_pooler(error):
+            raise
+        if database.in_atomic_block:
+            raise OperationalError(*error.args) from error
+        database.close()
+        return _execute(database, statement, untyped)
+
+
+def _execute(
+    database: BaseDatabaseWrapper, statement: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    database.ensure_connection()
+    make_cursor = (
+        database.make_debug_cursor if database.queries_logged else database.make_cursor
+    )
+    pooled = database.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    cursor_class = psycopg.Cursor if pooled or _pooler_met.is_set() else _PreparedCursor
     bare = cursor_class(database.connection)
     with make_cursor(bare) as cursor:  # type: ignore[arg-type]  # it takes psycopg's
-        cursor.execute(statement, untyped)
+        cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+def _shows_pooler(error: ProgrammingError) -> bool:
+    """Return whether a statement failed because a pooler changed the connection."""
+    cause = error.__cause__
+    if not isinstance(cause, InvalidSqlStatementName | DuplicatePreparedStatement):
+        return False
+    if not _pooler_met.is_set():
+        _pooler_met.set()
+        log.warning(
+            "a pooler mixes up prepared statements",
+            error=str(error),
+            effect="this process prepares none from now on; requests take longer",
+            next_step="set DATABASE_PGBOUNCER=true if a pooler that pools transactions "
+            "is in front of PostgreSQL",
+        )
+    return True
 
 
 def is_rolled_back(error: Exception) -> bool:
