@@ -58,7 +58,8 @@ class GroupCommit(Generic[Item, Result]):
         self._write = write
         self._most = most
         self._waiting: deque[_Entry[Item, Result]] = deque()
-        self._is_writing = False
+        # Writes, or is to write next. While there is one, the others wait.
+        self._leader: _Entry[Item, Result] | None = None
         self._lock = threading.Lock()
 
     def write(self, item: Item) -> Result:
@@ -74,14 +75,19 @@ class GroupCommit(Generic[Item, Result]):
         if connection.in_atomic_block:
             return self._write([item])[0]
         entry: _Entry[Item, Result] = _Entry(item)
-        with self._lock:
-            self._waiting.append(entry)
-            leads = not self._is_writing
-            self._is_writing = True
-        if not leads:
-            entry.wait()
-        if not entry.settled:
-            self._write_waiting()
+        try:
+            with self._lock:
+                self._waiting.append(entry)
+                if self._leader is None:
+                    self._leader = entry
+                leads = self._leader is entry
+            if not leads:
+                entry.wait()
+            if not entry.settled:
+                self._write_waiting()
+        except BaseException:  # such as a signal's, in the main thread
+            self._leave(entry)
+            raise
         if entry.error is not None:
             raise entry.error
         return entry.result  # type: ignore[return-value]  # set with `settled`
@@ -99,12 +105,25 @@ class GroupCommit(Generic[Item, Result]):
                     entry.settled = True
                     entry.error = OperationalError("The thread that wrote it ended.")
             with self._lock:
-                following = self._waiting[0] if self._waiting else None
-                self._is_writing = following is not None
+                following = self._hand_on()
             for entry in group[1:]:
                 entry.wake()
             if following:
                 following.wake()
+
+    def _hand_on(self) -> _Entry[Item, Result] | None:
+        """Choose who writes next, whom the caller wakes; the caller has the lock."""
+        self._leader = self._waiting[0] if self._waiting else None
+        return self._leader
+
+    def _leave(self, entry: _Entry[Item, Result]) -> None:
+        """Withdraw an item whose thread ends, unless another thread writes it now."""
+        with self._lock:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            following = self._hand_on() if self._leader is entry else None
+        if following:
+            following.wake()
 
     def _settle(self, group: list[_Entry[Item, Result]]) -> None:
         """Write a group, and settle each entry with its result or an error."""

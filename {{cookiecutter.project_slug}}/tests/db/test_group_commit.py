@@ -12,7 +12,7 @@ from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from lsml.audit import group_commit, services
-from lsml.audit.group_commit import GroupCommit
+from lsml.audit.group_commit import GroupCommit, _Entry
 from lsml.audit.models import Prediction
 from lsml.audit.services import PredictionBatch, record_predictions
 from lsml.observability.origin import Origin
@@ -194,6 +194,40 @@ def test_a_thread_that_ends_while_it_writes_leaves_nobody_waiting(monkeypatch):
         record("request-1")
     monkeypatch.setattr(group, "_write", services._insert_predictions)
     assert record("request-2")
+
+
+class Interrupted(BaseException):
+    """Raised in a thread that waits, as a signal does in the main thread."""
+
+
+@pytest.mark.parametrize("when", ["while it waits", "when it is to write"])
+def test_an_interrupted_thread_leaves_nobody_waiting_and_nothing_to_be_written(
+    statements, monkeypatch, when
+):
+    wait, interrupted = _Entry.wait, threading.Event()
+
+    def interrupt(entry):
+        if orjson.loads(entry.item)["request_id"] != "interrupted":
+            return wait(entry)
+        if when == "when it is to write":
+            wait(entry)
+        interrupted.set()
+        raise Interrupted
+
+    monkeypatch.setattr(_Entry, "wait", interrupt)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(record, "first")
+        wait_until(lambda: statements.written)
+        left = threads.submit(record, "interrupted")
+        wait_until(lambda: interrupted.is_set() or len(statements.group._waiting) == 1)
+        later = threads.submit(record, "later")
+        remain = 1 if when == "while it waits" else 2
+        wait_until(lambda: len(statements.group._waiting) == remain)
+        statements.count = remain
+        assert first.result(timeout=10)
+        assert later.result(timeout=10)
+        assert isinstance(left.exception(), Interrupted)
+    assert statements.written == [["first"], ["later"]]
 
 
 def test_inside_a_transaction_rows_are_rolled_back_with_it():
