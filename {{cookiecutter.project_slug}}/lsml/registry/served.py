@@ -16,6 +16,7 @@ from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.models import INITIAL_VERSION
 
 _REMEMBERED_MAX = 1_000
+_REMEMBERED_CHARACTERS_MAX = 10_000_000  # of label configs, which may be megabytes
 _SQL = """
 SELECT project.id, version.version, project.label_config, project.xmin::text
 FROM registry_project AS project
@@ -41,7 +42,11 @@ _remembered: dict[ProjectKey, Served] = {}
 
 
 def served(key: ProjectKey) -> Served | None:
-    """Return what is served now; None for an unknown project."""
+    """Return what is served now; None for an unknown project.
+
+    Not inside a transaction that changes the project: all its changes have the same
+    xmin, so what was read before the last one would be remembered as current.
+    """
     stamp = key.created_stamp
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [key.labelstudio_id, stamp, stamp])
@@ -51,10 +56,19 @@ def served(key: ProjectKey) -> Served | None:
     project_pk, version, label_config, row_version = row
     found = Served(project_pk, version or INITIAL_VERSION, label_config, row_version)
     if stamp is not None:  # else a newer project may get the same id
-        if len(_remembered) >= _REMEMBERED_MAX:
-            _remembered.clear()
-        _remembered[key] = found
+        _remember(key, found)
     return found
+
+
+def _remember(key: ProjectKey, found: Served) -> None:
+    known = list(_remembered.values())
+    characters = sum(len(each.label_config) for each in known)
+    if (
+        len(known) >= _REMEMBERED_MAX
+        or characters + len(found.label_config) > _REMEMBERED_CHARACTERS_MAX
+    ):
+        _remembered.clear()
+    _remembered[key] = found
 
 
 def remembered(key: ProjectKey) -> Served | None:

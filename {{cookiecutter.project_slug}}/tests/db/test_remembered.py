@@ -7,6 +7,8 @@ from django.db import ProgrammingError, close_old_connections, connection
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry import served
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.services import promote, update_project
 from tests.db.conftest import CONFIG, order
@@ -131,6 +133,17 @@ def test_a_project_deleted_elsewhere_is_created_again(
     assert versions_sent(reply) == ["0.0.1"]
     row = Prediction.objects.get(request_id=reply["X-Request-ID"])
     assert row.project_pk == Project.objects.get().pk != project.pk
+
+
+def test_label_configs_are_remembered_up_to_a_total_size(monkeypatch):
+    monkeypatch.setattr(served, "_REMEMBERED_CHARACTERS_MAX", 1_000)
+    for stamp in range(5):
+        Project.objects.create(
+            labelstudio_id=2, created_stamp=stamp, label_config="x" * 400
+        )
+        assert served.served(ProjectKey(2, stamp))
+        remembered = sum(len(each.label_config) for each in served._remembered.values())
+        assert 400 <= remembered <= 1_000
 
 
 @pytest.mark.django_db(transaction=True)
