@@ -2,6 +2,7 @@
 
 import threading
 
+import orjson
 import pytest
 from django.db import connection, connections
 
@@ -148,6 +149,18 @@ def test_inputs_are_kept_only_where_asked_for(post, constant, settings):
     digest, full = Prediction.objects.order_by("pk")
     assert (digest.input, full.input) == (None, {"text": "text 1"})
     assert digest.input_digest == full.input_digest
+
+
+@pytest.mark.parametrize("depth", range(244, 258))
+def test_task_data_is_kept_or_refused_however_deep_it_is_nested(
+    post, constant, settings, depth
+):
+    settings.AUDIT_INPUTS = "full"
+    body = order(1)
+    body["tasks"][0]["data"] = {"text": orjson.loads("[" * depth + "]" * depth)}
+    reply = post("/predict", body)
+    kept = Prediction.objects.filter(input=body["tasks"][0]["data"]).count()
+    assert (reply.status_code, kept) in {(200, 1), (400, 0)}, reply.content
 
 
 def test_a_model_is_created_once_for_many_requests(post, scripted):
