@@ -123,6 +123,21 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
         assert (answer.status_code, answer.json()["code"]) == (504, "model_timed_out")
 
 
+def test_a_row_that_the_database_does_not_take_delays_no_restart(settings, monkeypatch):
+    settings.PREDICT_TIMEOUT_S = 0.1
+    stopped, restarts, go_on = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(watch, "stop_accepting", stopped.set)
+    monkeypatch.setattr(watch, "exit_now", restarts.set)
+    monkeypatch.setattr(watch, "GRACE_S", {settings.PROCESS: 0.1})
+    monkeypatch.setattr(watch, "_REPORTS_S", 0.1)
+    try:
+        with watch.Watch().running("predict", [go_on.wait]):
+            assert stopped.wait(10)
+            assert restarts.wait(10)
+    finally:
+        go_on.set()
+
+
 @pytest.mark.parametrize(
     ("busy_with", "body", "status"),
     [

@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 # answer their other requests. In the model process those wait for what hangs.
 GRACE_S = {"web": 20.0, "model": 1.0}
 _LOOK_EVERY_S = 0.5
+# How long the restart waits for the rows of hanging calls, which may wait for a
+# database that hangs as well.
+_REPORTS_S = 5.0
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Watch:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._restart: threading.Thread | None = None
+        self._reports: list[threading.Thread] = []
 
     @contextmanager
     def running(
@@ -92,19 +96,28 @@ class Watch:
             next_step="this process restarts" if grace_s else "restart this process",
             stack="".join(traceback.format_stack(frame)) if frame else "",
         )
-        _report(running)
+        self._start_report(running)
         if grace_s and self._restart is None:
             self._restart = threading.Thread(
                 target=self._end, args=[grace_s], daemon=True
             )
             self._restart.start()
 
+    def _start_report(self, running: _Running) -> None:
+        """Report in a thread of its own: nothing here may wait for the database."""
+        thread = threading.Thread(target=_report, args=[running], daemon=True)
+        thread.start()
+        self._reports.append(thread)
+
     def _end(self, grace_s: float) -> None:
         """Restart this process after a while, and report what still runs then."""
         stop_accepting()
         time.sleep(grace_s)
         for running in list(self._running.values()):
-            _report(running)
+            self._start_report(running)
+        until = time.monotonic() + _REPORTS_S
+        for thread in list(self._reports):
+            thread.join(max(0.0, until - time.monotonic()))
         exit_now()
 
 
