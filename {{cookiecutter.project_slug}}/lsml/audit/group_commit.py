@@ -13,6 +13,9 @@ from typing import Generic, TypeVar
 from django.db import OperationalError, connection
 
 _ALONE_S = 2.0  # how long the members of a refused group are tried one by one
+# How long a thread waits for the one that writes. The next one to write must not have
+# waited long before: it may have to wait for a database that hangs as well.
+_WAIT_S = 10.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,8 +38,13 @@ class _Entry(Generic[Item, Result]):
         self.error.__cause__ = cause
 
     def wait(self) -> None:
-        """Wait for `wake`."""
-        self._gate.acquire()
+        """Wait for `wake`.
+
+        Raises:
+            OperationalError: It did not come within `_WAIT_S`.
+        """
+        if not self._gate.acquire(timeout=_WAIT_S):
+            raise OperationalError("The statement before this one does not end.")
 
     def wake(self) -> None:
         """Let the thread go on: its item is settled, or its thread is to write."""
@@ -85,7 +93,7 @@ class GroupCommit(Generic[Item, Result]):
                 entry.wait()
             if not entry.settled:
                 self._write_waiting()
-        except BaseException:  # such as a signal's, in the main thread
+        except BaseException:  # no longer waits, or a signal's, in the main thread
             self._leave(entry)
             raise
         if entry.error is not None:
@@ -117,7 +125,7 @@ class GroupCommit(Generic[Item, Result]):
         return self._leader
 
     def _leave(self, entry: _Entry[Item, Result]) -> None:
-        """Withdraw an item whose thread ends, unless another thread writes it now."""
+        """Withdraw an item whose thread gives up, if no other writes it now."""
         with self._lock:
             if entry in self._waiting:
                 self._waiting.remove(entry)

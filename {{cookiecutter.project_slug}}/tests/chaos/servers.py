@@ -29,8 +29,11 @@ class Database:
 
     def kill(self):
         """Send SIGKILL to the postmaster; its children notice and exit."""
-        pid = int((self._server.folder / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid(), signal.SIGKILL)
+
+    def pid(self):
+        """Return the postmaster's process id."""
+        return int((self._server.folder / "postmaster.pid").read_text().split()[0])
 
 
 class ValkeyBroker:

@@ -230,6 +230,21 @@ def test_an_interrupted_thread_leaves_nobody_waiting_and_nothing_to_be_written(
     assert statements.written == [["first"], ["later"]]
 
 
+def test_a_request_behind_a_statement_that_does_not_end_fails_and_is_not_written(
+    statements, monkeypatch
+):
+    monkeypatch.setattr(group_commit, "_WAIT_S", 0.1)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(record, "first")
+        wait_until(lambda: statements.written)
+        later = threads.submit(record, "later")
+        assert isinstance(later.exception(timeout=10), OperationalError)
+        statements.count = 0
+        assert first.result(timeout=10)
+    assert record("afterwards")
+    assert statements.written == [["first"], ["afterwards"]]
+
+
 def test_inside_a_transaction_rows_are_rolled_back_with_it():
     with suppress(ZeroDivisionError), transaction.atomic():
         record("request-1")

@@ -1,4 +1,4 @@
-"""Prepared statements behind a pooler that the service was not told of."""
+"""Statements that a pooler mixes up, and statements that do not end."""
 
 import threading
 
@@ -54,3 +54,31 @@ def test_inside_a_transaction_such_a_statement_fails_once_as_a_lost_database_doe
         execute_prepared(STATEMENT, {"number": 2})
     with transaction.atomic():
         assert execute_prepared(STATEMENT, {"number": 3}) == [(4,)]
+
+
+def sleep():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(30)")
+
+
+def sleep_prepared():
+    execute_prepared("SELECT pg_sleep(%(seconds)s::int)::text", {"seconds": 30})
+
+
+@pytest.mark.parametrize("execute", [sleep, sleep_prepared])
+def test_a_statement_that_the_server_does_not_end_fails_and_the_next_one_succeeds(
+    settings, execute
+):
+    settings.PROCESS, settings.DATABASE_STATEMENT_TIMEOUT_MS = "web", 1
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+        cursor.execute("SET statement_timeout = 0")  # a frozen server has none either
+    with pytest.raises(OperationalError):
+        execute()
+    assert not connection.is_usable()
+    connection.close()  # as Django does at the end of a request
+    assert execute_prepared(STATEMENT, {"number": 1}) == [(2,)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])

@@ -1,18 +1,64 @@
 """The database backend. Django finds the class by this module's and its name."""
 
 import select
+from typing import Any, TypeVar
 
+import psycopg
+from django.conf import settings
 from django.db.backends.postgresql import base
+from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+
+Answer = TypeVar("Answer")
+
+_LATER_S = 1.0  # than the server, which ends a statement by its own timeout
+
+
+class _LimitedConnection(psycopg.Connection[Any]):
+    """Ends the wait for a server that is frozen, or cut off behind a proxy.
+
+    Such a server does not end a statement that takes too long, and the network is
+    fine, so nothing else would end the wait.
+    """
+
+    def wait(
+        self,
+        gen: PQGen[Answer],
+        interval: float = 0.1,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Wait as psycopg does, and close the connection if that takes too long.
+
+        Raises:
+            OperationalError: It took too long, or the connection broke.
+        """
+        if timeout is None:
+            timeout = settings.DATABASE_STATEMENT_TIMEOUT_MS / 1000 + _LATER_S
+        try:
+            return super().wait(gen, interval, timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()  # its answer may come later, and nobody would read it
+            raise
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's, but it checks a connection without asking the server.
+    """Django's, but it waits for a limited time, and checks connections by itself.
 
     Django sends `SELECT 1` before the first query of each request. A server that
     stopped has closed the connection or sent an error, so the socket is readable, and
     an idle connection in use never is.
     """
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect; limit how long web and model processes wait for each statement."""
+        connection = super().get_new_connection(conn_params)
+        if (
+            settings.PROCESS in {"web", "model"}
+            and settings.DATABASE_STATEMENT_TIMEOUT_MS
+        ):
+            connection.__class__ = _LimitedConnection  # Django chooses no other class
+        return connection
 
     def is_usable(self) -> bool:
         """Return whether the next statement would reach a server, and be committed.
