@@ -27,7 +27,7 @@ from lsml.training.requests import JobGone
 
 _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 DATABASE_AWAY = (
-    "The database does not answer, so nothing was done. Try again in a moment."
+    "The database did not confirm that the request is stored. Try again in a moment."
 )
 _TOO_LARGE = (
     f"The body is larger than {settings.MAX_REQUEST_MB} MB. Send fewer tasks at a"

@@ -113,7 +113,7 @@ def _database_away(request: HttpRequest) -> HttpResponse:
             request,
             status=503,
             title=_("Database not available"),
-            sentence=_("The database does not answer, so nothing was done."),
+            sentence=_("The database does not answer, so it is not known whether it was done."),
             advice=_("Try again in a moment."),
         )
     else:
