@@ -113,7 +113,7 @@ def _database_away(request: HttpRequest) -> HttpResponse:
             request,
             status=503,
             title=_("Database not available"),
-            sentence=_("The database does not answer, so it is not known whether it was done."),
+            sentence=_("The database does not answer; your change may not be saved."),
             advice=_("Try again in a moment."),
         )
     else:
