@@ -1,21 +1,32 @@
-"""Stores the files of a run as a tar, and unpacks them once per host."""
+"""Stores the files of a run as a tar, and fetches them to this host's cache."""
 
 import hashlib
-import shutil
-import tarfile
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import structlog
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 
-from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
+from lsml.registry.artifact_cache import ArtifactCache, CachedArtifact
+from lsml.registry.errors import (
+    ArtifactDamaged,
+    ArtifactRefused,
+    ArtifactUnavailable,
+    RegistryError,
+)
+from lsml.registry.packing import NotPlain, pack
+
+log = structlog.get_logger(__name__)
 
 _CHUNK = 1 << 20
+# Artifacts in the cache for each model that a process may have in memory: the one that
+# is served, and the one that a roll-back returns to.
+_KEPT_PER_MODEL = 2
 _RETRY_AFTER_S = (0.5, 1.5)
 
 
@@ -45,9 +56,7 @@ def store_artifact(folder: Path, *, key: str) -> Artifact | None:
     if not any(folder.iterdir()):
         return None
     with tempfile.TemporaryFile(dir=folder.parent) as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for path in sorted(folder.iterdir()):
-                tar.add(path, arcname=path.name)
+        pack(folder, into=packed)
         size = packed.tell()
         packed.seek(0)
         sha256 = _sha256(packed)
@@ -61,8 +70,11 @@ def remove_artifact(key: str) -> None:
     artifact_storage().delete(key)
 
 
-def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
-    """Return the unpacked folder of an artifact on this host, fetching it on first use.
+def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> CachedArtifact:
+    """Return an artifact unpacked on this host, fetching it on first use.
+
+    Its files are checked before they are returned. If somebody changed them, they are
+    discarded and fetched again. Keep the returned object while the files are needed.
 
     Retries for about two seconds if the storage does not answer. A missing or damaged
     file is not retried.
@@ -72,14 +84,16 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
         cache: Where unpacked artifacts are kept; default: ARTIFACT_CACHE_DIR.
 
     Raises:
-        ArtifactDamaged: the stored bytes are not those of the version.
-        ArtifactUnavailable: the artifact is not in the storage, or cannot be read.
+        ArtifactDamaged: The stored bytes are not those of the version.
+        ArtifactRefused: It contains something else than files and folders.
+        ArtifactUnavailable: The artifact is not in the storage, or cannot be read.
+        CacheRefused: Other users can write to the cache.
     """
-    folder: Path = (cache or settings.ARTIFACT_CACHE_DIR) / artifact.sha256
+    kept = ArtifactCache(cache or settings.ARTIFACT_CACHE_DIR)
     for pause_s in (*_RETRY_AFTER_S, None):
         try:
-            return folder if folder.exists() else _fetch(artifact, folder)
-        except ArtifactDamaged:
+            return _checked(artifact, kept)
+        except RegistryError:
             raise
         except Exception as error:  # each storage raises errors of its own library
             if pause_s is None or isinstance(error, FileNotFoundError):
@@ -88,35 +102,53 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> Path:
     raise AssertionError("unreachable")  # the last pause is None
 
 
-def _fetch(artifact: Artifact, folder: Path) -> Path:
-    """Fetch and unpack. Several processes may do it: one rename creates the folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetching-"))
+def _checked(artifact: Artifact, cache: ArtifactCache) -> CachedArtifact:
+    """Return it from the cache if it is unchanged there, otherwise from the storage."""
+    while True:  # several processes may do this at once
+        found = cache.find(artifact.sha256)
+        if found is None:
+            if added := _fetch(artifact, cache):
+                return added
+        elif found.is_unchanged(sha256=artifact.sha256, size=artifact.size):
+            if cache.has(artifact.sha256, found):
+                return found
+        else:
+            log.warning(
+                "artifact was changed in the cache; fetching it again",
+                key=artifact.key,
+                folder=str(found.folder),
+            )
+            cache.discard(artifact.sha256, found)
+
+
+def _fetch(artifact: Artifact, cache: ArtifactCache) -> CachedArtifact | None:
+    """Fetch and unpack it; None if another process did meanwhile."""
+    with tempfile.TemporaryFile(dir=cache.root) as local:
+        _download(artifact, local)
+        try:
+            added = cache.add(artifact.sha256, local)
+        except NotPlain as error:
+            raise ArtifactRefused(artifact.key, str(error)) from error
     try:
-        with artifact_storage().open(artifact.key, "rb") as stored:
-            _unpack(stored, artifact, into=unpacked)
-        unpacked.rename(folder)
-    except OSError:
-        if not folder.exists():  # another process unpacked it first
-            raise
-    finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
-    return folder
+        cache.prune(keep=_KEPT_PER_MODEL * settings.MODELS_IN_MEMORY_MAX)
+    except OSError as error:  # the artifact can be used all the same
+        log.warning("artifact cache not pruned", error=str(error))
+    return added
 
 
-def _unpack(stored: IO[bytes], artifact: Artifact, *, into: Path) -> None:
-    with tempfile.TemporaryFile(dir=into.parent) as local:
-        shutil.copyfileobj(stored, local, _CHUNK)
-        local.seek(0)
-        found = _sha256(local)
-        if found != artifact.sha256:
-            raise ArtifactDamaged(artifact.key, expected=artifact.sha256, found=found)
-        local.seek(0)
-        with tarfile.open(fileobj=local) as tar:
-            # Python 3.11 before 3.11.4 has no filters; by its digest the tar is ours.
-            if hasattr(tarfile, "data_filter"):
-                tar.extraction_filter = tarfile.data_filter
-            tar.extractall(into)  # noqa: S202 - see above
+def _download(artifact: Artifact, local: IO[bytes]) -> None:
+    """Copy the stored bytes, and check that they are those of the version."""
+    digest = hashlib.sha256()
+    left = artifact.size + 1  # of a larger file, no more is needed to refuse it
+    with artifact_storage().open(artifact.key, "rb") as stored:
+        while chunk := stored.read(min(_CHUNK, left)):
+            digest.update(chunk)
+            local.write(chunk)
+            left -= len(chunk)
+    if digest.hexdigest() != artifact.sha256:
+        raise ArtifactDamaged(
+            artifact.key, expected=artifact.sha256, found=digest.hexdigest()
+        )
 
 
 def _sha256(file: IO[bytes]) -> str:

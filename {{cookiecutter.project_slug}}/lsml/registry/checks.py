@@ -1,6 +1,7 @@
 """Checks of the artifact storage, the model and the connection to Label Studio."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -12,6 +13,7 @@ from django.core.files.base import ContentFile
 
 from lsml.environment.checking import MODEL_TAG, TAG
 from lsml.labelstudio.secrets import error_text
+from lsml.registry.artifact_cache import why_not_private
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.model_class import model_class
 from lsml.registry.storage_url import is_storage_url
@@ -41,6 +43,28 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
             hint="Set both, or `manage.py sync` and webhooks without payload fail.",
             id="lsml.W030",
         )
+
+
+@register(TAG)
+def check_cache(**_: Any) -> list[CheckMessage]:
+    """Report a cache of artifacts that other users may change.
+
+    A command may run as another user; if it loads a version, that is refused.
+    """
+    if settings.PROCESS in {"command", "beat"}:
+        return []
+    folder: Path = settings.ARTIFACT_CACHE_DIR
+    reason = why_not_private(folder)
+    if not reason:
+        return []
+    return [
+        Error(
+            f"The artifact cache {folder} {reason}.",
+            hint="Give it to the service's user with mode 700, or set"
+            " ARTIFACT_CACHE_DIR to another folder.",
+            id="lsml.E034",
+        )
+    ]
 
 
 @register(Tags.database)  # it writes, so not at each start of a process

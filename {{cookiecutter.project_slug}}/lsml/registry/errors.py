@@ -1,5 +1,7 @@
 """The errors of the registry."""
 
+from pathlib import Path
+
 from lsml.labelstudio.secrets import error_text
 
 
@@ -60,4 +62,26 @@ class ArtifactDamaged(RegistryError):
         super().__init__(
             f"Artifact {key} is damaged: its SHA-256 is {found[:12]}…, the version"
             f" says {expected[:12]}…. Restore the file, or roll back."
+        )
+
+
+class ArtifactRefused(RegistryError):
+    """The artifact contains something else than files and folders."""
+
+    def __init__(self, key: str, name: str) -> None:
+        super().__init__(
+            f"Artifact {key} is not unpacked: {name!r} in it is a link, a device, a"
+            " sparse file, or outside the artifact's folder. Train again with plain"
+            " files in run.artifacts."
+        )
+
+
+class CacheRefused(RegistryError):
+    """The cache of artifacts cannot be used, or others could change what is in it."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"The artifact cache {folder} {reason}. Make it a folder that belongs to"
+            " the service's user and that nobody else may write to (chmod 700), or set"
+            " ARTIFACT_CACHE_DIR to another one."
         )

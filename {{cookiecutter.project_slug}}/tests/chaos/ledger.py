@@ -158,7 +158,7 @@ def _annotations_of(version):
     artifact = Artifact(
         version.artifact_key, version.artifact_sha256, version.artifact_bytes
     )
-    seen = json.loads((fetch_artifact(artifact) / "seen.json").read_text())
+    seen = json.loads((fetch_artifact(artifact).folder / "seen.json").read_text())
     return {int(number): at for number, at in seen.items()}
 
 

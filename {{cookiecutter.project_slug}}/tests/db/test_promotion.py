@@ -1,5 +1,6 @@
 """A version is loaded before it is promoted; web always has a version to serve."""
 
+import gc
 import shutil
 import threading
 from io import StringIO
@@ -404,3 +405,42 @@ def test_rolling_back_skips_a_promotion_that_changed_nothing(
     promotion.roll_back(project=project, actor="x", reason="x", origin=origin)
     project.refresh_from_db()
     assert project.served_version == "v1"
+
+
+def test_a_file_that_was_changed_in_the_cache_is_not_loaded_after_a_restart(
+    post, loading, make, serving, settings
+):
+    serving(make(1, "first"))
+    post("/predict", order(1))
+    [cached] = settings.ARTIFACT_CACHE_DIR.glob("*/word")
+    cached.write_text("other")
+    host.clear()
+    assert version_of(post("/predict", order(1))) == "v1"
+    assert loading.loaded == ["first", "first"]
+
+
+def test_a_cache_that_others_can_change_rolls_nothing_back(
+    post, loading, make, serving, settings
+):
+    serving(make(1, "first"))
+    settings.ARTIFACT_CACHE_DIR.mkdir()
+    settings.ARTIFACT_CACHE_DIR.chmod(0o777)
+    reply = post("/predict", order(1))
+    assert (reply.status_code, reply.json()["code"]) == (500, "model_error")
+    assert "can be changed by other users" in reply.json()["detail"]
+    assert loading.loaded == []
+    assert Promotion.objects.count() == 1
+
+
+def test_the_files_of_a_model_in_memory_stay_in_the_cache(
+    post, loading, make, serving, settings
+):
+    serving(make(1, "first"))
+    post("/predict", order(1))
+    cache = artifacts.ArtifactCache(settings.ARTIFACT_CACHE_DIR)
+    cache.prune(keep=0)
+    assert len(list(cache.root.glob("*/word"))) == 1
+    host.clear()
+    gc.collect()
+    cache.prune(keep=0)
+    assert list(cache.root.glob("*/word")) == []

@@ -13,6 +13,7 @@ from lsml.inference.hosting import figures
 from lsml.inference.hosting.queue import PredictQueue, Turn
 from lsml.inference.hosting.watch import watch
 from lsml.labelstudio.secrets import error_text
+from lsml.registry.artifact_cache import CachedArtifact
 from lsml.registry.state import ProjectStore
 
 
@@ -24,6 +25,8 @@ class HostedModel:
         store: The model's state.
         queue: Of this model, or of all models that share its weights.
         bytes_taken: Memory that loading it took, about; 0 = not known.
+        artifact: The files it was loaded from. It may open them later, so they stay in
+            the cache as long as this object exists.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class HostedModel:
         queue: PredictQueue,
         *,
         bytes_taken: int,
+        artifact: CachedArtifact | None,
     ) -> None:
         self.model = model
         self.store = store
         self.queue = queue
         self.bytes_taken = bytes_taken
+        self.artifact = artifact
 
     def predict(self, call: Call, *, until: float, on_timeout: OnTimeout) -> Answer:
         """Wait for a place, call the model, and check what it returned.

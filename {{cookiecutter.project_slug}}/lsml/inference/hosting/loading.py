@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 from django.conf import settings
@@ -21,8 +20,9 @@ from lsml.inference.hosting.memory import memory_of_process
 from lsml.inference.hosting.queue import queue_of
 from lsml.labelstudio.secrets import error_text
 from lsml.observability.origin import Origin
+from lsml.registry.artifact_cache import CachedArtifact
 from lsml.registry.artifacts import Artifact, fetch_artifact
-from lsml.registry.errors import ArtifactDamaged, ArtifactUnavailable
+from lsml.registry.errors import CacheRefused, RegistryError
 from lsml.registry.model_class import ModelClassError, model_class
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.served import Served
@@ -59,13 +59,14 @@ def load(serving: Served, origin: Origin) -> HostedModel:
     ):
         if offers_load_shared(kind):
             shared_by(kind)  # now, so that it does not count as this version's memory
+        artifact = _artifact(version) if reads_artifacts(kind) else None
         memory_before = memory_of_process()
         model = load_version(
             kind,
             store=store,
             project_id=str(project.labelstudio_id),
             label_config=serving.label_config or None,
-            artifacts=_artifacts(version) if reads_artifacts(kind) else None,
+            artifacts=artifact.folder if artifact else None,
             empty_dir=settings.DATA_DIR / "model-dir" / f"project-{project.pk}",
             trained=trained,
         )
@@ -77,7 +78,9 @@ def load(serving: Served, origin: Origin) -> HostedModel:
         seconds=round(time.monotonic() - started, 3),
         megabytes=bytes_taken >> 20,
     )
-    return HostedModel(model, store, queue_of(kind), bytes_taken=bytes_taken)
+    return HostedModel(
+        model, store, queue_of(kind), bytes_taken=bytes_taken, artifact=artifact
+    )
 
 
 @contextmanager
@@ -85,7 +88,9 @@ def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
     """Turn what loading raises into one sentence; database errors pass unchanged."""
     try:
         yield
-    except (ModelClassError, ArtifactDamaged, ArtifactUnavailable) as error:
+    except CacheRefused as error:  # says nothing about the version
+        raise ModelError(str(error)) from error
+    except (ModelClassError, RegistryError) as error:
         raise kind(str(error)) from error
     except DatabaseError:
         raise  # not the model's fault: a 503, and the next request tries again
@@ -103,7 +108,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text
 
 
-def _artifacts(version: ModelVersion | None) -> Path | None:
+def _artifact(version: ModelVersion | None) -> CachedArtifact | None:
     if version is None or not version.artifact_key:
         return None
     return fetch_artifact(

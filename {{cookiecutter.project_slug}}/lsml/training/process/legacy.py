@@ -50,10 +50,10 @@ def with_model_dir(
         yield kind
         return
     if served is not None and served.artifact_key:
-        before = Artifact(
-            served.artifact_key, served.artifact_sha256, served.artifact_bytes
+        before = fetch_artifact(
+            Artifact(served.artifact_key, served.artifact_sha256, served.artifact_bytes)
         )
-        shutil.copytree(fetch_artifact(before), artifacts, dirs_exist_ok=True)
+        shutil.copytree(before.folder, artifacts, dirs_exist_ok=True)
     with run_anew(kind, model_dir=artifacts) as anew:
         yield anew
 

@@ -49,7 +49,7 @@ def why_not_loadable(
             store=store,
             project_id=str(project.labelstudio_id),
             label_config=project.label_config or None,
-            artifacts=fetched,
+            artifacts=fetched.folder if fetched else None,
             empty_dir=folder / "empty",
             trained=True,
         )

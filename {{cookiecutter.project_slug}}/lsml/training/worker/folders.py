@@ -18,7 +18,8 @@ def new_folder(run: TrainingRun) -> Path:
         OSError: No space or no access.
     """
     folder = _root() / f"{_owner_prefix()}{os.getpid()}-run-{run.pk}-{run.fence}"
-    (folder / "artifacts").mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "artifacts").mkdir()
     return folder
 
 

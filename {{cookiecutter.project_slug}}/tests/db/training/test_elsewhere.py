@@ -75,7 +75,9 @@ def test_artifacts_go_to_s3_and_come_back(worker, studio, s3_artifacts):
     artifact = Artifact(
         version.artifact_key, version.artifact_sha256, version.artifact_bytes
     )
-    assert (fetch_artifact(artifact) / "seen.json").read_text() == '{"1001": [1]}'
+    assert (
+        fetch_artifact(artifact).folder / "seen.json"
+    ).read_text() == '{"1001": [1]}'
 
 
 def test_what_a_lost_worker_stored_on_s3_is_removed(

@@ -22,7 +22,7 @@ def test_an_annotation_becomes_a_promoted_version(worker, studio):
     artifact = Artifact(
         version.artifact_key, version.artifact_sha256, version.artifact_bytes
     )
-    seen = json.loads((fetch_artifact(artifact) / "seen.json").read_text())
+    seen = json.loads((fetch_artifact(artifact).folder / "seen.json").read_text())
     assert seen == {"1001": [1], "1002": [2]}
     assert not InboxEntry.objects.exists()
     assert set(RunEvent.objects.values_list("event_id", flat=True)) == {

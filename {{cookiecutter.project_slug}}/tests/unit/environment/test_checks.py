@@ -67,6 +67,12 @@ def test_a_wrong_value_is_reported(settings, check_id, name, value):
     assert check_id in found()
 
 
+def test_an_artifact_cache_that_others_can_change_is_reported(settings, tmp_path):
+    settings.ARTIFACT_CACHE_DIR, settings.PROCESS = tmp_path, "web"
+    tmp_path.chmod(0o770)
+    assert found() == ["lsml.E034"]
+
+
 def test_hosts_in_brackets_are_accepted(settings):
     settings.ALLOWED_HOSTS = ["ml.example.com", ".example.com", "[::1]"]
     assert found() == []
