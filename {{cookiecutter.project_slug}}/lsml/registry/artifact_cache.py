@@ -116,19 +116,15 @@ class ArtifactCache:
                     with path.open("rb") as listed, suppress(BlockingIOError):
                         fcntl.flock(listed, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         self._move_out(path.stem, draft)
-                for path in self.root.iterdir():
-                    if (
-                        _DIGEST.fullmatch(path.name)
-                        and not self._list(path.name).exists()
-                    ):
-                        self._move_out(path.name, draft)
+                names = [path.name for path in self.root.iterdir()]
+                for name in filter(_DIGEST.fullmatch, names):
+                    if not self._list(name).exists():
+                        self._move_out(name, draft)
             self._remove_left_behind()
 
     def _least_recent(self, *, but: int) -> list[Path]:
-        lists = self.root.glob("*.list")
-        return sorted(lists, key=lambda path: path.stat().st_mtime_ns, reverse=True)[
-            but:
-        ]
+        loaded_at = {path: path.stat().st_mtime_ns for path in self.root.glob("*.list")}
+        return sorted(loaded_at, key=loaded_at.__getitem__, reverse=True)[but:]
 
     def _remove_left_behind(self) -> None:
         old = time.time() - _LEFT_BEHIND_S
