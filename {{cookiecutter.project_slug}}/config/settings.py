@@ -154,17 +154,18 @@ if not (DATABASE_URL and _broker_url) or PROCESS == "dev":
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
 AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
+# RabbitMQ removes a message after `expiration` seconds. Not `expires`: a worker would
+# compare that time with its own clock, and drop every message if its clock is ahead.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "lsml.jobs.tasks.sweep",
         "schedule": TRAINING_SWEEP_S,
-        # Long enough that a sweep behind a long queue still runs.
-        "options": {"expires": 60.0},
+        "options": {"expiration": 60.0},
     },
     "seal": {
         "task": "lsml.audit.tasks.seal",
         "schedule": AUDIT_SEAL_S,
-        "options": {"expires": 10.0},
+        "options": {"expiration": 10.0},
     },
     "partitions": {
         "task": "lsml.audit.tasks.maintain_partitions",

@@ -19,8 +19,6 @@ def collect_messages(monkeypatch):
     send_task = create_autospec(notify.current_app.send_task, side_effect=keep)
     monkeypatch.setattr(notify.current_app, "send_task", send_task)
     monkeypatch.setattr(notify, "breaker", notify.Breaker())
-    coalescer = notify.Coalescer(
-        inbox_waiting.PROCESS_INBOX, expires=inbox_waiting.EXPIRES_S
-    )
+    coalescer = notify.Coalescer(inbox_waiting.PROCESS_INBOX)
     monkeypatch.setattr(inbox_waiting, "_coalescer", coalescer)
     return sent

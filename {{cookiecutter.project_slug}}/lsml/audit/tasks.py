@@ -2,16 +2,23 @@
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from lsml.audit import jobs, partitions, sealing
+from lsml.environment.pace import Pace
 
 log = structlog.get_logger(__name__)
+_seals = Pace()
 
 
 @shared_task
 def seal() -> None:
-    """Seal finished rows. Returns at once while another sealer holds the lock."""
-    sealing.seal()
+    """Seal finished rows. Returns at once while another sealer holds the lock.
+
+    Of the messages that piled up while no worker ran, the first seals.
+    """
+    if _seals.allows(every_s=settings.AUDIT_SEAL_S / 2):
+        sealing.seal()
 
 
 @shared_task

@@ -1,17 +1,18 @@
 """System checks of settings that no other room owns: process, hosts, both servers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
 from lsml.environment.checking import TAG, too_small
+from lsml.environment.clock import CLOCK_HINT, clock_skew_s, skew_in_words
 
 # Variables that gunicorn's settings and the SDK read, with their minimum.
 _NUMBERS_ELSEWHERE: Final = {
@@ -133,6 +134,15 @@ def check_servers(**_: Any) -> Iterator[CheckMessage]:
             hint="Set DATABASE_URL. The embedded server is for development only.",
             id="lsml.E007",
         )
+
+
+@register(Tags.database)
+def check_clock(*, databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
+    """Report a clock of this host that differs from PostgreSQL's."""
+    if databases is None:
+        return []
+    words = skew_in_words(clock_skew_s())
+    return [Caution(words, hint=CLOCK_HINT, id="lsml.W002")] if words else []
 
 
 def _scheme(scheme: str) -> str:

@@ -1,7 +1,9 @@
 """Wakes a worker with a Celery message that only says "look at the tables".
 
 A message may be lost, late or duplicated. What waits is in PostgreSQL, and the sweeper
-sends again, so a message that cannot be sent is logged and is never an error.
+sends again, so a message that cannot be sent is logged and is never an error. A message
+has no time after which a worker drops it: it would be one host's time, judged by
+another host's clock.
 """
 
 import threading
@@ -12,6 +14,13 @@ from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
 
 from lsml.observability.metrics import notify_failures
+
+# RabbitMQ removes a message that waited so long, by its own clock. Redis keeps it, so a
+# late message must cost little.
+KEPT_S = 60.0
+# The sweeper sends nothing to a queue in which so many messages wait already. So while
+# all workers are busy or down, it does not send thousands.
+WAITING_MAX = 100
 
 # After a failure no message is sent for this long. So a broker that does not answer
 # delays one request by 100 ms and not every request.
@@ -46,13 +55,12 @@ class Breaker:
 breaker = Breaker()
 
 
-def notify(task: str, pk: int, *, expires: float) -> bool:
+def notify(task: str, pk: int) -> bool:
     """Send a message, unless the broker failed recently. Takes at most about 0.1 s.
 
     Args:
         task: Name of the Celery task; services do not import tasks.
         pk: Primary key of the row that the worker should look at.
-        expires: Seconds after which a worker drops the message unread.
 
     Returns:
         Whether the broker accepted it.
@@ -60,7 +68,7 @@ def notify(task: str, pk: int, *, expires: float) -> bool:
     if breaker.open:
         return False
     try:
-        current_app.send_task(task, args=(pk,), expires=expires)
+        current_app.send_task(task, args=(pk,), expiration=KEPT_S)
     except (OperationalError, KombuError, OSError) as error:
         notify_failures.inc()
         if breaker.trip():
@@ -73,12 +81,29 @@ def notify(task: str, pk: int, *, expires: float) -> bool:
     return True
 
 
+def is_backed_up(task: str) -> bool:
+    """Return whether WAITING_MAX messages wait in a task's queue.
+
+    False if the broker does not say.
+    """
+    if breaker.open:
+        return False
+    queue = current_app.amqp.router.route({}, task)["queue"]
+    with current_app.pool.acquire(block=True) as connection:
+        unknown = *connection.connection_errors, *connection.channel_errors
+        try:
+            with connection.channel() as channel:
+                waiting = queue(channel).queue_declare(passive=True).message_count
+        except unknown:  # no broker, or no such queue yet
+            return False
+    return bool(waiting >= WAITING_MAX)
+
+
 class Coalescer:
     """Sends the first of many messages about a row at once, and one for the others."""
 
-    def __init__(self, task: str, *, expires: float) -> None:
+    def __init__(self, task: str) -> None:
         self._task = task
-        self._expires = expires
         self._sent_at: dict[int, float] = {}  # pk -> monotonic seconds
         self._owed: set[int] = set()
         self._lock = threading.Lock()
@@ -102,10 +127,10 @@ class Coalescer:
                 later.start()
                 return
             self._sent_at[pk] = now
-        notify(self._task, pk, expires=self._expires)
+        notify(self._task, pk)
 
     def _send_owed(self, pk: int) -> None:
         with self._lock:
             self._owed.discard(pk)
             self._sent_at[pk] = time.monotonic()
-        notify(self._task, pk, expires=self._expires)
+        notify(self._task, pk)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from lsml.jobs.errors import Overtaken
@@ -18,8 +19,7 @@ from lsml.jobs.notify import notify
 from lsml.jobs.states import State, move
 from lsml.observability.origin import Origin
 
-# A message about a queued job expires after this many seconds, and the sweeper sends a
-# new one. So when all workers were busy, one message per job waits, not hundreds.
+# The sweeper sends another message for a job that is still queued after so long.
 NOTIFY_AGAIN_S = 5.0
 
 # A cancellation is recorded when it is requested, so not here.
@@ -29,7 +29,7 @@ _RECORDED = {State.SUCCEEDED: Event.SUCCEEDED, State.FAILED: Event.FAILED}
 def wake_worker(job: Job) -> None:
     """Send a message about a queued job after the transaction commits."""
     task = kind_of(job).task
-    transaction.on_commit(partial(notify, task, job.pk, expires=NOTIFY_AGAIN_S))
+    transaction.on_commit(partial(notify, task, job.pk))
 
 
 def end(job: Job, state: State, **changes: Any) -> State:
@@ -107,7 +107,7 @@ def _requeue(job: Job, *, message: str, **changes: Any) -> None:
     if job.cancel_requested_at is not None:
         end(job, State.CANCELLED)
         return
-    move(job, State.QUEUED, message=message, notified_at=timezone.now(), **changes)
+    move(job, State.QUEUED, message=message, notified_at=Now(), **changes)
     wake_worker(job)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from lsml.jobs import lease, outcomes
 from lsml.jobs.errors import JobError
 from lsml.jobs.kinds import JobKind, all_kinds
 from lsml.jobs.models import Job
-from lsml.jobs.notify import notify
+from lsml.jobs.notify import is_backed_up, notify
 from lsml.jobs.states import State
 
 log = structlog.get_logger(__name__)
@@ -51,17 +51,20 @@ def _give_up(job: Job) -> None:
 
 def notify_queued_jobs(kind: JobKind[Any]) -> None:
     """Send another message for queued jobs that no worker has claimed."""
-    now = timezone.now()
     again = timedelta(seconds=outcomes.NOTIFY_AGAIN_S)
     jobs = kind.model._default_manager
     forgotten = jobs.filter(
-        Q(notified_at__isnull=True) | Q(notified_at__lt=now - again),
+        Q(notified_at__isnull=True)
+        | Q(notified_at__lt=Now() - again)
+        | Q(notified_at__gt=Now() + again),  # by a host whose clock is ahead
         state=State.QUEUED,
-    )
-    for pk in forgotten.values_list("pk", flat=True):
-        if notify(kind.task, pk, expires=outcomes.NOTIFY_AGAIN_S):
+    ).values_list("pk", flat=True)
+    if not forgotten or is_backed_up(kind.task):
+        return
+    for pk in forgotten:
+        if notify(kind.task, pk):
             log.info("sent another message for a queued job", kind=kind.name, job=pk)
-            jobs.filter(pk=pk).update(notified_at=now)
+            jobs.filter(pk=pk).update(notified_at=Now())
 
 
 def _try(step: Callable[[], object], kind: JobKind[Any]) -> None:

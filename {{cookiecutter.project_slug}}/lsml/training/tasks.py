@@ -8,6 +8,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
 from lsml.environment import handshake
+from lsml.environment.clock import warn_of_clock_skew
 from lsml.jobs.database import retry_while_database_is_down
 from lsml.jobs.running import stopping
 from lsml.registry.model_class import describe_model
@@ -29,6 +30,7 @@ def process_inbox(project_id: int) -> None:
 @shared_task
 def train(run_id: int) -> None:
     """Run a training to its end. A second delivery finds nothing to claim."""
+    warn_of_clock_skew()
     claimed = retry_while_database_is_down(
         lambda: claim_run(run_id), give_up=stopping.is_set
     )

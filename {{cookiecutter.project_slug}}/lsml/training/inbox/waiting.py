@@ -10,10 +10,8 @@ from lsml.training.inbox.policy import Waiting, due
 from lsml.training.models import InboxEntry, TrainingRun
 
 PROCESS_INBOX = "lsml.training.tasks.process_inbox"
-# Seconds. A worker drops an older message; the sweeper has sent another one.
-EXPIRES_S = 60.0
 
-_coalescer = Coalescer(PROCESS_INBOX, expires=EXPIRES_S)
+_coalescer = Coalescer(PROCESS_INBOX)
 
 
 def notify_inbox(project_id: int) -> None:

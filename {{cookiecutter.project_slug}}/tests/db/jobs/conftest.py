@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
-def notifications(monkeypatch):
+def notifications(broker, monkeypatch):
     return collect_messages(monkeypatch)
 
 

@@ -3,6 +3,7 @@
 import inspect
 import socket
 import time
+from uuid import uuid4
 
 import pytest
 from celery import Celery, current_app
@@ -26,12 +27,12 @@ def refused(monkeypatch):
 
 
 def test_a_dead_broker_is_asked_again_after_the_pause(refused, monkeypatch):
-    assert not any(notify.notify("lsml.a.task", 1, expires=9) for _ in range(100))
+    assert not any(notify.notify("lsml.a.task", 1) for _ in range(100))
     assert len(refused) == 1
     monkeypatch.setattr(notify, "PAUSE_AFTER_FAILURE_S", 0)
     monkeypatch.setattr(notify, "breaker", notify.Breaker())
-    notify.notify("lsml.a.task", 1, expires=9)
-    notify.notify("lsml.a.task", 1, expires=9)
+    notify.notify("lsml.a.task", 1)
+    notify.notify("lsml.a.task", 1)
     assert len(refused) == 3
 
 
@@ -46,12 +47,12 @@ def test_a_broker_that_refuses_or_stays_silent_costs_a_moment(monkeypatch, liste
         app.conf.broker_url = f"redis://127.0.0.1:{broker.getsockname()[1]}/0"
         monkeypatch.setattr(notify, "current_app", app)
         started = time.perf_counter()
-        assert not notify.notify("lsml.a.task", 1, expires=9)
+        assert not notify.notify("lsml.a.task", 1)
         assert time.perf_counter() - started < 1
         app.close()
 
 
-def test_every_message_expires(
+def test_no_message_expires_by_the_clock_of_a_worker(
     db, kind, monkeypatch, django_capture_on_commit_callbacks
 ):
     sent = []
@@ -59,21 +60,43 @@ def test_every_message_expires(
 
     def keep(*args, **options):
         signature.bind(*args, **options)
-        sent.append(options["expires"])
+        sent.append(options)
 
     monkeypatch.setattr(current_app, "send_task", keep)
     with django_capture_on_commit_callbacks(execute=True):
         outcomes.wake_worker(make(kind))
-    coalescer = notify.Coalescer("lsml.a.task", expires=7.0)
+    coalescer = notify.Coalescer("lsml.a.task")
     coalescer.notify(1)
     coalescer.notify(1)  # sent a little later
     time.sleep(notify.AT_MOST_EVERY_S + 0.2)
-    assert sent == [outcomes.NOTIFY_AGAIN_S, 7.0, 7.0]
+    assert [options.keys() for options in sent] == [{"args", "expiration"}] * 3
+    assert not any("expires" in beat["options"] for beat in _scheduled())
+
+
+def _scheduled():
+    return [{"options": {}, **beat} for beat in current_app.conf.beat_schedule.values()]
+
+
+def test_a_queue_with_many_waiting_messages_is_backed_up(broker, monkeypatch):
+    app = Celery(set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.task_default_queue = f"queue-{uuid4()}"
+    monkeypatch.setattr(notify, "current_app", app)
+    monkeypatch.setattr(notify, "WAITING_MAX", 2)
+    monkeypatch.setattr(notify, "breaker", notify.Breaker())
+    assert not notify.is_backed_up("lsml.a.task")
+    assert notify.notify("lsml.a.task", 1)
+    assert not notify.is_backed_up("lsml.a.task")
+    assert notify.notify("lsml.a.task", 1)
+    assert notify.is_backed_up("lsml.a.task")
+    with app.pool.acquire() as connection, connection.channel() as channel:
+        channel.queue_delete(app.conf.task_default_queue)
+    app.close()
 
 
 def test_the_coalescer_forgets_rows_that_are_quiet(notifications, monkeypatch):
     monkeypatch.setattr(notify, "AT_MOST_EVERY_S", 0.0)
-    coalescer = notify.Coalescer("lsml.a.task", expires=9)
+    coalescer = notify.Coalescer("lsml.a.task")
     for pk in range(1000):
         coalescer.notify(pk)
     assert len(notifications) == 1000

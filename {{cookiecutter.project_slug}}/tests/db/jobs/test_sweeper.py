@@ -6,7 +6,8 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from lsml.jobs import outcomes, sweeper
+from lsml.environment.pace import Pace
+from lsml.jobs import outcomes, sweeper, tasks
 from lsml.jobs.kinds import all_kinds, kind_named
 
 from .conftest import fall_silent, make, now, running
@@ -29,6 +30,33 @@ def test_a_job_whose_message_was_lost_gets_another(kind, notifications):
     sweeper.notify_queued_jobs(kind)
     sweeper.notify_queued_jobs(kind)  # it has just been sent
     assert notifications == [(kind.task, job.pk)]
+
+
+def test_a_job_that_a_host_with_a_fast_clock_queued_gets_another_message(
+    kind, notifications
+):
+    job = make(kind, notified_at=ago(-90))
+    sweeper.notify_queued_jobs(kind)
+    sweeper.notify_queued_jobs(kind)
+    assert notifications == [(kind.task, job.pk)]
+
+
+def test_no_message_is_added_to_a_queue_in_which_many_wait(
+    kind, notifications, monkeypatch
+):
+    make(kind, notified_at=None)
+    monkeypatch.setattr(sweeper, "is_backed_up", lambda task: task == kind.task)
+    sweeper.notify_queued_jobs(kind)
+    assert notifications == []
+
+
+def test_of_the_sweeps_that_piled_up_only_the_first_does_anything(monkeypatch):
+    swept = []
+    monkeypatch.setattr(sweeper, "sweep", lambda: swept.append(1))
+    monkeypatch.setattr(tasks, "_sweeps", Pace())
+    for _ in range(100):
+        tasks.sweep()
+    assert swept == [1]
 
 
 def test_a_job_that_was_just_queued_or_is_running_gets_no_message(kind, notifications):

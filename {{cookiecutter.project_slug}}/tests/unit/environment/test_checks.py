@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import Tags, run_checks
 
 from lsml.environment.checking import MODEL_TAG, TAG, refuse_wrong_settings
+from lsml.environment.checks import check_clock
 from lsml.environment.reading import Environment
 from lsml.environment.worker import check_worker_pool
 from lsml.registry.model_class import model_class
@@ -117,6 +118,33 @@ def test_a_worker_without_threads_is_reported():
     assert (message.id, "--pool threads" in message.hint) == ("lsml.E010", True)
 
 
+@pytest.fixture
+def clock_is_ahead(monkeypatch):
+    """Let PostgreSQL's clock be so many seconds behind."""
+
+    def by(seconds):
+        monkeypatch.setattr("lsml.environment.checks.clock_skew_s", lambda: seconds)
+
+    by(0.0)
+    return by
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (90.4, "This host's clock is 90 s ahead of PostgreSQL's."),
+        (-7200.0, "This host's clock is 7200 s behind PostgreSQL's."),
+    ],
+)
+def test_a_wrong_clock_is_reported(clock_is_ahead, seconds, text):
+    clock_is_ahead(seconds)
+    assert [m.msg for m in check_clock(databases=["default"])] == [text]
+    assert check_clock(databases=None) == []  # not at each start of a process
+    clock_is_ahead(4.0)
+    assert check_clock(databases=["default"]) == []
+
+
+@pytest.mark.usefixtures("clock_is_ahead")
 def test_a_storage_that_cannot_be_written_is_reported(settings, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     settings.STORAGES = settings.STORAGES | {
@@ -129,6 +157,7 @@ def test_a_storage_that_cannot_be_written_is_reported(settings, tmp_path):
     assert found() == []  # not checked at each start of a process
 
 
+@pytest.mark.usefixtures("clock_is_ahead")
 def test_checking_the_storage_leaves_no_files_in_it(settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {
         "artifacts": {
