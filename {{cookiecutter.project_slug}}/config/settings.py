@@ -255,7 +255,8 @@ TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT", default=86_400)
 TRAINING_MEMORY_MB = env.int("TRAINING_MEMORY_MB", default=0)  # 0 = no limit
 TRAINING_CANCEL_GRACE_S = env.float("TRAINING_CANCEL_GRACE_S", default=10.0)
 TRAINING_STOP_GRACE_S = env.float("TRAINING_STOP_GRACE_S", default=5.0)
-# How long a worker continues to train, or waits, while the database is down.
+# How long a worker continues to train, or waits, while the database or the artifact
+# storage is down.
 TRAINING_OUTAGE_S = env.float("TRAINING_OUTAGE_S", default=300.0)
 # Keeps a spare process with the model's code loaded: runs start at once, for the price
 # of its memory.

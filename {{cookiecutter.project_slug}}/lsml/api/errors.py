@@ -21,7 +21,12 @@ from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import BodyTooLarge, WireError
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
-from lsml.registry.errors import RegistryError, UnknownProject, UnknownVersion
+from lsml.registry.errors import (
+    RegistryError,
+    StorageUnavailable,
+    UnknownProject,
+    UnknownVersion,
+)
 from lsml.registry.model_class import ModelClassError
 from lsml.training.requests import JobGone
 
@@ -55,7 +60,12 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     return Response(body, status=status, headers=headers)
 
 
-_KNOWN_CAUSES = (ModelBusy, ModelProcessUnavailable, ModelTimedOut)
+_KNOWN_CAUSES = (
+    ModelBusy,
+    ModelProcessUnavailable,
+    ModelTimedOut,
+    StorageUnavailable,
+)
 
 
 def _innermost(error: Exception) -> Exception:
@@ -83,6 +93,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     UnreadablePostError: (408, "too_slow", _TOO_SLOW),
     ModelBusy: (503, "model_busy", None),
     ModelProcessUnavailable: (503, "model_process_away", None),
+    StorageUnavailable: (503, "storage_away", None),
     ModelTimedOut: (504, "model_timed_out", None),
     ModelError: (500, "model_error", None),
     ModelClassError: (500, "model_error", None),

@@ -27,6 +27,7 @@ from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.requests import PredictRequest
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
+from lsml.registry.errors import StorageUnavailable
 from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
 from lsml.registry.models import Project
 
@@ -211,7 +212,7 @@ def _predict(running: RunningJob[PredictionJob], tasks: list[Task]) -> Predicted
     while True:
         try:
             return predict(order, origin=origin, kind=Prediction.Kind.BULK)
-        except (ModelBusy, ModelProcessUnavailable) as error:
+        except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
             running.save()  # ends here if the job was cancelled
             time.sleep(error.retry_after_s)
 

@@ -14,13 +14,15 @@ from lsml.inference.placement import models
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.registry import fallback
-from lsml.registry.errors import NotPromotable
+from lsml.registry.errors import NotPromotable, StorageUnavailable
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
 from lsml.registry.served import Served
 from lsml.registry.services import demand_promotable, promote
 from lsml.registry.versions import version_before
 
 log = structlog.get_logger(__name__)
+
+_NOT_LOADED = (ModelError, ModelBusy, ModelProcessUnavailable, StorageUnavailable)
 
 LOAD_WITHIN_S = 30.0  # a person and the proxies in between wait for the answer
 
@@ -48,7 +50,7 @@ def promote_loaded(
         raise NotPromotable(f"{version.version} is served already.")
     try:
         models().load(_serving(project, version), origin, within_s=LOAD_WITHIN_S)
-    except (ModelError, ModelBusy, ModelProcessUnavailable) as error:
+    except _NOT_LOADED as error:
         raise _refused(project, version, error, actor, reason, origin) from error
     with transaction.atomic():
         if version is not None and version.load_error:
@@ -141,7 +143,7 @@ def _fall_back_to(
 def _refused(
     project: Project,
     version: ModelVersion | None,
-    error: ModelError | ModelBusy | ModelProcessUnavailable,
+    error: Exception,
     actor: str,
     reason: str,
     origin: Origin,

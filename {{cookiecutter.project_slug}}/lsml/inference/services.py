@@ -65,6 +65,7 @@ def predict(
         ModelBusy: too many predictions wait, or no place to run this one became free
             within PREDICT_WAIT_S; no row is written.
         ModelProcessUnavailable: the model process does not answer; no row is written.
+        StorageUnavailable: the artifact storage does not answer; no row is written.
 
     Source: Label Studio's POST /predict, tests/protocol/predict.
     """

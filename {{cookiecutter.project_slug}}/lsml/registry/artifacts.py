@@ -1,6 +1,8 @@
 """Stores the files of a run as a tar, and fetches them to this host's cache."""
 
+import errno
 import hashlib
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -15,9 +17,10 @@ from django.core.files.storage import Storage, storages
 from lsml.registry.artifact_cache import ArtifactCache, CachedArtifact
 from lsml.registry.errors import (
     ArtifactDamaged,
+    ArtifactMissing,
     ArtifactRefused,
-    ArtifactUnavailable,
     RegistryError,
+    StorageUnavailable,
 )
 from lsml.registry.packing import NotPlain, pack
 
@@ -28,6 +31,7 @@ _CHUNK = 1 << 20
 # is served, and the one that a roll-back returns to.
 _KEPT_PER_MODEL = 2
 _RETRY_AFTER_S = (0.5, 1.5)
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +51,47 @@ def artifact_storage() -> Storage:
 def store_artifact(folder: Path, *, key: str) -> Artifact | None:
     """Pack `folder` and store it under `key`; None when the folder is empty.
 
-    The key belongs to one attempt of one run, so it is unused. If no version refers to
-    the artifact in the end, the code that ends the attempt removes it.
+    The key belongs to one attempt of one run. What an earlier try left under it is
+    replaced. If no version refers to the artifact in the end, the code that ends the
+    attempt removes it.
 
     Raises:
-        OSError: no space or no access. Nothing is left under the key.
+        StorageUnavailable: No space, no access or no answer. A part of the artifact may
+            be stored under the key.
+        OSError: A file of the folder cannot be read.
     """
     if not any(folder.iterdir()):
         return None
-    with tempfile.TemporaryFile(dir=folder.parent) as packed:
-        pack(folder, into=packed)
-        size = packed.tell()
+    try:
+        packed = _packed(folder)
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise _not_stored(error) from error
+    with packed:
+        size = packed.seek(0, os.SEEK_END)
         packed.seek(0)
         sha256 = _sha256(packed)
         packed.seek(0)
-        artifact_storage().save(key, File(packed))
+        try:
+            storage = artifact_storage()
+            storage.delete(key)  # otherwise a folder stores it under another name
+            storage.save(key, File(packed))
+        except MemoryError:
+            raise
+        except Exception as error:  # each storage raises errors of its own library
+            raise _not_stored(error) from error
     return Artifact(key=key, sha256=sha256, size=size)
+
+
+def _packed(folder: Path) -> IO[bytes]:
+    packed = tempfile.TemporaryFile(dir=folder.parent)  # noqa: SIM115 - the caller's
+    pack(folder, into=packed)
+    return packed
+
+
+def _not_stored(error: Exception) -> StorageUnavailable:
+    return StorageUnavailable.because_of(error, "The artifact was not stored")
 
 
 def remove_artifact(key: str) -> None:
@@ -85,9 +114,10 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> CachedAr
 
     Raises:
         ArtifactDamaged: The stored bytes are not those of the version.
+        ArtifactMissing: The artifact is not in the storage.
         ArtifactRefused: It contains something else than files and folders.
-        ArtifactUnavailable: The artifact is not in the storage, or cannot be read.
         CacheRefused: Other users can write to the cache.
+        StorageUnavailable: The storage does not answer, or this disk is full.
     """
     kept = ArtifactCache(cache or settings.ARTIFACT_CACHE_DIR)
     for pause_s in (*_RETRY_AFTER_S, None):
@@ -96,8 +126,10 @@ def fetch_artifact(artifact: Artifact, *, cache: Path | None = None) -> CachedAr
         except RegistryError:
             raise
         except Exception as error:  # each storage raises errors of its own library
-            if pause_s is None or isinstance(error, FileNotFoundError):
-                raise ArtifactUnavailable(artifact.key, error) from error
+            if pause_s is None:
+                raise StorageUnavailable.because_of(
+                    error, f"Artifact {artifact.key} was not fetched"
+                ) from error
             time.sleep(pause_s)
     raise AssertionError("unreachable")  # the last pause is None
 
@@ -140,7 +172,11 @@ def _download(artifact: Artifact, local: IO[bytes]) -> None:
     """Copy the stored bytes, and check that they are those of the version."""
     digest = hashlib.sha256()
     left = artifact.size + 1  # of a larger file, no more is needed to refuse it
-    with artifact_storage().open(artifact.key, "rb") as stored:
+    try:
+        stored = artifact_storage().open(artifact.key, "rb")
+    except FileNotFoundError as error:
+        raise ArtifactMissing(artifact.key) from error
+    with stored:
         while chunk := stored.read(min(_CHUNK, left)):
             digest.update(chunk)
             local.write(chunk)

@@ -1,12 +1,27 @@
 """The errors of the registry."""
 
 from pathlib import Path
+from typing import Self
 
 from lsml.labelstudio.secrets import error_text
 
 
 class RegistryError(Exception):
     """Base of the registry's errors. The message is a sentence for people."""
+
+
+class StorageUnavailable(Exception):
+    """The artifact storage, or the disk, cannot be used now. Trying again is safe.
+
+    Not an error of a version or of the model. The message is a sentence for people.
+    """
+
+    retry_after_s = 5
+
+    @classmethod
+    def because_of(cls, error: Exception, what: str) -> Self:
+        """Say what could not be done, and why."""
+        return cls(f"{what}: the artifact storage cannot be used. {error_text(error)}")
 
 
 class UnknownProject(RegistryError):
@@ -41,17 +56,13 @@ class NothingToRollBackTo(RegistryError):
         )
 
 
-class ArtifactUnavailable(RegistryError):
-    """The stored artifact cannot be read."""
+class ArtifactMissing(RegistryError):
+    """The artifact is not in the storage."""
 
-    def __init__(self, key: str, error: Exception) -> None:
-        why = (
-            "is not in the artifact storage"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be fetched ({error_text(error)})"
-        )
+    def __init__(self, key: str) -> None:
         super().__init__(
-            f"Artifact {key} {why}. Web and workers need the same ARTIFACT_STORAGE."
+            f"Artifact {key} is not in the artifact storage. Web and workers need the"
+            " same ARTIFACT_STORAGE."
         )
 
 

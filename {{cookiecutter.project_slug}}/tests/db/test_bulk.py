@@ -17,6 +17,7 @@ from lsml.jobs import outcomes
 from lsml.jobs.errors import IllegalMove, JobRefused
 from lsml.jobs.services import request_cancel, retry
 from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.errors import StorageUnavailable
 from lsml.registry.models import ModelVersion
 from lsml.registry.services import get_or_create_project
 from tests.broker import collect_messages
@@ -66,6 +67,22 @@ def test_every_known_task_is_predicted_and_recorded_once(job, constant):
     rows = Prediction.objects.order_by("pk")
     assert [row.task_id for row in rows] == [1, 2, *range(4, 11)]
     assert {row.kind for row in rows} == {"bulk"}
+
+
+def test_a_job_waits_while_the_artifact_storage_is_away(job, constant, monkeypatch):
+    monkeypatch.setattr(StorageUnavailable, "retry_after_s", 0.01)
+    predict, refused = bulk.predict, []
+
+    def refuse_twice(*args, **options):
+        if len(refused) < 2:
+            refused.append(1)
+            raise StorageUnavailable("connection refused")
+        return predict(*args, **options)
+
+    monkeypatch.setattr(bulk, "predict", refuse_twice)
+    bulk.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.errors) == ("succeeded", 10, 0)
 
 
 def test_the_request_is_recorded_and_only_one_job_runs_at_a_time(job, known, origin):

@@ -334,6 +334,59 @@ def test_a_storage_that_answers_late_does_not_roll_back_a_version(
     assert len(refused) == 2
 
 
+@pytest.fixture
+def storage_away(monkeypatch):
+    """Call to let the storage refuse connections; what it returns, to end that."""
+    monkeypatch.setattr(artifacts, "_RETRY_AFTER_S", (0.01, 0.01))
+    answering = artifacts.artifact_storage
+
+    class Refusing:
+        def open(self, name, mode="rb"):
+            raise ConnectionRefusedError("connection refused")
+
+    def switch(storage):
+        monkeypatch.setattr(artifacts, "artifact_storage", storage)
+
+    def away():
+        switch(Refusing)
+        return lambda: switch(answering)
+
+    return away
+
+
+@pytest.mark.usefixtures("placement")
+def test_while_the_storage_is_away_clients_are_told_to_try_again(
+    post, loading, make, serving, storage_away
+):
+    serving(make(1, "first"))
+    second = serving(make(2, "second"))
+    answers_again = storage_away()
+    reply = post("/predict", order(1))
+    assert (reply.status_code, reply.json()["code"]) == (503, "storage_away")
+    assert reply["Retry-After"] == "5"
+    assert "the artifact storage cannot be used" in reply.json()["detail"]
+    assert not Prediction.objects.exists()
+    second.refresh_from_db()
+    assert (second.load_error, Promotion.objects.count()) == ("", 2)
+    answers_again()
+    assert version_of(post("/predict", order(1))) == "v2"
+
+
+def test_a_promotion_while_the_storage_is_away_is_refused_and_marks_nothing(
+    post, loading, make, serving, ask, storage_away
+):
+    serving(make(1, "first"))
+    second = make(2, "second")
+    answers_again = storage_away()
+    reply = ask(second)
+    assert (reply.status_code, reply.json()["code"]) == (409, "refused")
+    assert "the artifact storage cannot be used" in reply.json()["detail"]
+    second.refresh_from_db()
+    assert second.load_error == ""
+    answers_again()
+    assert ask(second).status_code == 200
+
+
 def test_a_bulk_prediction_in_a_worker_does_not_change_what_web_serves(
     loading, make, serving, project, origin
 ):

@@ -59,6 +59,7 @@ class ModelHost:
             ModelNotLoadable: This version cannot be fetched or loaded.
             ModelError: The model's code cannot be imported, or `predict()` raised or
                 returned something unusable.
+            StorageUnavailable: The artifact storage does not answer.
         """
         until = time.monotonic() + settings.PREDICT_WAIT_S
         hosted = self._hosted(serving, call.origin)
@@ -84,6 +85,7 @@ class ModelHost:
             ModelError: The model's code cannot be imported.
             StillLoading: Not loaded within `within_s`.
             ModelBusy: Another thread has been loading it for PREDICT_WAIT_S.
+            StorageUnavailable: The artifact storage does not answer.
         """
         if within_s is None:
             self._hosted(serving, origin)

@@ -22,7 +22,7 @@ from lsml.labelstudio.secrets import error_text
 from lsml.observability.origin import Origin
 from lsml.registry.artifact_cache import CachedArtifact
 from lsml.registry.artifacts import Artifact, fetch_artifact
-from lsml.registry.errors import CacheRefused, RegistryError
+from lsml.registry.errors import CacheRefused, RegistryError, StorageUnavailable
 from lsml.registry.model_class import ModelClassError, model_class
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.served import Served
@@ -41,6 +41,7 @@ def load(serving: Served, origin: Origin) -> HostedModel:
     Raises:
         ModelNotLoadable: This version cannot be fetched or loaded.
         ModelError: The model's code cannot be imported.
+        StorageUnavailable: The artifact storage does not answer.
     """
     started = time.monotonic()
     project = Project.objects.filter(pk=serving.project_pk).first()
@@ -85,14 +86,17 @@ def load(serving: Served, origin: Origin) -> HostedModel:
 
 @contextmanager
 def _in_words(version: str, kind: type[ModelError]) -> Iterator[None]:
-    """Turn what loading raises into one sentence; database errors pass unchanged."""
+    """Turn what loading raises into one sentence.
+
+    Errors of the database and of the artifact storage pass unchanged.
+    """
     try:
         yield
     except CacheRefused as error:  # says nothing about the version
         raise ModelError(str(error)) from error
     except (ModelClassError, RegistryError) as error:
         raise kind(str(error)) from error
-    except DatabaseError:
+    except (DatabaseError, StorageUnavailable):
         raise  # not the model's fault: a 503, and the next request tries again
     except USER_ERRORS as error:
         if _is_out_of_memory(error):

@@ -17,6 +17,7 @@ from lsml.inference.errors import (
 )
 from lsml.inference.status import LoadedModel, ProcessStatus
 from lsml.observability.origin import Origin
+from lsml.registry.errors import StorageUnavailable
 from lsml.registry.served import Served
 
 Message = dict[str, Any]
@@ -88,26 +89,34 @@ def read_status(message: Message) -> ProcessStatus:
 
 def error_message(error: Exception) -> Message:
     """Describe an error, for `raise_error`."""
+    about: dict[str, Any] = {}
     match error:
         case ModelBusy():
-            return _error("busy", error, retry_after_s=error.retry_after_s)
+            code, about = "busy", {"retry_after_s": error.retry_after_s}
         case StillLoading():
+            code = "still_loading"
             about = {"version": error.version, "waited_s": error.waited_s}
-            return _error("still_loading", error, **about)
         case ModelNotLoadable():
-            return _error("not_loadable", error)
+            code = "not_loadable"
         case ModelError():
-            return _error("model_error", error)
+            code = "model_error"
+        case StorageUnavailable():
+            code = "storage_away"
         case OperationalError() | InterfaceError():
-            return _error("database_away", error)
-    return _error(UNEXPECTED, error)
+            code = "database_away"
+        case _:
+            code = UNEXPECTED
+    # A text of the user's code may have lone surrogates, which JSON does not allow.
+    text = str(error).encode(errors="replace").decode()
+    return {"error": code, "text": text, **about}
 
 
 def raise_error(message: Message) -> None:
     """Raise the error that a message describes, if it describes one.
 
     Raises:
-        ModelBusy, ModelError, OperationalError: As in the model process.
+        ModelBusy, ModelError, StorageUnavailable, OperationalError: As in the model
+            process.
         RuntimeError: The model process failed; its log says why.
     """
     match message:
@@ -119,13 +128,9 @@ def raise_error(message: Message) -> None:
             raise ModelNotLoadable(text)
         case {"error": "model_error", "text": text}:
             raise ModelError(text)
+        case {"error": "storage_away", "text": text}:
+            raise StorageUnavailable(text)
         case {"error": "database_away", "text": text}:
             raise OperationalError(text)
         case {"error": _}:
             raise RuntimeError("The model process failed; see its log.")
-
-
-def _error(code: str, error: Exception, **about: Any) -> Message:
-    # A text of the user's code may have lone surrogates, which JSON does not allow.
-    text = str(error).encode(errors="replace").decode()
-    return {"error": code, "text": text, **about}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.models import ModelVersion
 from lsml.training.errors import FitFailed, in_words
 from lsml.training.process.inputs import TrainingInputs, fit_arguments
+from lsml.training.process.storage import wait_for_storage
 from lsml.training.process.store import RunStore
 
 # These concern the run or the machine, not the event that `fit` was called with.
@@ -34,7 +36,11 @@ class Learned:
 
 @contextmanager
 def with_model_dir(
-    kind: ModelClass, *, served: ModelVersion | None, artifacts: Path
+    kind: ModelClass,
+    *,
+    served: ModelVersion | None,
+    artifacts: Path,
+    cancelled: threading.Event,
 ) -> Iterator[ModelClass]:
     """Make the new version's artifact the MODEL_DIR of a class with `fit` only.
 
@@ -45,15 +51,17 @@ def with_model_dir(
         kind: The user's class.
         served: The version to continue from.
         artifacts: Folder of the new version's artifact.
+        cancelled: Set when the run is cancelled.
     """
     if not learns_by_fit(kind) or os.environ.get("MODEL_DIR"):
         yield kind
         return
     if served is not None and served.artifact_key:
-        before = fetch_artifact(
-            Artifact(served.artifact_key, served.artifact_sha256, served.artifact_bytes)
+        before = Artifact(
+            served.artifact_key, served.artifact_sha256, served.artifact_bytes
         )
-        shutil.copytree(before.folder, artifacts, dirs_exist_ok=True)
+        fetched = wait_for_storage(lambda: fetch_artifact(before), cancelled=cancelled)
+        shutil.copytree(fetched.folder, artifacts, dirs_exist_ok=True)
     with run_anew(kind, model_dir=artifacts) as anew:
         yield anew
 

@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 from label_studio_ml.hosting import ModelClass, load_version, reads_artifacts
 from lsml.labelstudio.secrets import error_text
 from lsml.registry.artifacts import Artifact, fetch_artifact
-from lsml.registry.errors import RegistryError
+from lsml.registry.errors import RegistryError, StorageUnavailable
 from lsml.registry.models import Project
 from lsml.training.process.store import RunStore
 
@@ -36,6 +36,7 @@ def why_not_loadable(
 
     Raises:
         DatabaseError: The model asked for its state while the database was down.
+        StorageUnavailable: The artifact storage does not answer.
     """
     gc.collect()  # frees the trained instance: two may not fit into memory
     try:
@@ -55,8 +56,8 @@ def why_not_loadable(
         )
     except RegistryError as error:
         return str(error)
-    except DatabaseError:
-        raise  # not the model's fault: the run is tried again
+    except (DatabaseError, StorageUnavailable):
+        raise  # not the model's fault: it is tried again
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code
         traceback.print_exc()  # into the run's log
         return error_text(error)

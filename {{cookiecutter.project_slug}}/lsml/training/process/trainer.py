@@ -6,7 +6,9 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.training import Dataset, Run, RunCancelled, numbers
 from lsml.jobs.errors import JobError
 from lsml.registry.artifacts import store_artifact
+from lsml.registry.errors import StorageUnavailable
 from lsml.registry.model_class import model_class
 from lsml.training.errors import FitFailed, NotTrainable, in_words
 from lsml.training.process.inputs import TrainingInputs, take_inputs
@@ -26,6 +29,7 @@ from lsml.training.process.legacy import Learned, fit_events, with_model_dir
 from lsml.training.process.loadcheck import why_not_loadable
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
+from lsml.training.process.storage import Result, wait_for_storage
 from lsml.training.process.store import RunStore
 
 _MB = 1 << 20
@@ -94,7 +98,7 @@ class Trainer:
             self._reporter.send(
                 "failed", reason=str(error), event_errors=error.event_errors
             )
-        except JobError as error:
+        except (JobError, StorageUnavailable) as error:
             self._reporter.send("failed", reason=str(error))
         except (OperationalError, InterfaceError) as error:
             self._reporter.send("crashed", reason=f"The database was down: {error}")
@@ -117,7 +121,7 @@ class Trainer:
         )
         learned = self._learned(inputs, store, run, order.memory_mb)
         artifact = (
-            store_artifact(run.artifacts, key=order.artifact_key)
+            self._wait(lambda: store_artifact(run.artifacts, key=order.artifact_key))
             if learned.makes_version
             else None
         )
@@ -135,14 +139,19 @@ class Trainer:
         }
         store.end_training()
         if learned.makes_version:
-            product["load_error"] = why_not_loadable(
+            check = partial(
+                why_not_loadable,
                 _checked(self._model_class),
                 project=inputs.project,
                 store=store,
                 artifact=artifact,
                 folder=Path(order.folder) / "loaded",
             )
+            product["load_error"] = self._wait(check)
         return product
+
+    def _wait(self, work: Callable[[], Result]) -> Result:
+        return wait_for_storage(work, cancelled=self._cancelled)
 
     def _learned(
         self, inputs: TrainingInputs, store: RunStore, run: Run, memory_mb: int
@@ -152,6 +161,7 @@ class Trainer:
             _checked(self._model_class),
             served=inputs.project.active_version,
             artifacts=run.artifacts,
+            cancelled=self._cancelled,
         ) as kind:
             model = make_model(
                 kind,

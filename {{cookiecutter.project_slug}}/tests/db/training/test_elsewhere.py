@@ -16,11 +16,12 @@ from django.core.files.base import ContentFile
 from django.db import connection
 
 from lsml.jobs import sweeper
-from lsml.jobs.services import request_cancel
+from lsml.jobs.services import request_cancel, retry
 from lsml.registry.artifacts import Artifact, artifact_storage, fetch_artifact
+from lsml.registry.models import ModelVersion
 from lsml.registry.storage_url import storage_from_url
 from lsml.training import cleanup
-from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 from lsml.training.runs import kind
 
 from .conftest import ORIGIN
@@ -29,29 +30,51 @@ from .test_steering import InBackground
 pytestmark = pytest.mark.slow
 
 
+class S3Server:
+    """A real S3 server (nanio) that checks signatures."""
+
+    KEYS = {"ACCESS_KEY": "key-of-the-tests", "SECRET_KEY": "secret-of-the-tests"}
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process = None
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1"),
+                *("--port", str(self.port), "--data-dir", str(self._folder)),
+                "--no-access-log",
+            ],
+            env=os.environ | {f"NANIO_{name}": key for name, key in self.KEYS.items()},
+        )
+        wait_for(self.port)
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait()
+
+
 @pytest.fixture
-def s3(tmp_path, monkeypatch):
-    """A bucket on a real S3 server (nanio) that checks signatures."""
-    port = free_port()
-    keys = {"ACCESS_KEY": "key-of-the-tests", "SECRET_KEY": "secret-of-the-tests"}
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1"),
-            *("--port", str(port), "--data-dir", str(tmp_path / "s3")),
-            "--no-access-log",
-        ],
-        env=os.environ | {f"NANIO_{name}": value for name, value in keys.items()},
-    )
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["ACCESS_KEY"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SECRET_KEY"])
-    endpoint = f"http://127.0.0.1:{port}"
+def s3_server(tmp_path):
+    server = S3Server(tmp_path / "s3")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A bucket."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEYS["ACCESS_KEY"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.KEYS["SECRET_KEY"])
+    endpoint = s3_server.endpoint
     client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
-    wait_for(port)
     client.create_bucket(Bucket="models")
     yield f"s3://models/service?endpoint_url={endpoint}&region_name=us-east-1", client
     client.close()
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture
@@ -78,6 +101,39 @@ def test_artifacts_go_to_s3_and_come_back(worker, studio, s3_artifacts):
     assert (
         fetch_artifact(artifact).folder / "seen.json"
     ).read_text() == '{"1001": [1]}'
+
+
+def test_a_training_waits_for_s3_and_keeps_what_it_learned(
+    worker, studio, s3_server, s3_artifacts
+):
+    worker.serve("Remembering")
+    studio.annotate(1)
+    worker.process_inbox()
+    s3_server.stop()
+    training = InBackground(worker.begin())
+    training.until(lambda run: "The artifact was not stored" in run.log, within_s=30)
+    s3_server.start()
+    run = training.end()
+    assert (run.state, run.attempts, run.failures) == ("succeeded", 1, 0)
+    version = ModelVersion.objects.get()
+    assert s3_artifacts() == [f"service/{version.artifact_key}"]
+
+
+def test_a_run_that_s3_fails_names_the_storage_and_can_be_retried(
+    worker, studio, s3_server, s3_artifacts
+):
+    worker.serve("Remembering", TRAINING_OUTAGE_S="0")
+    studio.annotate(1)
+    s3_server.stop()
+    run = worker.train()
+    assert (run.state, run.attempts, run.failures) == ("failed", 1, 0)
+    assert "the artifact storage cannot be used" in run.error
+    assert "The model is not the cause: retry the run" in run.error
+    s3_server.start()
+    retry(run, actor="ann", origin=ORIGIN)
+    worker.begin().carry()
+    assert ModelVersion.objects.get().annotation_count == 1
+    assert RunEvent.objects.filter(run__state="succeeded").count() == 1
 
 
 def test_what_a_lost_worker_stored_on_s3_is_removed(

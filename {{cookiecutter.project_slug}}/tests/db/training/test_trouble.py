@@ -19,7 +19,7 @@ from lsml.training.worker import supervisor
 from lsml.training.worker.training_process import TrainingProcess
 
 from .conftest import ORIGIN
-from .test_steering import kept_files
+from .test_steering import InBackground, kept_files
 
 
 @pytest.fixture
@@ -37,13 +37,31 @@ def small_disk(tmp_path):
 def test_a_full_artifact_disk_fails_the_run_and_leaves_nothing(
     small_disk, worker, studio
 ):
-    worker.serve("Heavy")
+    worker.serve("Heavy", TRAINING_OUTAGE_S="1")
     studio.annotate(1)
     run = worker.train()
     assert run.state == "failed"
+    assert "The artifact was not stored" in run.error
     assert "No space left on device" in run.error
+    assert "The model is not the cause: retry the run" in run.error
+    assert (run.attempts, run.failures) == (1, 0)
     assert kept_files() == []
     assert InboxEntry.objects.get().held
+
+
+def test_a_training_waits_for_space_for_its_artifact(small_disk, worker, studio):
+    worker.serve("Heavy")
+    studio.annotate(1)
+    worker.process_inbox()
+    training = InBackground(worker.begin())
+    training.until(lambda run: "No space left on device" in run.log)
+    enlarge = ["mount", "-o", "remount,size=30m", str(small_disk)]
+    subprocess.run(enlarge, check=True)
+    run = training.end()
+    assert (run.state, run.attempts, run.failures) == ("succeeded", 1, 0)
+    version = ModelVersion.objects.get()
+    assert kept_files() == [small_disk / version.artifact_key]
+    assert version.load_error == ""
 
 
 def test_a_lease_does_not_expire_right_after_a_restart_of_postgres(

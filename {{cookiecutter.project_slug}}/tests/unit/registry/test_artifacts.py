@@ -22,7 +22,7 @@ from lsml.registry.artifacts import (
 from lsml.registry.errors import (
     ArtifactDamaged,
     ArtifactRefused,
-    ArtifactUnavailable,
+    ArtifactMissing,
     CacheRefused,
 )
 from lsml.registry.storage_url import storage_from_url
@@ -193,7 +193,7 @@ def test_what_was_changed_is_not_loaded_if_the_storage_has_lost_it(stored):
     folder = fetch_artifact(stored).folder
     artifact_storage().delete(stored.key)
     change_content(folder)
-    with pytest.raises(ArtifactUnavailable, match="is not in the artifact storage"):
+    with pytest.raises(ArtifactMissing, match="is not in the artifact storage"):
         fetch_artifact(stored)
     assert not folder.exists()
 
@@ -323,7 +323,7 @@ def test_a_compressed_archive_is_not_unpacked(stored, cache):
         member = tarfile.TarInfo("zeros")
         member.size = 1 << 20
         tar.addfile(member, io.BytesIO(bytes(member.size)))
-    with pytest.raises(ArtifactUnavailable):
+    with pytest.raises(ArtifactMissing):
         fetch_artifact(named(file.getvalue()))
     assert names_in(cache) == []
 
