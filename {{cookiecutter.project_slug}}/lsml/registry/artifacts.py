@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import tarfile
 import tempfile
 import time
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ def _fetch(artifact: Artifact, cache: ArtifactCache) -> CachedArtifact | None:
             added = cache.add(artifact.sha256, local)
         except NotPlain as error:
             raise ArtifactRefused(artifact.key, str(error)) from error
+        except tarfile.TarError as error:
+            raise ArtifactRefused(artifact.key, "it is no tar") from error
     try:
         cache.prune(keep=_KEPT_PER_MODEL * settings.MODELS_IN_MEMORY_MAX)
     except OSError as error:  # the artifact can be used all the same

@@ -79,11 +79,10 @@ class ArtifactDamaged(RegistryError):
 class ArtifactRefused(RegistryError):
     """The artifact contains something else than files and folders."""
 
-    def __init__(self, key: str, name: str) -> None:
+    def __init__(self, key: str, reason: str) -> None:
         super().__init__(
-            f"Artifact {key} is not unpacked: {name!r} in it is a link, a device, a"
-            " sparse file, or outside the artifact's folder. Train again with plain"
-            " files in run.artifacts."
+            f"Artifact {key} is not unpacked: {reason}. Train again with plain files in"
+            " run.artifacts."
         )
 
 

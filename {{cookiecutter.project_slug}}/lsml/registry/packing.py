@@ -18,7 +18,10 @@ _CHUNK = 1 << 20
 
 
 class NotPlain(Exception):
-    """The tar contains something else than files and folders below its top."""
+    """The tar contains something else than files and folders below its top.
+
+    The message says what, as a part of a sentence.
+    """
 
 
 class _Changed(Exception):
@@ -107,9 +110,12 @@ def _members(packed: IO[bytes]) -> list[tarfile.TarInfo]:
             inside = path.parts and not path.is_absolute() and ".." not in path.parts
             plain = (member.isreg() and not member.issparse()) or member.isdir()
             if not inside or not plain or str(path) != member.name:
-                raise NotPlain(member.name)
+                raise NotPlain(
+                    f"{member.name!r} in it is a link, a device, a sparse file, or"
+                    " outside the artifact's folder"
+                )
             if member.name in found:
-                raise NotPlain(member.name)
+                raise NotPlain(f"{member.name!r} is in it twice")
             found[member.name] = member
     return list(found.values())
 

@@ -21,8 +21,8 @@ from lsml.registry.artifacts import (
 )
 from lsml.registry.errors import (
     ArtifactDamaged,
-    ArtifactRefused,
     ArtifactMissing,
+    ArtifactRefused,
     CacheRefused,
 )
 from lsml.registry.storage_url import storage_from_url
@@ -323,7 +323,7 @@ def test_a_compressed_archive_is_not_unpacked(stored, cache):
         member = tarfile.TarInfo("zeros")
         member.size = 1 << 20
         tar.addfile(member, io.BytesIO(bytes(member.size)))
-    with pytest.raises(ArtifactMissing):
+    with pytest.raises(ArtifactRefused, match="it is no tar"):
         fetch_artifact(named(file.getvalue()))
     assert names_in(cache) == []
 
