@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from lsml.api import schemas
 from lsml.api.auth import LabelStudioAuthentication
+from lsml.audit.lag import sealing_metrics
 from lsml.inference.placement import model_metrics
 from lsml.inference.services import predict
 from lsml.labelstudio.label_config import parse_label_config
@@ -229,5 +230,6 @@ class MetricsView(LabelStudioView):
     @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         return HttpResponse(
-            metrics.exposition() + model_metrics(), content_type=metrics.CONTENT_TYPE
+            metrics.exposition() + sealing_metrics() + model_metrics(),
+            content_type=metrics.CONTENT_TYPE,
         )

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import BinaryField, F, Func, Sum
 
 from lsml.audit import anchors, chain
-from lsml.audit.lag import OVERDUE_AFTER, unsealed_rows
+from lsml.audit.lag import overdue_after, unsealed_rows
 from lsml.audit.models import DroppedPartition, Seal
 from lsml.audit.sealing import leaves, seals_ever_made, write_as_documented
 from lsml.audit.tables import FORMAT, SEALED_TABLES
@@ -201,9 +201,11 @@ class _Verification:
                 Finding(
                     f"Sealing lags: {unsealed.overdue} rows of {table}, from"
                     f" {unsealed.first_id} on, are in no seal although they are older"
-                    f" than {OVERDUE_AFTER.seconds // 60} minutes. Run `manage.py audit"
-                    " seal` and look at the log of beat and of the worker. If both"
-                    " run, the last seals were removed.",
+                    f" than {overdue_after().total_seconds():.0f} s. Run `manage.py"
+                    " audit seal`. If they stay unsealed, a transaction that has"
+                    " written is still open; otherwise look at beat and at the workers"
+                    " with the queue `scheduled`. If these run, the last seals were"
+                    " removed.",
                     table,
                     unsealed.first_id,
                 )

@@ -14,7 +14,7 @@ from lsml.console.pages.home_figures import last_day
 from tests.console import factory
 
 pytestmark = pytest.mark.django_db
-QUERIES_MAX = 15
+QUERIES_MAX = 16
 
 
 def test_home_names_the_served_version_in_few_queries(
@@ -84,3 +84,12 @@ def test_home_warns_about_what_needs_attention(viewer):
     of.runs.filter(state="running").update(state="succeeded")
     of.inbox.update(received_at=timezone.now() - timedelta(hours=1))
     assert "no run has taken them" in viewer.get("/admin/").text
+
+
+def test_home_warns_if_the_audit_log_is_not_sealed(viewer, settings):
+    of = factory.project()
+    row = factory.prediction(of, at=timezone.now() - timedelta(minutes=2))
+    Prediction.objects.bulk_create([row])
+    assert "audit log is not being sealed" in viewer.get("/admin/").text
+    settings.AUDIT_SEAL_S = 60
+    assert "audit log is not being sealed" not in viewer.get("/admin/").text

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.access.roles import may
+from lsml.audit.lag import overdue_after, sealing_lag_s
 from lsml.audit.models import Prediction, Seal
 from lsml.console.charts import (
     Series,
@@ -142,7 +143,7 @@ def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[A
             text = _("%(project)s: the config has lost labels of %(version)s.")
             values = {"project": project, "version": version.version}
             alarms.append(Alarm(text % values, page_of(version)))
-    return _model_process() + alarms + _failed(runs)
+    return _model_process() + _sealing() + alarms + _failed(runs)
 
 
 def _model_process() -> list[Alarm]:
@@ -150,6 +151,18 @@ def _model_process() -> list[Alarm]:
         return []
     text = _("The model process does not answer: predictions get status 503.")
     return [Alarm(text, reverse("admin:console_models"))]
+
+
+def _sealing() -> list[Alarm]:
+    lag_s = sealing_lag_s()
+    if lag_s <= overdue_after().total_seconds():
+        return []
+    text = _(
+        "The audit log is not being sealed: a row has waited for %(n)d s. Check that"
+        " beat and a worker with the queue “scheduled” run, and that no transaction"
+        " stays open."
+    )
+    return [Alarm(text % {"n": lag_s}, list_of(Seal))]
 
 
 def _failed(runs: list[TrainingRun]) -> list[Alarm]:
