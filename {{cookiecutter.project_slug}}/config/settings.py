@@ -136,12 +136,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker_options(
 CELERY_TASK_PUBLISH_RETRY_POLICY = connections.publish_retry_policy(process=PROCESS)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"lsml.training.tasks.train": {"queue": "training"}}
+CELERY_TASK_ROUTES = {
+    "lsml.training.tasks.train": {"queue": "training"},
+    # What beat sends does not wait behind the messages of webhooks. Workers take from
+    # their queues in turn.
+    "lsml.jobs.tasks.sweep": {"queue": "scheduled"},
+    "lsml.audit.tasks.seal": {"queue": "scheduled"},
+    "lsml.audit.tasks.maintain_partitions": {"queue": "scheduled"},
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Celery restores a reduced count from a task's thread. On RabbitMQ that thread and the
 # main one then wait for replies on the same socket, and the worker hangs for good.
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
+# A worker whose threads are all busy holds messages that it has not started. RabbitMQ
+# closes its channel after half an hour; it reconnects, and the messages go to others.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = connections.is_rabbitmq(CELERY_BROKER_URL)
 # Keeps a busy worker from reserving messages that an idle one could take. Redis only.
 CELERY_WORKER_DISABLE_PREFETCH = not connections.is_rabbitmq(CELERY_BROKER_URL)
 

@@ -2,10 +2,13 @@
 
 from typing import Any, Final
 
+import structlog
 from celery import concurrency
 from django.core.checks import CheckMessage, Error
 
 _THREADS: Final = "celery.concurrency.thread"
+
+log = structlog.get_logger(__name__)
 
 
 def check_worker_pool(pool: Any) -> list[CheckMessage]:
@@ -34,3 +37,14 @@ def refuse_wrong_worker(sender: Any, **_: Any) -> None:
     """
     if found := check_worker_pool(sender.pool_cls):
         raise SystemExit(str(found[0]))
+
+
+def warn_of_missing_queue(sender: Any, **_: Any) -> None:
+    """Log a warning if the worker does not take the messages that beat sends."""
+    if "scheduled" not in sender.app.amqp.queues.consume_from:
+        log.warning(
+            "this worker does not take beat's messages; without one that does, the"
+            " audit log is not sealed and lost messages are not sent again. Add"
+            " `scheduled` to its --queues",
+            queues=sorted(sender.app.amqp.queues.consume_from),
+        )

@@ -149,7 +149,8 @@ _CELERY = ["celery", "--quiet", "--app", "config"]
 
 def _worker(queue, *, name):
     return [
-        *(*_CELERY, "worker", "--queues", queue, "--hostname", f"{name}@%h"),
+        *(*_CELERY, "worker", "--queues", f"{queue},scheduled"),
+        *("--hostname", f"{name}@%h"),
         *("--pool", "threads", "--concurrency", "2"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]

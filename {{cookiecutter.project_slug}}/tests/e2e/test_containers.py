@@ -173,10 +173,13 @@ def test_database_and_broker_are_not_reachable_from_outside():
 
 def test_every_queue_has_a_worker():
     served = {
-        command(service)[command(service).index("--queues") + 1]
+        service: command(service)[command(service).index("--queues") + 1]
         for service in ("worker", "training")
     }
-    assert served == {"default", "training"}
+    assert served == {
+        "worker": "default,scheduled",
+        "training": "training,scheduled",
+    }
 
 
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="needs hadolint")

@@ -5,14 +5,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from celery import Celery
 from django.core.checks import Tags, run_checks
+from structlog.testing import capture_logs
 
 from lsml.environment.checking import MODEL_TAG, TAG, refuse_wrong_settings
 from lsml.environment.checks import check_clock
 from lsml.environment.reading import Environment
-from lsml.environment.worker import check_worker_pool
+from lsml.environment.worker import check_worker_pool, warn_of_missing_queue
 from lsml.registry.model_class import model_class
 
 PROJECT = Path(__file__).parents[3]
@@ -239,6 +242,17 @@ def test_a_worker_with_another_pool_does_not_start():
     done = run_with(command, SECRET_KEY="x" * 60)
     assert done.returncode != 0
     assert "lsml.E010" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("queues", "warnings"), [("default", 1), ("default,scheduled", 0)]
+)
+def test_a_worker_without_the_queue_of_beat_says_so(queues, warnings):
+    app = Celery()
+    app.amqp.queues.select(queues.split(","))
+    with capture_logs() as logs:
+        warn_of_missing_queue(SimpleNamespace(app=app))
+    assert len(logs) == warnings
 
 
 def test_beat_finds_a_folder_for_its_schedule(tmp_path):

@@ -217,9 +217,9 @@ def _model_process(port: int, handshake: Handshake) -> list[Service]:
 
 
 def worker_arguments(queue: str, *, threads: int) -> list[str]:
-    """Return the arguments of a Celery worker for one queue."""
+    """Return the arguments of a Celery worker for one queue and beat's messages."""
     return [
-        *("worker", "--queues", queue, "--hostname", f"{queue}@%h"),
+        *("worker", "--queues", f"{queue},scheduled", "--hostname", f"{queue}@%h"),
         *("--pool", "threads", "--concurrency", str(threads)),
         # Workers do not need to exchange messages, so they start without them.
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
