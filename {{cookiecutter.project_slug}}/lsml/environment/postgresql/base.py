@@ -63,13 +63,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Return whether the next statement would reach a server, and be committed.
 
-        Django asks only outside transactions. One that is nevertheless open or failed
-        was left by somebody, and would take the next statement with it.
+        A transaction that is open outside an atomic block was left by somebody, and
+        would take the next statement with it.
         """
-        if self.connection is None:
+        if self.connection is None or self.connection.closed:
             return False
-        if self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
-            return False  # also if the connection is closed
+        status = self.connection.pgconn.transaction_status
+        if status != TransactionStatus.IDLE and not self.in_atomic_block:
+            return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0)
