@@ -22,6 +22,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Celery would run all system checks and ignore their results. Ours are run below.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
+_FETCH_S = 0.05
+
 app = Celery("lsml")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -48,6 +50,17 @@ def wait_for_go(**_: Any) -> None:
 def report_working(**_: Any) -> None:
     """Tell `manage.py dev` that this worker takes messages."""
     handshake.report_working()
+
+
+@worker_ready.connect
+def fetch_soon(sender: Any, **_: Any) -> None:
+    """Fetch the next message soon after a thread has become free.
+
+    With CELERY_WORKER_DISABLE_PREFETCH, Celery's event loop looks for a free thread when
+    something wakes it. Without this, that is once a second.
+    """
+    if sender.hub and app.conf.worker_disable_prefetch:
+        sender.hub.call_repeatedly(_FETCH_S, lambda: None)
 
 
 @setup_logging.connect
