@@ -56,8 +56,8 @@ def report_working(**_: Any) -> None:
 def fetch_soon(sender: Any, **_: Any) -> None:
     """Fetch the next message soon after a thread has become free.
 
-    With CELERY_WORKER_DISABLE_PREFETCH, Celery's event loop looks for a free thread when
-    something wakes it. Without this, that is once a second.
+    With CELERY_WORKER_DISABLE_PREFETCH, Celery's event loop looks for a free thread
+    when something wakes it. Without this, that is once a second.
     """
     if sender.hub and app.conf.worker_disable_prefetch:
         sender.hub.call_repeatedly(_FETCH_S, lambda: None)
