@@ -77,7 +77,8 @@ class GroupCommit(Generic[Item, Result]):
 
         Raises:
             OperationalError, InterfaceError: The database did not confirm the commit.
-                It is in doubt only if the connection broke.
+                It is in doubt if the connection broke, or if this thread no longer
+                waits for another one that writes the item.
             DatabaseError: It refused this item.
         """
         if connection.in_atomic_block:

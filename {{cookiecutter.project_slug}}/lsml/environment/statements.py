@@ -22,6 +22,7 @@ from psycopg.errors import (
     DuplicatePreparedStatement,
     InvalidSqlStatementName,
 )
+from psycopg.pq import TransactionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ def execute_prepared(
     """
     database = connections[DEFAULT_DB_ALIAS]
     database.close_if_health_check_failed()
+    _close_if_left_open(database)
     # psycopg chooses a number's type by its size, and would prepare the statement for
     # each combination of types.
     untyped = {
@@ -79,6 +81,19 @@ def execute_prepared(
             raise OperationalError(*error.args) from error
         database.close()
         return _execute(database, statement, untyped)
+
+
+def _close_if_left_open(database: BaseDatabaseWrapper) -> None:
+    """Close a connection on which a model's code has left a transaction open.
+
+    The statement would be part of it, and never be committed. Django checks connections
+    only before the first query of a request.
+    """
+    if database.connection is None or database.in_atomic_block:
+        return
+    status = database.connection.pgconn.transaction_status
+    if status != TransactionStatus.IDLE or not database.autocommit:
+        database.close()
 
 
 def _execute(

@@ -3,7 +3,12 @@
 from contextlib import suppress
 
 import pytest
-from django.db import ProgrammingError, close_old_connections, connection
+from django.db import (
+    ProgrammingError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.utils import timezone
 
 from lsml.audit.models import Prediction
@@ -172,3 +177,43 @@ def test_a_transaction_left_open_on_the_connection_does_not_take_later_rows_with
     assert versions_sent(reply) == ["0.0.1"]
     connection.close()  # what is not committed is lost
     assert versions_recorded(reply) == [("0.0.1", "ok")]
+
+
+def open_transaction():
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1")
+
+
+def turn_autocommit_off():
+    transaction.set_autocommit(False)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def enter_atomic():
+    transaction.atomic().__enter__()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("leave", [open_transaction, turn_autocommit_off, enter_atomic])
+@pytest.mark.parametrize("is_remembered", [False, True])
+def test_a_model_that_leaves_a_transaction_open_takes_no_rows_with_it(
+    post, scripted, leave, is_remembered
+):
+    def left_open(model, tasks):
+        leave()
+        return nothing_found(model, tasks)
+
+    scripted.answer = nothing_found
+    for _ in range(2 if is_remembered else 0):
+        post("/predict", order(label_config=CONFIG))
+    replies = []
+    for answer in (left_open, nothing_found):
+        close_old_connections()
+        scripted.answer = answer
+        replies.append(post("/predict", order(label_config=CONFIG)))
+        close_old_connections()
+    connection.close()  # what is not committed is lost
+    for reply in replies:
+        assert versions_recorded(reply) == [("0.0.1", "ok")]

@@ -3,7 +3,9 @@
 import time
 from typing import Any
 
+import structlog
 from django.db import Error as DatabaseError
+from django.db import connection
 
 from label_studio_ml.model import LabelStudioMLBase
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
@@ -15,6 +17,8 @@ from lsml.inference.hosting.watch import watch
 from lsml.labelstudio.secrets import error_text
 from lsml.registry.artifact_cache import CachedArtifact
 from lsml.registry.state import ProjectStore
+
+log = structlog.get_logger(__name__)
 
 
 class HostedModel:
@@ -108,6 +112,7 @@ class HostedModel:
         """Call `predict()` for turns that go together."""
         figures.batch_tasks.observe(len(tasks))
         call = turns[0].call
+        in_block = connection.in_atomic_block
         try:
             with watch.running(
                 "predict()",
@@ -121,3 +126,16 @@ class HostedModel:
             raise  # the model's `self.get` needs the database: answer 503
         except USER_ERRORS as error:
             raise ModelError(f"predict() raised {error_text(error)}") from error
+        finally:
+            if connection.in_atomic_block and not in_block:
+                _leave_block()
+
+
+def _leave_block() -> None:
+    """Roll back what `predict()` left open, so that it takes no audit rows with it."""
+    log.warning(
+        "predict() entered transaction.atomic() and did not leave it",
+        effect="what it wrote there is rolled back",
+    )
+    connection.close()
+    connection.connect()
