@@ -151,13 +151,28 @@ def _checked(artifact: Artifact, cache: ArtifactCache) -> CachedArtifact:
                 key=artifact.key,
                 folder=str(found.folder),
             )
-            cache.discard(artifact.sha256, found)
+            if added := _fetch(artifact, cache, instead_of=found):
+                return added
 
 
-def _fetch(artifact: Artifact, cache: ArtifactCache) -> CachedArtifact | None:
-    """Fetch and unpack it; None if another process did meanwhile."""
+def _fetch(
+    artifact: Artifact,
+    cache: ArtifactCache,
+    *,
+    instead_of: CachedArtifact | None = None,
+) -> CachedArtifact | None:
+    """Fetch and unpack it; None if another process did meanwhile.
+
+    Args:
+        artifact: Which one.
+        cache: Where to.
+        instead_of: A changed copy, discarded once the artifact is on this host: other
+            processes may use it, and the storage may be away.
+    """
     with tempfile.TemporaryFile(dir=cache.root) as local:
         _download(artifact, local)
+        if instead_of:
+            cache.discard(artifact.sha256, instead_of)
         try:
             added = cache.add(artifact.sha256, local)
         except NotPlain as error:

@@ -195,7 +195,7 @@ def test_what_was_changed_is_not_loaded_if_the_storage_has_lost_it(stored):
     change_content(folder)
     with pytest.raises(ArtifactMissing, match="is not in the artifact storage"):
         fetch_artifact(stored)
-    assert not folder.exists()
+    assert folder.exists()  # another process may use it
 
 
 def test_the_files_of_another_artifact_do_not_pass_for_this_one(stored, store, cache):
