@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -147,6 +148,8 @@ def json_safe(value: object) -> Any:
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, Enum):
+        value = value.value  # as orjson
     if isinstance(value, (str, int)) or value is None:
         return value
     if isinstance(
@@ -163,7 +166,7 @@ def _plain(value: object) -> Any:
 
 
 def _plain_object(value: object) -> Any:
-    if isinstance(value, (tuple, set, frozenset)):
+    if isinstance(value, (float, tuple, set, frozenset)):
         return _plain(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

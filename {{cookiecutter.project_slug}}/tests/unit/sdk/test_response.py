@@ -2,6 +2,7 @@
 
 import json
 import math
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -185,6 +186,20 @@ def test_an_answer_that_contains_itself_is_refused():
 def test_numpy_values_and_infinite_numbers_become_plain_json():
     score = {"score": np.float32(0.5), "other": math.nan, "mask": np.array([[1, 2]])}
     assert json_safe(score) == {"score": 0.5, "other": None, "mask": [[1, 2]]}
+
+
+class Percent(float):
+    pass
+
+
+class Color(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize("key", ["a", 0], ids=["text", "number"])
+def test_numbers_and_enums_are_read_alike_whatever_is_beside_them(key):
+    read_as = json_safe({key: "", "share": Percent(0.5), "color": Color.RED})
+    assert read_as == {str(key): "", "share": 0.5, "color": "red"}
 
 
 anything = st.recursive(
