@@ -118,7 +118,7 @@ def _basic(header: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         return "", ""
     try:
-        pair = base64.b64decode(encoded, validate=True)
+        pair = base64.b64decode(encoded.strip(" "), validate=True)
     except ValueError:  # not base64, or not even ASCII
         return "", ""
     user, _, password = _text(pair).partition(":")
