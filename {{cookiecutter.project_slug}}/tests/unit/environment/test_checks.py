@@ -248,7 +248,7 @@ def test_a_worker_with_another_pool_does_not_start():
     ("queues", "warnings"), [("default", 1), ("default,scheduled", 0)]
 )
 def test_a_worker_without_the_queue_of_beat_says_so(queues, warnings):
-    app = Celery()
+    app = Celery(set_as_current=False)
     app.amqp.queues.select(queues.split(","))
     with capture_logs() as logs:
         warn_of_missing_queue(SimpleNamespace(app=app))
