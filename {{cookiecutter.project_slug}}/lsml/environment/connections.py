@@ -11,6 +11,9 @@ _BROKER_TIMEOUT_S: Final = 0.1
 _WORKER_TIMEOUT_S: Final = 30
 _WORKER_CONNECT_TIMEOUT_S: Final = 5
 _CELERY_CONNECT_TIMEOUT_S: Final = 4.0  # Celery's default
+# A host that is cut off inside a transaction leaves its locks behind. PostgreSQL ends a
+# session that sends nothing inside a transaction for so long.
+_IDLE_IN_TRANSACTION_MS: Final = 60_000
 
 
 def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, object]:
@@ -19,7 +22,7 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
     Args:
         process: web, model, worker, beat, dev or command.
         statement_timeout_ms: limit of a statement in a web or model process, in
-            milliseconds. 0 sends no limit, which a transaction-pooling pgbouncer
+            milliseconds. 0 sends no limits, which a transaction-pooling pgbouncer
             needs: it refuses start-up options.
     """
     options: dict[str, object] = {
@@ -30,8 +33,13 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
         "keepalives_count": 3,
         "tcp_user_timeout": 10_000,
     }
-    if process in {"web", "model"} and statement_timeout_ms:
-        options["options"] = f"-c statement_timeout={statement_timeout_ms}"
+    limits: dict[str, int] = {}
+    if process in {"web", "model"}:
+        limits["statement_timeout"] = statement_timeout_ms
+    if process in {"web", "model", "worker", "beat"}:
+        limits["idle_in_transaction_session_timeout"] = _IDLE_IN_TRANSACTION_MS
+    if limits and statement_timeout_ms:
+        options["options"] = " ".join(f"-c {name}={ms}" for name, ms in limits.items())
     return options
 
 

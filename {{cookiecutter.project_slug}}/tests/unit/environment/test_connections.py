@@ -49,12 +49,18 @@ def test_workers_and_beat_send_a_message_again(process, retries):
     assert policy["max_retries"] == retries
 
 
-@pytest.mark.parametrize("process", ["worker", "beat", "command"])
-def test_only_web_limits_statements(process):
+@pytest.mark.parametrize("process", ["worker", "beat", "dev", "command"])
+def test_only_processes_that_answer_requests_limit_their_statements(process):
     web = connections.database_options(process="web", statement_timeout_ms=500)
-    assert web["options"] == "-c statement_timeout=500"
+    assert "-c statement_timeout=500" in web["options"]
     other = connections.database_options(process=process, statement_timeout_ms=500)
-    assert "options" not in other
+    assert "statement_timeout" not in other.get("options", "")
+
+
+@pytest.mark.parametrize("process", ["web", "model", "worker", "beat"])
+def test_a_service_that_is_cut_off_in_a_transaction_leaves_its_locks_a_minute(process):
+    options = connections.database_options(process=process, statement_timeout_ms=500)
+    assert "-c idle_in_transaction_session_timeout=60000" in options["options"]
 
 
 def test_a_limit_of_0_sends_no_start_up_option():
