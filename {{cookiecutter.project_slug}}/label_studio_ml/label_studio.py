@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -14,10 +13,9 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
 from .addresses import as_sent, origin_of
-from .paths import is_file_path, path_below
+from .paths import is_file_path, is_sendable, path_below
 
 _URL_VARIABLES = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST")
-_SENDABLE = re.compile("[!-~]+")
 
 Token = str | Callable[[], str | None] | None
 
@@ -92,7 +90,7 @@ class LabelStudio:
                 f"{url} needs credentials: set LABEL_STUDIO_API_KEY to a token from "
                 "Label Studio's account page."
             )
-        if not _SENDABLE.fullmatch(token):  # an error of requests would show it
+        if not is_sendable(token):
             raise FileNotFoundError(
                 "Label Studio's token contains a space, a line break or another such "
                 "character: set LABEL_STUDIO_API_KEY to an exact copy of it."

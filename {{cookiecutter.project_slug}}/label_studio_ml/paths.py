@@ -1,4 +1,4 @@
-"""Decides which paths of Label Studio may get its token.
+"""Decides which paths of Label Studio may get its token, and what a token may be.
 
 A path may be written so that it is a file here, and something else for a server that
 decodes it once more. Such a path gets no token.
@@ -17,6 +17,7 @@ _FILES = re.compile(
 # Control characters, bytes that are not UTF-8, and segments that consist of dots, also
 # before a parameter ("..;") or with spaces, which some servers remove.
 _AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\ufffd]|(^|[/\\])\s*\.\s*\.[\s.]*([/\\;?#]|$)")
+_HEADER_VALUE = re.compile("[!-~]+")
 _DECODINGS_MAX = 5  # more than servers and proxies do together
 
 
@@ -44,3 +45,11 @@ def path_below(url: str, base: str) -> str | None:
 def is_file_path(path: str | None) -> bool:
     """Return whether Label Studio serves files, and nothing else, under a path."""
     return path is not None and bool(_FILES.match(path))
+
+
+def is_sendable(token: str) -> bool:
+    """Return whether a token can be sent in a header.
+
+    HTTP libraries quote any other one in their errors.
+    """
+    return bool(_HEADER_VALUE.fullmatch(token))

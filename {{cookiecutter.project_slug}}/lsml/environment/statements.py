@@ -6,7 +6,7 @@ a short INSERT that costs more than the INSERT itself.
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import structlog
@@ -16,13 +16,13 @@ from django.db import (
     ProgrammingError,
     connections,
 )
-from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import (
     AdminShutdown,
     DuplicatePreparedStatement,
     InvalidSqlStatementName,
 )
-from psycopg.pq import TransactionStatus
+
+from lsml.environment.postgresql.base import DatabaseWrapper
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +63,12 @@ def execute_prepared(
             statement may be committed, unless `is_rolled_back`. Or a pooler was noticed
             inside a transaction, which failed with that; the next one will succeed.
     """
-    database = connections[DEFAULT_DB_ALIAS]
+    database = cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS])
     database.close_if_health_check_failed()
-    _close_if_left_open(database)
+    # Django checks connections only before the first query of a request, and a model's
+    # code may have run since.
+    if database.was_left_open():
+        database.close()
     # psycopg chooses a number's type by its size, and would prepare the statement for
     # each combination of types.
     untyped = {
@@ -83,21 +86,8 @@ def execute_prepared(
         return _execute(database, statement, untyped)
 
 
-def _close_if_left_open(database: BaseDatabaseWrapper) -> None:
-    """Close a connection on which a model's code has left a transaction open.
-
-    The statement would be part of it, and never be committed. Django checks connections
-    only before the first query of a request.
-    """
-    if database.connection is None or database.in_atomic_block:
-        return
-    status = database.connection.pgconn.transaction_status
-    if status != TransactionStatus.IDLE or not database.autocommit:
-        database.close()
-
-
 def _execute(
-    database: BaseDatabaseWrapper, statement: str, parameters: Mapping[str, Any]
+    database: DatabaseWrapper, statement: str, parameters: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     database.ensure_connection()
     make_cursor = (

@@ -27,7 +27,7 @@ ELEMENTS_MAX = 1_050_000  # a series of a million numbers, and what is around it
 # Up to the next comma or bracket that is not inside a string. It matches at any place,
 # so the search never starts again.
 _ELEMENT = re.compile(
-    rb'(?:[^"{\[,]++|"(?:[^"\\]++|(?:\\.)++|\\)*+(?:"|\Z))*+(?:[{\[,]|\Z)', re.DOTALL
+    rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.?)*+(?:"|\Z))*+(?:[{\[,]|\Z)', re.DOTALL
 )
 _OBJECT = ord("{")
 

@@ -61,16 +61,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        """Return whether the next statement would reach a server, and be committed.
-
-        A transaction that is open outside an atomic block was left by somebody, and
-        would take the next statement with it.
-        """
-        if self.connection is None or self.connection.closed:
-            return False
-        status = self.connection.pgconn.transaction_status
-        if status != TransactionStatus.IDLE and not self.in_atomic_block:
+        """Return whether the next statement would reach a server, and be committed."""
+        if self.connection is None or self.connection.closed or self.was_left_open():
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0)
+
+    def was_left_open(self) -> bool:
+        """Return whether somebody's code has left a transaction open.
+
+        The next statement would be part of it, and never be committed.
+        """
+        if self.connection is None or self.in_atomic_block:
+            return False
+        status = self.connection.pgconn.transaction_status
+        return status != TransactionStatus.IDLE or not self.autocommit
