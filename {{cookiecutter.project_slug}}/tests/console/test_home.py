@@ -90,6 +90,7 @@ def test_home_warns_if_the_audit_log_is_not_sealed(viewer, settings):
     of = factory.project()
     row = factory.prediction(of, at=timezone.now() - timedelta(minutes=2))
     Prediction.objects.bulk_create([row])
-    assert "audit log is not being sealed" in viewer.get("/admin/").text
+    home = viewer.get("/admin/").text
+    assert "audit log is not being sealed: a row has waited for 2 min" in home
     settings.AUDIT_SEAL_S = 60
     assert "audit log is not being sealed" not in viewer.get("/admin/").text

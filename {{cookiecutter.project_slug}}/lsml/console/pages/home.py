@@ -27,6 +27,7 @@ from lsml.console.links import list_of, page_of
 from lsml.console.numbers import milliseconds
 from lsml.console.pages.home_figures import Day, largest, last_day
 from lsml.console.pages.metrics import compared
+from lsml.console.templatetags.console import span
 from lsml.inference.placement import model_process_is_down
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
@@ -158,11 +159,12 @@ def _sealing() -> list[Alarm]:
     if lag_s <= overdue_after().total_seconds():
         return []
     text = _(
-        "The audit log is not being sealed: a row has waited for %(n)d s. Check that"
-        " beat and a worker with the queue “scheduled” run, and that no transaction"
-        " stays open."
+        "The audit log is not being sealed: a row has waited for %(time)s. Check"
+        " that beat and a worker with the queue “scheduled” run, and that no"
+        " transaction stays open."
     )
-    return [Alarm(text % {"n": lag_s}, list_of(Seal))]
+    waited = span(timedelta(seconds=lag_s))
+    return [Alarm(text % {"time": waited}, list_of(Seal))]
 
 
 def _failed(runs: list[TrainingRun]) -> list[Alarm]:
