@@ -11,7 +11,9 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
-from lsml.environment import handshake  # noqa: E402 - see above
+from lsml.environment import handshake, heap  # noqa: E402 - see above
+
+heap.bound_heaps()
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"
 # A thread gets a request when it has arrived, so slow clients occupy none.
@@ -46,13 +48,14 @@ def on_starting(server: object) -> None:
 def post_worker_init(worker: Any) -> None:
     """Import model.py before the first request, because Label Studio waits only 1 s.
 
-    This runs after the fork, which libraries that use a GPU do not survive. If the
+    That runs after the fork, which libraries that use a GPU do not survive. If the
     user's module raises an error, each request raises and reports it again.
     """
     from django.conf import settings
 
     from lsml.registry.model_class import model_class
 
+    heap.start_trimming()
     if settings.MODEL_PLACEMENT == "web":
         try:
             model_class()

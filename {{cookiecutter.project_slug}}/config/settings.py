@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lsml.observability.requests.RequestIdMiddleware",
+    "lsml.api.middleware.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "lsml.api.middleware.ProgramsMiddleware",  # those below are for people
@@ -338,6 +339,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "lsml.access.passwords.TokenRevoker"})
 SESSION_HOURS = env.int("SESSION_HOURS", default=12)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 # Whether clients use TLS. `.env` of a development machine has HTTPS=false.

@@ -72,6 +72,10 @@ def locked_out(
     credentials: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Answer a login after too many wrong passwords (AXES_LOCKOUT_CALLABLE)."""
+    if not _wants_page(request):
+        detail = "Too many wrong passwords for this user name. Try again later."
+        body = error_body(request, detail=detail, code="locked_out")
+        return JsonResponse(body, status=429)
     return _page(
         request,
         status=429,
@@ -97,6 +101,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = f"Nothing is served at {request.path[:200]}."
     body = error_body(request, detail=detail, code="not_found")
     return JsonResponse(body, status=404)
+
+
+def method_not_allowed(request: HttpRequest, *, allowed: str) -> HttpResponse:
+    """Answer a method that an address does not have."""
+    detail = f'Method "{request.method}" not allowed.'
+    body = error_body(request, detail=detail, code="method_not_allowed")
+    return JsonResponse(body, status=405, headers={"Allow": allowed})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

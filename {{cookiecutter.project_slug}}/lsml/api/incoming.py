@@ -137,11 +137,13 @@ class Rest(SocketUnreader):
             TimeoutError: they did not arrive in time, or nobody may wait for them.
         """
         left = self._incoming.deadline - time.monotonic()
-        if left <= 0 or not self.may_wait:
+        if left <= 0:
             raise TimeoutError("The body did not arrive in time.")
-        self.sock.settimeout(left)
+        self.sock.settimeout(left if self.may_wait else 0)  # 0: what has arrived
         try:
             data: bytes = super().chunk(size_hint)
+        except BlockingIOError:
+            raise TimeoutError("The body has not arrived.") from None
         finally:
             self.sock.settimeout(None)
         self._incoming.received += len(data)

@@ -1,14 +1,32 @@
-"""Separates Label Studio's requests from those of people."""
+"""Refuses chunked bodies; separates Label Studio's requests from those of people."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 
+from lsml.api.errors import error_body
 from lsml.api.urls import urlpatterns
 
 _View = Callable[[HttpRequest], HttpResponseBase]
+
+
+class LengthRequiredMiddleware:
+    """Refuses a body without a length, which Django would take for an empty one."""
+
+    def __init__(self, get_response: _View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "HTTP_TRANSFER_ENCODING" not in request.META:
+            return self.get_response(request)
+        detail = (
+            "The body is sent in chunks, so its length is not known. Send it at once,"
+            " with the header Content-Length."
+        )
+        body = error_body(request, detail=detail, code="length_required")
+        return JsonResponse(body, status=411)
 
 
 class ProgramsMiddleware:

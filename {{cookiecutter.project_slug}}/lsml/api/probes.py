@@ -1,13 +1,30 @@
 """Probes for orchestrators. They need no credentials and reveal no details."""
 
+from collections.abc import Callable
+from functools import wraps
+
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
+from lsml.api.handlers import method_not_allowed
 from lsml.observability.requests import remember_error
 
+_View = Callable[[HttpRequest], HttpResponse]
 
-@require_safe
+
+def _safe(probe: _View) -> _View:
+    """Refuse other methods than GET and HEAD, as all endpoints do."""
+
+    @wraps(probe)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return probe(request)
+        return method_not_allowed(request, allowed="GET, HEAD")
+
+    return answer
+
+
+@_safe
 def live(request: HttpRequest) -> HttpResponse:
     """Report that this process answers. No other server is checked.
 
@@ -16,7 +33,7 @@ def live(request: HttpRequest) -> HttpResponse:
     return HttpResponse("alive\n", content_type="text/plain")
 
 
-@require_safe
+@_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """Report whether the database answers and has our tables.
 

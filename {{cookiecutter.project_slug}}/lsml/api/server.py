@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from lsml.api.incoming import Incoming, Rest
+from lsml.api import refusals
+from lsml.api.incoming import BODY_BUFFER_MAX, Incoming, Rest
 
 # Bytes of all requests of a process that are being received or wait for a thread.
 BUFFERS_MAX: Final = 64 * 1024 * 1024
@@ -34,9 +35,6 @@ _CHECK_S: Final = 0.5
 _HESITATE_S: Final = 0.0001
 # Milliseconds that a thread waits for the next request of its connection.
 _STAY_MS: Final = 1
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout"
-_OVERLOADED: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2"
-_CLOSING: Final = b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Lingering:
@@ -137,7 +135,7 @@ class BufferingWorker(ThreadWorker):
         self.buffered += len(data)
         while self.buffered > BUFFERS_MAX and self.waiting:
             largest = max(self.waiting, key=lambda each: len(self.waiting[each].buffer))
-            self._drop(largest, _OVERLOADED)
+            self._drop(largest, refusals.overloaded())
         if not incoming.is_ready or conn not in self.waiting:
             return
         self._unwatch(conn)
@@ -215,10 +213,29 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Whether the connection can be reused. Nobody waits for a body not read."""
-        if not self.cfg.is_ssl:
-            conn.parser.unreader.may_wait = False
-        return bool(super()._keepalive_after(conn, keepalive))
+        """Whether the connection can be reused.
+
+        Of a body that was not read, what has arrived is discarded. Nobody waits for
+        the rest.
+        """
+        if self.cfg.is_ssl:
+            return bool(super()._keepalive_after(conn, keepalive))
+        conn.parser.unreader.may_wait = False
+        # gunicorn's limit of 64 KiB would close a connection that the answer kept open.
+        most = 2 * BODY_BUFFER_MAX
+        return keepalive and bool(conn.parser.finish_body(max_bytes=most))
+
+    def handle_error(
+        self, req: Any, client: socket.socket, addr: Any, exc: Exception
+    ) -> None:
+        """Answer a request that the parser refuses, in the shape of all errors."""
+        if not refusals.is_malformed(exc):
+            super().handle_error(req, client, addr, exc)
+            return
+        peer = addr[0] if addr else "unix"
+        self.log.warning("Malformed request from %s: %s", peer, str(exc)[:300])
+        with suppress(OSError):
+            client.send(refusals.malformed(exc), socket.MSG_DONTWAIT)
 
     def finish_request(self, conn: TConn, fs: "Future[bool]") -> None:
         """Receive the next request, or close the connection without blocking."""
@@ -263,7 +280,8 @@ class BufferingWorker(ThreadWorker):
             if min(each.deadline, self.stop_at) <= now
         ]
         for conn in late:
-            self._drop(conn, _TOO_SLOW if self.waiting[conn].has_header else b"")
+            has_header = self.waiting[conn].has_header
+            self._drop(conn, refusals.too_slow() if has_header else b"")
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Close waiting connections by `deadline`, because this worker stops."""
@@ -275,7 +293,7 @@ class BufferingWorker(ThreadWorker):
         self.buffered -= len(self.waiting.pop(conn).buffer)
         if answer:
             with suppress(OSError):
-                conn.sock.send(answer + _CLOSING)
+                conn.sock.send(answer)
         self.nr_conns -= 1
         conn.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHARS_MAX = 1_000_000  # large taxonomies reach a few hundred thousand
 DEPTH_MAX = 100
+_ENCODING = re.compile(r"<\?xml[^>]*\sencoding\b")
 _LABEL_TAGS = frozenset({"Label", "Choice"})
 # These have a `toName` but never appear in a result.
 _NEVER_IN_RESULTS = frozenset({"Filter", "Shortcut", "Relations"})
@@ -61,7 +62,6 @@ class LabelConfig:
         return frozenset(label for control in self.controls for label in control.labels)
 
 
-@lru_cache(maxsize=128)
 def parse_label_config(xml: str) -> LabelConfig:
     """Read a label config.
 
@@ -86,8 +86,13 @@ def _tree(xml: str) -> Element:
         raise WireError(
             "label_config", f"The label config is longer than {CHARS_MAX} characters."
         )
+    xml = xml.strip()
+    if _ENCODING.match(xml):  # lxml, which models use, refuses it; so does Label Studio
+        raise WireError(
+            "label_config", "The label config must not declare an encoding."
+        )
     try:
-        root: Element = fromstring(xml.strip(), forbid_dtd=True)
+        root: Element = fromstring(xml, forbid_dtd=True)
     except DefusedXmlException:
         raise WireError(
             "label_config", "The label config must not declare a DTD or entities."

@@ -26,6 +26,7 @@ _SECRET_IN_TASK_DATA = _SECRET_KEYS - {
 }  # fmt: skip
 _TASK_DATA = "data"
 _MESSAGE_CHARS_MAX = 500
+_KEY_CHARS_MAX = 100
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 _URL_CREDENTIALS = re.compile(  # a user name alone may be a token
@@ -107,8 +108,13 @@ def _masked_object(value: dict[str, object], in_task_data: bool) -> dict[str, ob
     return copy
 
 
-@lru_cache(maxsize=4096)
 def _is_secret(key: str, in_task_data: bool) -> bool:
+    # No longer key is secret, and the cache must not keep texts of any length.
+    return len(key) <= _KEY_CHARS_MAX and _is_short_secret(key, in_task_data)
+
+
+@lru_cache(maxsize=4096)
+def _is_short_secret(key: str, in_task_data: bool) -> bool:
     plain = key.lower().replace("-", "").replace("_", "")
     if in_task_data:
         return plain in _SECRET_IN_TASK_DATA

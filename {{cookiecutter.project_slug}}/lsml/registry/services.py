@@ -98,10 +98,14 @@ def _update_label_config(project: Project, label_config: str, origin: Origin) ->
     project.save(update_fields=["label_config", "label_config_digest", "updated_at"])
     if config.digest == before:
         return  # only white space differs
-    for version in project.versions.exclude(label_config=""):
-        missing = sorted(
-            parse_label_config(version.label_config).labels() - config.labels()
-        )
+    versions = list(project.versions.exclude(label_config=""))
+    # Most versions were trained with the same label config, which may be large.
+    labels = {
+        xml: parse_label_config(xml).labels()
+        for xml in {version.label_config for version in versions}
+    }
+    for version in versions:
+        missing = sorted(labels[version.label_config] - config.labels())
         if missing != version.missing_labels:
             ModelVersion.objects.filter(pk=version.pk).update(missing_labels=missing)
     record_entry(

@@ -9,17 +9,24 @@ import tempfile
 import time
 from pathlib import Path
 
-LEASE_S = 4.0
+from tests.chaos.playground import LEASE_S, Playground, service_environment
 
 
 def main():
     """Start everything, inject faults, wait for recovery, check the ledger."""
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
-    environment = _environment(folder, options.placement)
+    environment = service_environment(folder, options.placement)
     os.environ.update(environment)  # before Django reads its settings
     from tests.chaos.hosts import Hosts, connect_hosts
-    from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
+    from tests.chaos.servers import (
+        Database,
+        RabbitBroker,
+        ValkeyBroker,
+        free_port,
+        migrate,
+        start_servers,
+    )
 
     hosts = Hosts() if options.hosts == 2 else None
     database = Database(folder)
@@ -29,13 +36,13 @@ def main():
     os.environ["CELERY_BROKER_URL"] = broker.url
     servers = [broker, database]
     try:
-        _start(folder, database, broker)
+        start_servers(folder, database, broker)
         if hosts:
             hosts.build()
             servers.insert(
                 0, connect_hosts(hosts, folder, environment, broker, free_port())
             )
-        _prepare()
+        migrate()
         balanced = _play(
             options, folder, environment, database, broker, free_port(), hosts
         )
@@ -76,49 +83,11 @@ def _options():
     return parser.parse_args()
 
 
-def _environment(folder, placement):
-    return {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "ENV_FILE": os.devnull,
-        "SECRET_KEY": "chaos-" + "x" * 50,
-        "HTTPS": "false",
-        "LOG_FORMAT": "console",
-        "LSML_DATA_DIR": str(folder),
-        "MODEL_CLASS": "tests.chaos.model.Remembering",
-        "MODEL_PLACEMENT": placement,
-        "DATABASE_URL": "",
-        "BASIC_AUTH_USER": "",
-        "TRAINING_LEASE_S": str(LEASE_S),
-        "TRAINING_SWEEP_S": "1",
-        "TRAINING_OUTAGE_S": "30",
-        "TRAINING_STOP_GRACE_S": "1",
-        "PYTHONWARNINGS": "ignore",
-    }
-
-
-def _start(folder, database, broker):
-    from lsml.embedded.folders import prepare_folders
-
-    prepare_folders(folder)
-    database.start()
-    broker.start()
-
-
-def _prepare():
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
-
-
 def _play(options, folder, environment, database, broker, port, hosts):
     from tests.chaos.faults import Faults
     from tests.chaos.healing import heal, wait_until_ready
     from tests.chaos.ledger import Ledger
     from tests.chaos.load import Load
-    from tests.chaos.playground import Playground
 
     playground = Playground(folder, environment, port=port, hosts=hosts)
     load = Load(port, projects=options.projects, seed=options.seed, pause_s=0.1)

@@ -11,6 +11,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LEASE_S = 4.0
+
+
+def service_environment(folder, placement):
+    """Return the variables of a service as in production, with its data in a folder."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "chaos-" + "x" * 50,
+        "HTTPS": "false",
+        "LOG_FORMAT": "console",
+        "LSML_DATA_DIR": str(folder),
+        "MODEL_CLASS": "tests.chaos.model.Remembering",
+        "MODEL_PLACEMENT": placement,
+        "DATABASE_URL": "",
+        "BASIC_AUTH_USER": "",
+        "TRAINING_LEASE_S": str(LEASE_S),
+        "TRAINING_SWEEP_S": "1",
+        "TRAINING_OUTAGE_S": "30",
+        "TRAINING_STOP_GRACE_S": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 @dataclass

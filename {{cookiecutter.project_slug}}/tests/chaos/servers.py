@@ -141,6 +141,24 @@ class RabbitBroker:
         self._process = None
 
 
+def start_servers(folder, database, broker):
+    from lsml.embedded.folders import prepare_folders
+
+    prepare_folders(folder)
+    database.start()
+    broker.start()
+
+
+def migrate():
+    """Start Django in this process, with the settings of the service, and migrate."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

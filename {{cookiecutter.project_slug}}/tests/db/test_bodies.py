@@ -39,3 +39,21 @@ def test_a_webhook_with_a_nul_character_is_kept(api):
     reply = api.post("/webhook", body, content_type="application/json")
     assert reply.status_code == 200
     assert WebhookEvent.objects.get().payload["annotation"]["x"] == "a\ufffdb"
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/api/v1/tokens"])
+def test_a_body_without_a_length_is_refused_not_taken_for_empty(api, path):
+    reply = api.post(
+        path,
+        {"action": "START_TRAINING"},
+        format="json",
+        HTTP_TRANSFER_ENCODING="chunked",
+    )
+    assert (reply.status_code, reply.json()["code"]) == (411, "length_required")
+
+
+@pytest.mark.parametrize("path", ["/live", "/ready"])
+def test_a_probe_refuses_other_methods_as_all_endpoints_do(api, path):
+    reply = api.post(path)
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD")
+    assert set(reply.json()) == {"detail", "code", "field", "request_id"}

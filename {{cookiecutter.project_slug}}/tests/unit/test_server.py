@@ -169,15 +169,28 @@ def test_a_request_sent_byte_by_byte_is_answered(shared_worker):
         (request(headers=["Content-Length: x"]), 400),
         (request(headers=["Content-Length: " + "9" * 5000]), 400),
         (request(body=b"x", headers=["Transfer-Encoding: chunked"]), 400),
+        (request(body=b"x", headers=["Transfer-Encoding: gzip, chunked"]), 400),
         (request(headers=["Expect: a miracle"]), 417),
         (request("/" + "x" * 5000), 414),
         (request(headers=["X-Long: " + "x" * 9000]), 431),
         (b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 900_000, 431),
     ],
 )
-def test_malformed_requests_get_the_answers_of_gunicorn(shared_worker, sent, status):
+def test_malformed_requests_are_refused_in_the_shape_of_errors(
+    shared_worker, sent, status
+):
     with connected(shared_worker, sent) as sock:
-        assert read_to_end(sock).startswith(b"HTTP/1.1 %d " % status)
+        answer = read_to_end(sock)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert_has_the_shape_of_errors(answer)
+
+
+def assert_has_the_shape_of_errors(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    error = json.loads(body)
+    assert set(error) == {"detail", "code", "field", "request_id"}
+    assert error["detail"]
+    assert f"X-Request-ID: {error['request_id']}".encode() in head
 
 
 def test_slow_clients_occupy_no_thread():
@@ -202,7 +215,9 @@ def test_a_body_that_takes_too_long_is_answered_with_408(monkeypatch):
     monkeypatch.setattr(incoming, "BODY_S", 0.3)
     sent = request(body=b"x" * 100)[:-1]
     with running_worker() as worker, connected(worker, sent) as sock:
-        assert read_to_end(sock).startswith(b"HTTP/1.1 408 Request Timeout")
+        answer = read_to_end(sock)
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout")
+        assert_has_the_shape_of_errors(answer)
 
 
 def test_a_body_may_take_longer_the_more_of_it_has_arrived(monkeypatch):
@@ -235,6 +250,15 @@ def test_a_refused_request_does_not_wait_for_the_rest_of_its_body():
     with running_worker() as worker, connected(worker, sent) as sock:
         assert read_to_end(sock).startswith(b"HTTP/1.1 200 OK")
         assert time.monotonic() - started < 1
+
+
+def test_a_connection_can_be_reused_after_a_long_body_that_was_not_read(monkeypatch):
+    monkeypatch.setattr(incoming, "BODY_BUFFER_MAX", 1024 * 1024)
+    sent = request("/refuse", b"x" * 500_000)
+    with running_worker() as worker, connected(worker, sent) as sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        sock.sendall(LAST)
+        assert b"/last" in read_to_end(sock)
 
 
 def test_a_quarter_of_the_threads_reads_long_bodies():
@@ -273,7 +297,9 @@ def test_if_the_buffers_are_full_the_largest_request_is_refused(monkeypatch):
     with running_worker() as worker, connected(worker, large) as sock:
         with connected(worker, request("/post", b"x" * 700) + LAST) as other:
             assert read_to_end(other).count(b"200 OK") == 2
-        assert read_to_end(sock).startswith(b"HTTP/1.1 503 Service Unavailable")
+        answer = read_to_end(sock)
+        assert answer.startswith(b"HTTP/1.1 503 Service Unavailable")
+        assert_has_the_shape_of_errors(answer)
         assert worker.buffered == 0
 
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from knox.auth import TokenAuthentication
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import (
@@ -16,7 +17,18 @@ from rest_framework.throttling import (
 from lsml.access.roles import Permission, may
 from lsml.observability.requests import address_of
 
-AUTHENTICATION = [TokenAuthentication, SessionAuthentication]
+
+class RefusingTokenAuthentication(TokenAuthentication):
+    """Refuses a token that is not even text; knox would raise an error."""
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        try:
+            return super().authenticate_credentials(token)
+        except UnicodeDecodeError:
+            raise AuthenticationFailed("Invalid token.") from None
+
+
+AUTHENTICATION = [RefusingTokenAuthentication, SessionAuthentication]
 
 
 class _ByAddress(BaseThrottle):

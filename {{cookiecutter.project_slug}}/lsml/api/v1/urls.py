@@ -36,7 +36,7 @@ router.register("seals", SealViewSet, "seals")
 urlpatterns = [
     *router.urls,
     path("tokens", TokensView.as_view(), name="v1-tokens"),
-    path("tokens/<str:token_key>", TokenView.as_view(), name="v1-token"),
+    path("tokens/<slug:token_key>", TokenView.as_view(), name="v1-token"),
     # The document contains no data, so it is public. Its pages load nothing from a CDN.
     path("schema", SpectacularAPIView.as_view(**_OPEN), name="v1-schema"),
     path(

@@ -18,7 +18,9 @@ log = structlog.get_logger(__name__)
 
 def process_waiting_events(project_id: int) -> TrainingRun | None:
     """Bring the dataset up to date, and open a run if the policy says so."""
-    project = Project.objects.get(pk=project_id)
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        return None  # deleted since the message was sent
     fetch_missing_payloads(project)
     apply_waiting(project)
     if project.runs.filter(state__in=TrainingRun.ACTIVE).exists():

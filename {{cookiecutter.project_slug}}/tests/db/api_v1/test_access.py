@@ -1,6 +1,7 @@
 """Who may do what in the operators' API."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
@@ -238,3 +239,43 @@ def test_the_example_of_a_job_has_all_its_columns(document, name):
     component = content["schema"]["$ref"].rsplit("/", 1)[1]
     columns = document["components"]["schemas"][component]["properties"]
     assert example["value"].keys() == columns.keys()
+
+
+def test_a_token_that_is_not_text_is_refused(db):
+    assert bearer("\xe9" * 40).get("/api/v1/predictions").status_code == 401
+
+
+def test_a_token_key_with_a_nul_character_does_not_exist(person):
+    person("viewer")
+    client = bearer(token_of().json()["token"])
+    reply = client.delete("/api/v1/tokens/%00")
+    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+
+
+def test_a_blocked_login_is_answered_in_json(person, settings):
+    person("viewer")
+    settings.AXES_FAILURE_LIMIT = 2
+    replies = [token_of(password="wrong-password") for _ in range(3)]
+    assert replies[-1].status_code == 429
+    assert replies[-1].json()["code"] == "locked_out"
+    assert replies[-1].json()["request_id"] == replies[-1].headers["X-Request-ID"]
+
+
+def test_a_new_password_revokes_the_tokens(person):
+    user = person("viewer")
+    person("viewer", "eve")
+    client, eve = (bearer(token_of(name).json()["token"]) for name in ("ana", "eve"))
+    user.set_password("another horse")
+    user.save()
+    assert client.get("/api/v1/predictions").status_code == 401
+    assert eve.get("/api/v1/predictions").status_code == 200
+
+
+def test_a_login_that_stores_a_newer_hash_revokes_no_token(person, settings):
+    person("viewer")
+    client = bearer(token_of().json()["token"])
+    newer = "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher"
+    settings.PASSWORD_HASHERS = [newer, *settings.PASSWORD_HASHERS]
+    assert token_of().status_code == 201
+    assert User.objects.get().password.startswith("pbkdf2_sha1")
+    assert client.get("/api/v1/predictions").status_code == 200

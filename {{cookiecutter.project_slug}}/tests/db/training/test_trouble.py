@@ -14,6 +14,7 @@ from lsml.jobs import database, lease
 from lsml.jobs.services import request_cancel
 from lsml.registry.models import ModelVersion
 from lsml.training import outcomes
+from lsml.training.inbox.process import process_waiting_events
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
 from lsml.training.worker import supervisor
 from lsml.training.worker.training_process import TrainingProcess
@@ -265,3 +266,7 @@ def test_processes_that_cannot_be_started_leave_no_descriptors_open(monkeypatch)
         with pytest.raises(BlockingIOError):
             TrainingProcess()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_message_about_a_deleted_project_is_ignored(db):
+    assert process_waiting_events(2**40) is None

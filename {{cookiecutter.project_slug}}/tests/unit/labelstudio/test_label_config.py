@@ -1,5 +1,6 @@
 """Label configs are read as untrusted input."""
 
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -66,6 +67,7 @@ def test_a_change_that_matters_to_a_model_changes_the_digest(old, new):
         (BOMB, "entities"),
         ('<!DOCTYPE View SYSTEM "file:///etc/passwd"><View/>', "DTD"),
         ("<View><Text name='t' value='$t'/></View>", "no control tag"),
+        ('<?xml version="1.0" encoding="utf-16"?>' + SENTIMENT.strip(), "encoding"),
         ("<View>" * 20_000 + "</View>" * 20_000, "deeper"),
         ("<View>" + " " * 1_000_000 + "</View>", "longer"),
         ("\ud800", "not well-formed"),
@@ -81,3 +83,12 @@ def test_a_config_that_cannot_be_served_is_refused_with_the_reason(xml, why):
 def test_any_text_is_read_or_refused(xml):
     with suppress(WireError):  # any other exception fails the test
         parse_label_config(xml)
+
+
+def test_label_configs_of_any_length_do_not_stay_in_memory():
+    tracemalloc.start()
+    for number in range(20):
+        parse_label_config(f"<!-- {number} {'x' * 500_000} -->{SENTIMENT.strip()}")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import tracemalloc
 from pathlib import Path
 
 import orjson
@@ -123,3 +124,12 @@ def test_an_error_is_told_by_its_kind_and_a_masked_message_of_limited_length():
     text = error_text(error)
     assert text.startswith("ValueError: https://***@host/ x")
     assert len(text) == len("ValueError: ") + 500
+
+
+def test_long_keys_do_not_stay_in_memory():
+    tracemalloc.start()
+    for number in range(20):
+        masked({"k" * 500_000 + str(number): 1})
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
