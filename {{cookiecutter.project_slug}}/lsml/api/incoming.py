@@ -81,6 +81,11 @@ class Incoming:
         """Whether nothing is left to read."""
         return self.received >= self._size
 
+    @property
+    def declared_size(self) -> float:
+        """Bytes of header and body; infinite if the header does not say it."""
+        return self._size
+
     def add(self, data: bytes) -> None:
         """Append received bytes, and read the header's framing when it is complete."""
         if not self.received:
@@ -129,6 +134,11 @@ class Rest(SocketUnreader):
         self._incoming = incoming
         self._arrived = arrived
         self.unread(incoming.buffer)
+
+    @property
+    def declared_size(self) -> float:
+        """Bytes of header and body; infinite if the header does not say it."""
+        return self._incoming.declared_size
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return the next bytes.

@@ -212,6 +212,16 @@ class BufferingWorker(ThreadWorker):
         conn.parser.unreader = Rest(conn.sock, following, lambda: None)
         return True
 
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request, and announce that its connection closes after a long one.
+
+        The rest of its body may remain unread.
+        """
+        size = 0 if self.cfg.is_ssl else conn.parser.unreader.declared_size
+        if BODY_BUFFER_MAX < size < math.inf:
+            req.force_close()
+        return bool(super().handle_request(req, conn))
+
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether the connection can be reused.
 

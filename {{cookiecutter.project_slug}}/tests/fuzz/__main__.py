@@ -65,6 +65,12 @@ def _options():
         default="process",
         help="where the models are: MODEL_PLACEMENT",
     )
+    parser.add_argument(
+        "--slow-s",
+        type=float,
+        default=5.0,
+        help="seconds that an answer may take; more on a machine that is busy",
+    )
     parser.add_argument("--folder", help="where to put data and logs")
     parser.add_argument("--keep", action="store_true", help="keep logs and tables")
     return parser.parse_args()
@@ -79,7 +85,7 @@ def _play(options, folder, environment, port):
     from tests.fuzz.recipes import Recipes
 
     playground = Playground(folder, environment, port=port)
-    recipes, bars = Recipes(), Bars(folder / "faults")
+    recipes, bars = Recipes(), Bars(folder / "faults", slow_s=options.slow_s)
     measured = [
         playground.programs[name]
         for name in ("web", "model")

@@ -4,7 +4,6 @@ import json
 import threading
 from collections import Counter
 
-SLOW_S = 5.0
 _SHAPE = {"detail", "code", "field", "request_id"}
 _STREAMS = ("format=csv", "format=jsonl", "/file")
 
@@ -12,7 +11,8 @@ _STREAMS = ("format=csv", "format=jsonl", "/file")
 class Bars:
     """The answers of all clients, and the faults in them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, slow_s):
+        self._slow_s = slow_s
         self._folder = folder
         self._lock = threading.Lock()
         self.statuses = Counter()
@@ -27,6 +27,8 @@ class Bars:
         for position, answer in enumerate(answers):
             request = attempt.requests[position]
             faults = list(_faults(attempt, request, answer, is_first=position == 0))
+            if answer.took_s > self._slow_s and not _is_stream(request):
+                faults.append(f"took more than {self._slow_s:.0f} s")
             with self._lock:
                 self._count(attempt, request, answer)
                 for fault in faults:
@@ -73,8 +75,6 @@ def _faults(attempt, request, answer, *, is_first):
     status = answer.status
     if status >= 500 and (status != 503 or not _sentence(answer)):
         yield f"status {status}"
-    if answer.took_s > SLOW_S and not _is_stream(request):
-        yield f"took more than {SLOW_S:.0f} s"
     if status >= 400 and request.method != "HEAD" and not _shaped(attempt, answer):
         yield f"status {status} without the shape of our errors"
 

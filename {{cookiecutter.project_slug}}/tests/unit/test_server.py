@@ -261,6 +261,12 @@ def test_a_connection_can_be_reused_after_a_long_body_that_was_not_read(monkeypa
         assert b"/last" in read_to_end(sock)
 
 
+def test_the_answer_to_a_longer_body_announces_that_its_connection_closes():
+    sent = request("/refuse", b"x" * 2_000_000)
+    with running_worker() as worker, connected(worker, sent) as sock:
+        assert b"Connection: close" in read_to_end(sock)
+
+
 def test_a_quarter_of_the_threads_reads_long_bodies():
     long = request("/long", b"x" * 3000, headers=["Connection: close"])
     with running_worker(threads=4) as worker, ExitStack() as stack:
