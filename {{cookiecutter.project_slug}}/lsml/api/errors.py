@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import UnreadablePostError
+from drf_orjson_renderer.renderers import ORJSONRenderer
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -57,6 +58,9 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
         known = isinstance(error, _KNOWN_CAUSES)
         remember_error(request, _innermost(error) if known else error)
     body = error_body(request, detail=detail, code=code, field=field)
+    # Views that render pages or YAML answer errors in JSON as well.
+    request.accepted_renderer = ORJSONRenderer()
+    request.accepted_media_type = ORJSONRenderer.media_type
     return Response(body, status=status, headers=headers)
 
 

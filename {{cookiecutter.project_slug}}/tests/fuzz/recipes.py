@@ -38,6 +38,9 @@ class Recipes:
         self._recorded = [
             json.loads(file.read_text()) for file in sorted(_PROTOCOL.rglob("*.json"))
         ]
+        # More often than one of the many other recordings.
+        predictions = [each for each in self._recorded if each["path"] == "/predict"]
+        self._recorded += predictions * 3
         self._operations = list(_operations())
         self._lists = [
             reverse(
@@ -104,11 +107,11 @@ class Recipes:
     def _label_studio(self, rng):
         recorded = rng.choice(self._recorded)
         if recorded.get("step") == "train" and rng.random() < 0.8:
-            recorded = self._recorded[0]  # or every project would train all the time
+            recorded = self._recorded[-1]  # or every project would train all the time
         headers = [(name, value) for name, value in recorded["headers"].items()]
         message = Message(recorded["method"], recorded["path"], headers)
         if message.method == "POST":
-            whole = rng.random() < 0.25
+            whole = rng.random() < 0.4
             body = recorded["request"]
             message.body = (
                 json.dumps(body).encode() if whole else json_changes.mutated(rng, body)

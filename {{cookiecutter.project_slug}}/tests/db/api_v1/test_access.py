@@ -279,3 +279,9 @@ def test_a_login_that_stores_a_newer_hash_revokes_no_token(person, settings):
     assert token_of().status_code == 201
     assert User.objects.get().password.startswith("pbkdf2_sha1")
     assert client.get("/api/v1/predictions").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["docs", "schema"])
+def test_errors_of_the_documents_have_the_shape_of_all_errors(db, name):
+    reply = APIClient().delete(f"/api/v1/{name}")
+    assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
