@@ -1,6 +1,7 @@
 """Computes the digests of rows and seals, in plain Python, as docs/audit.md describes.
 
-Used by sealing, verification and the check of an export.
+Used by verification and the check of an export. PostgreSQL computes seals, in
+lsml/audit/seal_functions.py.
 """
 
 import hashlib
@@ -62,7 +63,7 @@ class RowDigest:
         self.count += len(rows)
         self._rows.update(b"".join([row[1] for row in rows]))
         self._locator += b"".join(
-            [row[0].to_bytes(8, "big") + row[1][:8] for row in rows]
+            [row[0].to_bytes(8, "big", signed=True) + row[1][:8] for row in rows]
         )
 
     @property
@@ -112,7 +113,7 @@ def locator_entries(locator: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the id and the first 8 bytes of the leaf of each sealed row."""
     for at in range(0, len(locator), _LOCATOR_ENTRY):
         yield (
-            int.from_bytes(locator[at : at + 8], "big"),
+            int.from_bytes(locator[at : at + 8], "big", signed=True),
             bytes(locator[at + 8 : at + _LOCATOR_ENTRY]),
         )
 

@@ -19,8 +19,8 @@ from django.utils import timezone
 from lsml.audit import chain, formats
 from lsml.audit.fields import first_id_at
 from lsml.audit.lag import unsealed_rows
+from lsml.audit.leaves import write_as_documented
 from lsml.audit.models import DroppedPartition, Seal
-from lsml.audit.sealing import write_as_documented
 from lsml.audit.tables import FORMAT, SEALED_TABLES, AuditTable
 from lsml.audit.windows import batches, joined
 

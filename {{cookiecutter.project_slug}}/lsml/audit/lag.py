@@ -9,8 +9,8 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from lsml.audit.fields import SEQUENCE_BITS, first_id_at
-from lsml.audit.sealing import unsealed
 from lsml.audit.tables import SEALED_TABLES
+from lsml.audit.windows import unsealed
 
 _OVERDUE_S: Final = 60.0
 _OVERDUE_PASSES: Final = 6  # of the sealer, if they take longer than _OVERDUE_S

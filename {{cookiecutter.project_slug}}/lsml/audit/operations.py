@@ -1,14 +1,16 @@
 """The migration operation that creates an append-only table."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from lsml.audit import triggers
 from lsml.audit.partitions import make_partitions_ahead
+from lsml.audit.seal_functions import create_lines, drop_lines
 
 # By `txid` the sealer finds the rows of finished transactions. It is a bigint,
 # because xid8 has no BRIN index, and a B-tree would cost more than the column. Django
@@ -19,32 +21,42 @@ _TXID = "txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint"
 class CreateAppendOnlyModel(migrations.CreateModel):
     """Create a model whose rows PostgreSQL refuses to update, delete or truncate.
 
-    Replace the `CreateModel` that `makemigrations` generates with it. The flags repeat
-    the table's declaration in `lsml.audit.tables`, because a migration must not change
-    with it. Reversing drops the table and its rows.
+    Replace the `CreateModel` that `makemigrations` generates with it. Its arguments
+    repeat the table's declaration in `lsml.audit.tables`, because a migration must not
+    change with it. Reversing drops the table and its rows.
     """
 
     def __init__(
-        self, *args: Any, sealed: bool = True, partitioned: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        sealed_columns: Sequence[str] = (),
+        partitioned: bool = False,
+        **kwargs: Any,
     ) -> None:
-        """Take what `CreateModel` takes, and two flags.
+        """Take what `CreateModel` takes, and two facts.
 
         Args:
             *args: Of `CreateModel`.
-            sealed: Make the sequence `<table>_id_seq` for a `TimeOrderedId`, and the
-                column `txid` with its index.
+            sealed_columns: The columns that are sealed, in the order of the row's text.
+                With them, make the sequence `<table>_id_seq` for a `TimeOrderedId`, the
+                column `txid` with its index, the function `<table>_lines()`, and the
+                trigger that refuses forged rows.
             partitioned: Partition the table by month, and make the first partitions.
             **kwargs: Of `CreateModel`.
         """
         super().__init__(*args, **kwargs)
-        self.sealed, self.partitioned = sealed, partitioned
+        self.sealed_columns, self.partitioned = sealed_columns, partitioned
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
         return (
             name,
             list(args),
-            {**kwargs, "sealed": self.sealed, "partitioned": self.partitioned},
+            {
+                **kwargs,
+                "sealed_columns": self.sealed_columns,
+                "partitioned": self.partitioned,
+            },
         )
 
     def reduce(self, operation: Operation, app_label: str) -> bool:
@@ -62,7 +74,7 @@ class CreateAppendOnlyModel(migrations.CreateModel):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table = model._meta.db_table
-        if self.sealed:
+        if self.sealed_columns:
             schema_editor.execute(f"CREATE SEQUENCE {table}_id_seq")
         plain = schema_editor.sql_create_table
         schema_editor.sql_create_table = self._create_table(plain)
@@ -70,20 +82,41 @@ class CreateAppendOnlyModel(migrations.CreateModel):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
         finally:
             schema_editor.sql_create_table = plain
-        if self.sealed:
+        if self.sealed_columns:
             schema_editor.execute(
                 f"ALTER SEQUENCE {table}_id_seq OWNED BY {table}.id;"
                 f" CREATE INDEX {table}_txid ON {table} USING brin (txid)"
                 " WITH (autosummarize = on)"
             )
+            times = [
+                str(field.column)
+                for field in model._meta.local_fields
+                if isinstance(field, models.DateTimeField)
+            ]
+            schema_editor.execute(create_lines(table, self.sealed_columns, times))
+            schema_editor.execute(triggers.forbid_forgery(table))
         schema_editor.execute(triggers.forbid_update_and_delete(table))
         schema_editor.execute(triggers.forbid_truncate(table))
         if self.partitioned and not schema_editor.collect_sql:
             make_partitions_ahead([table])
 
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = from_state.apps.get_model(app_label, self.name)
+        if self.sealed_columns and self.allow_migrate_model(
+            schema_editor.connection.alias, model
+        ):
+            schema_editor.execute(drop_lines(model._meta.db_table))
+        super().database_backwards(app_label, schema_editor, from_state, to_state)
+
     def _create_table(self, sql: str) -> str:
         """Add to Django's statement what Django cannot express."""
-        if self.sealed:
+        if self.sealed_columns:
             sql = sql.replace("%(definition)s", f"%(definition)s, {_TXID}")
         return f"{sql} PARTITION BY RANGE (id)" if self.partitioned else sql
 

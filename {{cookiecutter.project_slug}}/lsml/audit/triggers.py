@@ -1,15 +1,42 @@
-"""The SQL by which PostgreSQL refuses to change an append-only table."""
+"""The SQL by which PostgreSQL guards an append-only table: its triggers."""
 
 from typing import Final
 
-CREATE_FUNCTION: Final = """
+from lsml.audit.fields import SEQUENCE_BITS
+
+# Between computing a row's id and checking it, a busy host may stop the process, or its
+# clock may be set.
+_CLOCK_TOLERANCE_S: Final = 5
+
+CREATE_FUNCTIONS: Final = """
 CREATE FUNCTION audit_forbid_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'audit rows are append-only: % on % is refused', TG_OP, TG_TABLE_NAME
     USING ERRCODE = '55000';
+END $$;
+
+-- The owner could drop the trigger, so it may write rows of the past: made-up ones.
+CREATE FUNCTION audit_forbid_forgery() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
+    RAISE insufficient_privilege USING MESSAGE = format(
+      'PostgreSQL numbers and dates the rows of %s: leave out id and txid',
+      TG_TABLE_NAME);
+  END IF;
+  RETURN NEW;
 END $$
 """
-DROP_FUNCTION: Final = "DROP FUNCTION audit_forbid_change()"
+DROP_FUNCTIONS: Final = (
+    "DROP FUNCTION audit_forbid_change(); DROP FUNCTION audit_forbid_forgery()"
+)
+# Of another transaction, or of another time. PostgreSQL evaluates it without calling
+# PL/pgSQL, so it costs an honest row next to nothing.
+_FORGED: Final = (
+    "NEW.txid <> pg_current_xact_id()::text::bigint OR"
+    f" abs((NEW.id >> {SEQUENCE_BITS}) - date_part('epoch', clock_timestamp()) * 1000)"
+    f" > {_CLOCK_TOLERANCE_S * 1000}"
+)
 
 
 def forbid_update_and_delete(table: str) -> str:
@@ -22,10 +49,19 @@ def forbid_truncate(table: str) -> str:
     return _create("no_truncate", table, "TRUNCATE", "STATEMENT")
 
 
-def _create(name: str, table: str, change: str, each: str) -> str:
+def forbid_forgery(table: str) -> str:
+    """Return SQL for the trigger on rows added to `table` and to its partitions."""
+    return _create(
+        "no_forgery", table, "INSERT", f"ROW WHEN ({_FORGED})", "audit_forbid_forgery"
+    )
+
+
+def _create(
+    name: str, table: str, event: str, each: str, function: str = "audit_forbid_change"
+) -> str:
     # ALWAYS: a session with `session_replication_role = replica` is refused as well.
     return (
-        f"CREATE TRIGGER {name} BEFORE {change} ON {table}"
-        f" FOR EACH {each} EXECUTE FUNCTION audit_forbid_change();"
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table}"
+        f" FOR EACH {each} EXECUTE FUNCTION {function}();"
         f" ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
     )

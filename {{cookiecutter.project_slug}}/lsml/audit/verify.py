@@ -4,19 +4,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
 from django.db.models import BinaryField, F, Func, Sum
 
 from lsml.audit import anchors, chain
 from lsml.audit.lag import overdue_after, unsealed_rows
+from lsml.audit.leaves import leaves, write_as_documented
 from lsml.audit.models import DroppedPartition, Seal
-from lsml.audit.sealing import leaves, seals_ever_made, write_as_documented
+from lsml.audit.plausibility import NAMED_ROWS_MAX, SealTimes, impossible_rows
+from lsml.audit.sealing import seals_ever_made
 from lsml.audit.tables import FORMAT, SEALED_TABLES
 from lsml.audit.windows import BATCH_ROWS, follows, joined, shares_query
-
-_NAMED_ROWS_MAX: Final = 100  # of one seal; a lost partition would name millions
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class _Verification:
         self.waiting: dict[str, list[Seal]] = defaultdict(list)
         self.waiting_rows: dict[str, int] = defaultdict(int)
         self.last: dict[str, Seal] = {}  # of each table, in the order of the chain
+        self.seal_times = SealTimes()
         self.dropped = {
             table: list(
                 DroppedPartition.objects.filter(table=table).values_list(
@@ -113,6 +114,8 @@ class _Verification:
         for table in SEALED_TABLES:
             self._check_waiting(table)
             self._check_unsealed(table)
+            for row_id, sentence in impossible_rows(table):
+                self.report.findings.append(Finding(sentence, table, row_id))
 
     def _check_seal(self, seal: Seal, previous: Seal | None) -> None:
         number = seal.number
@@ -165,6 +168,9 @@ class _Verification:
         found.feed(rows)
         self.report.rows += found.count
         self.progress(seal.row_count)
+        self._find_rows(
+            seal, self.seal_times.implausible_rows(seal, (row_id for row_id, _ in rows))
+        )
         if found.rows_digest == seal.rows_digest and found.count == seal.row_count:
             return
         locator = Seal.objects.values_list("locator", flat=True).get(pk=seal.number)
@@ -176,15 +182,17 @@ class _Verification:
         ]
         self.report.dropped_rows += len(gone)
         named = [one for one in different if one not in gone] if gone else different
-        for one in named[:_NAMED_ROWS_MAX]:
-            self._find(
-                f"Row {one.row_id} of {seal.table} was {one.how} (seal {seal.number}).",
-                seal,
-                one.row_id,
-            )
-        if len(named) > _NAMED_ROWS_MAX:
-            more = len(named) - _NAMED_ROWS_MAX
-            self._find(f"… and {more} more rows of seal {seal.number}.", seal)
+        self._find_rows(
+            seal,
+            (
+                (
+                    one.row_id,
+                    f"Row {one.row_id} of {seal.table} was {one.how}"
+                    f" (seal {seal.number}).",
+                )
+                for one in named
+            ),
+        )
         if not different:
             self._find(
                 f"Rows {seal.first_id} to {seal.last_id} of {seal.table} do not match"
@@ -213,6 +221,16 @@ class _Verification:
 
     def _was_dropped(self, table: str, row_id: int) -> bool:
         return any(low <= row_id < high for low, high in self.dropped[table])
+
+    def _find_rows(self, seal: Seal, rows: Iterable[tuple[int, str]]) -> None:
+        more = 0
+        for number, (row_id, sentence) in enumerate(rows, 1):
+            if number <= NAMED_ROWS_MAX:
+                self._find(sentence, seal, row_id)
+            else:
+                more += 1
+        if more:
+            self._find(f"… and {more} more rows of seal {seal.number}.", seal)
 
     def _find(self, sentence: str, seal: Seal, row_id: int | None = None) -> None:
         self.report.findings.append(Finding(sentence, seal.table, row_id, seal.number))

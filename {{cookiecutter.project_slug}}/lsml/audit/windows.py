@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from django.db import connection
 from django.db.models import Max
 
 from lsml.audit import chain
@@ -69,7 +70,16 @@ def window_of(seal: Seal) -> Window:
     return replace(window, up_to_id=highest)
 
 
-def window_after(last: Seal | None, *, cluster: int) -> Window:
+def unsealed(table: str) -> Window:
+    """Return the window of the rows that no seal covers, finished or not."""
+    last = Seal.objects.filter(table=table).order_by("-number").first()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        cluster = cursor.fetchone()[0]
+    return _window_after(last, cluster=cluster)
+
+
+def _window_after(last: Seal | None, *, cluster: int) -> Window:
     """Return the window of a table's unsealed rows.
 
     Args:

@@ -97,8 +97,8 @@ def restored(start_cluster, tmp_path):
     first.execute(first.owner, grants.group(1))
     first.execute(first.service, INSERT.format("", ""))
     assert first.manage(first.service, "audit", "seal")[0] == 0
-    an_hour_ago = first_id_at(timezone.now() - timedelta(hours=1))
-    first.execute(first.service, INSERT.format(", id", f", {an_hour_ago}"))
+    overdue = first_id_at(timezone.now() - timedelta(seconds=90))
+    first.execute(first.owner, INSERT.format(", id", f", {overdue}"))
     first.execute(first.service, INSERT.format("", ""))
     dump = str(tmp_path / "dump")
     first.program("pg_dump", "-Fc", "-f", dump)

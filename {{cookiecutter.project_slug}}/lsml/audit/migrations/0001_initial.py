@@ -4,27 +4,8 @@ import django.contrib.postgres.fields
 from django.db import migrations, models
 
 import lsml.audit.fields
-from lsml.audit import triggers
+from lsml.audit import seal_functions, triggers
 from lsml.audit.operations import CreateAppendOnlyModel
-
-# The highest number that any seal had. It stays when a seal is removed, so a removed last
-# seal is detected.
-SEAL_NUMBERS = "CREATE SEQUENCE audit_seal_number_seq OWNED BY audit_seal.number"
-
-# After a restored dump the sealer blocks writers for a moment. The service's role may not
-# lock a table that it cannot change. So this function runs with the rights of its owner,
-# and accepts roles that may insert into the table.
-HOLD_WRITERS = """
-CREATE FUNCTION audit_hold_writers(sealed regclass) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  IF NOT has_table_privilege(session_user, sealed, 'INSERT') THEN
-    RAISE insufficient_privilege USING MESSAGE =
-      format('%s may not insert into %s, so it may not lock it', session_user, sealed);
-  END IF;
-  EXECUTE format('LOCK TABLE %s IN SHARE MODE', sealed);
-END $$
-"""
 
 
 class Migration(migrations.Migration):
@@ -33,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = []
 
     operations = [
-        migrations.RunSQL(triggers.CREATE_FUNCTION, triggers.DROP_FUNCTION),
+        migrations.RunSQL(triggers.CREATE_FUNCTIONS, triggers.DROP_FUNCTIONS),
         CreateAppendOnlyModel(
             name="DroppedPartition",
             fields=[
@@ -56,6 +37,19 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
                 ("export", models.CharField(max_length=500)),
                 ("export_digest", models.CharField(max_length=64)),
+            ],
+            sealed_columns=[
+                "id",
+                "txid",
+                "at",
+                "actor",
+                "sealed_table",
+                "partition",
+                "from_id",
+                "until_id",
+                "row_count",
+                "export",
+                "export_digest",
             ],
         ),
         CreateAppendOnlyModel(
@@ -134,6 +128,19 @@ class Migration(migrations.Migration):
                 ],
             },
             partitioned=True,
+            sealed_columns=[
+                "id",
+                "txid",
+                "request_id",
+                "client",
+                "project_pk",
+                "at",
+                "actor",
+                "verb",
+                "target",
+                "reason",
+                "detail",
+            ],
         ),
         migrations.CreateModel(
             name="AuditJob",
@@ -304,6 +311,26 @@ class Migration(migrations.Migration):
                 ],
             },
             partitioned=True,
+            sealed_columns=[
+                "id",
+                "txid",
+                "request_id",
+                "client",
+                "project_pk",
+                "created_at",
+                "task_id",
+                "model_version",
+                "kind",
+                "outcome",
+                "score",
+                "result",
+                "context",
+                "input_digest",
+                "input",
+                "latency_ms",
+                "batch_size",
+                "error",
+            ],
         ),
         migrations.CreateModel(
             name="PredictionHour",
@@ -377,7 +404,6 @@ class Migration(migrations.Migration):
                     models.Index(fields=["table", "-number"], name="seal_by_table")
                 ],
             },
-            sealed=False,
         ),
         CreateAppendOnlyModel(
             name="WebhookEvent",
@@ -415,7 +441,22 @@ class Migration(migrations.Migration):
                 ],
             },
             partitioned=True,
+            sealed_columns=[
+                "id",
+                "txid",
+                "request_id",
+                "client",
+                "project_pk",
+                "received_at",
+                "action",
+                "task_id",
+                "annotation_ids",
+                "payload",
+                "digest",
+            ],
         ),
-        migrations.RunSQL(SEAL_NUMBERS, migrations.RunSQL.noop),
-        migrations.RunSQL(HOLD_WRITERS, "DROP FUNCTION audit_hold_writers"),
+        migrations.RunSQL(seal_functions.CREATE_SEQUENCE, migrations.RunSQL.noop),
+        migrations.RunSQL(
+            seal_functions.CREATE_FUNCTIONS, seal_functions.DROP_FUNCTIONS
+        ),
     ]

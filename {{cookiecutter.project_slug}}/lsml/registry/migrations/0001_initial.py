@@ -165,6 +165,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            sealed_columns=[
+                "id",
+                "txid",
+                "request_id",
+                "project_id",
+                "from_version_id",
+                "to_version_id",
+                "at",
+                "actor",
+                "reason",
+            ],
         ),
         migrations.CreateModel(
             name="StateItem",

@@ -1,9 +1,31 @@
 """Creates audit rows for the tests of this folder."""
 
-from django.db import connection
+import hashlib
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from django.db import connection, transaction
 from django.utils import timezone
 
-from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit import chain
+from lsml.audit.models import Prediction, Seal, WebhookEvent
+
+PROJECT = Path(__file__).resolve().parents[3]
+# Of a prediction: the columns without a default, and values for them.
+COLUMNS = (
+    "request_id, client, created_at, model_version, kind, outcome, input_digest,"
+    " latency_ms, batch_size, error",
+    "'request-1', 'test', now(), 'v1', 'batch', 'ok', '', 1, 1, ''",
+)
+
+
+def another_connection():
+    """A plain connection to the test database, for open transactions."""
+    facts = connection.get_connection_params()
+    keep = ("host", "port", "user", "password", "dbname")
+    return psycopg.connect(**{key: facts[key] for key in keep if facts.get(key)})
 
 
 def a_prediction(**facts):
@@ -66,12 +88,48 @@ def generate(number):
         )
 
 
+def move_to_another_cluster():
+    """Have the seals look as if a dump of another cluster had been restored here."""
+    previous = chain.START
+    for seal in Seal.objects.order_by("number"):
+        facts = {name: getattr(seal, name, None) for name in chain.SEALED_FIELDS}
+        digest = chain.seal_digest(
+            facts
+            | {
+                "system_identifier": 4711,
+                "locator_digest": hashlib.sha256(seal.locator).hexdigest(),
+                "sealed_at": chain.microseconds(seal.sealed_at),
+                "previous_digest": previous,
+            }
+        )
+        as_superuser(
+            "UPDATE audit_seal SET system_identifier = 4711,"
+            f" previous_digest = '{previous}', digest = '{digest}'"
+            f" WHERE number = {seal.number}"
+        )
+        previous = digest
+
+
+@contextmanager
+def as_service():
+    """Act as a role with the rights of docs/audit.md; undone at the end."""
+    text = (PROJECT / "docs/audit.md").read_text()
+    grants = re.search(r"```sql\n(GRANT.*?)```", text, re.DOTALL)[1]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE service")
+        cursor.execute(grants)
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION service")
+        yield cursor
+        transaction.set_rollback(True)
+
+
 def as_superuser(*statements):
     """Execute what the triggers forbid, as the tables' owner or a superuser could."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tgrelid::regclass::text, tgname FROM pg_trigger"
-            " WHERE tgfoid = 'audit_forbid_change'::regproc AND tgparentid = 0"
+            " WHERE tgfoid IN ('audit_forbid_change'::regproc,"
+            " 'audit_forbid_forgery'::regproc) AND tgparentid = 0"
         )
         triggers = cursor.fetchall()
         for table, trigger in triggers:

@@ -12,7 +12,7 @@ from django.db.migrations.state import ProjectState
 from lsml.audit.fields import TimeOrderedId
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.audit.operations import CreateAppendOnlyModel
-from lsml.audit.tables import AUDIT_TABLES
+from lsml.audit.tables import AUDIT_TABLES, SEALED_TABLES
 from lsml.jobs.kinds import Event
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -53,6 +53,26 @@ def test_the_tables_that_refuse_changes_are_those_declared():
         " AND t.tgenabled = 'A' GROUP BY 1"
     )
     assert dict(guarded) == {name: ["no_change", "no_truncate"] for name in NAMES}
+
+
+def test_the_tables_that_refuse_forged_rows_are_those_sealed():
+    guarded = rows(
+        "SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        " WHERE t.tgfoid = 'audit_forbid_forgery'::regproc AND NOT c.relispartition"
+        " AND t.tgenabled = 'A'"
+    )
+    assert {name for (name,) in guarded} == set(SEALED_TABLES)
+
+
+@pytest.mark.parametrize("table", SEALED_TABLES)
+def test_postgresql_reads_the_sealed_columns_by_the_indexes(table):
+    """Its function for the rows' text is inlined."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN SELECT * FROM {table}_lines() WHERE txid = 1")
+        plan = "\n".join(line for (line,) in cursor)
+    assert "Bitmap Index Scan" in plan
+    assert "Function Scan" not in plan
 
 
 def test_each_declared_table_belongs_to_a_model():
@@ -132,7 +152,9 @@ def test_creating_an_append_only_table_can_be_reversed():
     key = models.BigIntegerField(
         primary_key=True, db_default=TimeOrderedId("audit_passing_id_seq")
     )
-    operation = CreateAppendOnlyModel("Passing", [("id", key)], partitioned=True)
+    operation = CreateAppendOnlyModel(
+        "Passing", [("id", key)], sealed_columns=["id", "txid"], partitioned=True
+    )
     before = ProjectState()
     after = before.clone()
     operation.state_forwards("audit", after)
@@ -143,9 +165,11 @@ def test_creating_an_append_only_table_can_be_reversed():
         cursor.execute("TRUNCATE audit_passing")
     with connection.schema_editor() as editor:
         operation.database_backwards("audit", editor, after, before)
-    assert (
-        rows("SELECT relname FROM pg_class WHERE relname LIKE 'audit_passing%%'") == []
+    left = (
+        "SELECT relname FROM pg_class WHERE relname LIKE 'audit_passing%%'"
+        " UNION SELECT proname FROM pg_proc WHERE proname LIKE 'audit_passing%%'"
     )
+    assert rows(left) == []
 
 
 def test_the_migrations_describe_the_models():

@@ -6,7 +6,13 @@ from django.db import Error, connection
 from lsml.audit import sealing
 from lsml.audit.models import Prediction, Seal
 from lsml.audit.verify import verify
-from tests.db.audit.rows import as_superuser, generate, hear, predict
+from tests.db.audit.rows import (
+    as_superuser,
+    generate,
+    hear,
+    move_to_another_cluster,
+    predict,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -129,15 +135,13 @@ def test_rows_unsealed_for_a_long_time_are_reported():
     assert finding.row_id == row.pk - (3_600_000 << 12)
 
 
-def test_unsealed_old_rows_of_a_restored_dump_are_reported(rows, monkeypatch):
+def test_unsealed_old_rows_of_a_restored_dump_are_reported(rows):
     predict(2)
     made_old = "id - (3600000::bigint << 12)"
     as_superuser(
         f"UPDATE audit_prediction SET id = {made_old} WHERE id > {rows[-1]}",
     )
-    # Transaction numbers of the new cluster are far below those of the last seal.
-    monkeypatch.setattr(sealing, "_system_identifier", lambda: 4711)
-    monkeypatch.setattr(sealing, "finished_up_to", lambda: 700)
+    move_to_another_cluster()
     assert ["Sealing lags: 2 rows" in each for each in found()] == [True]
 
 
@@ -154,11 +158,11 @@ def test_verification_can_begin_at_a_moment(rows):
     assert verify(since=later).seals == 2
 
 
-def test_rows_of_a_restored_dump_verify_with_those_written_after_it(monkeypatch):
+def test_rows_of_a_restored_dump_verify_with_those_written_after_it():
     predict(2)
     sealing.seal()
     predict()
-    monkeypatch.setattr(sealing, "_system_identifier", lambda: 4711)
+    move_to_another_cluster()
     sealing.seal()
     newer = predict()
     sealing.seal()
