@@ -3,6 +3,7 @@
 The trigger `no_forgery` refuses them, but the tables' owner can disable it.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -79,7 +80,7 @@ class SealTimes:
         latest = first_id_at(seal.sealed_at + _TOLERANCE)
         # While a transaction is open, rows of later ones are not sealed. So a row that
         # is much older than the last pass which sealed any was added after that pass.
-        earliest = first_id_at(before - _TOLERANCE) if before else 1
+        earliest = first_id_at(before - _TOLERANCE) if before else -math.inf
         for row_id in row_ids:
             if row_id > latest:
                 yield (
