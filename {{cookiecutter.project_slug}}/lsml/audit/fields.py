@@ -1,6 +1,6 @@
 """The time-ordered id of the partitioned tables."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
@@ -42,3 +42,8 @@ def first_id_at(moment: datetime) -> int:
     Filters by time use it, so that PostgreSQL reads only partitions that can match.
     """
     return round(moment.timestamp() * 1000) << SEQUENCE_BITS
+
+
+def moment_of(row_id: int) -> datetime:
+    """Return when the row with this id was written, to the millisecond."""
+    return datetime.fromtimestamp((row_id >> SEQUENCE_BITS) / 1000, tz=UTC)

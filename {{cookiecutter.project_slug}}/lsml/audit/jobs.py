@@ -149,6 +149,8 @@ def _verify(running: RunningJob[AuditJob]) -> dict[str, Any]:
             "seals": found.seals,
             "dropped_rows": found.dropped_rows,
             "unsealed_rows": found.unsealed_rows,
+            "facts": found.facts,
+            "uncovered_facts": found.uncovered_facts,
             "findings": [str(finding) for finding in found.findings[:_FINDINGS_MAX]],
             "finding_count": len(found.findings),
         }

@@ -13,22 +13,51 @@ from django.db import connection
 # Bucket b holds latencies from LATENCY_BOUNDS_MS[b - 1] up to LATENCY_BOUNDS_MS[b].
 # Each bound is 1.25 times the previous one, so percentiles are off by a tenth at most.
 LATENCY_BOUNDS_MS: Final = tuple(round(0.1 * 1.25**step, 4) for step in range(64))
+_BOUNDS: Final = f"ARRAY{[*LATENCY_BOUNDS_MS]}::float8[]"  # for SQL
 
-_COUNT: Final = {
-    "audit_prediction": """
-        INSERT INTO audit_predictionhour AS h
-          (hour, project_pk, model_version, kind, outcome, latency_bucket, count)
-        SELECT date_trunc('hour', created_at, 'UTC'), project_pk, model_version, kind,
-               outcome, width_bucket(latency_ms, %s::float8[]), count(*)
-        FROM audit_prediction WHERE {condition} GROUP BY 1, 2, 3, 4, 5, 6
-        ON CONFLICT (hour, project_pk, model_version, kind, outcome, latency_bucket)
-        DO UPDATE SET count = h.count + excluded.count""",
-    "audit_webhookevent": """
-        INSERT INTO audit_eventhour AS h (hour, project_pk, action, count)
-        SELECT date_trunc('hour', received_at, 'UTC'), project_pk, action, count(*)
-        FROM audit_webhookevent WHERE {condition} GROUP BY 1, 2, 3
-        ON CONFLICT (hour, project_pk, action)
-        DO UPDATE SET count = h.count + excluded.count""",
+
+@dataclass(frozen=True, slots=True)
+class HourlyCounts:
+    """A table of counts, and how its key is read from a row of the audit table."""
+
+    table: str
+    key: dict[str, str]  # column -> SQL over the audit table
+
+    @property
+    def columns(self) -> str:
+        """The columns of the key, for SQL."""
+        return ", ".join(self.key)
+
+    def recount(self, audit_table: str, condition: str) -> str:
+        """Return SQL for the key and the number of the rows that match."""
+        key = ", ".join(f"{value} AS {name}" for name, value in self.key.items())
+        positions = ", ".join(str(at) for at in range(1, len(self.key) + 1))
+        return (
+            f"SELECT {key}, count(*) AS count FROM {audit_table}"
+            f" WHERE {condition} GROUP BY {positions}"
+        )
+
+
+HOURLY_COUNTS: Final = {
+    "audit_prediction": HourlyCounts(
+        "audit_predictionhour",
+        {
+            "hour": "date_trunc('hour', created_at, 'UTC')",
+            "project_pk": "project_pk",
+            "model_version": "model_version",
+            "kind": "kind",
+            "outcome": "outcome",
+            "latency_bucket": f"width_bucket(latency_ms, {_BOUNDS})",
+        },
+    ),
+    "audit_webhookevent": HourlyCounts(
+        "audit_eventhour",
+        {
+            "hour": "date_trunc('hour', received_at, 'UTC')",
+            "project_pk": "project_pk",
+            "action": "action",
+        },
+    ),
 }
 
 
@@ -39,10 +68,14 @@ def count(table: str, condition: str) -> None:
         table: One of SEALED_TABLES; others than those two are ignored.
         condition: SQL for the rows, from `Window.condition`.
     """
-    if statement := _COUNT.get(table):
-        arguments = [list(LATENCY_BOUNDS_MS)] if "%s" in statement else []
+    if hourly := HOURLY_COUNTS.get(table):
         with connection.cursor() as cursor:
-            cursor.execute(statement.format(condition=condition), arguments)
+            cursor.execute(
+                f"INSERT INTO {hourly.table} AS h ({hourly.columns}, count)"
+                f" {hourly.recount(table, condition)}"
+                f" ON CONFLICT ({hourly.columns})"
+                " DO UPDATE SET count = h.count + excluded.count"
+            )
 
 
 @dataclass(slots=True)

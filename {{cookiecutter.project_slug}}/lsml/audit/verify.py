@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import BinaryField, F, Func, Sum
 
-from lsml.audit import anchors, chain
+from lsml.audit import anchors, chain, facts
 from lsml.audit.lag import overdue_after, unsealed_rows
 from lsml.audit.leaves import leaves, write_as_documented
 from lsml.audit.models import DroppedPartition, Seal
@@ -40,6 +40,8 @@ class Report:
     seals: int = 0
     dropped_rows: int = 0  # of partitions that retention removed
     unsealed_rows: int = 0  # still to be sealed
+    facts: int = 0  # in other tables, compared with the audit rows
+    uncovered_facts: int = 0  # nothing sealed says what they should be
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -71,6 +73,8 @@ def verify(
         anchored: number and digest of seals as published; None = read them from
             AUDIT_ANCHOR.
         progress: called with the number of rows checked since its last call.
+
+    The facts that other tables hold are compared only if `since` is None.
     """
     report = Report()
     ever = seals_ever_made()  # read first: more seals may be made meanwhile
@@ -83,6 +87,8 @@ def verify(
     if anchored is None:
         anchored = anchors.published() if ever else ()
     _check_anchors(report, anchored)
+    if since is None:
+        _check_facts(report, progress)
     return report
 
 
@@ -291,3 +297,10 @@ def _check_anchors(report: Report, anchored: Iterable[tuple[int, str]]) -> None:
                 )
     except anchors.NotAnAnchor as error:
         report.findings.append(Finding(str(error)))
+
+
+def _check_facts(report: Report, progress: Callable[[int], object]) -> None:
+    damaged = frozenset(finding.table for finding in report.findings)
+    tally = facts.Tally(progress, damaged=damaged)
+    report.findings += map(Finding, facts.check_facts(tally))
+    report.facts, report.uncovered_facts = tally.compared, tally.uncovered

@@ -91,9 +91,11 @@ class Snapshot(models.Model):
     """The exact annotations a run trained on. Runs that saw the same share one."""
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="snapshots")
-    digest = models.CharField(max_length=64)  # SHA-256 hex of IDs and update times
+    digest = models.CharField(max_length=64)  # SHA-256 hex of the three columns below
     annotation_ids = ArrayField(models.BigIntegerField())  # ascending
     annotation_updates = ArrayField(models.DateTimeField())  # same order
+    # The first 8 bytes of the SHA-256 of each annotation's content, same order.
+    annotation_digests = models.BinaryField()
     task_count = models.PositiveIntegerField()
     label_counts = JsonField(default=dict)  # label -> annotations with it
     created_at = models.DateTimeField()

@@ -4,13 +4,20 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from django.utils import timezone
 
 from label_studio_ml.training import AnnotatedTask
+from lsml.audit.services import digest_of
+from lsml.dataset.merge import content
 from lsml.dataset.models import Annotation, Snapshot
+from lsml.dataset.tables import ANNOTATIONS
+from lsml.labelstudio.task_json import AnnotationState
 from lsml.registry.models import Project
+
+DIGEST_BYTES: Final = 8  # of each annotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +38,16 @@ def take_snapshot(project: Project) -> TrainingInputs:
         Annotation.objects.filter(project=project).trainable().order_by("annotation_id")
     )
     tasks = _annotated_tasks(project, rows)
+    ids = [row.annotation_id for row in rows]
+    updates = [row.updated_at for row in rows]
+    digests = b"".join(annotation_digest(ANNOTATIONS.state_of(row)) for row in rows)
     snapshot, _ = Snapshot.objects.get_or_create(
         project=project,
-        digest=_digest(rows),
+        digest=snapshot_digest(ids, updates, digests),
         defaults={
-            "annotation_ids": [row.annotation_id for row in rows],
-            "annotation_updates": [row.updated_at for row in rows],
+            "annotation_ids": ids,
+            "annotation_updates": updates,
+            "annotation_digests": digests,
             "task_count": len(tasks),
             "label_counts": _label_counts(rows),
             "created_at": timezone.now(),
@@ -80,9 +91,29 @@ def _as_json(row: Annotation) -> dict[str, Any]:
     }
 
 
-def _digest(rows: Iterable[Annotation]) -> str:
-    lines = (f"{row.annotation_id} {row.updated_at.timestamp():.6f}\n" for row in rows)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def annotation_digest(state: AnnotationState) -> bytes:
+    """Return the first 8 bytes of the SHA-256 of an annotation, without its dates."""
+    return bytes.fromhex(digest_of(content(state)))[:DIGEST_BYTES]
+
+
+def snapshot_digest(
+    ids: Iterable[int], updates: Iterable[datetime], digests: bytes
+) -> str:
+    """Return the SHA-256 (hex) of a snapshot's annotations.
+
+    Args:
+        ids: Label Studio's, ascending.
+        updates: When each was updated, in that order.
+        digests: The `annotation_digest` of each, in that order.
+    """
+    found = hashlib.sha256()
+    for number, (annotation_id, updated_at) in enumerate(
+        zip(ids, updates, strict=True)
+    ):
+        digest = digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
+        line = f"{annotation_id} {updated_at.timestamp():.6f} {digest.hex()}\n"
+        found.update(line.encode())
+    return found.hexdigest()
 
 
 def _label_counts(rows: Iterable[Annotation]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from lsml.registry.services import (
     find_project,
     get_or_create_project,
     promote,
+    record_version,
     update_project,
 )
 
@@ -139,12 +140,13 @@ def duplicate_project(
 
 
 def _copy_versions(original: Project, copy: Project, origin: Origin) -> None:
-    served = original.active_version_id
+    served, at = original.active_version_id, timezone.now()
     for version in original.versions.order_by("number"):
         was = version.pk
         version.pk, version.project, version.parent_id = None, copy, was
         version._state.adding = True
         version.save()
+        record_version(version, actor="label studio", at=at, origin=origin)
         if was == served:
             promote(
                 project=copy,

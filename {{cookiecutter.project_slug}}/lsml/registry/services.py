@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
-from lsml.audit.services import record_entry
+from lsml.audit.services import digest_of, record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
@@ -171,23 +171,46 @@ def register_version(
             if key != "version"
         },
     )
+    record_version(version, actor="worker", at=at, origin=origin)
+    return version
+
+
+def record_version(
+    version: ModelVersion, *, actor: str, at: datetime, origin: Origin
+) -> None:
+    """Write a new version's facts to the audit log, inside the caller's transaction."""
     record_entry(
         origin=origin,
         at=at,
-        actor="worker",
+        actor=actor,
         verb=AuditEntry.Verb.VERSION_CREATED,
-        target=f"version {name}",
-        project_pk=project.pk,
-        detail={
-            "artifact_sha256": version.artifact_sha256,
-            "snapshot_digest": version.snapshot_digest,
-            "annotation_count": version.annotation_count,
-            "label_config_digest": version.label_config_digest,
-            "code_revision": version.code_revision,
-            "metrics": version.metrics,
-        },
+        target=f"version {version.version}",
+        project_pk=version.project_id,
+        detail=version_facts(version),
     )
-    return version
+
+
+def version_facts(version: ModelVersion) -> dict[str, Any]:
+    """Return what never changes about a version, as JSON; of large facts a digest."""
+    return {
+        "version": version.pk,
+        "project": version.project_id,
+        "number": version.number,
+        "name": version.version,
+        "parent": version.parent_id,
+        "artifact_key": version.artifact_key,
+        "artifact_sha256": version.artifact_sha256,
+        "artifact_bytes": version.artifact_bytes,
+        "snapshot_digest": version.snapshot_digest,
+        "annotation_count": version.annotation_count,
+        "label_config_digest": version.label_config_digest,
+        "label_config_text": digest_of(version.label_config),
+        "code_revision": version.code_revision,
+        "python_version": version.python_version,
+        "packages": digest_of(version.packages),
+        "metrics": version.metrics,
+        "created_at": version.created_at.isoformat(),
+    }
 
 
 def demand_promotable(*, project: Project, version: ModelVersion | None) -> None:

@@ -6,11 +6,14 @@ class TrainingConfig(AppConfig):
     label = "training"
 
     def ready(self) -> None:
-        """Register the system checks and the kind of job."""
+        """Register the system checks, the kind of job and a check of `audit verify`."""
         import lsml.training.checks  # noqa: F401 - registers itself
+        from lsml.audit import facts
         from lsml.jobs.kinds import register
 
         # Only now: the models must be loaded.
+        from lsml.training.facts_check import check_runs
         from lsml.training.runs import kind
 
         register(kind)
+        facts.register(check_runs)

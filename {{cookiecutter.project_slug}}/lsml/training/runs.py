@@ -17,6 +17,7 @@ from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.training.cleanup import remove_orphans
 from lsml.training.errors import AlreadyTraining, NotTrainable
+from lsml.training.facts import run_facts
 from lsml.training.inbox.events import give_back, retry_set_aside
 from lsml.training.inbox.waiting import notify_inbox, notify_waiting_events
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
@@ -29,10 +30,13 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
     model = TrainingRun
     task = "lsml.training.tasks.train"
     noun = "run"
+    records_end = True
     verbs: ClassVar = {
         Event.REQUESTED: AuditEntry.Verb.TRAINING_STARTED,
         Event.RETRIED: AuditEntry.Verb.TRAINING_RETRIED,
         Event.CANCELLED: AuditEntry.Verb.TRAINING_CANCELLED,
+        Event.SUCCEEDED: AuditEntry.Verb.TRAINING_SUCCEEDED,
+        Event.FAILED: AuditEntry.Verb.TRAINING_FAILED,
     }
 
     def transaction(self, job: TrainingRun) -> AbstractContextManager[Any]:
@@ -53,8 +57,11 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
         transaction.on_commit(partial(notify_inbox, job.project_id))
 
     def detail(self, job: TrainingRun) -> dict[str, Any]:
-        """Return the run's id; the entry of a retry has `retried_run` beside it."""
-        return {"run": job.pk}
+        """Return the run's id, and how it ended if it has.
+
+        The entry of a retry has `retried_run` beside it.
+        """
+        return {"run": job.pk} if job.state in job.ACTIVE else run_facts([job.pk])[0]
 
     def may_retry(self, job: TrainingRun) -> bool:
         """Whether the run failed or was cancelled, or has events set aside."""

@@ -150,6 +150,7 @@ def finished_run(of, made, *, at, points=20):
         defaults={
             "annotation_ids": list(range(60)),
             "annotation_updates": [at] * 60,
+            "annotation_digests": bytes(60 * 8),
             "task_count": 60,
             "label_counts": {"Positive": 24, "Negative": 21, "Neutral": 15},
             "created_at": at,

@@ -14,7 +14,7 @@ from lsml.jobs import outcomes, sweeper
 from lsml.jobs.services import request_cancel
 from tests.console import factory
 from tests.console.addresses import detail_page, list_page, page
-from tests.db.audit.rows import as_superuser
+from tests.db.audit.rows import as_superuser, predict
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
     client, notifications, no_seal_yet
 ):
     client.force_login(factory.person("ada", "auditor"))
-    factory.story(predictions=40)
+    predict(40)
     sealing.seal()
     client.post(page("verify"))
     job = AuditJob.objects.get()
@@ -68,7 +68,8 @@ def test_an_auditor_verifies_the_chain_and_sees_it_intact(
 @pytest.mark.django_db(transaction=True)
 def test_a_row_changed_behind_the_applications_back_is_shown(client, no_seal_yet):
     client.force_login(factory.person("ada", "auditor"))
-    factory.story(predictions=10)
+    predict(9)
+    predict(1, task_id=3)
     sealing.seal()
     as_superuser("UPDATE audit_prediction SET score = 0.123 WHERE task_id = 3")
     client.post(page("verify"))

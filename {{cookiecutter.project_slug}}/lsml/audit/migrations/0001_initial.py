@@ -87,6 +87,8 @@ class Migration(migrations.Migration):
                             ("training started", "Training Started"),
                             ("training retried", "Training Retried"),
                             ("training cancelled", "Training Cancelled"),
+                            ("training succeeded", "Training Succeeded"),
+                            ("training failed", "Training Failed"),
                             ("bulk prediction requested", "Bulk Requested"),
                             ("bulk prediction retried", "Bulk Retried"),
                             ("bulk prediction cancelled", "Bulk Cancelled"),

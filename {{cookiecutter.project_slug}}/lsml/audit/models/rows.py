@@ -196,6 +196,8 @@ class AuditEntry(AuditRow):
         TRAINING_STARTED = "training started"
         TRAINING_RETRIED = "training retried"
         TRAINING_CANCELLED = "training cancelled"
+        TRAINING_SUCCEEDED = "training succeeded"
+        TRAINING_FAILED = "training failed"
         BULK_REQUESTED = "bulk prediction requested"
         BULK_RETRIED = "bulk prediction retried"
         BULK_CANCELLED = "bulk prediction cancelled"

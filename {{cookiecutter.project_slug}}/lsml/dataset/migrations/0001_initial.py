@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
                         base_field=models.DateTimeField(), size=None
                     ),
                 ),
+                ("annotation_digests", models.BinaryField()),
                 ("task_count", models.PositiveIntegerField()),
                 ("label_counts", models.JSONField(default=dict)),
                 ("created_at", models.DateTimeField()),

@@ -63,11 +63,7 @@ class Command(BaseCommand):
                 )
         for finding in report.findings:
             self.stdout.write(str(finding))
-        facts = f"{report.rows} rows in {report.seals} seals"
-        if report.dropped_rows:
-            facts += f"; {report.dropped_rows} more were removed by retention"
-        if report.unsealed_rows:
-            facts += f"; {report.unsealed_rows} rows are not sealed yet"
+        facts = _counted(report)
         if not report.intact:
             raise CommandError(f"Not intact: {len(report.findings)} findings. {facts}.")
         self.stdout.write(f"Intact: {facts}.")
@@ -120,6 +116,19 @@ class Command(BaseCommand):
             self.stdout.write(f"{partition.name} dropped; {rows}")
         if not found:
             self.stdout.write(f"Nothing to drop. Days kept (0 = forever): {days}")
+
+
+def _counted(report: verify.Report) -> str:
+    facts = f"{report.rows} rows in {report.seals} seals"
+    if report.dropped_rows:
+        facts += f"; {report.dropped_rows} more were removed by retention"
+    if report.unsealed_rows:
+        facts += f"; {report.unsealed_rows} rows are not sealed yet"
+    if report.facts:
+        facts += f"; {report.facts} facts in other tables compared"
+    if report.uncovered_facts:
+        facts += f"; {report.uncovered_facts} could not be compared"
+    return facts
 
 
 def _record_export(path: Path, rows: int) -> None:
