@@ -56,9 +56,9 @@ def check_facts(tally: Tally) -> Iterator[str]:
             # One snapshot: a run that ends meanwhile must not look changed.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         for check in _checks:
-            differences = check(tally)
-            yield from islice(differences, _NAMED_MAX)
-            if more := sum(1 for _ in differences):
+            sentences = check(tally)
+            yield from islice(sentences, _NAMED_MAX)
+            if more := sum(1 for _ in sentences):
                 yield f"… and {more} more like the last one."
 
 
