@@ -8,7 +8,7 @@ from django.db import connection
 
 from lsml.audit.facts import Tally, kept_since
 from lsml.audit.rollups import HOURLY_COUNTS, HourlyCounts
-from lsml.audit.sealing import unsealed
+from lsml.audit.windows import unsealed
 
 _HOUR: Final = timedelta(hours=1)
 _ALL: Final = datetime(1, 1, 1, tzinfo=UTC)

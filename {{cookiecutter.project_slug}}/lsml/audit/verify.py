@@ -301,6 +301,7 @@ def _check_anchors(report: Report, anchored: Iterable[tuple[int, str]]) -> None:
 
 def _check_facts(report: Report, progress: Callable[[int], object]) -> None:
     damaged = frozenset(finding.table for finding in report.findings)
-    tally = facts.Tally(progress, damaged=damaged)
+    # Facts are no rows, and do not count for the progress. The callback may end a job.
+    tally = facts.Tally(lambda _: progress(0), damaged=damaged)
     report.findings += map(Finding, facts.check_facts(tally))
     report.facts, report.uncovered_facts = tally.compared, tally.uncovered

@@ -71,6 +71,12 @@ def at_a_boundary(h):
     insert(str(h.rows[3] + 1), str(first.until_txid))(h)
 
 
+def sealed_old_row(h):
+    """Insert a row of an hour ago, and have it sealed."""
+    insert(f"{{h.rows[0]}} - {_HOUR}", "pg_current_xact_id()::text::bigint")(h)
+    sealing.seal()
+
+
 def with_its_partition(change):
     """Change the partition that holds the predictions."""
 
@@ -181,6 +187,9 @@ WAYS = [
         "insert a row after the last seal, with an old id",
         insert(f"{{h.rows[0]}} - {_HOUR}", "pg_current_xact_id()::text::bigint"),
         NO_SEAL,
+    ),
+    Tampering(
+        "the same, before the next seal is made", sealed_old_row, "dated minutes"
     ),
     Tampering("insert a row into another month's partition", last_month, INSERTED),
     Tampering(
