@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
@@ -93,7 +93,8 @@ def next_month(month: datetime) -> datetime:
 
 def _make(table: str, month: datetime, following: datetime) -> str | None:
     name = _name(table, month)
-    with connection.cursor() as cursor:
+    # One transaction: a partition without its trigger would stay so for good.
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0]:
             return None

@@ -66,6 +66,19 @@ def test_a_new_partition_refuses_truncate():
         cursor.execute(f"TRUNCATE {last}")
 
 
+def test_a_partition_is_not_left_without_its_guard(monkeypatch):
+    last = retention.partitions("audit_prediction")[-1].name
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {last}")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(partitions, "forbid_truncate", lambda name: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            partitions.make_partitions_ahead()
+    partitions.make_partitions_ahead()
+    with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {last}")
+
+
 def test_the_sealer_skips_pages_that_were_filled_at_once():
     generate(20_000)
     partitions.analyze()
