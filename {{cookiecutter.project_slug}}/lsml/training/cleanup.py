@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from lsml.registry.artifacts import remove_artifact
 from lsml.registry.models import ModelVersion
@@ -44,8 +44,8 @@ def remove_orphans() -> None:
         .exclude(artifact_key="")
         .exclude(outcome=TrainingAttempt.Outcome.SUCCEEDED)
     )
-    settled_at = timezone.now() - timedelta(seconds=settings.TRAINING_OUTAGE_S + 60)
+    settled_at = Now() - timedelta(seconds=settings.TRAINING_OUTAGE_S + 60)
     for attempt in dead.order_by("finished_at")[:_ATTEMPTS_AT_ONCE]:
-        removed = remove_unless_kept(attempt)
-        if removed and attempt.finished_at and attempt.finished_at < settled_at:
-            TrainingAttempt.objects.filter(pk=attempt.pk).update(artifact_key="")
+        if remove_unless_kept(attempt):
+            settled = TrainingAttempt.objects.filter(finished_at__lt=settled_at)
+            settled.filter(pk=attempt.pk).update(artifact_key="")

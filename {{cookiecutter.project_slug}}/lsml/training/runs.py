@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from lsml.audit.job_kind import RecordedJobKind
@@ -171,7 +172,8 @@ def _begin(run: TrainingRun) -> TrainingAttempt:
 
 
 def end_attempt(attempt: TrainingAttempt, outcome: str, error: str = "") -> None:
-    """Write how an attempt ended."""
+    """Write how an attempt ended, and when by the database's clock."""
     attempt.outcome, attempt.error = outcome, error
-    attempt.finished_at = timezone.now()
-    attempt.save(update_fields=["outcome", "error", "finished_at"])
+    TrainingAttempt.objects.filter(pk=attempt.pk).update(
+        outcome=outcome, error=error, finished_at=Now()
+    )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.utils import timezone
 
 from lsml.jobs import sweeper
 from lsml.jobs.services import request_cancel, retry
@@ -150,6 +152,29 @@ def test_what_a_lost_worker_stored_on_s3_is_removed(
     sweeper.give_up_silent_workers(kind)
     cleanup.remove_orphans()
     assert s3_artifacts() == []
+    assert TrainingAttempt.objects.get().artifact_key  # looked at again later
+
+
+@pytest.mark.parametrize("wrong_s", [-3600, 3600])
+def test_a_wrong_clock_does_not_end_the_watch_for_late_artifacts(
+    worker, studio, settings, monkeypatch, wrong_s
+):
+    settings.TRAINING_LEASE_S = 0
+    worker.serve("Remembering")
+    studio.annotate(1)
+    worker.process_inbox()
+    worker.begin()
+    time.sleep(0.1)
+    right_now = timezone.now
+    with monkeypatch.context() as wrong:
+        wrong.setattr(
+            timezone, "now", lambda: right_now() + timedelta(seconds=min(wrong_s, 0))
+        )
+        sweeper.give_up_silent_workers(kind)
+        wrong.setattr(
+            timezone, "now", lambda: right_now() + timedelta(seconds=max(wrong_s, 0))
+        )
+        cleanup.remove_orphans()
     assert TrainingAttempt.objects.get().artifact_key  # looked at again later
 
 
