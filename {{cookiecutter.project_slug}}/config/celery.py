@@ -1,8 +1,6 @@
 """The Celery application, started by `celery -A config worker|beat`."""
 
 import os
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -30,13 +28,6 @@ app.autodiscover_tasks()
 import_modules.connect(refuse_wrong_settings)  # in workers and beat
 worker_init.connect(refuse_wrong_worker)
 worker_ready.connect(warn_of_missing_queue)
-
-
-@import_modules.connect
-def create_data_folder(**_: Any) -> None:
-    """Create the folder in which beat opens its schedule, before `beat_init`."""
-    with suppress(OSError):  # only beat needs the folder, and reports what is wrong
-        Path(app.conf.beat_schedule_filename).parent.mkdir(parents=True, exist_ok=True)
 
 
 @worker_init.connect

@@ -7,13 +7,14 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from celery.schedules import crontab
+from celery.schedules import crontab, schedule
 
 from lsml.audit.tables import AUDIT_TABLES
 from lsml.console import sidebar
 from lsml.embedded import addresses
 from lsml.environment import connections
 from lsml.environment.reading import Environment
+from lsml.environment.steady import steady_now
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
@@ -162,7 +163,9 @@ if not (DATABASE_URL and _broker_url) or PROCESS == "dev":
     INSTALLED_APPS.append("lsml.embedded")
 
 # --- The schedule: beat ---
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+# In memory. From a file, beat would read that it last sent a message in an hour, if the
+# host's clock was ahead; then it sends none until that hour is over.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
 AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
 # RabbitMQ removes a message after `expiration` seconds. Not `expires`: a worker would
@@ -170,17 +173,17 @@ AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "lsml.jobs.tasks.sweep",
-        "schedule": TRAINING_SWEEP_S,
+        "schedule": schedule(TRAINING_SWEEP_S, nowfun=steady_now),
         "options": {"expiration": 60.0},
     },
     "seal": {
         "task": "lsml.audit.tasks.seal",
-        "schedule": AUDIT_SEAL_S,
+        "schedule": schedule(AUDIT_SEAL_S, nowfun=steady_now),
         "options": {"expiration": 10.0},
     },
     "partitions": {
         "task": "lsml.audit.tasks.maintain_partitions",
-        "schedule": crontab(hour="3", minute="17"),
+        "schedule": crontab(hour="3", minute="17", nowfun=steady_now),
     },
 }
 

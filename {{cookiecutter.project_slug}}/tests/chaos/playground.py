@@ -104,8 +104,7 @@ class Playground:
             self._add(
                 f"training-{number}", _worker("training", name=f"training{number}")
             )
-            schedule = str(folder / f"schedule-{number}")
-            self._add(f"beat-{number}", [*_CELERY, "beat", "-s", schedule])
+            self._add(f"beat-{number}", [*_CELERY, "beat"])
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
     def _add(self, name, arguments, **environment):
