@@ -5,8 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+# In memory: on a disk that is full, writing to mapped files kills the process (SIGBUS),
+# and on a container's layered disk it can block for seconds.
+_in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # Must be set before prometheus_client is imported.
-_counts = tempfile.TemporaryDirectory(prefix="lsml-metrics-")
+_counts = tempfile.TemporaryDirectory(prefix="lsml-metrics-", dir=_in_memory)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
@@ -35,8 +38,7 @@ preload_app = True
 timeout = 60
 graceful_timeout = int(os.environ.get("WEB_GRACE_S", "20"))
 keepalive = 15  # seconds that an idle client may keep its connection
-# Writing the heartbeat to a container's layered disk can block for seconds.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = _in_memory  # of the heartbeat
 control_socket_disable = True
 
 
