@@ -103,6 +103,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- PostgreSQL: Django ---
 DATABASE_URL = env.str("DATABASE_URL", default="")  # "" = the embedded server
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=10_000)
+_pgbouncer = env.bool("DATABASE_PGBOUNCER", default=False)
 _database = env.db_url_config(DATABASE_URL or addresses.database_url(DATA_DIR))
 DATABASES = {
     "default": {
@@ -112,11 +113,13 @@ DATABASES = {
         # first request after a restart of the database succeed.
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_PGBOUNCER", default=False),
+        "DISABLE_SERVER_SIDE_CURSORS": _pgbouncer,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
             **connections.database_options(
-                process=PROCESS, statement_timeout_ms=DATABASE_STATEMENT_TIMEOUT_MS
+                process=PROCESS,
+                statement_timeout_ms=DATABASE_STATEMENT_TIMEOUT_MS,
+                pooled=_pgbouncer,
             ),
         },
     }

@@ -16,14 +16,17 @@ _CELERY_CONNECT_TIMEOUT_S: Final = 4.0  # Celery's default
 _IDLE_IN_TRANSACTION_MS: Final = 60_000
 
 
-def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, object]:
+def database_options(
+    *, process: str, statement_timeout_ms: int, pooled: bool = False
+) -> dict[str, object]:
     """Return psycopg's connection options.
 
     Args:
         process: web, model, worker, beat, dev or command.
         statement_timeout_ms: limit of a statement in a web or model process, in
-            milliseconds. 0 sends no limits, which a transaction-pooling pgbouncer
-            needs: it refuses start-up options.
+            milliseconds; 0 = no limit.
+        pooled: a transaction-pooling pgbouncer is in between. It refuses start-up
+            options, so PostgreSQL gets no limits.
     """
     options: dict[str, object] = {
         "connect_timeout": 2,  # seconds; psycopg raises smaller values to 2
@@ -38,7 +41,7 @@ def database_options(*, process: str, statement_timeout_ms: int) -> dict[str, ob
         limits["statement_timeout"] = statement_timeout_ms
     if process in {"web", "model", "worker", "beat"}:
         limits["idle_in_transaction_session_timeout"] = _IDLE_IN_TRANSACTION_MS
-    if limits and statement_timeout_ms:
+    if limits and statement_timeout_ms and not pooled:
         options["options"] = " ".join(f"-c {name}={ms}" for name, ms in limits.items())
     return options
 

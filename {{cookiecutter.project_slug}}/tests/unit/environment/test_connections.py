@@ -63,6 +63,14 @@ def test_a_service_that_is_cut_off_in_a_transaction_leaves_its_locks_a_minute(pr
     assert "-c idle_in_transaction_session_timeout=60000" in options["options"]
 
 
+@pytest.mark.parametrize("process", ["web", "worker"])
+def test_nothing_that_a_transaction_pooler_refuses_is_sent(process):
+    options = connections.database_options(
+        process=process, statement_timeout_ms=500, pooled=True
+    )
+    assert "options" not in options
+
+
 def test_a_limit_of_0_sends_no_start_up_option():
     options = connections.database_options(process="web", statement_timeout_ms=0)
     assert "options" not in options
