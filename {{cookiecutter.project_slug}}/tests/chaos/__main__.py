@@ -9,48 +9,64 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.chaos.disks import Disks, enter_namespace
 from tests.chaos.playground import LEASE_S, Playground, service_environment
 
 
 def main():
     """Start everything, inject faults, wait for recovery, check the ledger."""
     options = _options()
+    mounts = enter_namespace()
+    if not mounts:
+        print("left out: faults of disks, which need root and the right to mount")
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=options.folder))
     environment = service_environment(folder, options.placement)
     os.environ.update(environment)  # before Django reads its settings
+    from tests.chaos.crashes import crash_environment
     from tests.chaos.hosts import Hosts, connect_hosts
+    from tests.chaos.pgbouncer import PgBouncer
     from tests.chaos.servers import (
         Database,
         RabbitBroker,
         ValkeyBroker,
         free_port,
         migrate,
-        start_servers,
     )
+    from tests.chaos.servers_down import Servers
 
     hosts = Hosts() if options.hosts == 2 else None
-    database = Database(folder)
     rabbit = options.broker == "rabbitmq"
     broker = RabbitBroker(folder) if rabbit else ValkeyBroker(folder)
+    servers = Servers(Database(folder), broker)
     environment["CELERY_BROKER_URL"] = broker.url
     os.environ["CELERY_BROKER_URL"] = broker.url
-    servers = [broker, database]
+    disks = Disks(_disks(folder, hosts)) if mounts else None
+    balanced = False
     try:
-        start_servers(folder, database, broker)
+        _start(folder, servers, disks)
         if hosts:
             hosts.build()
-            servers.insert(
-                0, connect_hosts(hosts, folder, environment, broker, free_port())
-            )
+            servers.s3 = connect_hosts(hosts, folder, environment, broker, free_port())
         migrate()
+        _record_attempts()
+        environment |= crash_environment(folder)
+        environment["TMPDIR"] = str(folder / "tmp")
+        if options.pgbouncer:
+            servers.pgbouncer = PgBouncer(folder)
+            servers.pgbouncer.start()
+            environment["DATABASE_URL"] = servers.pgbouncer.url
+            environment["DATABASE_PGBOUNCER"] = "true"
         balanced = _play(
-            options, folder, environment, database, broker, free_port(), hosts
+            options, folder, environment, servers, disks, free_port(), hosts
         )
     finally:
-        for server in servers:
-            server.stop()
+        servers.stop()
         if hosts:
             hosts.tear_down()
+        if disks and (options.keep or not balanced):
+            disks.keep()
+        if disks:
+            disks.unmount()
     if balanced and not options.keep:
         shutil.rmtree(folder)
     else:
@@ -71,6 +87,18 @@ def _options():
         help="2: training workers in network namespaces, artifacts on S3 (needs root)",
     )
     parser.add_argument(
+        "--pgbouncer",
+        action="store_true",
+        help="PgBouncer in front of PostgreSQL, pooling transactions",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="only faults with one of these words in their names, such as `disk`",
+    )
+    parser.add_argument(
         "--placement",
         choices=["web", "process"],
         default="process",
@@ -80,10 +108,43 @@ def _options():
     parser.add_argument("--heal-s", type=float, default=180, help="seconds to recover")
     parser.add_argument("--folder", help="where to put data and logs")
     parser.add_argument("--keep", action="store_true", help="keep logs and tables")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.pgbouncer and options.hosts == 2:
+        parser.error("--pgbouncer and --hosts 2 exclude each other")
+    return options
 
 
-def _play(options, folder, environment, database, broker, port, hosts):
+def _disks(folder, hosts):
+    """Return the folders that get a file system of their own."""
+    return {
+        "postgres": folder / "postgres",
+        "artifacts": folder / ("s3" if hosts else "artifacts"),
+        "artifact cache": folder / "artifact-cache",
+        "runs": folder / "runs",
+        "temporary files": folder / "tmp",
+    }
+
+
+def _start(folder, servers, disks):
+    from lsml.embedded.folders import prepare_folders
+
+    prepare_folders(folder)
+    (folder / "tmp").mkdir()
+    servers.database.start()
+    if disks:
+        servers.database.stop()
+        disks.mount()
+        servers.database.start()
+    servers.broker.start()
+
+
+def _record_attempts():
+    from tests.chaos.ledger import record_attempts  # needs Django
+
+    record_attempts()
+
+
+def _play(options, folder, environment, servers, disks, port, hosts):
     from tests.chaos.faults import Faults
     from tests.chaos.healing import heal, wait_until_ready
     from tests.chaos.ledger import Ledger
@@ -91,7 +152,14 @@ def _play(options, folder, environment, database, broker, port, hosts):
 
     playground = Playground(folder, environment, port=port, hosts=hosts)
     load = Load(port, projects=options.projects, seed=options.seed, pause_s=0.1)
-    faults = Faults(playground, database, broker, seed=options.seed, lease_s=LEASE_S)
+    faults = Faults(
+        playground,
+        servers,
+        disks,
+        seed=options.seed,
+        lease_s=LEASE_S,
+        only=options.only,
+    )
     playground.start()
     try:
         wait_until_ready(port)
@@ -112,9 +180,11 @@ def _play(options, folder, environment, database, broker, port, hosts):
     seen = load.seen
     ledger = Ledger(seen)
     where = f"models in {options.placement}"
-    done = f"{options.actions} faults, seed {options.seed}, {broker.name}, {where}"
+    name = servers.broker.name + (", pgbouncer" if options.pgbouncer else "")
+    done = f"{options.actions} faults, seed {options.seed}, {name}, {where}"
     print(f"\nchaos: {done}")
     print("  " + ", ".join(f"{name} ×{n}" for name, n in faults.done.most_common()))
+    print(f"  processes that died in a named function: {faults.reached}")
     print(
         f"  error responses: {seen.refused}, no response: {seen.unanswered},"
         f" recovered {took_s:.0f} s after the last fault"

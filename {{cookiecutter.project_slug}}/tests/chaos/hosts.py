@@ -8,11 +8,10 @@ Needs root and `ip`.
 import asyncio
 import os
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 from lsml.embedded.addresses import broker_socket, socket_folder
+from tests.chaos.storage import S3
 
 NETWORK = "10.77.91"
 OURS = f"{NETWORK}.1"
@@ -61,9 +60,15 @@ class Hosts:
     def restore(self, name):
         _ip("link", "set", self._cable(name), "up")
 
-    def forward(self, target):
-        """Forward a port on the bridge to a unix socket or a local port; return it."""
-        server = asyncio.run_coroutine_threadsafe(_serve(target), self._loop).result()
+    def forward(self, target, *, delay_s=lambda: 0.0):
+        """Forward a port on the bridge to a unix socket or a local port; return it.
+
+        Args:
+            target: The path of the socket, or the port.
+            delay_s: Tells for how long what a client sends is held back.
+        """
+        serving = _serve(target, delay_s)
+        server = asyncio.run_coroutine_threadsafe(serving, self._loop).result()
         return server.sockets[0].getsockname()[1]
 
     def _space(self, name):
@@ -71,34 +76,6 @@ class Hosts:
 
     def _cable(self, name):
         return f"{self._bridge}v{name[-1]}"
-
-
-class S3:
-    """nanio, an S3 server from a wheel, with one bucket."""
-
-    keys = {"ACCESS_KEY": "chaos-key", "SECRET_KEY": "chaos-secret-key"}
-
-    def __init__(self, folder: Path, *, port):
-        self.url = (
-            f"s3://models/chaos?endpoint_url=http://{OURS}:{port}&region_name=us-east-1"
-        )
-        self.environment = {
-            "AWS_ACCESS_KEY_ID": self.keys["ACCESS_KEY"],
-            "AWS_SECRET_ACCESS_KEY": self.keys["SECRET_KEY"],
-        }
-        (folder / "s3" / "models").mkdir(parents=True)  # a bucket is a folder
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "nanio", "serve", "--host", OURS),
-                *("--port", str(port), "--data-dir", str(folder / "s3")),
-                *("--no-access-log", "--log-level", "warning"),
-            ],
-            env=os.environ | {f"NANIO_{key}": word for key, word in self.keys.items()},
-        )
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait()
 
 
 def connect_hosts(hosts, folder, environment, broker, s3_port):
@@ -113,13 +90,15 @@ def connect_hosts(hosts, folder, environment, broker, s3_port):
         else f"redis://{OURS}:{broker_port}/0",
     }
     s3 = S3(folder, port=s3_port)
-    shared = {"ARTIFACT_STORAGE": s3.url, **s3.environment}
+    s3.start()
+    url = s3.url(OURS, hosts.forward(s3_port, delay_s=lambda: s3.delay_s))
+    shared = {"ARTIFACT_STORAGE": url, **s3.environment}
     environment.update(shared)
     os.environ.update(shared)  # the ledger reads the artifacts, too
     return s3
 
 
-async def _serve(target):
+async def _serve(target, delay_s):
     async def connect(reader, writer):
         try:
             if isinstance(target, int):
@@ -129,14 +108,17 @@ async def _serve(target):
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+        await asyncio.gather(
+            _pump(reader, far[1], delay_s), _pump(far[0], writer, lambda: 0.0)
+        )
 
     return await asyncio.start_server(connect, OURS, 0)
 
 
-async def _pump(reader, writer):
+async def _pump(reader, writer, delay_s):
     try:
         while data := await reader.read(1 << 16):
+            await asyncio.sleep(delay_s())
             writer.write(data)
             await writer.drain()
     except OSError:

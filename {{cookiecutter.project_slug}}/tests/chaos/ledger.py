@@ -4,12 +4,41 @@ import json
 from collections import Counter, defaultdict
 from itertools import pairwise
 
+from django.db import connection
 from django.db.models import Count
 
+from lsml.audit import sealing, verify
 from lsml.audit.models import Prediction, WebhookEvent
+from lsml.audit.tables import PARTITIONED_TABLES
 from lsml.registry.artifacts import Artifact, artifact_storage, fetch_artifact
 from lsml.registry.models import ModelVersion, Project
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
+
+ANSWER_WITHIN_S = 12
+# By the database's clock: those of the workers may be wrong.
+_RECORD_ATTEMPTS = """
+CREATE TABLE chaos_attempt (attempt_id bigint PRIMARY KEY, begun timestamptz NOT NULL,
+  ended timestamptz);
+CREATE FUNCTION chaos_record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO chaos_attempt VALUES (NEW.id, clock_timestamp());
+  ELSE
+    UPDATE chaos_attempt SET ended = clock_timestamp() WHERE attempt_id = NEW.id;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_begun AFTER INSERT ON training_trainingattempt
+  FOR EACH ROW EXECUTE FUNCTION chaos_record();
+CREATE TRIGGER chaos_ended AFTER UPDATE ON training_trainingattempt
+  FOR EACH ROW WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL)
+  EXECUTE FUNCTION chaos_record();
+"""
+
+
+def record_attempts():
+    """Have the database note when each attempt begins and ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD_ATTEMPTS)
 
 
 class Ledger:
@@ -25,6 +54,7 @@ class Ledger:
         self._one_run_at_a_time()
         self._artifacts()
         self._served()
+        self._audit_log()
 
     @property
     def balanced(self):
@@ -42,6 +72,11 @@ class Ledger:
     def _answers(self):
         failures = sorted(each for each in self.seen.statuses - {503} if each >= 500)
         self._check(not failures, f"responses of 500 or more besides 503: {failures}")
+        self._check(
+            self.seen.longest_s <= ANSWER_WITHIN_S,
+            f"the longest request took {self.seen.longest_s:.1f} s"
+            f" of {ANSWER_WITHIN_S} s",
+        )
 
     def _events(self):
         accepted = set(self.seen.accepted)
@@ -99,10 +134,13 @@ class Ledger:
 
     def _one_run_at_a_time(self):
         spans = defaultdict(list)
-        for attempt in TrainingAttempt.objects.select_related("run"):
-            spans[attempt.run.project_id].append(
-                (attempt.started_at, attempt.finished_at)
-            )
+        projects = dict(
+            TrainingAttempt.objects.values_list("pk", "run__project").iterator()
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT attempt_id, begun, ended FROM chaos_attempt")
+            for attempt, *span in cursor.fetchall():
+                spans[projects[attempt]].append(tuple(span))
         overlaps = 0
         for attempts in spans.values():
             attempts.sort()
@@ -140,6 +178,25 @@ class Ledger:
                 f"project {project.labelstudio_id} serves"
                 f" {project.served_version}, the version promoted last",
             )
+
+    def _audit_log(self):
+        sealing.seal()
+        report = verify.verify()
+        found = "; ".join(map(str, report.findings[:3])) or "verified"
+        self._check(
+            report.intact and not report.unsealed_rows,
+            f"{report.rows} rows under {report.seals} seals: {found}",
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT p.relid::regclass::text FROM unnest(%s::text[]) name,"
+                " pg_partition_tree(name::regclass) p WHERE p.isleaf AND NOT EXISTS"
+                " (SELECT FROM pg_trigger WHERE tgrelid = p.relid"
+                " AND tgname = 'no_truncate')",
+                [list(PARTITIONED_TABLES)],
+            )
+            unguarded = [name for (name,) in cursor]
+        self._check(not unguarded, f"partitions without a guard: {unguarded}")
 
 
 def _replay_events(project):

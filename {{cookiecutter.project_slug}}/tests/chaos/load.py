@@ -15,6 +15,9 @@ CONFIG = (
 )
 
 
+_TIMEOUT_S = 30  # longer than any request may take
+
+
 @dataclass
 class Seen:
     """What the clients saw."""
@@ -24,6 +27,7 @@ class Seen:
     refused: int = 0  # error responses
     statuses: set[int] = field(default_factory=set)
     unanswered: int = 0  # connection refused, closed or timed out
+    longest_s: float = 0.0  # until an answer, or until there was none
     webhook_ms: list[float] = field(default_factory=list)
     predict_ms: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,7 +101,9 @@ class Load:
 
     def _post(self, path, body):
         started = time.perf_counter()
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self._port, timeout=_TIMEOUT_S
+        )
         status, answer, request_id = 0, None, ""
         try:
             connection.request(
@@ -111,11 +117,13 @@ class Load:
             status = 0
         finally:
             connection.close()
+        took_s = time.perf_counter() - started
         with self.seen.lock:
+            self.seen.longest_s = max(self.seen.longest_s, took_s)
             self.seen.statuses.add(status)
             self.seen.unanswered += status == 0
             self.seen.refused += status not in {0, 200}
-        return status, answer, request_id, (time.perf_counter() - started) * 1000
+        return status, answer, request_id, took_s * 1000
 
 
 def _event(rng, number, earlier, moment):

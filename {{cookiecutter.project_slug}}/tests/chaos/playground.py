@@ -31,6 +31,7 @@ def service_environment(folder, placement):
         "TRAINING_SWEEP_S": "1",
         "TRAINING_OUTAGE_S": "30",
         "TRAINING_STOP_GRACE_S": "1",
+        "AUDIT_SEAL_S": "2",
         "PYTHONWARNINGS": "ignore",
     }
 

@@ -8,9 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from lsml.embedded.addresses import broker_socket, broker_url
+from lsml.embedded.addresses import broker_socket, broker_url, database_url
 from lsml.embedded.postgres import Postgres
 from lsml.embedded.valkey import Valkey
+from tests.chaos.background import send
 
 
 class Database:
@@ -19,7 +20,9 @@ class Database:
     name = "postgres"
 
     def __init__(self, folder: Path):
+        self.url = database_url(folder)
         self._server = Postgres(folder, durable=True, say=lambda _: None)
+        self._frozen = []
 
     def start(self):
         self._server.start()
@@ -30,6 +33,17 @@ class Database:
     def kill(self):
         """Send SIGKILL to the postmaster; its children notice and exit."""
         os.kill(self.pid(), signal.SIGKILL)
+
+    def freeze(self):
+        """Stop every process of the server, the postmaster first."""
+        postmaster = self.pid()
+        send([postmaster], signal.SIGSTOP)
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
+        self._frozen = [postmaster, *map(int, children.split())]
+        send(self._frozen, signal.SIGSTOP)
+
+    def thaw(self):
+        send(reversed(self._frozen), signal.SIGCONT)
 
     def pid(self):
         """Return the postmaster's process id."""
@@ -53,8 +67,17 @@ class ValkeyBroker:
         self._server.stop()
 
     def kill(self):
-        for pid in _pids_with(self._socket, "valkey-server"):
-            os.kill(pid, signal.SIGKILL)
+        self._send(signal.SIGKILL)
+
+    def freeze(self):
+        """Let it accept connections and never answer."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self):
+        self._send(signal.SIGCONT)
+
+    def _send(self, number):
+        send(_pids_with(self._socket, "valkey-server"), number)
 
 
 class RabbitBroker:
@@ -128,11 +151,16 @@ class RabbitBroker:
     def kill(self):
         self._end(signal.SIGKILL)
 
+    def freeze(self):
+        send(_pids_with(self._node, "beam"), signal.SIGSTOP)
+
+    def thaw(self):
+        send(_pids_with(self._node, "beam"), signal.SIGCONT)
+
     def _end(self, number):
         if self._process is None:
             return
-        for pid in _pids_with(self._node, "beam"):
-            os.kill(pid, number)
+        send(_pids_with(self._node, "beam"), number)
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
@@ -163,6 +191,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _listens(port):

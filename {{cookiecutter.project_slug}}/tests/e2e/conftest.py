@@ -13,6 +13,7 @@ import pytest
 from lsml.embedded.addresses import database_url
 from lsml.embedded.folders import prepare_folders
 from tests.chaos.hosts import connect_hosts
+from tests.chaos.pgbouncer import PgBouncer
 from tests.chaos.playground import Playground
 from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
 
@@ -103,7 +104,7 @@ def start_service(tmp_path_factory):
     started = []
     others = ExitStack()
 
-    def start(*, rabbitmq=False, hosts=None, **environment):
+    def start(*, rabbitmq=False, pgbouncer=False, hosts=None, **environment):
         folder = tmp_path_factory.mktemp("service")
         prepare_folders(folder)
         database = Database(folder)
@@ -122,6 +123,11 @@ def start_service(tmp_path_factory):
         }
         database.start()
         broker.start()
+        if pgbouncer:
+            pooler = PgBouncer(folder)
+            pooler.start()
+            others.callback(pooler.stop)
+            environment |= {"DATABASE_URL": pooler.url, "DATABASE_PGBOUNCER": "true"}
         if hosts:
             others.enter_context(closing_hosts(hosts))
             s3 = connect_hosts(hosts, folder, environment, broker, free_port())

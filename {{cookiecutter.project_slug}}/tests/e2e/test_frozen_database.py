@@ -1,14 +1,13 @@
 """PostgreSQL is frozen: it answers nothing, and its connections stay open."""
 
-import os
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
+
+from tests.chaos.pgbouncer import PgBouncer
 
 pytestmark = pytest.mark.slow
 
@@ -26,17 +25,11 @@ EVENT = {
 
 @contextmanager
 def frozen(service):
-    """Stop every process of the server, the postmaster first."""
-    postmaster = service.database.pid()
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
-    pids = [postmaster, *map(int, children.split())]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    service.database.freeze()
     try:
         yield
     finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
+        service.database.thaw()
 
 
 def timed(service, *request):
@@ -51,10 +44,22 @@ def live_s(service):
     return time.monotonic() - started
 
 
+@pytest.mark.parametrize(
+    "pgbouncer",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(
+                not PgBouncer.available(), reason="pgbouncer is not installed"
+            ),
+        ),
+    ],
+)
 def test_requests_get_503_while_the_database_is_frozen_and_200_afterwards(
-    start_service,
+    start_service, pgbouncer
 ):
-    service = start_service()
+    service = start_service(pgbouncer=pgbouncer)
     predict = partial(timed, service, "POST", "/predict", ORDER)
     annotate = partial(timed, service, "POST", "/webhook", EVENT)
     calls = [predict] * 4 + [annotate] * 4
