@@ -1,6 +1,7 @@
 """Settings of gunicorn: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 # In memory: on a disk that is full, writing to mapped files kills the process (SIGBUS),
 # and on a container's layered disk it can block for seconds.
 _in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-# Must be set before prometheus_client is imported.
-_counts = tempfile.TemporaryDirectory(prefix="lsml-metrics-", dir=_in_memory)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts.name
+# Must be set before prometheus_client is imported. Not a TemporaryDirectory: each web
+# process that ends would remove it, and the others could count nothing new.
+_counts = tempfile.mkdtemp(prefix="lsml-metrics-", dir=_in_memory)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
@@ -75,4 +77,4 @@ def child_exit(server: object, worker: Any) -> None:
 
 def on_exit(server: object) -> None:
     """Remove the folder of the counts."""
-    _counts.cleanup()
+    shutil.rmtree(_counts, ignore_errors=True)

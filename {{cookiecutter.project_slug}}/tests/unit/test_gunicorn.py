@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
+_END_ONE_WORKER = """
+import os, runpy, sys
+runpy.run_path("config/gunicorn.py")
+if os.fork() == 0:
+    sys.exit()  # as gunicorn ends a worker
+os.wait()
+os.rmdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+"""
 _PRINT_FOLDER = (
     "import os, runpy; runpy.run_path('config/gunicorn.py');"
-    " print(os.environ['PROMETHEUS_MULTIPROC_DIR'])"
+    " folder = os.environ['PROMETHEUS_MULTIPROC_DIR']; os.rmdir(folder); print(folder)"
 )
 
 
@@ -25,3 +33,7 @@ def test_a_full_temporary_folder_does_not_reach_the_counts_of_the_metrics(tmp_pa
         check=True,
     )
     assert Path(printed.stdout.strip()).parent == Path("/dev/shm")
+
+
+def test_a_web_process_that_ends_leaves_the_counts_of_the_others():
+    subprocess.run([sys.executable, "-c", _END_ONE_WORKER], cwd=_ROOT, check=True)
