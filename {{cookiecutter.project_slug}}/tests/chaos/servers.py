@@ -138,7 +138,7 @@ class RabbitBroker:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180  # a busy machine
         while not _listens(self.port):
             if time.monotonic() > deadline or self._process.poll() is not None:
                 output = (self._home / "output").read_text()[-2000:]
