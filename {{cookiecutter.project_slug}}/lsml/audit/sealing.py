@@ -29,8 +29,7 @@ def seal() -> list[Seal]:
             for batch in batches(seals):
                 rollups.count(table, joined(batch).condition)
     if made:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT audit_remember_seals()")
+        _remember_seals()
         anchors.publish(made[-1])
     return made
 
@@ -45,6 +44,12 @@ def _make_seals() -> list[Seal]:
         if closes(one):
             log.warning("seal generation closed", table=one.table, seal=one.number)
     return made
+
+
+def _remember_seals() -> None:
+    """Record the highest number after the commit: a sequence is not rolled back."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT audit_remember_seals()")
 
 
 def seals_ever_made() -> int:

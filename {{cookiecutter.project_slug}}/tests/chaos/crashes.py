@@ -18,8 +18,8 @@ _AUDIT_PARTITION = (
 POINTS = {
     "promotion": ["lsml.registry.services:promote:after"],
     "sealing": [
-        "lsml.audit.sealing:_add_seal:after",
-        "lsml.audit.sealing:_remember:before",
+        "lsml.audit.sealing:_make_seals:after",
+        "lsml.audit.sealing:_remember_seals:before",
     ],
     "partition": ["lsml.audit.triggers:forbid_truncate:before"],
     "cleanup": [
