@@ -48,8 +48,10 @@ ADMIN_USER=admin
 ADMIN_EMAIL={answers["author_email"]}
 ADMIN_PASSWORD={secrets.token_urlsafe(12)}
 
-# The database of `make up`; `make dev` brings its own.
+# The database of `make up`: its owner, and the role of the service. `make dev` brings
+# its own.
 POSTGRES_PASSWORD={secrets.token_urlsafe(24)}
+DATABASE_SERVICE_PASSWORD={secrets.token_urlsafe(24)}
 
 # Plain http and readable logs, for `make dev`. Take both out in production.
 HTTPS=false

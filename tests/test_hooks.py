@@ -59,6 +59,7 @@ def test_each_project_gets_secrets_of_its_own(post_gen):
         "BASIC_AUTH_PASS",
         "ADMIN_PASSWORD",
         "POSTGRES_PASSWORD",
+        "DATABASE_SERVICE_PASSWORD",
     ):
         values = [re.search(rf"^{name}=(.+)$", text, re.MULTILINE)[1] for text in texts]
         assert values[0] != values[1]

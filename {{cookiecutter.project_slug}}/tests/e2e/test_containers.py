@@ -122,7 +122,7 @@ def test_nothing_waits_for_the_model_process():
 
 
 def test_web_and_the_model_process_share_the_folder_of_its_socket():
-    for service in OURS:
+    for service in set(OURS) - {"beat"}:
         assert SERVICES[service]["environment"]["LSML_DATA_DIR"] == "/data"
         assert SERVICES[service]["volumes"] == ["data:/data"], service
 

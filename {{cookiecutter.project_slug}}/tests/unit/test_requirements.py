@@ -34,3 +34,13 @@ def test_development_runs_on_the_versions_of_production(inner, outer):
     differing = set(pinned(inner).items()) - set(pinned(outer).items())
 
     assert differing == set()
+
+
+def test_the_images_are_made_of_libraries_with_known_hashes():
+    text = (FOLDER / "base.txt").read_text()
+    entries = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pinned("base"))
+    for entry in entries:
+        assert " \\\n    --hash=sha256:" in entry, entry
+    dockerfile = (FOLDER.parent / "Dockerfile").read_text()
+    assert "--require-hashes -r requirements/base.txt" in dockerfile

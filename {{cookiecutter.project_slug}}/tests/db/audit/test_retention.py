@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
 from lsml.audit import partitions, retention, sealing
@@ -93,3 +93,15 @@ def test_the_command_applies_the_days_that_are_set(
     call_command("audit", "prune")
     assert "audit_prediction_y2020m01 dropped; 3 rows" in capsys.readouterr().out
     assert Prediction.objects.count() == 2
+
+
+def test_the_command_says_who_can_drop_partitions(old_rows, settings, tmp_path):
+    settings.AUDIT_EXPORT_DIR = tmp_path
+    settings.AUDIT_RETENTION_DAYS = {"audit_prediction": 365}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE restricted_service")
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION restricted_service")
+        with pytest.raises(CommandError, match="only the owner of the tables"):
+            call_command("audit", "prune")
+        transaction.set_rollback(True)
+    assert Prediction.objects.count() == 5

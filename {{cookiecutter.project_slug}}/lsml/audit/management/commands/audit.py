@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.models import AuditEntry
+from lsml.audit.partitions import are_ours
 from lsml.audit.services import record_entry
 from lsml.audit.tables import SEALED_TABLES
 from lsml.observability.origin import Origin, command_actor
@@ -104,6 +105,12 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 self.stdout.write(f"{partition.name} would be exported and dropped")
                 continue
+            if not are_ours():
+                raise CommandError(
+                    f"{partition.name} was not dropped: only the owner of the tables"
+                    " can do that. Run this command with the DATABASE_URL of the"
+                    " owner, as for `manage.py prepare`."
+                )
             try:
                 dropped = retention.prune(
                     partition=partition,

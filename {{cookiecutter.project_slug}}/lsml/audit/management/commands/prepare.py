@@ -11,10 +11,11 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.checks import Tags
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from lsml.audit.grants import RoleRefused, grant_rights, prepare_role
 from lsml.audit.partitions import analyze, make_partitions_ahead
 from lsml.environment.checking import MODEL_TAG, TAG
 
@@ -22,7 +23,10 @@ _LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on any host
 
 
 class Command(BaseCommand):
-    help = "Apply missing migrations, and create the administrator if there is none."
+    help = (
+        "Apply missing migrations, give the service's role its rights, and create the"
+        " administrator if there is none."
+    )
     requires_system_checks: list[str] = []  # `handle` runs more than the usual ones
 
     def handle(self, *_: Any, skip_checks: bool = False, **__: Any) -> None:
@@ -31,11 +35,16 @@ class Command(BaseCommand):
         if not skip_checks:
             tags = [TAG, Tags.security, Tags.database, MODEL_TAG]
             self.check(tags=tags, databases=["default"])
+        role = os.environ.get("DATABASE_SERVICE_ROLE")
         with self._alone():
+            if role:
+                self._prepare_role(role)
             self._migrate()
             # The service's role may do neither: docs/audit.md.
             make_partitions_ahead()
             analyze()
+            if role:
+                grant_rights(role)
             self._create_administrator()
         connection.close()
 
@@ -54,6 +63,12 @@ class Command(BaseCommand):
             yield
         finally:
             holder.close()
+
+    def _prepare_role(self, role: str) -> None:
+        try:
+            prepare_role(role, os.environ.get("DATABASE_SERVICE_PASSWORD", ""))
+        except RoleRefused as error:
+            raise CommandError(str(error)) from error
 
     def _migrate(self) -> None:
         # Checked first, because `migrate` takes a second even when nothing is missing.

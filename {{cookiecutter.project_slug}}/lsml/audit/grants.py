@@ -1,0 +1,130 @@
+"""Gives the service's role its rights in the database, and no others: docs/audit.md.
+
+`manage.py prepare` calls both functions as the owner of the tables.
+"""
+
+from typing import Final
+
+from django.db import ProgrammingError, connection, transaction
+from psycopg import sql
+
+from lsml.audit.tables import AUDIT_TABLES
+
+_APPEND_ONLY: Final = frozenset(table.name for table in AUDIT_TABLES)
+# `audit_make_seals` adds seals, with the rights of the owner; `audit prune` the others.
+_ADDED_BY_OWNER: Final = frozenset({"audit_seal", "audit_droppedpartition"})
+
+
+class RoleRefused(Exception):
+    """The role cannot be created, or must not be the service's."""
+
+
+def prepare_role(role: str, password: str) -> None:
+    """Make sure that the role exists, has this password, and is not privileged.
+
+    Args:
+        role: that web and workers connect as.
+        password: set each time, so that a new one takes effect. "" = the role exists,
+            and an administrator of PostgreSQL manages its password.
+
+    Raises:
+        RoleRefused: The role is missing or privileged, or this role may not change it.
+    """
+    with connection.cursor() as cursor:
+        # A member of the owner has all of the owner's rights; so has a superuser.
+        cursor.execute(
+            "SELECT rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
+            " OR pg_has_role(oid, current_user, 'MEMBER')"
+            " FROM pg_roles WHERE rolname = %s",
+            [role],
+        )
+        found = cursor.fetchone()
+    if found and found[0]:
+        raise RoleRefused(
+            f"DATABASE_SERVICE_ROLE is {role}, which owns the tables or has other"
+            " rights that the service must not have. Name a role without any."
+        )
+    if password:
+        _set_password(role, password, verb="ALTER" if found else "CREATE")
+    elif not found:
+        raise RoleRefused(
+            f"The role {role} does not exist. Set DATABASE_SERVICE_PASSWORD to have it"
+            f" created, or create it: CREATE ROLE {role} LOGIN PASSWORD '…'."
+        )
+
+
+def _set_password(role: str, password: str, *, verb: str) -> None:
+    connection.ensure_connection()
+    # Hashed here: PostgreSQL may write statements to its log.
+    hashed = connection.connection.pgconn.encrypt_password(
+        password.encode(), role.encode(), b"scram-sha-256"
+    ).decode()
+    statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+        sql.SQL(verb), sql.Identifier(role), sql.Literal(hashed)
+    )
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+    except ProgrammingError as error:
+        raise RoleRefused(
+            f"The owner of the tables may not create the role {role} or set its"
+            " password. Let an administrator of PostgreSQL do it, and leave"
+            " DATABASE_SERVICE_PASSWORD empty."
+        ) from error
+
+
+def grant_rights(role: str) -> None:
+    """Replace the role's rights on what this role owns in the current schema.
+
+    Partitions get none: PostgreSQL checks the rights on the table that a statement
+    names. So those made later need no grant.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema(), current_database()")
+        schema, database = map(sql.Identifier, cursor.fetchone())
+        tables = _owned("relkind IN ('r', 'p') AND NOT relispartition")
+        partitions = _owned("relkind IN ('r', 'p') AND relispartition")
+        sequences = _owned("relkind = 'S'")
+        counted = [name for name in sequences if name != "audit_seal_number_seq"]
+        names = {
+            "role": sql.Identifier(role),
+            "schema": schema,
+            "database": database,
+            "all": _listed(tables + partitions),
+            "mutable": _listed([name for name in tables if name not in _APPEND_ONLY]),
+            "append_only": _listed(sorted(_APPEND_ONLY)),
+            "appended": _listed(sorted(_APPEND_ONLY - _ADDED_BY_OWNER)),
+            "sequences": _listed(sequences),
+            "counted": _listed(counted),
+        }
+        for statement in _STATEMENTS:
+            cursor.execute(sql.SQL(statement).format(**names))
+
+
+_STATEMENTS: Final = (
+    "REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}",
+    "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {role}",
+    "REVOKE ALL ON {all} FROM {role}",
+    "REVOKE ALL ON SEQUENCE {sequences} FROM {role}",
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON {mutable} TO {role}",
+    "GRANT SELECT ON {append_only} TO {role}",
+    "GRANT INSERT ON {appended} TO {role}",
+    "GRANT SELECT ON SEQUENCE {sequences} TO {role}",
+    "GRANT USAGE ON SEQUENCE {counted} TO {role}",
+    "GRANT EXECUTE ON FUNCTION audit_make_seals(integer), audit_remember_seals()"
+    " TO {role}",
+)
+
+
+def _owned(kind: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE pg_has_role(relowner, 'USAGE')"
+            f" AND relnamespace = current_schema::regnamespace AND {kind} ORDER BY 1"
+        )
+        return [name for (name,) in cursor]
+
+
+def _listed(names: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -1,0 +1,116 @@
+"""Each container of compose.yaml has the rights and secrets it needs, no others."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+SERVICES = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
+EXAMPLE = (PROJECT / ".env.example").read_text()
+WITH_MODEL_LIBRARIES = {"model", "training"}
+# `migrate` gets all: it checks all settings, and ends before the others start.
+CALLERS = {"web", "migrate"}
+LABEL_STUDIO = {"model", "worker", "training", "migrate"}
+STORAGE = {"web", "model", "worker", "training", "migrate"}
+SECRETS = {
+    "SECRET_KEY": STORAGE,
+    "ADMIN_PASSWORD": {"migrate"},
+    "POSTGRES_PASSWORD": {"migrate", "postgres"},
+    "DATABASE_SERVICE_PASSWORD": {"migrate"},
+    "BASIC_AUTH_USER": CALLERS,  # the service refuses a name without a password
+    "BASIC_AUTH_PASS": CALLERS,
+    "BASIC_AUTH_EXTRA": CALLERS,
+    "WEBHOOK_TOKENS": CALLERS,
+    "LABEL_STUDIO_API_KEY": LABEL_STUDIO,
+    "LABEL_STUDIO_ACCESS_TOKEN": LABEL_STUDIO,
+    "AWS_ACCESS_KEY_ID": STORAGE,
+    "AWS_SECRET_ACCESS_KEY": STORAGE,
+    "AWS_SESSION_TOKEN": STORAGE,
+}
+OWNER = ("lsml", "POSTGRES_PASSWORD")
+SERVICE = ("service", "DATABASE_SERVICE_PASSWORD")
+ROLES = {
+    "migrate": [OWNER],
+    "web": [SERVICE],
+    "model": [SERVICE],
+    "worker": [SERVICE],
+    "training": [SERVICE],
+    "beat": [],
+}
+each_service = pytest.mark.parametrize("service", SERVICES)
+
+
+def reaches(name, service):
+    """Whether a variable of `.env` is in the environment of a container."""
+    declared = SERVICES[service].get("environment", {})
+    if name in declared:
+        return declared[name].startswith("${" + name)
+    return SERVICES[service].get("env_file") == ".env"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_reaches_only_the_containers_that_need_it(name):
+    assert {each for each in SERVICES if reaches(name, each)} == SECRETS[name]
+
+
+def test_every_secret_of_the_example_is_in_the_table():
+    words = r"PASS|PASSWORD|KEY|TOKEN|TOKENS|SECRET|EXTRA"
+    named = re.findall(rf"^(?:# )?([A-Z_]*_(?:{words}))=", EXAMPLE, re.MULTILINE)
+    assert set(named) <= set(SECRETS)
+
+
+@pytest.mark.parametrize("service", ROLES)
+def test_no_other_setting_is_taken_away(service):
+    declared = SERVICES[service]["environment"]
+    assert {name for name, value in declared.items() if value == ""} <= set(SECRETS)
+    assert SERVICES[service]["env_file"] == ".env"
+
+
+@pytest.mark.parametrize("service", ROLES)
+def test_only_migrate_connects_as_the_owner_of_the_tables(service):
+    url = SERVICES[service]["environment"]["DATABASE_URL"]
+    assert re.findall(r"//(\w+):\$\{(\w+)", url) == ROLES[service]
+
+
+def test_migrate_grants_the_rights_to_the_role_of_the_others():
+    declared = SERVICES["migrate"]["environment"]
+    assert declared["DATABASE_SERVICE_ROLE"] == SERVICE[0]
+
+
+@each_service
+def test_the_root_file_system_is_read_only(service):
+    assert SERVICES[service]["read_only"] is True
+    # Of the services here, these hold what has to survive a restart.
+    kept = {"postgres": ["postgres:/var/lib/postgresql"], "broker": [], "beat": []}
+    assert SERVICES[service].get("volumes", []) == kept.get(service, ["data:/data"])
+
+
+@each_service
+def test_only_models_may_execute_what_is_in_tmp(service):
+    options = {
+        option
+        for mount in SERVICES[service]["tmpfs"]
+        for option in mount.partition(":")[2].split(",")
+    }
+    assert ("exec" in options) == (service in WITH_MODEL_LIBRARIES)
+
+
+@each_service
+def test_a_container_has_no_rights_of_root(service):
+    assert SERVICES[service]["cap_drop"] == ["ALL"]
+    assert "cap_add" not in SERVICES[service]
+    assert SERVICES[service]["security_opt"] == ["no-new-privileges:true"]
+    # The Dockerfile names the user of our own images.
+    assert "build" in SERVICES[service] or SERVICES[service]["user"] == (
+        "valkey" if service == "broker" else service
+    )
+
+
+@each_service
+def test_logs_and_the_number_of_processes_are_limited(service):
+    assert SERVICES[service]["pids_limit"] > 0
+    logging = SERVICES[service]["logging"]
+    assert logging["driver"] == "json-file"
+    assert set(logging["options"]) == {"max-size", "max-file"}
