@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "lsml.inference",
     "lsml.training",
     "lsml.api",
+    "lsml.doctor",
 ]
 
 MIDDLEWARE = [

@@ -21,6 +21,7 @@ from lsml.audit.models import Seal
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S: Final = 5
+_LINE_BYTES_MAX: Final = 1_000  # a line has about 150
 
 
 def publish(seal: Seal) -> None:
@@ -60,6 +61,23 @@ def published() -> Iterator[tuple[int, str]]:
         storage = storages["anchors"]
         names = sorted(storage.listdir("")[1])
         yield from _read(settings.AUDIT_ANCHOR, _contents(storage, names), "Object")
+
+
+def is_published(number: int) -> bool:
+    """Return whether the seal with that number, or a later one, is published.
+
+    Reads one line or one name. Not for http and https, which cannot be read back.
+    """
+    parts = urlsplit(settings.AUDIT_ANCHOR)
+    if parts.scheme == "s3":
+        return storages["anchors"].exists(_object_name(number))
+    try:
+        with Path(unquote(parts.path)).open("rb") as file:
+            file.seek(max(0, file.seek(0, SEEK_END) - _LINE_BYTES_MAX))
+            last = file.read().splitlines()[-1]
+        return bool(orjson.loads(last)["number"] >= number)
+    except (FileNotFoundError, IndexError, ValueError, TypeError, KeyError):
+        return False
 
 
 def read_anchors(path: Path) -> Iterator[tuple[int, str]]:
@@ -107,6 +125,10 @@ def _contents(storage: Storage, names: Iterable[str]) -> Iterator[bytes]:
             yield file.read()
 
 
+def _object_name(number: int) -> str:
+    return f"seal-{number:012}.json"
+
+
 def _put(url: str, number: int, body: bytes) -> None:
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -119,7 +141,7 @@ def _put(url: str, number: int, body: bytes) -> None:
                     file.write(b"\n")
             file.write(body + b"\n")
     elif parts.scheme == "s3":
-        storages["anchors"].save(f"seal-{number:012}.json", ContentFile(body))
+        storages["anchors"].save(_object_name(number), ContentFile(body))
     else:
         request = urllib.request.Request(  # noqa: S310 - the operator's own URL
             url, data=body, headers={"Content-Type": "application/json"}

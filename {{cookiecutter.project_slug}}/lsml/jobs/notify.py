@@ -13,6 +13,7 @@ import structlog
 from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
 
+from lsml.jobs.workers import messages_waiting, queue_of
 from lsml.observability.metrics import notify_failures
 
 # RabbitMQ removes a message that waited so long, by its own clock. Redis keeps it, so a
@@ -88,15 +89,7 @@ def is_backed_up(task: str) -> bool:
     """
     if breaker.open:
         return False
-    queue = current_app.amqp.router.route({}, task)["queue"]
-    with current_app.pool.acquire(block=True) as connection:
-        unknown = *connection.connection_errors, *connection.channel_errors
-        try:
-            with connection.channel() as channel:
-                waiting = queue(channel).queue_declare(passive=True).message_count
-        except unknown:  # no broker, or no such queue yet
-            return False
-    return bool(waiting >= WAITING_MAX)
+    return (messages_waiting(queue_of(task)) or 0) >= WAITING_MAX
 
 
 class Coalescer:

@@ -65,6 +65,10 @@ class LabelStudio:
         except ApiError as error:
             raise refusal(error.status_code, error.body, url=self.url) from None
 
+    def whoami(self) -> JsonObject:
+        """Return the user that the token belongs to."""
+        return self._object("GET", "api/current-user/whoami")
+
     def project(self, project_id: int) -> JsonObject:
         """Return the project with its label config and creation time."""
         return self._object("GET", f"api/projects/{project_id}/")

@@ -14,7 +14,7 @@ from lsml.console.pages.home_figures import last_day
 from tests.console import factory
 
 pytestmark = pytest.mark.django_db
-QUERIES_MAX = 16
+QUERIES_MAX = 20
 
 
 def test_home_names_the_served_version_in_few_queries(

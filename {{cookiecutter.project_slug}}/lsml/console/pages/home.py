@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -30,11 +30,11 @@ from lsml.console.pages.metrics import compared
 from lsml.console.templatetags.console import span
 from lsml.inference.placement import model_process_is_down
 from lsml.registry.models import Project
+from lsml.training.attention import failed_last_runs, stuck_inboxes
 from lsml.training.models import InboxEntry, TrainingRun
 
 _PROJECTS_MAX: Final = 50
 _RUNS_MAX: Final = 100  # of the last day, in the chart
-STUCK_AFTER: Final = timedelta(minutes=10)  # how long an event may wait for a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,6 @@ class Card:
     events: int
     usual_events: float
     waiting: int = 0
-    oldest: datetime | None = None  # of the waiting events that are not held
     run: TrainingRun | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
@@ -72,7 +71,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "title": _("Home"),
         "cards": cards,
-        "alarms": _alarms(cards, runs, now),
+        "alarms": _alarms(cards, now),
         "charts": [chart for chart in _charts(day, runs, now) if chart[1]],
         "seal": Seal.objects.order_by("-number").first(),
     }
@@ -108,13 +107,10 @@ def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
         )
         for project in projects[:_PROJECTS_MAX]
     }
-    waiting = InboxEntry.objects.values_list("project_id").annotate(
-        number=Count("pk"), oldest=Min("received_at", filter=Q(held=False))
-    )
-    for project_id, number, oldest in waiting:
+    waiting = InboxEntry.objects.values_list("project_id").annotate(Count("pk"))
+    for project_id, number in waiting:
         if project_id in cards:
             cards[project_id].waiting = number
-            cards[project_id].oldest = oldest
     for run in runs:
         if run.state in TrainingRun.ACTIVE and run.project_id in cards:
             cards[run.project_id].run = run
@@ -125,7 +121,7 @@ def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
     return list(cards.values())
 
 
-def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[Alarm]:
+def _alarms(cards: list[Card], now: datetime) -> list[Alarm]:
     alarms = []
     for card in cards:
         project, version = card.project, card.project.active_version
@@ -134,17 +130,11 @@ def _alarms(cards: list[Card], runs: list[TrainingRun], now: datetime) -> list[A
             text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
             values = {"project": project, "n": card.failed}
             alarms.append(Alarm(text % values, there))
-        if card.oldest and now - card.oldest > STUCK_AFTER and card.run is None:
-            text = _(
-                "%(project)s: events waiting since %(time)s UTC; no run has taken them."
-            )
-            values = {"project": project, "time": f"{card.oldest:%Y-%m-%d %H:%M}"}
-            alarms.append(Alarm(text % values, page_of(project)))
         if version and version.missing_labels:
             text = _("%(project)s: the config has lost labels of %(version)s.")
             values = {"project": project, "version": version.version}
             alarms.append(Alarm(text % values, page_of(version)))
-    return _model_process() + _sealing() + alarms + _failed(runs)
+    return _model_process() + _sealing() + alarms + _stuck(now) + _failed()
 
 
 def _model_process() -> list[Alarm]:
@@ -167,20 +157,25 @@ def _sealing() -> list[Alarm]:
     return [Alarm(text % {"time": waited}, list_of(Seal))]
 
 
-def _failed(runs: list[TrainingRun]) -> list[Alarm]:
-    """Warn about each project whose last run failed; `runs` come newest first."""
-    last: dict[int, TrainingRun] = {}
-    for run in runs:
-        if run.state not in TrainingRun.ACTIVE:
-            last.setdefault(run.project_id, run)
+def _stuck(now: datetime) -> list[Alarm]:
+    text = _("%(project)s: events waiting since %(time)s UTC; no run has taken them.")
+    return [
+        Alarm(
+            text % {"project": each.project, "time": f"{each.since:%Y-%m-%d %H:%M}"},
+            page_of(each.project),
+        )
+        for each in stuck_inboxes(now)
+    ]
+
+
+def _failed() -> list[Alarm]:
     text = _("%(project)s: run %(run)d failed: %(error)s")
     return [
         Alarm(
             text % {"project": run.project, "run": run.pk, "error": run.error[:120]},
             page_of(run),
         )
-        for run in last.values()
-        if run.state == TrainingRun.State.FAILED
+        for run in failed_last_runs()
     ]
 
 

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from celery import current_app
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from kombu.exceptions import OperationalError
 
 from lsml.console.pages.base import needs
+from lsml.jobs.workers import BROKER_ERRORS, answering_workers
+from lsml.labelstudio.secrets import masked_text
 from lsml.training.models import TrainingRun
-
-_WAIT_S = 0.7  # a live worker answers within a few milliseconds
 
 
 @needs("read")
@@ -22,8 +20,7 @@ def workers(request: HttpRequest) -> HttpResponse:
     queued = TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).count()
     context: dict[str, Any] = {"queued": queued}
     try:
-        answers = current_app.control.ping(timeout=_WAIT_S)
-        context["names"] = sorted(name for answer in answers for name in answer)
-    except (OperationalError, OSError) as error:
-        context["error"] = str(error)[:200]
+        context["names"] = sorted(answering_workers())
+    except BROKER_ERRORS as error:
+        context["error"] = masked_text(str(error))[:200]
     return render(request, "console/fragments/workers.html", context)

@@ -1,5 +1,7 @@
 """Counts what waits in an inbox, and wakes a worker for it."""
 
+from datetime import datetime
+
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
@@ -21,16 +23,30 @@ def notify_inbox(project_id: int) -> None:
 
 def waiting_of(project: Project) -> Waiting:
     """Count what waits, in one query."""
+    return waiting_by_project(project=project).get(project.pk, Waiting())
+
+
+def waiting_by_project(**filters: object) -> dict[int, Waiting]:
+    """Count what waits in each inbox, in one query, by the project's primary key."""
     fresh = Q(held=False)
-    entries = InboxEntry.objects.filter(project=project, payload_missing=False)
-    counted = entries.aggregate(
+    entries = InboxEntry.objects.filter(payload_missing=False, **filters)
+    counted = entries.values("project_id").annotate(
         fresh=Count("pk", filter=fresh),
-        annotations=Sum("annotations", default=0),
+        sum_annotations=Sum("annotations", default=0),
         training_requests=Count("pk", filter=fresh & Q(action=START_TRAINING)),
         oldest_at=Min("received_at", filter=fresh),
         newest_at=Max("received_at", filter=fresh),
     )
-    return Waiting(requested=counted.pop("training_requests") > 0, **counted)
+    return {
+        each["project_id"]: Waiting(
+            fresh=each["fresh"],
+            annotations=each["sum_annotations"],
+            requested=each["training_requests"] > 0,
+            oldest_at=each["oldest_at"],
+            newest_at=each["newest_at"],
+        )
+        for each in counted
+    }
 
 
 def notify_waiting_events() -> None:
@@ -44,10 +60,16 @@ def notify_waiting_events() -> None:
         .values_list("project_id", flat=True)
         .distinct()
     )
-    active = TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE)
-    ready = Project.objects.filter(
-        pk__in=InboxEntry.objects.filter(held=False).values("project")
-    ).exclude(pk__in=active.values("project"))
-    waiting = {each.pk for each in ready if due(each, waiting_of(each), now=now)}
-    for project_id in sorted(unapplied | waiting):
+    due_now = {project.pk for project in due_without_run(now)}
+    for project_id in sorted(unapplied | due_now):
         notify_inbox(project_id)
+
+
+def due_without_run(now: datetime) -> list[Project]:
+    """Return the projects whose policy starts a run at `now`, and that have none."""
+    active = TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE)
+    waiting = waiting_by_project()
+    ready = Project.objects.filter(pk__in=waiting).exclude(
+        pk__in=active.values("project")
+    )
+    return [project for project in ready if due(project, waiting[project.pk], now=now)]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery, current_app
 
-from lsml.jobs import notify, outcomes
+from lsml.jobs import notify, outcomes, workers
 
 from .conftest import make
 
@@ -82,6 +82,7 @@ def test_a_queue_with_many_waiting_messages_is_backed_up(broker, monkeypatch):
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.task_default_queue = f"queue-{uuid4()}"
     monkeypatch.setattr(notify, "current_app", app)
+    monkeypatch.setattr(workers, "current_app", app)
     monkeypatch.setattr(notify, "WAITING_MAX", 2)
     monkeypatch.setattr(notify, "breaker", notify.Breaker())
     assert not notify.is_backed_up("lsml.a.task")

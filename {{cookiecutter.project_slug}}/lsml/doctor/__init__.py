@@ -1,0 +1,1 @@
+"""Examines the installation for `manage.py doctor`. Changes nothing."""
