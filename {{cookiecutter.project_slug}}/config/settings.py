@@ -149,6 +149,7 @@ CELERY_TASK_ROUTES = {
     "lsml.jobs.tasks.sweep": {"queue": "scheduled"},
     "lsml.audit.tasks.seal": {"queue": "scheduled"},
     "lsml.audit.tasks.maintain_partitions": {"queue": "scheduled"},
+    "lsml.access.tasks.remove_expired_logins": {"queue": "scheduled"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -188,6 +189,10 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {
         "task": "lsml.audit.tasks.maintain_partitions",
         "schedule": crontab(hour="3", minute="17", nowfun=steady_now),
+    },
+    "expired logins": {
+        "task": "lsml.access.tasks.remove_expired_logins",
+        "schedule": crontab(hour="3", minute="27"),
     },
 }
 

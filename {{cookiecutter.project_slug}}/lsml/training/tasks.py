@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
+from django.db import InterfaceError, OperationalError, connection
 
 from lsml.environment import handshake
 from lsml.environment.clock import warn_of_clock_skew
@@ -49,11 +50,20 @@ def _warm_up(queues: set[str]) -> None:
     """Do in advance what the first events and the first run would wait for."""
     handshake.wait_until_ready()
     if "training" in queues:
-        folders.remove_orphans()
         warm_process.prepare()
+        _remove_orphans()
     if "default" in queues:
         with suppress(Exception):  # the first event reports it
             describe_model()  # imports model.py
+
+
+def _remove_orphans() -> None:
+    try:
+        retry_while_database_is_down(folders.remove_orphans, give_up=stopping.is_set)
+    except (OperationalError, InterfaceError):  # others report it
+        return
+    finally:
+        connection.close()
 
 
 @worker_shutdown.connect

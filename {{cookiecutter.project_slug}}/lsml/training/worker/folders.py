@@ -5,10 +5,15 @@ import re
 import shutil
 import socket
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 
 from lsml.training.models import TrainingRun
+
+_NAME: Final = re.compile(
+    r"(?P<owner>.*-)(?P<process>\d+)-run-(?P<run>\d+)-(?P<fence>\d+)"
+)
 
 
 def new_folder(run: TrainingRun) -> Path:
@@ -24,11 +29,25 @@ def new_folder(run: TrainingRun) -> Path:
 
 
 def remove_orphans() -> None:
-    """Remove the folders of killed workers of this host."""
-    pattern = re.compile(re.escape(_owner_prefix()) + r"(\d+)-run-")
+    """Remove the folders that killed workers left behind.
+
+    Of this host, those whose process has ended. Of other hosts, those whose attempt is
+    over: a container that was created again has another name, and would never find the
+    folders of its predecessor in a shared volume.
+    """
+    active = set(
+        TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).values_list(
+            "pk", "fence"
+        )
+    )
     for folder in _root().glob("*-run-*"):
-        found = pattern.match(folder.name)
-        if found and not Path(f"/proc/{found[1]}").exists():
+        if not (found := _NAME.fullmatch(folder.name)):
+            continue
+        if found["owner"] == _owner_prefix():
+            is_orphan = not Path(f"/proc/{found['process']}").exists()
+        else:
+            is_orphan = (int(found["run"]), int(found["fence"])) not in active
+        if is_orphan:
             shutil.rmtree(folder, ignore_errors=True)
 
 

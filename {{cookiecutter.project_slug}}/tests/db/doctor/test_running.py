@@ -39,6 +39,11 @@ def test_a_check_that_raises_an_error_is_a_problem_without_secrets():
     assert "secret-word" not in found.text
 
 
+def test_secrets_in_a_finding_are_masked():
+    [found] = run(check(lambda: [ok("it", "at redis://me:secret-word@broker:6379")]))
+    assert found.text == "at redis://***@broker:6379"
+
+
 def test_a_check_that_ends_the_process_is_a_problem():
     [found] = run(check(lambda: sys.exit("a library refuses to work")))
     assert "refuses to work" in found.text
