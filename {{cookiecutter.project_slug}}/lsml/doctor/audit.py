@@ -1,6 +1,7 @@
 """The audit log: its guards in PostgreSQL's catalogue, its partitions, its seals."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -125,7 +126,7 @@ def check_sealing() -> Iterator[Finding]:
     if lag_s > overdue_after().total_seconds():
         yield problem(
             "sealing",
-            f"a row has waited for {lag_s:.0f} s",
+            f"a row has waited for {timedelta(seconds=round(lag_s))}",
             "Check that beat and a worker with the queue “scheduled” run, and that no"
             " transaction stays open: docs/audit.md, “Sealing lags”.",
         )

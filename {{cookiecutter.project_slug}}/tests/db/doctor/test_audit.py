@@ -149,4 +149,4 @@ def test_rows_that_are_not_sealed_in_time_are_found(attention):
     assert attention(audit.check_sealing) == {}
     old = timezone.now() - timedelta(minutes=2)
     a_prediction(pk=first_id_at(old), created_at=old).save(force_insert=True)
-    assert "has waited for 1" in attention(audit.check_sealing)["sealing"].text
+    assert "has waited for 0:02:0" in attention(audit.check_sealing)["sealing"].text

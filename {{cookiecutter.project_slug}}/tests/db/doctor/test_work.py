@@ -123,6 +123,12 @@ def test_a_project_whose_last_run_failed_is_found(project, attention):
     assert attention(work.check_projects) == {}
 
 
+def test_a_failed_run_is_found_until_the_next_one_has_ended(project, attention):
+    run_of(project, "failed")
+    run_of(project, "running")
+    assert "projects" in attention(work.check_projects)
+
+
 def test_a_failed_project_that_was_archived_is_not_found(project, attention):
     run_of(project, "failed")
     Project.objects.update(archived_at=NOW())
