@@ -13,10 +13,25 @@ from lsml.audit.tables import AUDIT_TABLES
 _APPEND_ONLY: Final = frozenset(table.name for table in AUDIT_TABLES)
 # `audit_make_seals` adds seals, with the rights of the owner; `audit prune` the others.
 _ADDED_BY_OWNER: Final = frozenset({"audit_seal", "audit_droppedpartition"})
+_SEAL_NUMBERS: Final = "audit_seal_number_seq"
 
 
 class RoleRefused(Exception):
     """The role cannot be created, or must not be the service's."""
+
+
+def rights_on_table(table: str) -> tuple[str, ...]:
+    """Return the rights of the service's role on a table. On partitions it has none."""
+    if table in _ADDED_BY_OWNER:
+        return ("SELECT",)
+    if table in _APPEND_ONLY:
+        return ("SELECT", "INSERT")
+    return ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+def rights_on_sequence(sequence: str) -> tuple[str, ...]:
+    """Return the rights of the service's role on a sequence."""
+    return ("SELECT",) if sequence == _SEAL_NUMBERS else ("USAGE", "SELECT")
 
 
 def prepare_role(role: str, password: str) -> None:
@@ -85,36 +100,40 @@ def grant_rights(role: str) -> None:
         tables = _owned("relkind IN ('r', 'p') AND NOT relispartition")
         partitions = _owned("relkind IN ('r', 'p') AND relispartition")
         sequences = _owned("relkind = 'S'")
-        counted = [name for name in sequences if name != "audit_seal_number_seq"]
         names = {
             "role": sql.Identifier(role),
             "schema": schema,
             "database": database,
-            "all": _listed(tables + partitions),
-            "mutable": _listed([name for name in tables if name not in _APPEND_ONLY]),
-            "append_only": _listed(sorted(_APPEND_ONLY)),
-            "appended": _listed(sorted(_APPEND_ONLY - _ADDED_BY_OWNER)),
+            "tables": _listed(tables + partitions),
             "sequences": _listed(sequences),
-            "counted": _listed(counted),
         }
-        for statement in _STATEMENTS:
+        for statement in _BEGIN_WITH:
             cursor.execute(sql.SQL(statement).format(**names))
+        for table in tables:
+            cursor.execute(_grant(rights_on_table(table), "TABLE", table, role))
+        for sequence in sequences:
+            rights = rights_on_sequence(sequence)
+            cursor.execute(_grant(rights, "SEQUENCE", sequence, role))
 
 
-_STATEMENTS: Final = (
+_BEGIN_WITH: Final = (
     "REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}",
     "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {role}",
-    "REVOKE ALL ON {all} FROM {role}",
+    "REVOKE ALL ON {tables} FROM {role}",
     "REVOKE ALL ON SEQUENCE {sequences} FROM {role}",
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON {mutable} TO {role}",
-    "GRANT SELECT ON {append_only} TO {role}",
-    "GRANT INSERT ON {appended} TO {role}",
-    "GRANT SELECT ON SEQUENCE {sequences} TO {role}",
-    "GRANT USAGE ON SEQUENCE {counted} TO {role}",
     "GRANT EXECUTE ON FUNCTION audit_make_seals(integer), audit_remember_seals()"
     " TO {role}",
 )
+
+
+def _grant(rights: tuple[str, ...], kind: str, name: str, role: str) -> sql.Composed:
+    return sql.SQL("GRANT {} ON {} {} TO {}").format(
+        sql.SQL(", ").join(map(sql.SQL, rights)),
+        sql.SQL(kind),
+        sql.Identifier(name),
+        sql.Identifier(role),
+    )
 
 
 def _owned(kind: str) -> list[str]:

@@ -7,14 +7,16 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
+from lsml.audit.grants import rights_on_sequence, rights_on_table
 from lsml.audit.lag import overdue_after, sealing_lag_s
 from lsml.audit.partitions import missing_next_month
-from lsml.audit.tables import AUDIT_TABLES
+from lsml.audit.tables import AUDIT_TABLES, SEALED_TABLES
 from lsml.doctor.findings import Finding, ok, problem, warning
 
 _TABLES: Final = [table.name for table in AUDIT_TABLES]
 _NAMED_MAX: Final = 3
-# tgtype: 1 = for each row, 2 = before, 8 = DELETE, 16 = UPDATE, 32 = TRUNCATE.
+# tgtype: 1 = for each row, 2 = before, 4 = INSERT, 8 = DELETE, 16 = UPDATE,
+# 32 = TRUNCATE.
 _UNGUARDED: Final = """
     SELECT c.oid::regclass::text, event.name
     FROM unnest(%s::regclass[]) root
@@ -22,12 +24,17 @@ _UNGUARDED: Final = """
       SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)
     ) member
     JOIN pg_class c ON c.oid = member.oid
-    CROSS JOIN (VALUES ('DELETE', 1 | 2 | 8), ('UPDATE', 1 | 2 | 16),
-                       ('TRUNCATE', 2 | 32)) event (name, bits)
-    WHERE NOT EXISTS (
+    CROSS JOIN (VALUES
+      ('DELETE', 1 | 2 | 8, 'audit_forbid_change'),
+      ('UPDATE', 1 | 2 | 16, 'audit_forbid_change'),
+      ('TRUNCATE', 2 | 32, 'audit_forbid_change'),
+      ('a forged INSERT', 1 | 2 | 4, 'audit_forbid_forgery')
+    ) event (name, bits, function)
+    WHERE (event.bits & 4 = 0 OR root = ANY(%s::regclass[])) AND NOT EXISTS (
       SELECT FROM pg_trigger t
-      WHERE t.tgrelid = c.oid AND t.tgenabled = 'A' AND t.tgqual IS NULL
-        AND t.tgfoid = to_regproc('audit_forbid_change')
+      WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+        AND (t.tgqual IS NULL) = (event.bits & 4 = 0)
+        AND t.tgfoid = to_regproc(event.function)
         AND t.tgtype & event.bits = event.bits
     )
     ORDER BY 1, 2"""
@@ -35,20 +42,23 @@ _ROLE: Final = """
     SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
            bool_or(pg_has_role(relowner, 'USAGE'))
     FROM pg_class WHERE oid = ANY(%s::regclass[])"""
-_GRANTS: Final = """
-    SELECT relname, privilege, has_table_privilege(c.oid, privilege)
-    FROM pg_class c
-    CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'])
-      privilege
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
-      AND NOT relispartition
-    ORDER BY 1"""
-_SEQUENCES: Final = """
-    SELECT privilege || ' on ' || relname FROM pg_class c
-    CROSS JOIN unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) privilege
-    WHERE relnamespace = current_schema()::regnamespace AND relkind = 'S'
-      AND NOT has_sequence_privilege(c.oid, privilege)
-    ORDER BY 1"""
+_RIGHTS: Final = """
+    SELECT relname, array_agg(name) FILTER (WHERE {has}(c.oid, name))
+    FROM pg_class c CROSS JOIN unnest(%s::text[]) name
+    WHERE relnamespace = current_schema()::regnamespace AND {kind}
+    GROUP BY 1 ORDER BY 1"""
+_ON_TABLES: Final = _RIGHTS.format(
+    has="has_table_privilege", kind="relkind IN ('r', 'p') AND NOT relispartition"
+)
+_ON_SEQUENCES: Final = _RIGHTS.format(
+    has="has_sequence_privilege", kind="relkind = 'S'"
+)
+_TABLE_RIGHTS: Final = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+_SEQUENCE_RIGHTS: Final = ["USAGE", "SELECT", "UPDATE"]
+_GRANT_AGAIN: Final = (
+    "Run `manage.py prepare` as the tables' owner, with DATABASE_SERVICE_ROLE set:"
+    " docs/audit.md."
+)
 
 
 def check_role() -> Iterator[Finding]:
@@ -69,26 +79,30 @@ def check_role() -> Iterator[Finding]:
 
 
 def _check_grants() -> Iterator[Finding]:
+    held = [
+        (name, held, rights_on_table(name))
+        for name, held in _rows(_ON_TABLES, [_TABLE_RIGHTS])
+    ] + [
+        (name, held, rights_on_sequence(name))
+        for name, held in _rows(_ON_SEQUENCES, [_SEQUENCE_RIGHTS])
+    ]
     excessive, missing = [], []
-    for table, privilege, is_granted in _rows(_GRANTS):
-        changes = privilege in {"UPDATE", "DELETE", "TRUNCATE"}
-        if table in _TABLES and changes:
-            if is_granted:
-                excessive.append(f"{privilege} on {table}")
-        elif not is_granted and privilege != "TRUNCATE":
-            missing.append(f"{privilege} on {table}")
-    missing += [grant for (grant,) in _rows(_SEQUENCES)]
+    for name, has, should_have in held:
+        extra = set(has or ()) - set(should_have)
+        lacking = set(should_have) - set(has or ())
+        excessive += [f"{right} on {name}" for right in sorted(extra)]
+        missing += [f"{right} on {name}" for right in sorted(lacking)]
     if excessive:
         yield warning(
             "grants",
             f"the role has {_some(excessive)}",
-            "Revoke it, as the tables' owner: docs/audit.md has the statement.",
+            _GRANT_AGAIN,
         )
     if missing:
         yield problem(
             "grants",
             f"the role lacks {_some(missing)}",
-            "Grant it, as the tables' owner: docs/audit.md has the statements.",
+            _GRANT_AGAIN,
         )
     if not excessive and not missing:
         yield ok("grants", "as in docs/audit.md")
@@ -96,7 +110,10 @@ def _check_grants() -> Iterator[Finding]:
 
 def check_triggers() -> Iterator[Finding]:
     """Report audit tables and partitions whose rows could be changed."""
-    found = [f"{change} on {table}" for table, change in _rows(_UNGUARDED, [_TABLES])]
+    found = [
+        f"{change} on {table}"
+        for table, change in _rows(_UNGUARDED, [_TABLES, list(SEALED_TABLES)])
+    ]
     if found:
         yield problem(
             "triggers",
