@@ -16,6 +16,7 @@ class HttpStub:
         default_factory=dict
     )  # path -> body, or (status, headers, body)
     requests: list = field(default_factory=list)  # (path, headers)
+    bodies: list = field(default_factory=list)  # of POST requests
 
     def answer(self, path, headers):
         self.requests.append((path, headers))
@@ -35,8 +36,8 @@ class HttpStub:
 
 
 @contextmanager
-def http_stub():
-    stub = HttpStub()
+def http_stub(stub=None):
+    stub = stub or HttpStub()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -53,8 +54,13 @@ def http_stub():
             self.wfile.write(body)
 
         def do_POST(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            stub.bodies.append(
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            )
             self.do_GET()
+
+        def do_DELETE(self):
+            self.do_POST()
 
         def log_message(self, *_):
             """Keep the test output clean."""

@@ -16,6 +16,7 @@ from django.db import (
     InterfaceError,
     OperationalError,
     connection,
+    transaction,
 )
 from django.utils import timezone
 
@@ -81,17 +82,24 @@ class RunningJob(Generic[J]):
         text = f"{self.job.log}{moment} {storable(line)}\n"
         self.job.log = text[-LOG_CHARS_MAX:]
 
-    def save(self, **columns: Any) -> None:
+    def save(self, *, also: Callable[[], object] | None = None, **columns: Any) -> None:
         """Write progress, log and other columns now; call outside transactions.
 
+        Args:
+            also: Writes other rows in the same transaction.
+            columns: Of the job.
+
         Raises:
-            JobCancelled: A person cancelled the job.
-            WorkerStops: The worker was asked to stop.
+            JobCancelled: A person cancelled the job; everything was written.
+            WorkerStops: The worker was asked to stop; everything was written.
             Overtaken: Another worker has the job; nothing was written.
         """
-        held = lease.renew(self.job, **self._progress(), **columns)
-        if held is None:
-            raise Overtaken(self.job)
+        with transaction.atomic():
+            held = lease.renew(self.job, **self._progress(), **columns)
+            if held is None:
+                raise Overtaken(self.job)
+            if also is not None:
+                also()
         self._stop_if_asked(cancelled=held.cancel_requested_at is not None)
 
     @contextmanager

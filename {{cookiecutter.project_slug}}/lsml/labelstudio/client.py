@@ -17,8 +17,10 @@ import httpx
 from label_studio_ml.paths import is_sendable, path_below
 from lsml.labelstudio.failures import (
     LabelStudioError,
+    OutcomeUnknown,
     RedirectedElsewhere,
     Unreachable,
+    import_refusal,
     refusal,
 )
 from lsml.labelstudio.reading import JsonObject, as_dict, as_id, as_list
@@ -27,6 +29,7 @@ TIMEOUT_S = 60
 # Tasks per page. Label Studio gathers all annotations and predictions of a page.
 PAGE_SIZE = 200
 _TEST_PREDICTION_TIMEOUT_S = 110  # Label Studio itself waits 100 s for the backend
+IMPORT_TIMEOUT_S = 300  # an import recounts all tasks: 14 s for 20,000
 
 
 class LabelStudio:
@@ -93,21 +96,9 @@ class LabelStudio:
             page_size: tasks per request.
         """
         while True:
-            query = {"filters": _filters(after, since), "ordering": ["tasks:id"]}
-            answer = self._object(
-                "GET",
-                "api/tasks/",
-                params={
-                    "project": project_id,
-                    "page": 1,
-                    "page_size": page_size,
-                    "fields": "all",
-                    "resolve_uri": "false",  # the task's own data, as webhooks send it
-                    "query": json.dumps(query),
-                },
+            tasks, total = self.tasks(
+                project_id, _filters(after, since), page_size=page_size, fields="all"
             )
-            tasks = [as_dict(each) for each in as_list(answer.get("tasks"))]
-            total = as_id(answer.get("total")) or len(tasks)
             if not tasks:
                 return
             last = as_id(tasks[-1].get("id"))
@@ -117,6 +108,38 @@ class LabelStudio:
             if total <= len(tasks):
                 return
             after = last
+
+    def tasks(
+        self, project_id: int, filters: JsonObject, *, page_size: int, **options: str
+    ) -> tuple[list[JsonObject], int]:
+        """Return the first tasks that match, by ascending id, and how many match.
+
+        Args:
+            project_id: Label Studio's project ID.
+            filters: as the data manager writes them.
+            page_size: how many tasks to return, at most; Label Studio needs about a
+                millisecond for each.
+            options: other parameters, such as `fields`.
+        """
+        query = {"filters": filters, "ordering": ["tasks:id"]}
+        answer = self._object(
+            "GET",
+            "api/tasks/",
+            params={
+                "project": project_id,
+                "page": 1,
+                "page_size": page_size,
+                "resolve_uri": "false",  # the task's own data, as webhooks send it
+                "query": json.dumps(query),
+                **options,
+            },
+        )
+        tasks = [as_dict(each) for each in as_list(answer.get("tasks"))]
+        return tasks, as_id(answer.get("total")) or len(tasks)
+
+    def predictions(self, task_id: int) -> list[JsonObject]:
+        """Return all predictions of a task; none if it does not exist."""
+        return self._list("GET", "api/predictions/", params={"task": task_id})
 
     def backends(self, project_id: int) -> list[JsonObject]:
         """Return the project's ML backends. Label Studio calls each of them first."""
@@ -143,15 +166,42 @@ class LabelStudio:
             timeout_s=_TEST_PREDICTION_TIMEOUT_S,
         )
 
-    def import_predictions(
-        self, project_id: int, predictions: list[JsonObject]
-    ) -> None:
-        """Store predictions: dicts of `task`, `result`, `score` and `model_version`."""
-        self._request(
-            "POST",
-            f"api/projects/{project_id}/import/predictions",
-            body=predictions,
-        )
+    def import_predictions(self, project_id: int, predictions: bytes) -> int:
+        """Store predictions, all or none, and return how many Label Studio stored.
+
+        It leaves out those that do not fit its label config, and says nothing else.
+
+        Args:
+            project_id: Label Studio's project ID.
+            predictions: a JSON list of objects with `task`, `result`, `score` and
+                `model_version`.
+
+        Raises:
+            OutcomeUnknown: they may be stored, now or minutes later.
+            InvalidTask: none is stored, because a task is not in the project.
+            LabelStudioError: none is stored.
+        """
+        url = f"{self.url}/api/projects/{project_id}/import/predictions"
+        try:
+            headers = self._sdk._client_wrapper.get_headers()
+            # Without the SDK's transport, which repeats a POST after some errors.
+            response = self._http.post(
+                url,
+                content=predictions,
+                headers={**headers, "Content-Type": "application/json"},
+                timeout=IMPORT_TIMEOUT_S,
+            )
+            answer = as_dict(response.json())
+        except self._api_error as error:  # the exchange of a personal access token
+            raise refusal(error.status_code, error.body, url=self.url) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable(url=self.url, reason=error) from None
+        except (httpx.HTTPError, ValueError) as error:
+            raise OutcomeUnknown(url=self.url, reason=str(error)) from None
+        created = as_id(answer.get("created"))
+        if response.is_success and created is not None:
+            return created
+        raise import_refusal(response.status_code, answer, url=self.url)
 
     def webhooks(self, project_id: int) -> list[JsonObject]:
         """Return the project's own webhooks, without the organisation's."""
@@ -179,6 +229,23 @@ class LabelStudio:
         )
         counted = cast("list[JsonObject]", answer.get("static") or [])
         return [str(each["model_version"]) for each in counted]
+
+    def delete_predictions(self, project_id: int, model_version: str) -> int:
+        """Remove all predictions of a version, and return how many there were.
+
+        Label Studio may also deselect the version; the project's setting is restored.
+        """
+        before = self.project(project_id).get("model_version")
+        path = f"api/projects/{project_id}/model-versions/"
+        answer = self._object(
+            "DELETE",
+            path,
+            body={"model_version": model_version},
+            timeout_s=IMPORT_TIMEOUT_S,
+        )
+        if before and self.project(project_id).get("model_version") != before:
+            self.change_project(project_id, {"model_version": before})
+        return as_id(answer.get("deleted_predictions")) or 0
 
     def touch_project(self, project_id: int) -> None:
         """Save the project unchanged, which makes Label Studio send PROJECT_UPDATED."""

@@ -101,6 +101,27 @@ class BackendRefused(LabelStudioError):
     """Label Studio called the backend and rejected it."""
 
 
+class InvalidTask(LabelStudioError):
+    """Predictions name a task that the project does not have. None was stored."""
+
+    def __init__(self, *, detail: str) -> None:
+        super().__init__(
+            f"Label Studio does not know a task: {detail}",
+            "Run `manage.py sync`, then try again.",
+        )
+
+
+class OutcomeUnknown(LabelStudioError):
+    """Label Studio may have done what was asked, or may still do it."""
+
+    def __init__(self, *, url: str, reason: str) -> None:
+        super().__init__(
+            f"Label Studio at {masked_text(url)} did not say whether it stored the"
+            f" predictions: {masked_text(reason) or 'no answer in time'}.",
+            "See Label Studio's own log, and try again later.",
+        )
+
+
 def refusal(status: int | None, body: object, *, url: str) -> LabelStudioError:
     """Return the failure for an answer with a status of 400 or more.
 
@@ -121,6 +142,21 @@ def refusal(status: int | None, body: object, *, url: str) -> LabelStudioError:
         f"Label Studio answered {status}: {detail}",
         "See Label Studio's own log for details.",
     )
+
+
+def import_refusal(status: int, body: object, *, url: str) -> LabelStudioError:
+    """Return the failure for the answer to an import of predictions.
+
+    Source: Label Studio 1.23.2, `data_import/api.py`, `ImportPredictionsAPI`.
+    """
+    # A proxy may answer for a Label Studio that is still at work.
+    if status < 400 or status >= 500 or status in {408, 409, 429}:
+        reason = f"it answered {status} {_detail(body)}"
+        return OutcomeUnknown(url=url, reason=reason[:200])
+    said = _words(body)  # the prediction, and then what is wrong with it
+    if status == 400 and ('invalid "task" field' in said or "Invalid task ID" in said):
+        return InvalidTask(detail=masked_text(said[-200:]))
+    return refusal(status, body, url=url)
 
 
 def _backend_refusal(detail: str) -> BackendRefused | None:
@@ -147,6 +183,11 @@ def _backend_refusal(detail: str) -> BackendRefused | None:
 
 
 def _detail(body: object) -> str:
+    """Return the readable part of an error body, at most 600 characters of it."""
+    return _words(body)[:600]
+
+
+def _words(body: object) -> str:
     """Return the readable part of an error body, whatever its shape."""
     if isinstance(body, dict):
         errors = body.get("validation_errors") or body.get("non_field_errors")
@@ -154,7 +195,7 @@ def _detail(body: object) -> str:
     if isinstance(body, dict):
         body = [text for texts in body.values() for text in _texts(texts)]
     texts = _texts(body)
-    return _TAG.sub("", " ".join(str(text) for text in texts))[:600]
+    return _TAG.sub("", " ".join(str(text) for text in texts))
 
 
 def _texts(value: object) -> list[object]:

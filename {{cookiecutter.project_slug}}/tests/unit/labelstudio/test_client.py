@@ -7,13 +7,15 @@ import httpx
 import jwt
 import pytest
 
-from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.client import IMPORT_TIMEOUT_S, LabelStudio
 from lsml.labelstudio.failures import (
     BackendRefused,
+    InvalidTask,
     LabelStudioError,
     LegacyTokensDisabled,
     LocalAddressBlocked,
     NoSuchThing,
+    OutcomeUnknown,
     RedirectedElsewhere,
     Unreachable,
     WrongKey,
@@ -169,7 +171,7 @@ def test_a_redirect_out_of_label_studios_api_is_an_error_without_the_token(
     [
         lambda client: client.add_webhook({"headers": {"X-Webhook-Token": "hidden"}}),
         lambda client: list(client.pages(1)),
-        lambda client: client.import_predictions(1, [{"task": 1, "result": []}]),
+        lambda client: client.import_predictions(1, b'[{"task": 1, "result": []}]'),
     ],
     ids=["connect", "sync", "predict"],
 )
@@ -334,3 +336,53 @@ def test_a_page_whose_last_task_has_no_id_is_refused(last):
 def test_webhooks_of_the_whole_organisation_are_left_out():
     hooks = [{"id": 1, "project": 1}, {"id": 2, "project": None}]
     assert answering(200, hooks).webhooks(1) == hooks[:1]
+
+
+def importing(status, body, seen=None):
+    def answer(request):
+        if seen is not None:
+            seen.append(request)
+        if isinstance(body, Exception):
+            raise body
+        return httpx.Response(status, json=body)
+
+    return studio(answer).import_predictions(1, b"[]")
+
+
+def test_an_import_says_how_many_predictions_were_stored():
+    seen = []
+    assert importing(201, {"created": 7}, seen) == 7
+    assert seen[0].headers["Content-Type"] == "application/json"
+    assert seen[0].extensions["timeout"]["read"] == IMPORT_TIMEOUT_S
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((status, {"detail": "later"}) for status in (408, 409, 429, 500, 502, 504)),
+        (200, {}),
+        (0, httpx.ReadTimeout("timed out")),
+        (0, httpx.RemoteProtocolError("disconnected")),
+    ],
+)
+def test_an_import_that_may_be_stored_is_said_to_be_unknown_and_not_repeated(
+    status, body
+):
+    seen = []
+    with pytest.raises(OutcomeUnknown):
+        importing(status, body, seen)
+    assert len(seen) == 1
+
+
+def test_an_import_that_was_not_received_is_known_not_to_be_stored():
+    with pytest.raises(Unreachable):
+        importing(0, httpx.ConnectError("refused"))
+
+
+def test_a_task_that_the_project_lacks_is_found_behind_a_long_prediction():
+    text = f'{"x" * 5_000} contains invalid "task" field: corresponding task ID'
+    body = {"detail": "", "validation_errors": {"non_field_errors": [text]}}
+    with pytest.raises(InvalidTask):
+        importing(400, body)
+    with pytest.raises(LabelStudioError, match="answered 400"):
+        importing(400, {"detail": "not JSON"})

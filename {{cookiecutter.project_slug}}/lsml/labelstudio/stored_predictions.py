@@ -1,0 +1,162 @@
+"""Asks Label Studio which tasks of a project have a prediction of a version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lsml.labelstudio.reading import LARGEST_ID, JsonObject, as_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lsml.labelstudio.client import LabelStudio
+
+_PAGE_SIZE = 500  # tasks; Label Studio needs a millisecond or more for each
+# Label Studio cuts the column after 500 characters of JSON, of which it shows fewer.
+_COLUMN_CUT = 370
+
+
+@dataclass(frozen=True, slots=True)
+class TasksWithVersion:
+    """The tasks that have a prediction of a version, by Label Studio's ID."""
+
+    ids: frozenset[int]
+    # Whether `ids` are those without one; then a task after `newest` is also without.
+    inverted: bool = False
+    newest: int = 0
+
+    def __contains__(self, task_id: int) -> bool:
+        if self.inverted:
+            return task_id <= self.newest and task_id not in self.ids
+        return task_id in self.ids
+
+    @property
+    def are_all(self) -> bool:
+        """Whether all tasks known here have one."""
+        return self.inverted and not self.ids
+
+
+class StoredPredictions:
+    """The predictions that Label Studio holds for one project."""
+
+    def __init__(self, studio: LabelStudio, project_id: int) -> None:
+        self._studio = studio
+        self._project_id = project_id
+
+    def has(self, version: str, *, task: int) -> bool:
+        """Whether a task has a prediction of the version; False if it was deleted."""
+        predictions = self._studio.predictions(task)
+        return any(each.get("model_version") == version for each in predictions)
+
+    def tasks_with(self, version: str, *, newest: int) -> TasksWithVersion:
+        """Return which tasks have a prediction of the version.
+
+        Lists as few tasks as possible: none if all of them have one, or none has.
+
+        Args:
+            version: of the model.
+            newest: the largest ID of a task that is known here.
+        """
+        versions = self._studio.prediction_versions(self._project_id)
+        if version not in versions:
+            return TasksWithVersion(frozenset())
+        if not _is_part_of_another(version, versions):
+            without = [_version("not_contains", version)]
+            total = as_id(self._studio.project(self._project_id).get("task_number"))
+            lacking = self._count(without)
+            if 2 * lacking < (total or 0):
+                ids = frozenset(self._ids(without)) if lacking else frozenset()
+                return TasksWithVersion(ids, inverted=True, newest=newest)
+        return TasksWithVersion(self._with(version, versions, 0, LARGEST_ID))
+
+    def with_version_between(
+        self, version: str, *, first: int, last: int
+    ) -> frozenset[int]:
+        """Return the tasks from `first` to `last` that have one of the version."""
+        versions = self._studio.prediction_versions(self._project_id)
+        return self._with(version, versions, first, last)
+
+    def existing_between(self, *, first: int, last: int) -> frozenset[int]:
+        """Return the project's tasks from `first` to `last`."""
+        return frozenset(self._ids([], first, last))
+
+    def _with(
+        self, version: str, versions: list[str], first: int, last: int
+    ) -> frozenset[int]:
+        containing = [_version("contains", version)]
+        if not _is_part_of_another(version, versions):
+            return frozenset(self._ids(containing, first, last))
+        # Only tasks with predictions match, so Label Studio asks no backend for them.
+        return frozenset(
+            task_id
+            for task_id, task in self._tasks(containing, first, last)
+            if self._has_exactly(version, task_id, task)
+        )
+
+    def _has_exactly(self, version: str, task_id: int, task: JsonObject) -> bool:
+        column = str(task.get("predictions_model_versions") or "")
+        if len(column) >= _COLUMN_CUT or set(version) & set(',"\\ '):
+            return self.has(version, task=task_id)
+        return version in [each.strip() for each in column.split(",")]
+
+    def _count(self, items: list[JsonObject]) -> int:
+        filters = _filters(items)
+        return self._studio.tasks(
+            self._project_id, filters, page_size=1, **_WITHOUT_PREDICTING
+        )[1]
+
+    def _ids(
+        self, items: list[JsonObject], first: int = 0, last: int = LARGEST_ID
+    ) -> Iterator[int]:
+        for task_id, _ in self._tasks(items, first, last, **_WITHOUT_PREDICTING):
+            yield task_id
+
+    def _tasks(
+        self, items: list[JsonObject], first: int, last: int, **options: str
+    ) -> Iterator[tuple[int, JsonObject]]:
+        while True:
+            filters = _filters([_between(first, last), *items])
+            tasks, total = self._studio.tasks(
+                self._project_id, filters, page_size=_PAGE_SIZE, **options
+            )
+            for task in tasks:
+                task_id = as_id(task.get("id")) or 0
+                first = max(first, task_id + 1)
+                yield task_id, task
+            if not tasks or total <= len(tasks):
+                return
+
+
+# With `evaluate_predictions_automatically`, Label Studio has the backend predict the
+# tasks of a page, but not for a review. A review lacks the column with the versions.
+_WITHOUT_PREDICTING = {"review": "true"}
+
+
+def _is_part_of_another(version: str, versions: list[str]) -> bool:
+    """Whether a filter for it also finds others: v1 is part of v10."""
+    # SQLite also finds other cases.
+    part = version.casefold()
+    return any(part in each.casefold() for each in versions if each != version)
+
+
+def _filters(items: list[JsonObject]) -> JsonObject:
+    return {"conjunction": "and", "items": items}
+
+
+def _version(operator: str, version: str) -> JsonObject:
+    return {
+        "filter": "filter:tasks:predictions_model_versions",
+        "operator": operator,
+        "type": "List",
+        "value": [version],  # of a text, Label Studio would look for each character
+    }
+
+
+def _between(first: int, last: int) -> JsonObject:
+    return {
+        "filter": "filter:tasks:id",
+        "operator": "in",
+        "type": "Number",
+        "value": {"min": first, "max": last},
+    }

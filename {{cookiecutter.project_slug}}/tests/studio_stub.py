@@ -1,0 +1,131 @@
+"""A Label Studio on loopback with one project, as far as bulk predictions see it.
+
+What it does was seen in Label Studio 1.23.2; tests/labelstudio/ checks it against that.
+"""
+
+import json
+from collections import Counter
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+from tests.http_stub import HttpStub, http_stub
+
+PROJECT = "/api/projects/1/"
+LOST = (502, {}, b"<html>Bad Gateway</html>")
+
+
+class StudioStub(HttpStub):
+    """Tasks with the versions of their predictions, and scripted answers to imports."""
+
+    def __init__(self, label_config, tasks):
+        super().__init__()
+        self.label_config = label_config
+        self.tasks = set(tasks)
+        self.predictions = []  # (task, version)
+        self.imports = []  # how the next ones end: "lost", "late", "never", "drop"
+        self.late = []  # stored when asked for the third time
+        self.served_version = "v"
+        self.asked = 0
+
+    def import_count(self):
+        return sum(path.endswith("import/predictions") for path in self.paths)
+
+    def listed(self):
+        """Return how many requests listed tasks, rather than counted them."""
+        pages = [path for path in self.paths if path.startswith("/api/tasks/")]
+        return sum("page_size=1&" not in path for path in pages)
+
+    def versions_of(self, task):
+        return [version for of, version in self.predictions if of == task]
+
+    def each_once(self, version):
+        return Counter(self.predictions) == Counter((t, version) for t in self.tasks)
+
+    def answer(self, path, headers):
+        self.requests.append((path, headers))
+        url = urlsplit(path)
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        return {
+            PROJECT: self._project,
+            f"{PROJECT}model-versions/": self._versions,
+            f"{PROJECT}import/predictions": self._import,
+            "/api/tasks/": self._list,
+            "/api/predictions/": self._of_task,
+        }[url.path](query)
+
+    def _project(self, _query):
+        return (
+            200,
+            {},
+            {
+                "label_config": self.label_config,
+                "task_number": len(self.tasks),
+                "model_version": self.served_version,
+            },
+        )
+
+    def _versions(self, _query):
+        if removed := self._to_remove():
+            kept = [each for each in self.predictions if each[1] != removed]
+            count = len(self.predictions) - len(kept)
+            self.predictions = kept
+            return 200, {}, {"deleted_predictions": count}
+        counts = Counter(version for _, version in self.predictions)
+        static = [{"model_version": name, "count": n} for name, n in counts.items()]
+        return 200, {}, {"static": static}
+
+    def _to_remove(self):
+        """Return the version that a DELETE names; "" if it was a GET."""
+        if self.bodies and self.bodies[-1].startswith(b'{"model_version"'):
+            return json.loads(self.bodies.pop())["model_version"]
+        return ""
+
+    def _list(self, query):
+        items = json.loads(query["query"])["filters"]["items"]
+        found = [
+            task for task in sorted(self.tasks)
+            if all(self._matches(task, item) for item in items)
+        ]  # fmt: skip
+        page = [
+            {"id": task, "predictions_model_versions": ",".join(self.versions_of(task))}
+            for task in found[: int(query["page_size"])]
+        ]
+        return 200, {}, {"total": len(found), "tasks": page}
+
+    def _matches(self, task, item):
+        value = item["value"]
+        if item["filter"] == "filter:tasks:id":
+            return value["min"] <= task <= value["max"]
+        has = any(part in v for part in value for v in self.versions_of(task))
+        return has is (item["operator"] == "contains")
+
+    def _of_task(self, query):
+        self.asked += 1
+        if self.asked == 3:
+            self.predictions += self.late
+        versions = self.versions_of(int(query["task"]))
+        return 200, {}, [{"model_version": version} for version in versions]
+
+    def _import(self, _query):
+        sent = json.loads(self.bodies[-1])
+        end = self.imports.pop(0) if self.imports else "stored"
+        if unknown := [each["task"] for each in sent if each["task"] not in self.tasks]:
+            text = f'{{…}} contains invalid "task" field: task ID {unknown[0]}'
+            errors = {"non_field_errors": [text]}
+            return 400, {}, {"detail": "Validation error", "validation_errors": errors}
+        if end == "drop":
+            sent = sent[1:]
+        rows = [(each["task"], each["model_version"]) for each in sent]
+        if end == "late":
+            self.late = rows
+        if end in {"stored", "lost", "drop"}:
+            self.predictions += rows
+        return LOST if end in {"lost", "late", "never"} else (
+            201, {}, {"created": len(rows)}
+        )  # fmt: skip
+
+
+@contextmanager
+def studio_stub(label_config, tasks):
+    with http_stub(StudioStub(label_config, tasks)) as stub:
+        yield stub
