@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from lsml.console.charts import Series, line_chart
 from lsml.console.numbers import short
+from lsml.inference.models import PredictionJob
 from lsml.jobs.kinds import kind_of
 from lsml.jobs.models import Job
 from lsml.training.models import MetricPoint, TrainingRun
@@ -43,7 +44,22 @@ def job_progress(job: Job, *, brief: bool = False) -> dict[str, Any]:
     }
     if isinstance(job, TrainingRun) and not brief:
         context["chart"] = curves(job)
+    if isinstance(job, PredictionJob) and not brief:
+        context["counts"] = prediction_counts(job)
     return context
+
+
+def prediction_counts(job: PredictionJob) -> list[tuple[str, int]]:
+    """Return what became of the tasks of a bulk prediction, as far as it is known."""
+    counts = [
+        (_("Predicted"), job.predicted),
+        (_("Sent to Label Studio"), job.sent),
+        (_("Already there"), job.already_there),
+        (_("Invalid"), job.invalid),
+        (_("Deleted in Label Studio"), job.gone),
+        (_("Failed"), job.failed),
+    ]
+    return [(label, count) for label, count in counts if count]
 
 
 def amount_done(job: Job) -> str:

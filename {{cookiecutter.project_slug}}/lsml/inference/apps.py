@@ -10,7 +10,7 @@ class InferenceConfig(AppConfig):
         import lsml.inference.checks  # noqa: F401 - registers itself
 
         # Only now: the models must be loaded.
-        from lsml.inference.bulk import kind
+        from lsml.inference.bulk.jobs import kind
         from lsml.jobs.kinds import register
 
         register(kind)

@@ -1,18 +1,46 @@
 """Bulk predictions. Each single prediction is a row of `audit.Prediction`."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
 from lsml.registry.models import Project
 
 
 class PredictionJob(Job):
-    """Predicts all known tasks of a project. `done` and `total` count tasks."""
+    """Predicts known tasks of a project. `done` and `total` count tasks.
+
+    The counts add up to what is settled, which is up to `last_task_id`. A resumed job
+    starts after it.
+    """
+
+    class Only(models.TextChoices):
+        WITHOUT_THIS_VERSION = "without-this-version", "Without this version"
+        UNLABELLED = "unlabelled", "Of these, without an annotation"
+
+    COUNTS = ("predicted", "sent", "already_there", "invalid", "gone", "failed")
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="prediction_jobs")
+    only = models.CharField(
+        max_length=20, choices=Only.choices, default=Only.WITHOUT_THIS_VERSION
+    )
+    task_ids = ArrayField(models.BigIntegerField(), default=list)  # empty = all
+    replace = models.BooleanField(default=False)  # first remove those of this version
     model_version = models.CharField(max_length=200, blank=True)
-    last_task_id = models.BigIntegerField(default=0)  # a resumed job starts after it
-    errors = models.PositiveIntegerField(default=0)  # tasks that the model failed on
+
+    last_task_id = models.BigIntegerField(default=0)  # our key, not Label Studio's ID
+    predicted = models.PositiveIntegerField(default=0)  # the model answered
+    sent = models.PositiveIntegerField(default=0)  # Label Studio stored the answer
+    already_there = models.PositiveIntegerField(default=0)  # it had one; not predicted
+    invalid = models.PositiveIntegerField(default=0)  # the label config does not allow
+    gone = models.PositiveIntegerField(default=0)  # deleted in Label Studio
+    failed = models.PositiveIntegerField(default=0)  # the model raised
+
+    # What is being sent, and since when by the database's clock. If the worker dies,
+    # the next one does not know whether Label Studio stored it, and asks.
+    sending = JsonField(null=True)
+    sending_at = models.DateTimeField(null=True)
 
     class Meta(Job.Meta):
         verbose_name = "bulk prediction"
@@ -24,3 +52,40 @@ class PredictionJob(Job):
                 name="one_active_job_per_project",
             ),
         ]
+
+    def summary(self) -> str:
+        """Return what became of the tasks, in one sentence."""
+        parts = [
+            (self.predicted, f"predicted by {self.model_version}"),
+            (self.sent, "sent to Label Studio"),
+            (self.already_there, "already there"),
+            (self.invalid, "invalid"),
+            (self.gone, "deleted in Label Studio"),
+            (self.failed, "failed"),
+        ]
+        found = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        return f"{self.total:,} tasks: {found or 'nothing done'}."
+
+
+class PredictionProblem(models.Model):
+    """Why a task has no new prediction in Label Studio."""
+
+    class Kind(models.TextChoices):
+        INVALID = "invalid"  # the answer does not fit the label config
+        GONE = "gone"  # the task was deleted in Label Studio
+        FAILED = "failed"  # the model raised
+
+    KEPT_MAX = 10_000  # per job; the counts of the job are complete
+
+    job = models.ForeignKey(PredictionJob, models.CASCADE, related_name="problems")
+    task_id = models.BigIntegerField()  # Label Studio's ID
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    reason = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "task_id"], name="problem_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Task {self.task_id}: {self.kind}"

@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from lsml.inference import bulk
+from lsml.inference.bulk import work
 
 
 @shared_task
 def predict_all(job_id: int) -> None:
     """Run a bulk prediction to its end."""
-    bulk.predict_all(job_id)
+    work.predict_all(job_id)

@@ -192,3 +192,14 @@ def test_the_list_of_bulk_predictions_counts_tasks(olga):
 
 def test_a_kind_that_does_not_exist_is_not_found(olga):
     assert olga.get(page("job_progress", "cooking", 1)).status_code == 404
+
+
+def test_a_bulk_prediction_says_what_became_of_the_tasks_and_names_problems(olga):
+    job = job_states.job("prediction", "succeeded")
+    job.predicted, job.sent, job.invalid = 150, 149, 1
+    job.save()
+    job.problems.create(task_id=7, kind="invalid", reason="No label <Wrong>")
+    shown = olga.get(detail_page(job)).text
+    assert "Sent to Label Studio 149" in words(shown)
+    assert "Task 7: invalid: No label <Wrong>" in words(shown)
+    assert f"/api/v1/prediction-problems?job={job.pk}&amp;format=csv" in shown

@@ -69,6 +69,24 @@ def test_pausing_and_resuming_are_recorded(operator):
     assert AuditEntry.objects.filter(verb="policy changed", actor="olga").count() == 2
 
 
+def test_the_form_predicts_only_the_tasks_it_names(operator):
+    of = factory.project()
+    factory.known(of, of.created_at)
+    known = of.tasks.values_list("task_id", flat=True)[:2]
+    form = {"only": "unlabelled", "task_ids": f"{known[0]}, {known[1]}\n"}
+    assert "Only these task IDs" in operator.get(page("predict", of.pk)).text
+    operator.post(page("predict", of.pk), form)
+    job = PredictionJob.objects.get()
+    assert (job.only, job.task_ids) == ("unlabelled", list(known))
+
+
+def test_the_form_says_what_is_wrong_with_task_ids(operator):
+    of = factory.project()
+    shown = operator.post(page("predict", of.pk), {"task_ids": "7, x"})
+    assert "A task ID is a whole number" in shown.text
+    assert not PredictionJob.objects.exists()
+
+
 def test_predicting_all_opens_a_job_that_can_be_cancelled(operator):
     of = factory.project()
     refused = operator.post(page("predict", of.pk), follow=True)

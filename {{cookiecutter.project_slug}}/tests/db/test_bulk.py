@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.models import Task
-from lsml.inference import bulk
+from lsml.inference.bulk import jobs, work
 from lsml.inference.management.commands import predict as predict_command
 from lsml.inference.models import PredictionJob
 from lsml.jobs import outcomes
@@ -24,6 +24,12 @@ from tests.broker import collect_messages
 from tests.db.conftest import CONFIG
 from tests.http_stub import http_stub
 
+# What an empty Label Studio answers.
+LABEL_STUDIO = {
+    "/api/projects/1/": {"label_config": CONFIG, "task_number": 10},
+    "/api/projects/1/model-versions/": {"static": []},
+    "/api/projects/1/import/predictions": {"created": 10},
+}
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("placement")]
 
 
@@ -39,7 +45,7 @@ def project():
 
 @pytest.fixture
 def known(project, monkeypatch):
-    monkeypatch.setattr(bulk, "STEP", 4)
+    monkeypatch.setattr(work, "STEP", 4)
     Task.objects.bulk_create(
         [
             Task(
@@ -56,12 +62,12 @@ def known(project, monkeypatch):
 
 @pytest.fixture
 def job(known, origin):
-    return bulk.start_job(project=known, actor="olga", origin=origin)
+    return jobs.start_job(project=known, actor="olga", origin=origin)
 
 
 def test_every_known_task_is_predicted_and_recorded_once(job, constant):
     Task.objects.filter(task_id=3).update(deleted_at=timezone.now())
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
     assert (job.state, job.done, job.model_version) == ("succeeded", 9, "0.0.1")
     rows = Prediction.objects.order_by("pk")
@@ -71,7 +77,7 @@ def test_every_known_task_is_predicted_and_recorded_once(job, constant):
 
 def test_a_job_waits_while_the_artifact_storage_is_away(job, constant, monkeypatch):
     monkeypatch.setattr(StorageUnavailable, "retry_after_s", 0.01)
-    predict, refused = bulk.predict, []
+    predict, refused = work.predict, []
 
     def refuse_twice(*args, **options):
         if len(refused) < 2:
@@ -79,21 +85,21 @@ def test_a_job_waits_while_the_artifact_storage_is_away(job, constant, monkeypat
             raise StorageUnavailable("connection refused")
         return predict(*args, **options)
 
-    monkeypatch.setattr(bulk, "predict", refuse_twice)
-    bulk.predict_all(job.pk)
+    monkeypatch.setattr(work, "predict", refuse_twice)
+    work.predict_all(job.pk)
     job.refresh_from_db()
-    assert (job.state, job.done, job.errors) == ("succeeded", 10, 0)
+    assert (job.state, job.done, job.failed) == ("succeeded", 10, 0)
 
 
 def test_the_request_is_recorded_and_only_one_job_runs_at_a_time(job, known, origin):
     assert AuditEntry.objects.get(verb="bulk prediction requested").actor == "olga"
     with pytest.raises(JobRefused, match="under way"):
-        bulk.start_job(project=known, actor="olga", origin=origin)
+        jobs.start_job(project=known, actor="olga", origin=origin)
 
 
 def test_without_known_tasks_it_says_what_to_do(project, origin):
     with pytest.raises(JobRefused, match=r"manage.py sync --project 1"):
-        bulk.start_job(project=project, actor="olga", origin=origin)
+        jobs.start_job(project=project, actor="olga", origin=origin)
 
 
 def test_a_job_continues_where_a_lost_worker_stopped(job, constant):
@@ -106,30 +112,30 @@ def test_a_job_continues_where_a_lost_worker_stopped(job, constant):
         lease_expires_at=Now() - timedelta(minutes=5),
     )
     outcomes.lose(PredictionJob.objects.get())
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     assert [row.task_id for row in Prediction.objects.order_by("pk")] == [*range(5, 11)]
 
 
 def test_a_job_at_work_is_left_to_its_process(job, constant):
     PredictionJob.objects.update(state="running", lease_owner="busy")
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     assert not Prediction.objects.exists()
 
 
 def test_a_cancelled_job_stops_after_its_step(job, constant, origin):
-    def stop(_done, _total):
+    def stop(_job):
         request_cancel(job, actor="olga", reason="enough", origin=origin)
 
-    bulk.predict_all(job.pk, on_step=stop)
+    work.predict_all(job.pk, on_step=stop)
     job.refresh_from_db()
     assert (job.state, Prediction.objects.count()) == ("cancelled", 8)
 
 
 def test_a_cancelled_job_reports_exactly_what_it_did(job, constant, origin):
-    def stop(_done, _total):
+    def stop(_job):
         request_cancel(job, actor="olga", reason="enough", origin=origin)
 
-    bulk.predict_all(job.pk, on_step=stop)
+    work.predict_all(job.pk, on_step=stop)
     job.refresh_from_db()
     assert (job.done, job.total, job.progress) == (8, 10, 0.8)
     assert job.done == Prediction.objects.count()
@@ -144,10 +150,10 @@ def test_a_secret_in_the_reason_of_a_cancellation_is_not_stored(job, origin):
 
 
 def test_a_job_stops_once_label_studio_deleted_the_project(job, constant, post, known):
-    def delete(done, total):
+    def delete(_job):
         assert post("/delete", {"project": str(known.key)}).status_code == 200
 
-    bulk.predict_all(job.pk, on_step=delete)
+    work.predict_all(job.pk, on_step=delete)
     job.refresh_from_db()
     assert (job.state, job.done) == ("failed", 4)
     assert "was archived" in job.error
@@ -156,7 +162,7 @@ def test_a_job_stops_once_label_studio_deleted_the_project(job, constant, post, 
 def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
     job, constant, origin
 ):
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     with pytest.raises(IllegalMove):
         request_cancel(job, actor="olga", reason="too late", origin=origin)
     assert not AuditEntry.objects.filter(verb="bulk prediction cancelled").exists()
@@ -164,26 +170,26 @@ def test_cancelling_a_job_that_has_ended_is_refused_and_not_recorded(
 
 
 def test_a_job_that_has_ended_no_longer_says_that_it_starts(job, constant):
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
     assert (job.state, job.message) == ("succeeded", "")
 
 
 def test_retrying_a_job_that_succeeded_is_refused_in_plain_words(job, constant, origin):
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
     with pytest.raises(IllegalMove, match="left nothing to retry"):
         retry(job, actor="olga", origin=origin)
 
 
 def test_a_retried_job_continues_where_the_cancelled_one_ended(job, constant, origin):
-    def stop(_done, _total):
+    def stop(_job):
         request_cancel(job, actor="olga", reason="enough", origin=origin)
 
-    bulk.predict_all(job.pk, on_step=stop)
+    work.predict_all(job.pk, on_step=stop)
     job.refresh_from_db()
     again = retry(job, actor="olga", origin=origin)
-    bulk.predict_all(again.pk)
+    work.predict_all(again.pk)
     again.refresh_from_db()
     assert (again.state, again.done) == ("succeeded", 10)
     assert [row.task_id for row in Prediction.objects.order_by("pk")] == [*range(1, 11)]
@@ -193,9 +199,9 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
     scripted.answer = lambda _model, tasks: (
         [{"result": []} for _ in tasks] if tasks[0]["id"] != 5 else 1 / 0
     )
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
-    assert (job.state, job.done, job.errors) == ("succeeded", 10, 4)
+    assert (job.state, job.done, job.failed) == ("succeeded", 10, 4)
     assert "ZeroDivisionError" in job.error
 
 
@@ -213,7 +219,7 @@ def test_the_key_goes_to_no_host_that_a_caller_of_setup_names(
     hostile, job, constant, settings
 ):
     settings.LABEL_STUDIO_API_KEY, settings.LABEL_STUDIO_URL = "key", ""
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
     assert (job.state, job.done) == ("succeeded", 10)
     assert hostile.requests == []
@@ -223,12 +229,13 @@ def test_predictions_go_to_the_label_studio_the_operator_configured(
     hostile, job, constant, settings
 ):
     with http_stub() as configured:
-        configured.answers["/api/projects/1/import/predictions"] = {}
+        configured.answers |= LABEL_STUDIO
         settings.LABEL_STUDIO_API_KEY = "key"
         settings.LABEL_STUDIO_URL = configured.url
-        bulk.predict_all(job.pk)
-        sent = [headers["Authorization"] for _, headers in configured.requests]
-    assert sent == ["Token key"] * 3  # ten tasks, four a step
+        work.predict_all(job.pk)
+        sent = {path: headers["Authorization"] for path, headers in configured.requests}
+    assert sent["/api/projects/1/import/predictions"] == "Token key"
+    assert set(sent.values()) == {"Token key"}
     assert hostile.requests == []
 
 
@@ -241,7 +248,7 @@ def test_the_command_says_what_to_set_for_predictions_to_be_sent(known, constant
 def test_the_command_predicts_and_says_how_many(known, constant):
     output = StringIO()
     call_command("predict", project=1, stdout=output)
-    assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
+    assert output.getvalue() == "10 tasks: 10 predicted by 0.0.1.\n"
 
 
 @pytest.mark.django_db(transaction=True)  # it loads in a thread of its own
@@ -265,7 +272,9 @@ def test_the_command_waits_for_a_worker_that_claimed_the_job_first(
 
     def end_meanwhile(seconds):
         looks.append(seconds)
-        PredictionJob.objects.update(state="succeeded", done=10, model_version="0.0.1")
+        PredictionJob.objects.update(
+            state="succeeded", done=10, predicted=10, model_version="0.0.1"
+        )
 
     def claimed_elsewhere(job_id, on_step):
         PredictionJob.objects.filter(pk=job_id).update(state="running")
@@ -274,20 +283,20 @@ def test_the_command_waits_for_a_worker_that_claimed_the_job_first(
     monkeypatch.setattr(predict_command.time, "sleep", end_meanwhile)
     output = StringIO()
     call_command("predict", project=1, stdout=output)
-    assert output.getvalue() == "10 of 10 tasks predicted by 0.0.1.\n"
-    assert len(looks) == 1
+    assert output.getvalue() == "10 tasks: 10 predicted by 0.0.1.\n"
+    assert looks
 
 
 def test_a_slow_model_gets_few_tasks_at_a_time_and_a_quick_one_many():
     slow = quick = 10
     for _ in range(12):
-        slow = bulk.next_step(slow, took_s=slow * 0.7)
-        quick = bulk.next_step(quick, took_s=quick * 0.001)
-    assert (slow, quick) == (1, bulk.STEP)
+        slow = work.next_step(slow, took_s=slow * 0.7)
+        quick = work.next_step(quick, took_s=quick * 0.001)
+    assert (slow, quick) == (1, work.STEP)
 
 
 def test_a_task_with_a_number_of_more_than_64_bits_is_predicted(job, constant):
     Task.objects.filter(task_id=1).update(data={"n": 10**21})
-    bulk.predict_all(job.pk)
+    work.predict_all(job.pk)
     job.refresh_from_db()
-    assert (job.state, job.errors) == ("succeeded", 0)
+    assert (job.state, job.failed) == ("succeeded", 0)

@@ -15,8 +15,9 @@ from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
 from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
 from lsml.api.v1.openapi import REFUSED
 from lsml.api.v1.requests import validated
-from lsml.inference.bulk import start_job
+from lsml.inference.bulk.jobs import TASK_IDS_MAX, Options, start_job
 from lsml.inference.models import PredictionJob
+from lsml.labelstudio.reading import LARGEST_ID
 from lsml.observability.origin import requester
 from lsml.registry.models import Project
 
@@ -24,27 +25,65 @@ _NO_PROJECT = "There is no project {pk_value} here, or it is archived."
 
 
 @extend_schema_serializer(
-    examples=[one_job(project_pk=1, model_version="v3", errors=0)]
+    examples=[
+        one_job(
+            project_pk=1,
+            only="without-this-version",
+            task_ids=[],
+            replace=False,
+            model_version="v3",
+            predicted=90,
+            sent=88,
+            already_there=10,
+            invalid=1,
+            gone=1,
+            failed=0,
+        )
+    ]
 )
 class PredictionJobSerializer(serializers.ModelSerializer[PredictionJob]):
     project_pk = serializers.IntegerField(source="project_id", read_only=True)
 
     class Meta:
         model = PredictionJob
-        fields = [*JOB_FIELDS, "project_pk", "model_version", "errors"]
+        fields = [
+            *JOB_FIELDS,
+            "project_pk",
+            "only",
+            "task_ids",
+            "replace",
+            "model_version",
+            *PredictionJob.COUNTS,
+        ]
 
 
 @extend_schema_serializer(
     examples=[OpenApiExample("A project", {"project_pk": 1}, request_only=True)]
 )
 class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
-    """The project whose known tasks to predict."""
+    """The project whose known tasks to predict, and which of them."""
 
     project_pk = serializers.PrimaryKeyRelatedField(
         queryset=Project.objects.filter(archived_at__isnull=True),
         pk_field=serializers.IntegerField(),
         error_messages={"does_not_exist": _NO_PROJECT},
         help_text="this service's key",
+    )
+    only = serializers.ChoiceField(
+        PredictionJob.Only.choices,
+        default=PredictionJob.Only.WITHOUT_THIS_VERSION.value,
+        help_text="`unlabelled`: of the tasks without this version, those without an"
+        " annotation",
+    )
+    task_ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=LARGEST_ID),
+        default=list,
+        max_length=TASK_IDS_MAX,
+        help_text="only these tasks, by Label Studio's ID",
+    )
+    replace = serializers.BooleanField(
+        default=False,
+        help_text="first remove the predictions of the served version, of all tasks",
     )
 
 
@@ -66,7 +105,13 @@ class PredictionJobViewSet(JobViewSet[PredictionJob]):
         responses={201: PredictionJobSerializer, 409: REFUSED},
     )
     def create(self, request: Request) -> Response:
-        """Predict all tasks of a project that are known here."""
+        """Predict tasks of a project that are known here.
+
+        Those that have a prediction of the served version in Label Studio are left out.
+        """
         values = validated(StartPredictionSerializer, request)
-        job = start_job(project=values["project_pk"], **requester(request))
+        project = values.pop("project_pk")
+        job = start_job(
+            project=project, options=Options(**values), **requester(request)
+        )
         return Response(self.get_serializer(job).data, status=201)

@@ -10,6 +10,7 @@ from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
 from lsml.api.v1.events import EventViewSet
 from lsml.api.v1.prediction_jobs import PredictionJobViewSet
+from lsml.api.v1.prediction_problems import PredictionProblemViewSet
 from lsml.api.v1.predictions import PredictionViewSet
 from lsml.api.v1.promotions import PromotionViewSet
 from lsml.api.v1.runs import RunViewSet
@@ -30,6 +31,7 @@ router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
 # The three kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
 router.register("prediction-jobs", PredictionJobViewSet, "prediction-jobs")
+router.register("prediction-problems", PredictionProblemViewSet, "prediction-problems")
 router.register("audit-jobs", AuditJobViewSet, "audit-jobs")  # …/<id>/file
 router.register("seals", SealViewSet, "seals")
 

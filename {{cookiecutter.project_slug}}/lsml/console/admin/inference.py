@@ -1,6 +1,10 @@
 """Bulk predictions."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from lsml.console.admin.base import PROJECT_COLUMNS, Fact
@@ -9,11 +13,14 @@ from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
 from lsml.inference.models import PredictionJob
 
+_PROBLEMS_SHOWN = 50
+
 
 @admin.register(PredictionJob)
 class PredictionJobAdmin(JobAdmin):
-    """Predictions of all known tasks of a project."""
+    """Predictions of known tasks of a project."""
 
+    detail_template = "console/prediction_job.html"
     list_display = (
         "number",
         "project",
@@ -32,4 +39,17 @@ class PredictionJobAdmin(JobAdmin):
     empty_hint = _("None yet. “Predict all” on the page of a project starts one.")
 
     def facts(self, found: PredictionJob) -> list[Fact]:
-        return [Fact(_("Project"), link_to(found.project)), *self.job_facts(found)]
+        return [
+            Fact(_("Project"), link_to(found.project)),
+            Fact(_("Tasks"), found.get_only_display()),
+            *self.job_facts(found),
+        ]
+
+    def detail(self, request: HttpRequest, found: PredictionJob) -> dict[str, Any]:
+        download = reverse("prediction-problems-list")
+        return {
+            **super().detail(request, found),
+            "problems": found.problems.order_by("pk")[:_PROBLEMS_SHOWN],
+            "problem_count": found.invalid + found.gone + found.failed,
+            "download": f"{download}?job={found.pk}&format=csv",
+        }

@@ -18,8 +18,7 @@ from lsml.console.links import page_of
 from lsml.console.pages import timeline
 from lsml.console.pages.base import needs, page
 from lsml.console.pages.metrics import plain
-from lsml.inference.bulk import start_job
-from lsml.jobs.errors import JobError, JobRefused
+from lsml.jobs.errors import JobError
 from lsml.observability.origin import requester
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.policy import POLICY_FIELDS, change_policy
@@ -155,23 +154,6 @@ def train(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(page_of(project))
     messages.success(request, _("%s is waiting for a worker.") % run)
     return redirect(page_of(run))
-
-
-@require_POST
-@needs("operate")
-def predict_all(request: HttpRequest, pk: int) -> HttpResponse:
-    """Start a bulk prediction of all known tasks."""
-    project = get_object_or_404(Project, pk=pk)
-    try:
-        job = start_job(
-            project=project,
-            **requester(request),
-        )
-    except JobRefused as refused:
-        messages.error(request, str(refused))
-        return redirect(page_of(project))
-    messages.success(request, _("%s is waiting for a worker.") % job)
-    return redirect(page_of(job))
 
 
 def _change(

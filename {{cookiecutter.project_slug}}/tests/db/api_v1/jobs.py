@@ -2,7 +2,7 @@
 
 from lsml.audit import jobs
 from lsml.audit.models import AuditEntry, AuditJob
-from lsml.inference import bulk
+from lsml.inference.bulk.jobs import kind as prediction_kind
 from lsml.inference.models import PredictionJob
 from lsml.training import runs
 from lsml.training.models import TrainingRun
@@ -11,7 +11,7 @@ KINDS = ["runs", "prediction-jobs", "audit-jobs"]
 MODELS = {"runs": TrainingRun, "prediction-jobs": PredictionJob, "audit-jobs": AuditJob}
 TASKS = {
     "runs": runs.kind.task,
-    "prediction-jobs": bulk.kind.task,
+    "prediction-jobs": prediction_kind.task,
     "audit-jobs": jobs.kind.task,
 }
 VERBS = {

@@ -22,6 +22,7 @@ LISTS = (
     "versions",
     "runs",
     "prediction-jobs",
+    "prediction-problems",
     "audit-jobs",
     "seals",
 )

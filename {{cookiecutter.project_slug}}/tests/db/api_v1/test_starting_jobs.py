@@ -12,7 +12,7 @@ from django.utils import timezone
 from lsml.audit import jobs
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.dataset.models import Task
-from lsml.inference import bulk
+from lsml.inference.bulk.jobs import kind as prediction_kind
 from lsml.inference.models import PredictionJob
 from lsml.registry.models import Project
 from tests.broker import collect_messages
@@ -53,7 +53,38 @@ def test_a_bulk_prediction_is_started(
     entry = AuditEntry.objects.get()
     assert entries() == [("bulk prediction requested", "olga", "")]
     assert entry.request_id == reply.headers["X-Request-ID"]
-    assert notifications == [(bulk.kind.task, job.pk)]
+    assert notifications == [(prediction_kind.task, job.pk)]
+
+
+def test_a_bulk_prediction_of_some_tasks_is_started(operator, project):
+    body = {"project_pk": project.pk, "only": "unlabelled", "task_ids": [1, 2]}
+    row = send(operator, "/api/v1/prediction-jobs", body).json()
+    job = PredictionJob.objects.get()
+    assert (job.only, job.task_ids, job.total) == ("unlabelled", [1, 2], 1)
+    assert (row["only"], row["task_ids"], row["replace"]) == (
+        "unlabelled", [1, 2], False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options", [{"only": "some"}, {"task_ids": [-1]}, {"task_ids": "1"}]
+)
+def test_unusable_options_are_refused(operator, project, options):
+    body = {"project_pk": project.pk, **options}
+    assert send(operator, "/api/v1/prediction-jobs", body).status_code == 400
+    assert not PredictionJob.objects.exists()
+
+
+def test_the_problems_of_a_bulk_prediction_are_downloaded(auditor, a_job):
+    job, other = a_job("prediction-jobs"), a_job("prediction-jobs", state="failed")
+    for of, task_id in ((job, 7), (other, 8)):
+        of.problems.create(task_id=task_id, kind="gone", reason="It was deleted.")
+    address = f"/api/v1/prediction-problems?job={job.pk}"
+    [row] = auditor.get(address).json()["results"]
+    assert (row["task_id"], row["kind"]) == (7, "gone")
+    lines = auditor.get(f"{address}&format=csv").getvalue().decode().splitlines()
+    assert lines[0] == "id,job,task_id,kind,reason"
+    assert lines[1].endswith(f",{job.pk},7,gone,It was deleted.".lstrip(","))
 
 
 @pytest.mark.parametrize("key", [0, 77, 10**30, "x", 1.5, True, None, [1]])

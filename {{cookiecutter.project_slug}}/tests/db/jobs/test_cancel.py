@@ -91,7 +91,7 @@ def test_retrying_starts_a_new_job_and_wakes_a_worker(
     kind, state, notifications, django_capture_on_commit_callbacks, monkeypatch
 ):
     if kind.name == "prediction":
-        monkeypatch.setattr("lsml.inference.bulk._known", OneTask)
+        monkeypatch.setattr("lsml.inference.bulk.jobs.selected", OneTask)
     job = make(kind, state=state)
     with django_capture_on_commit_callbacks(execute=True):
         again = retry(job, actor="ann", origin=ORIGIN)
@@ -101,10 +101,13 @@ def test_retrying_starts_a_new_job_and_wakes_a_worker(
 
 
 class OneTask:
-    """The known tasks of a project, as far as a start asks: their number."""
+    """The tasks of a job, as far as a start asks: their number."""
 
-    def __init__(self, project):
-        self.project = project
+    def __init__(self, job):
+        self.job = job
+
+    def filter(self, **_):
+        return self
 
     def count(self):
         return 1

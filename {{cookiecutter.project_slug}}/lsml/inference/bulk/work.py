@@ -1,0 +1,273 @@
+"""Predicts the tasks of a job in steps."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Count, Max
+
+from lsml.audit.models import Prediction
+from lsml.dataset.models import Task
+from lsml.inference.answers import TaskPrediction
+from lsml.inference.bulk.batch import Batch, Kind
+from lsml.inference.bulk.delivery import Delivery, forget_unsettled, settle
+from lsml.inference.bulk.jobs import kind
+from lsml.inference.bulk.selection import selected
+from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
+from lsml.inference.models import PredictionJob
+from lsml.inference.services import Predicted, predict
+from lsml.jobs.errors import JobFailed, storable
+from lsml.jobs.outcomes import job_origin
+from lsml.jobs.running import RunningJob, run_job
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.failures import LabelStudioError
+from lsml.labelstudio.requests import PredictRequest
+from lsml.labelstudio.stored_predictions import TasksWithVersion
+from lsml.labelstudio.validation import PredictionValidator
+from lsml.model_process.errors import ModelProcessUnavailable
+from lsml.registry.errors import StorageUnavailable
+from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
+from lsml.registry.models import INITIAL_VERSION
+from lsml.registry.served import served
+
+STEP = 100  # tasks per call of predict(), at most
+_FIRST_STEP = 10
+# An annotator's click waits while a step runs. A slow model gets smaller steps.
+_STEP_S = 1.0
+
+OnStep = Callable[[PredictionJob], None]
+
+
+def predict_all(job_id: int, *, on_step: OnStep | None = None) -> None:
+    """Run a job to its end; return at once if another process has it.
+
+    Args:
+        job_id: The job.
+        on_step: Called with the job after each step.
+    """
+
+    def work(running: RunningJob[PredictionJob]) -> dict[str, Any]:
+        try:
+            studio = configured_label_studio()
+            if studio is None:
+                _Attempt(running, on_step).run()
+            else:
+                _SendingAttempt(running, studio, on_step).run()
+            running.log(running.job.summary())
+        except LabelStudioError as error:
+            raise JobFailed(f"{error} {error.next_step}") from error
+        return {}
+
+    run_job(kind, job_id, work)
+
+
+def next_step(step: int, *, took_s: float) -> int:
+    """Return how many tasks the next call gets, after `step` tasks took so long."""
+    if took_s > _STEP_S:
+        return max(1, step // 2)
+    return min(STEP, step * 2) if took_s < _STEP_S / 4 else step
+
+
+class _Attempt:
+    """One attempt at a job. Its predictions are only recorded here."""
+
+    def __init__(
+        self, running: RunningJob[PredictionJob], on_step: OnStep | None
+    ) -> None:
+        self.running = running
+        self.job = running.job
+        self.version = ""
+        self._on_step = on_step
+        self.batch = Batch("", self.job.last_task_id)
+
+    def run(self) -> None:
+        """Predict the selected tasks from where the last attempt stopped."""
+        self.running.log(
+            f"Predictions are only recorded here; to send them, set {SETTINGS_NEEDED}."
+        )
+        self.predict_rest()
+
+    def predict_rest(self) -> None:
+        """Predict the tasks that are not settled, step by step."""
+        job, step = self.job, min(_FIRST_STEP, STEP)
+        forget_unsettled(job)
+        job.done = selected(job).filter(pk__lte=job.last_task_id).count()
+        self.running.save(done_before=job.done)
+        while tasks := list(selected(job).filter(pk__gt=self.batch.upto)[:step]):
+            job.project.refresh_from_db(fields=["archived_at"])
+            if job.project.archived_at is not None:
+                raise JobFailed(f"{job.project} was archived; predictions stop here.")
+            started = time.monotonic()
+            self.do_step(tasks)
+            step = next_step(step, took_s=time.monotonic() - started)
+            self.batch.upto = tasks[-1].pk
+            job.done += len(tasks)
+            self.after_step()
+            if self._on_step:
+                self._on_step(job)
+
+    def do_step(self, tasks: list[Task]) -> None:
+        """Predict tasks, and add what happened to the batch."""
+        try:
+            predicted = self._predict(tasks)
+        except (ModelTimedOut, ModelCrashed) as error:
+            if len(tasks) > 1:  # one of them is the cause
+                self.running.log(
+                    f"{error} The {len(tasks)} tasks are tried one by one."
+                )
+                for task in tasks:
+                    self.do_step([task])
+            else:
+                self._count_failed(tasks, error)
+            return
+        except ModelError as error:  # recorded per task; the next step may succeed
+            self._count_failed(tasks, error)
+            return
+        self.job.model_version = predicted.model_version
+        self.take(tasks, predicted)
+
+    def take(self, tasks: list[Task], predicted: Predicted) -> None:
+        """Add the model's answers to the batch."""
+        self.batch.counts["predicted"] += len(tasks)
+
+    def after_step(self) -> None:
+        """Write what is done."""
+        settle(
+            self.running,
+            self.batch.counts,
+            upto=self.batch.upto,
+            rows=self.batch.problems,
+        )
+        self.batch = Batch(self.version, self.batch.upto)
+
+    def _count_failed(self, tasks: list[Task], error: ModelError) -> None:
+        for task in tasks:
+            self.batch.add_problem(self.job, task.task_id, Kind.FAILED, str(error))
+        self.job.error = storable(str(error))
+        ids = ", ".join(str(task.task_id) for task in tasks[:5])
+        more = ", …" if len(tasks) > 5 else ""
+        self.running.log(f"{len(tasks)} tasks failed ({ids}{more}): {error}")
+
+    def _predict(self, tasks: list[Task]) -> Predicted:
+        order = PredictRequest(
+            tasks=[{"id": task.task_id, "data": task.data} for task in tasks],
+            project=self.job.project.key,
+            label_config=None,
+            context=None,
+        )
+        origin = job_origin(self.job)
+        while True:
+            try:
+                return predict(order, origin=origin, kind=Prediction.Kind.BULK)
+            except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
+                self.running.save()  # ends here if the job was cancelled
+                time.sleep(error.retry_after_s)
+
+
+class _SendingAttempt(_Attempt):
+    """One attempt at a job whose predictions are sent to Label Studio."""
+
+    def __init__(
+        self,
+        running: RunningJob[PredictionJob],
+        studio: LabelStudio,
+        on_step: OnStep | None,
+    ) -> None:
+        super().__init__(running, on_step)
+        self._studio = studio
+        self._delivery = Delivery(running, studio)
+        self._there = TasksWithVersion(frozenset())
+        self._validator: PredictionValidator | None = None
+
+    def run(self) -> None:
+        """Predict the selected tasks that lack the served version, and send them."""
+        try:
+            self._delivery.resume()
+            self.batch = Batch("", self.job.last_task_id)
+            self._prepare()
+            if self._there.are_all:
+                self._skip_rest()
+            self.predict_rest()
+            self._delivery.deliver(self.batch)
+            self._delivery.finish()
+        finally:
+            self._delivery.close()
+
+    def _prepare(self) -> None:
+        project = self.job.project
+        found = served(project.key)
+        version = found.version if found else INITIAL_VERSION
+        config = self._studio.project(project.labelstudio_id).get("label_config")
+        try:
+            self._validator = PredictionValidator(str(config or ""))
+        except WireError as error:
+            self.running.log(f"Predictions are not validated: {error}")
+        if self.job.replace:
+            removed = self._studio.delete_predictions(project.labelstudio_id, version)
+            self.running.log(f"{removed} predictions of {version} were removed.")
+            self.running.save(replace=False)  # done once, however often it resumes
+        self._use(version)
+
+    def _skip_rest(self) -> None:
+        rest = selected(self.job).filter(pk__gt=self.batch.upto)
+        found = rest.aggregate(count=Count("pk"), last=Max("pk"))
+        self.batch.counts["already_there"] += found["count"]
+        self.batch.upto = found["last"] or self.batch.upto
+        settle(self.running, self.batch.counts, upto=self.batch.upto)
+        self.batch = Batch(self.version, self.batch.upto)
+
+    def _use(self, version: str) -> None:
+        """Ask which tasks lack the version, and fill a batch of it from now on."""
+        self.version = version
+        self.batch = Batch(version, self.batch.upto)
+        newest = selected(self.job).aggregate(newest=Max("task_id"))["newest"] or 0
+        self._there = self._delivery.stored.tasks_with(version, newest=newest)
+
+    def do_step(self, tasks: list[Task]) -> None:
+        """Predict the tasks that lack the version."""
+        lacking = self._without_version(tasks)
+        if lacking:
+            super().do_step(lacking)
+
+    def _without_version(self, tasks: list[Task]) -> list[Task]:
+        lacking = [task for task in tasks if task.task_id not in self._there]
+        self.batch.counts["already_there"] += len(tasks) - len(lacking)
+        return lacking
+
+    def take(self, tasks: list[Task], predicted: Predicted) -> None:
+        """Add the answers that Label Studio can store to the batch."""
+        answers = dict(zip(tasks, predicted.by_task, strict=True))
+        if predicted.model_version != self.version:
+            self._change_version(predicted.model_version)
+            tasks = self._without_version(tasks)
+        super().take(tasks, predicted)
+        for task in tasks:
+            self._add(task.task_id, answers[task])
+
+    def _change_version(self, version: str) -> None:
+        self.running.log(
+            f"The served version changed from {self.version} to {version}. The tasks"
+            f" from here on get {version}; run again for those before."
+        )
+        self._delivery.deliver(self.batch)
+        self._use(version)
+
+    def _add(self, task_id: int, predictions: list[TaskPrediction]) -> None:
+        wire = [each.as_wire(self.version) for each in predictions]
+        for each in wire:
+            problem = self._validator.problem(each) if self._validator else ""
+            if problem:
+                self.batch.add_problem(self.job, task_id, Kind.INVALID, problem)
+                return
+        if wire:
+            self.batch.add(task_id, wire)
+
+    def after_step(self) -> None:
+        """Send the batch if it is full, and write what is done."""
+        if self.batch.is_full:
+            self._delivery.deliver(self.batch)
+            self.batch = Batch(self.version, self.batch.upto)
+        else:
+            self._delivery.settle_finished()
+            self.running.save()

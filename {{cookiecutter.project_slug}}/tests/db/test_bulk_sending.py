@@ -1,0 +1,403 @@
+"""Bulk predictions in Label Studio: each once, whatever is run again or killed."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from lsml.dataset.models import Annotation, Task
+from lsml.inference.bulk import batch, delivery, jobs, work
+from lsml.inference.models import PredictionJob
+from lsml.jobs import outcomes
+from lsml.jobs.errors import JobRefused
+from lsml.jobs.services import request_cancel, retry
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry import served
+from lsml.registry.models import ModelVersion
+from lsml.registry.services import get_or_create_project
+from tests.broker import collect_messages
+from tests.db.conftest import CONFIG
+from tests.studio_stub import studio_stub
+
+pytestmark = pytest.mark.django_db
+VERSION = "0.0.1"
+IDS = range(101, 111)
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    return collect_messages(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def small_and_quick(monkeypatch):
+    monkeypatch.setattr(work, "STEP", 2)
+    monkeypatch.setattr(batch, "TASKS_MAX", 4)
+    monkeypatch.setattr(delivery, "_POLL_S", 0.01)
+
+
+@pytest.fixture
+def short_posts(monkeypatch):
+    """What has not appeared at once will not appear any more."""
+    monkeypatch.setattr(delivery, "LONGEST_POST_S", 0.05)
+
+
+@pytest.fixture
+def project():
+    project = get_or_create_project(ProjectKey.parse("1.1795433940"))
+    project.label_config = CONFIG
+    project.save()
+    now = timezone.now()
+    Task.objects.bulk_create(
+        Task(project=project, task_id=number, data={"text": "t"}, updated_at=now)
+        for number in IDS
+    )
+    return project
+
+
+@pytest.fixture
+def studio(settings):
+    with studio_stub(CONFIG, IDS) as stub:
+        settings.LABEL_STUDIO_API_KEY, settings.LABEL_STUDIO_URL = "key", stub.url
+        yield stub
+
+
+@pytest.fixture
+def start(project, origin):
+    def start(**options):
+        return jobs.start_job(
+            project=project,
+            actor="olga",
+            origin=origin,
+            options=jobs.Options(**options),
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(start, constant, studio):
+    """Run a job to its end, and return it."""
+
+    def run(job=None, **options):
+        job = job or start(**options)
+        work.predict_all(job.pk)
+        job.refresh_from_db()
+        return job
+
+    return run
+
+
+def counts(job):
+    return {name: getattr(job, name) for name in job.COUNTS if getattr(job, name)}
+
+
+def lose_worker():
+    PredictionJob.objects.update(lease_expires_at=Now() - timedelta(minutes=5))
+    outcomes.lose(PredictionJob.objects.get())
+
+
+# --- Run again ---
+
+
+def test_predictions_are_sent_in_few_posts(run, studio):
+    job = run()
+    assert (job.state, counts(job)) == ("succeeded", {"predicted": 10, "sent": 10})
+    assert studio.each_once(VERSION)
+    assert studio.import_count() == 3
+    assert studio.listed() == 0
+
+
+def test_running_it_again_adds_nothing_and_ends_without_a_listing(run, studio):
+    run()
+    again = run()
+    assert (again.state, again.done, counts(again)) == (
+        "succeeded", 10, {"already_there": 10},
+    )  # fmt: skip
+    assert studio.each_once(VERSION)
+    assert studio.listed() == 0
+
+
+@pytest.mark.parametrize("there", [2, 8])
+def test_only_the_tasks_without_the_version_are_predicted(run, studio, there):
+    studio.predictions = [(number, VERSION) for number in IDS[:there]]
+    job = run()
+    expected = {"predicted": 10 - there, "sent": 10 - there, "already_there": there}
+    assert counts(job) == expected
+    assert studio.each_once(VERSION)
+
+
+def test_a_version_whose_name_contains_this_one_is_another(run, studio):
+    studio.predictions = [(number, f"{VERSION}0") for number in IDS]
+    studio.predictions += [(IDS[0], VERSION)]
+    assert counts(run()) == {"predicted": 9, "sent": 9, "already_there": 1}
+    assert all(studio.versions_of(number).count(VERSION) == 1 for number in IDS)
+
+
+# --- Interrupted ---
+
+
+def die(monkeypatch, *, stored):
+    """End the worker once, before or after Label Studio stores its first POST."""
+    original, times = LabelStudio.import_predictions, []
+
+    def killed(self, project_id, predictions):
+        if times:
+            return original(self, project_id, predictions)
+        times.append(1)
+        if stored:
+            original(self, project_id, predictions)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LabelStudio, "import_predictions", killed)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_worker_killed_during_a_post_doubles_and_loses_nothing(
+    start, run, studio, constant, monkeypatch, stored
+):
+    if not stored:
+        monkeypatch.setattr(delivery, "LONGEST_POST_S", 0.05)
+    job = start()
+    die(monkeypatch, stored=stored)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(job.pk)
+    lose_worker()
+    job = run(job)
+    assert (job.state, job.done) == ("succeeded", 10)
+    assert (job.sent, job.sending, job.sending_at) == (10, None, None)
+    assert studio.each_once(VERSION)
+
+
+def test_a_new_job_waits_for_the_post_of_a_cancelled_one(
+    start, run, studio, constant, monkeypatch, origin
+):
+    job = start()
+    die(monkeypatch, stored=False)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(job.pk)
+    lose_worker()
+    request_cancel(job, actor="olga", reason="enough", origin=origin)
+    sent = PredictionJob.objects.get().sending
+    assert sent["tasks"] == 4
+    studio.late = [(number, VERSION) for number in IDS[:4]]
+    job.refresh_from_db()
+    again = run(retry(job, actor="olga", origin=origin))
+    assert counts(again) == {"predicted": 6, "sent": 6, "already_there": 4}
+    assert studio.each_once(VERSION)
+
+
+@pytest.mark.parametrize("end", ["lost", "late", "never"])
+def test_a_post_without_an_answer_is_repeated_only_if_it_was_not_stored(
+    run, studio, monkeypatch, end
+):
+    if end == "never":
+        monkeypatch.setattr(delivery, "LONGEST_POST_S", 0.05)
+    studio.imports = [end]
+    job = run()
+    assert (job.state, counts(job)) == ("succeeded", {"predicted": 10, "sent": 10})
+    assert studio.each_once(VERSION)
+    assert studio.import_count() == (4 if end == "never" else 3)
+
+
+def test_a_label_studio_that_stores_nothing_fails_the_job_and_can_be_retried(
+    run, studio, origin, short_posts
+):
+    studio.imports = ["never"] * 3
+    job = run()
+    assert job.state == "failed"
+    assert "did not say whether it stored" in job.error
+    again = run(retry(job, actor="olga", origin=origin))
+    assert again.state == "succeeded"
+    assert studio.each_once(VERSION)
+
+
+def test_a_worker_that_lost_the_job_sends_nothing(start, studio, constant, monkeypatch):
+    job = start()
+
+    def overtake(running):
+        PredictionJob.objects.update(fence=running.fence + 1)
+
+    work.predict_all(job.pk, on_step=overtake)
+    assert studio.import_count() == 0
+    assert PredictionJob.objects.get().sending is None
+
+
+def test_a_worker_that_was_suspended_before_its_post_marks_it_again(
+    run, studio, monkeypatch
+):
+    monkeypatch.setattr(delivery, "_SEND_WITHIN_S", -1.0)
+    original = delivery.Delivery._send
+
+    def send(self, each):
+        original(self, each)
+        self._under_way[1].exception()  # ended without a POST
+        monkeypatch.setattr(delivery, "_SEND_WITHIN_S", 30.0)
+
+    monkeypatch.setattr(delivery.Delivery, "_send", send)
+    assert run().state == "succeeded"
+    assert studio.each_once(VERSION)
+
+
+# --- What Label Studio does not take ---
+
+
+def test_deleted_tasks_are_named_and_the_others_are_sent(run, studio):
+    gone = {101, 102, 103, 104, 107}
+    studio.tasks -= gone
+    job = run()
+    assert (job.state, counts(job)) == (
+        "succeeded", {"predicted": 10, "sent": 5, "gone": 5},
+    )  # fmt: skip
+    assert set(job.problems.values_list("task_id", "kind")) == {
+        (number, "gone") for number in gone
+    }
+    assert studio.each_once(VERSION)
+
+
+def invalid_for(*numbers):
+    def answer(_model, tasks):
+        choice = {True: "Wrong", False: "Positive"}
+        return [
+            {
+                "result": [
+                    {
+                        "from_name": "sentiment", "to_name": "text", "type": "choices",
+                        "value": {"choices": [choice[task["id"] in numbers]]},
+                    }
+                ]
+            }
+            for task in tasks
+        ]  # fmt: skip
+
+    return answer
+
+
+def test_what_does_not_fit_the_label_config_is_named_and_not_sent(
+    start, studio, scripted
+):
+    scripted.answer = invalid_for(103, 110)
+    job = start()
+    work.predict_all(job.pk)
+    job.refresh_from_db()
+    assert counts(job) == {"predicted": 10, "sent": 8, "invalid": 2}
+    problem = job.problems.get(task_id=103)
+    assert problem.kind == "invalid"
+    assert "Wrong" in problem.reason
+    assert "Positive" in problem.reason
+    assert 103 not in {task for task, _ in studio.predictions}
+
+
+def test_what_label_studio_drops_is_named(run, studio):
+    studio.imports = ["drop"]
+    job = run()
+    assert counts(job) == {"predicted": 10, "sent": 9, "invalid": 1}
+    problem = job.problems.get()
+    assert (problem.task_id, problem.kind) == (101, "invalid")
+    assert "did not store it" in problem.reason
+
+
+def test_problems_of_a_batch_that_was_not_stored_are_not_kept_twice(
+    start, studio, scripted, monkeypatch, short_posts
+):
+    scripted.answer = invalid_for(101, 110)
+    job = start()
+    die(monkeypatch, stored=False)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(job.pk)
+    lose_worker()
+    scripted.answer = invalid_for(110)
+    work.predict_all(job.pk)
+    job.refresh_from_db()
+    assert counts(job) == {"predicted": 10, "sent": 9, "invalid": 1}
+    assert job.problems.get().task_id == 110
+
+
+# --- Options ---
+
+
+def test_a_version_promoted_meanwhile_predicts_the_rest(
+    start, studio, project, constant
+):
+    studio.predictions = [(110, "v9")]
+    job = start()
+
+    def promote(found):
+        if found.done == 6:
+            version = ModelVersion.objects.create(
+                project=project, number=9, version="v9", created_at=timezone.now()
+            )
+            project.active_version = version
+            project.save()
+            # As in a later transaction; here all rows have the same xmin.
+            served._remembered.clear()
+
+    work.predict_all(job.pk, on_step=promote)
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+    assert [studio.versions_of(number) for number in IDS] == [
+        *[[VERSION]] * 6, *[["v9"]] * 4,
+    ]  # fmt: skip
+    assert f"changed from {VERSION} to v9" in job.log
+
+
+def test_only_unlabelled_tasks_are_predicted(run, studio, project):
+    now = timezone.now()
+    Annotation.objects.create(
+        project=project, annotation_id=1, task_id=105, updated_at=now
+    )
+    Annotation.objects.create(
+        project=project, annotation_id=2, task_id=106, updated_at=now, deleted_at=now
+    )
+    job = run(only="unlabelled")
+    assert (job.total, counts(job)) == (9, {"predicted": 9, "sent": 9})
+    assert studio.versions_of(105) == []
+
+
+def test_only_the_named_tasks_are_predicted(run, studio):
+    assert run(task_ids=[103, 104, 999]).total == 2
+    assert [task for task, _ in studio.predictions] == [103, 104]
+
+
+def test_replacing_removes_the_predictions_of_this_version_first(run, studio):
+    studio.predictions = [(number, VERSION) for number in [*IDS, *IDS]]
+    studio.predictions += [(101, "v0")]
+    job = run(replace=True)
+    assert counts(job) == {"predicted": 10, "sent": 10}
+    assert studio.versions_of(101) == ["v0", VERSION]
+    assert studio.versions_of(102) == [VERSION]
+    assert "20 predictions of 0.0.1 were removed" in job.log
+
+
+def test_a_part_of_a_project_is_not_replaced(start, studio):
+    with pytest.raises(JobRefused, match="whole project"):
+        start(replace=True, task_ids=[101])
+
+
+# --- The command ---
+
+
+def test_the_command_says_what_became_of_all_tasks_and_fails_for_invalid_ones(
+    project, studio, scripted
+):
+    scripted.answer = invalid_for(103)
+    studio.tasks -= {101}
+    output, errors = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="1 tasks have no prediction"):
+        call_command("predict", project=1, stdout=output, stderr=errors)
+    assert output.getvalue() == (
+        "10 tasks: 10 predicted by 0.0.1, 8 sent to Label Studio, 1 invalid,"
+        " 1 deleted in Label Studio.\n"
+    )
+    assert "Task 103: invalid" in errors.getvalue()
+
+
+def test_the_command_run_again_says_that_they_are_already_there(run, studio):
+    run()
+    output = StringIO()
+    call_command("predict", project=1, stdout=output, stderr=StringIO())
+    assert output.getvalue() == "10 tasks: 10 already there.\n"
