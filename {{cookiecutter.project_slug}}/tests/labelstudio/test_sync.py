@@ -106,7 +106,7 @@ def test_a_bulk_prediction_is_sent_to_label_studio(studio, service, new_project)
     project = new_project()
     sync(service, project)
     said = service.manage("predict", "--project", str(project))
-    assert "30 of 30 tasks predicted by 0.0.1" in said
+    assert "30 predicted by 0.0.1, 30 sent to Label Studio" in said
     handed = [task["predictions"] for task in studio.tasks(project)]
     assert [len(predictions) for predictions in handed] == [1] * 30
     assert {each["model_version"] for [each] in handed} == {"0.0.1"}
