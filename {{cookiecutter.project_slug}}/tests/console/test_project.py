@@ -72,12 +72,12 @@ def test_pausing_and_resuming_are_recorded(operator):
 def test_the_form_predicts_only_the_tasks_it_names(operator):
     of = factory.project()
     factory.known(of, of.created_at)
-    known = of.tasks.values_list("task_id", flat=True)[:2]
-    form = {"only": "unlabelled", "task_ids": f"{known[0]}, {known[1]}\n"}
+    known = list(of.tasks.values_list("task_id", flat=True)[:2])
+    form = {"task_ids": f"{known[0]}, {known[1]}\n"}
     assert "Only these task IDs" in operator.get(page("predict", of.pk)).text
     operator.post(page("predict", of.pk), form)
     job = PredictionJob.objects.get()
-    assert (job.only, job.task_ids) == ("unlabelled", list(known))
+    assert (job.only, job.task_ids) == ("without-this-version", known)
 
 
 def test_the_form_says_what_is_wrong_with_task_ids(operator):

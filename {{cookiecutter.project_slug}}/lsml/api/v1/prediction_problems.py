@@ -1,10 +1,9 @@
 """/api/v1/prediction-problems: tasks that a bulk prediction left without one."""
 
-from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from lsml.api.v1.filtering import IntegerFilter, OneOfFilter
+from lsml.api.v1.filtering import IntegerFilter, OneOfFilter, ProjectFilterSet
 from lsml.api.v1.openapi import one_row
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.models import PredictionProblem
@@ -29,7 +28,9 @@ class PredictionProblemSerializer(serializers.ModelSerializer[PredictionProblem]
         fields = ["id", "job", "task_id", "kind", "reason"]
 
 
-class PredictionProblemFilterSet(django_filters.FilterSet):
+class PredictionProblemFilterSet(ProjectFilterSet):
+    project_column = "job__project_id"
+
     job = IntegerFilter(field_name="job_id", help_text="a prediction job")
     task_id = IntegerFilter(help_text="Label Studio's ID")
     kind = OneOfFilter(PredictionProblem.Kind.choices)
