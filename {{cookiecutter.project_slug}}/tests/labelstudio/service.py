@@ -59,6 +59,11 @@ class Service:
         self.stop()
         raise RuntimeError(f"The service did not start:\n{self.output.read_text()}")
 
+    @property
+    def pid(self) -> int:
+        """Return the process ID of `manage.py dev`."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop it with Ctrl-C, as a person would."""
         self.http.close()
