@@ -1,18 +1,16 @@
 """Creates audit rows for the tests of this folder."""
 
 import hashlib
-import re
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
 from lsml.audit import chain
+from lsml.audit.grants import grant_rights
 from lsml.audit.models import Prediction, Seal, WebhookEvent
 
-PROJECT = Path(__file__).resolve().parents[3]
 # Of a prediction: the columns without a default, and values for them.
 COLUMNS = (
     "request_id, client, created_at, model_version, kind, outcome, input_digest,"
@@ -112,12 +110,10 @@ def move_to_another_cluster():
 
 @contextmanager
 def as_service():
-    """Act as a role with the rights of docs/audit.md; undone at the end."""
-    text = (PROJECT / "docs/audit.md").read_text()
-    grants = re.search(r"```sql\n(GRANT.*?)```", text, re.DOTALL)[1]
+    """Act as a role with the rights of the service; undone at the end."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE ROLE service")
-        cursor.execute(grants)
+        grant_rights("service")
         cursor.execute("SET LOCAL SESSION AUTHORIZATION service")
         yield cursor
         transaction.set_rollback(True)

@@ -255,14 +255,6 @@ def test_a_worker_without_the_queue_of_beat_says_so(queues, warnings):
     assert len(logs) == warnings
 
 
-def test_beat_finds_a_folder_for_its_schedule(tmp_path):
-    start = "from config import celery_app; celery_app.loader.import_default_modules()"
-    folder = tmp_path / "data"
-    done = run_with(["-c", start], SECRET_KEY="x" * 60, LSML_DATA_DIR=str(folder))
-    assert done.returncode == 0, done.stderr
-    assert folder.is_dir()
-
-
 def run_with(command, **environment):
     return subprocess.run(
         [sys.executable, *command],
