@@ -109,11 +109,17 @@ def move_to_another_cluster():
 
 
 @contextmanager
-def as_service():
-    """Act as a role with the rights of the service; undone at the end."""
+def as_service(*also):
+    """Act as a role with the rights of the service; undone at the end.
+
+    Args:
+        *also: Statements that an administrator executes before.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE ROLE service")
         grant_rights("service")
+        for statement in also:
+            cursor.execute(statement)
         cursor.execute("SET LOCAL SESSION AUTHORIZATION service")
         yield cursor
         transaction.set_rollback(True)
