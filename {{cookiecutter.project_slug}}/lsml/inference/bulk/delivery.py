@@ -50,9 +50,8 @@ class Delivery:
         self.stored = StoredPredictions(studio, self._project_id)
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._under_way: tuple[Batch, Future[int]] | None = None
-        self._unknown = (
-            0  # POSTs of the batch under way that did not say how they ended
-        )
+        # POSTs of the batch under way that did not say how they ended.
+        self._unknown = 0
 
     def resume(self) -> None:
         """Find out how POSTs ended whose worker or job was interrupted."""

@@ -41,7 +41,7 @@ def found(**options):
 
 
 def found_in_rows():
-    """Without the facts of other tables: those are read in a transaction of their own."""
+    """Leave out the facts of other tables, which need a transaction of their own."""
     return found(since=timezone.now() - timedelta(hours=1))
 
 
