@@ -132,22 +132,6 @@ def test_a_database_that_stays_down_ends_the_training(
     assert kept_files() == []
 
 
-def test_what_a_killed_worker_left_on_this_host_is_removed(worker, tmp_path):
-    from lsml.training.worker import folders
-
-    mine, dead = os.getpid(), 4_194_304  # above the largest process number
-    names = [f"{folders._owner_prefix()}{pid}-run-1-1" for pid in (mine, dead)] + [
-        f"other-host-{dead}-run-1-1"
-    ]
-    for name in names:
-        (tmp_path / "runs" / name).mkdir(parents=True)
-    folders.remove_orphans()
-    left = sorted(path.name for path in Path(tmp_path / "runs").iterdir())
-    assert left == sorted([names[0], names[2]])
-    for name in left:
-        (tmp_path / "runs" / name).rmdir()
-
-
 def test_a_process_that_prints_forever_does_not_block_the_worker(
     worker, studio, settings
 ):
