@@ -98,6 +98,15 @@ def test_no_credentials_in_production_are_a_warning(settings):
     assert found() == ["lsml.W040"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("PROCESS", "worker"), ("WEBHOOK_TOKENS", ["a token"])]
+)
+def test_no_warning_where_nobody_calls_or_a_token_is_required(settings, name, value):
+    settings.BASIC_AUTH_CREDENTIALS, settings.HTTPS = [], True
+    setattr(settings, name, value)
+    assert found() == []
+
+
 @pytest.mark.parametrize("rate", ["600", "600/fortnight", "many/min", ""])
 def test_a_rate_that_cannot_be_read_is_reported(settings, rate):
     rates = {"DEFAULT_THROTTLE_RATES": {"user": rate, "anon": "1/s", "login": "1/s"}}
