@@ -14,7 +14,11 @@ from celery.signals import (
 
 from lsml.environment import handshake
 from lsml.environment.checking import refuse_wrong_settings
-from lsml.environment.worker import refuse_wrong_worker, warn_of_missing_queue
+from lsml.environment.worker import (
+    keep_settings_secret,
+    refuse_wrong_worker,
+    warn_of_missing_queue,
+)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Celery would run all system checks and ignore their results. Ours are run below.
@@ -27,6 +31,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 import_modules.connect(refuse_wrong_settings)  # in workers and beat
 worker_init.connect(refuse_wrong_worker)
+worker_init.connect(keep_settings_secret)
 worker_ready.connect(warn_of_missing_queue)
 
 

@@ -25,8 +25,11 @@ def check_callers(**_: Any) -> Iterator[CheckMessage]:
             " pair of BASIC_AUTH_EXTRA as user:password.",
             id="lsml.E040",
         )
-    # Development machines set HTTPS=false.
-    if settings.HTTPS and not settings.BASIC_AUTH_CREDENTIALS:
+    # Development machines set HTTPS=false. These processes answer no callers, so in
+    # compose.yaml they do not get the credentials.
+    is_called = settings.PROCESS not in {"worker", "model", "beat"}
+    is_open = not (settings.BASIC_AUTH_CREDENTIALS or settings.WEBHOOK_TOKENS)
+    if settings.HTTPS and is_called and is_open:
         yield Caution(
             "The service requires no credentials, so everyone may call it.",
             hint="Set BASIC_AUTH_USER and BASIC_AUTH_PASS, here and in Label Studio.",

@@ -17,6 +17,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from lsml.audit.models import Seal
+from lsml.labelstudio.secrets import error_text
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ def publish(seal: Seal) -> None:
     }
     try:
         _put(settings.AUDIT_ANCHOR, seal.number, orjson.dumps(anchor))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - each storage raises errors of its own
         log.warning("seal not anchored", number=seal.number, error=str(error))
 
 
@@ -58,9 +59,8 @@ def published() -> Iterator[tuple[int, str]]:
     if parts.scheme == "file":
         yield from read_anchors(Path(unquote(parts.path)))
     elif parts.scheme == "s3":
-        storage = storages["anchors"]
-        names = sorted(storage.listdir("")[1])
-        yield from _read(settings.AUDIT_ANCHOR, _contents(storage, names), "Object")
+        contents = _contents(storages["anchors"])
+        yield from _read(settings.AUDIT_ANCHOR, contents, "Object")
 
 
 def is_published(number: int) -> bool:
@@ -119,10 +119,16 @@ def _read(place: str, anchors: Iterable[bytes], each: str) -> Iterator[tuple[int
         )
 
 
-def _contents(storage: Storage, names: Iterable[str]) -> Iterator[bytes]:
-    for name in names:
-        with storage.open(name) as file:
-            yield file.read()
+def _contents(storage: Storage) -> Iterator[bytes]:
+    try:
+        for name in sorted(storage.listdir("")[1]):
+            with storage.open(name) as file:
+                yield file.read()
+    except Exception as error:  # each storage raises errors of its own
+        raise NotAnAnchor(
+            f"Seals were not compared with those at {settings.AUDIT_ANCHOR}, which"
+            f" cannot be read: {error_text(error)}"
+        ) from error
 
 
 def _object_name(number: int) -> str:

@@ -46,11 +46,14 @@ def prepare_role(role: str, password: str) -> None:
         RoleRefused: The role is missing or privileged, or this role may not change it.
     """
     with connection.cursor() as cursor:
-        # A member of the owner has all of the owner's rights; so has a superuser.
+        # A member of the owner has all of the owner's rights; so has a superuser. Those
+        # of PostgreSQL's predefined roles write all tables, or read files, or the like.
         cursor.execute(
             "SELECT rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
             " OR pg_has_role(oid, current_user, 'MEMBER')"
-            " FROM pg_roles WHERE rolname = %s",
+            " OR EXISTS (SELECT FROM pg_roles predefined WHERE rolname LIKE 'pg\\_%%'"
+            " AND pg_has_role(roles.oid, predefined.oid, 'MEMBER'))"
+            " FROM pg_roles roles WHERE rolname = %s",
             [role],
         )
         found = cursor.fetchone()

@@ -53,11 +53,17 @@ _ON_TABLES: Final = _RIGHTS.format(
 _ON_SEQUENCES: Final = _RIGHTS.format(
     has="has_sequence_privilege", kind="relkind = 'S'"
 )
+_CREATING: Final = """
+    SELECT name FROM (VALUES
+      ('CREATE on the schema', has_schema_privilege(current_schema(), 'CREATE')),
+      ('CREATE on the database', has_database_privilege(current_database(), 'CREATE')),
+      ('TEMPORARY on the database', has_database_privilege(current_database(), 'TEMP'))
+    ) each (name, has) WHERE has"""
 _TABLE_RIGHTS: Final = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"]
 _SEQUENCE_RIGHTS: Final = ["USAGE", "SELECT", "UPDATE"]
 _GRANT_AGAIN: Final = (
-    "Run `manage.py prepare` as the tables' owner, with DATABASE_SERVICE_ROLE set:"
-    " docs/audit.md."
+    "Run `manage.py prepare` as the owner of tables and database, with"
+    " DATABASE_SERVICE_ROLE set: docs/audit.md."
 )
 
 
@@ -86,7 +92,7 @@ def _check_grants() -> Iterator[Finding]:
         (name, held, rights_on_sequence(name))
         for name, held in _rows(_ON_SEQUENCES, [_SEQUENCE_RIGHTS])
     ]
-    excessive, missing = [], []
+    excessive, missing = [right for (right,) in _rows(_CREATING)], []
     for name, has, should_have in held:
         extra = set(has or ()) - set(should_have)
         lacking = set(should_have) - set(has or ())

@@ -1,4 +1,4 @@
-"""Checks that a Celery worker runs when it starts."""
+"""What a Celery worker checks and changes when it starts."""
 
 from typing import Any, Final
 
@@ -37,6 +37,17 @@ def refuse_wrong_worker(sender: Any, **_: Any) -> None:
     """
     if found := check_worker_pool(sender.pool_cls):
         raise SystemExit(str(found[0]))
+
+
+def keep_settings_secret(**_: Any) -> None:
+    """Remove the remote commands that list the settings, credentials included.
+
+    Whoever reaches the broker may send such commands to a worker.
+    """
+    from celery.worker.control import Panel  # for workers only
+
+    for command in ("conf", "dump_conf", "report"):
+        Panel.data.pop(command, None)
 
 
 def warn_of_missing_queue(sender: Any, **_: Any) -> None:

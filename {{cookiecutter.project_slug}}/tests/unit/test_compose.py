@@ -79,6 +79,11 @@ def test_migrate_grants_the_rights_to_the_role_of_the_others():
     assert declared["DATABASE_SERVICE_ROLE"] == SERVICE[0]
 
 
+def test_others_cannot_write_into_the_home_folder_of_the_owner_of_the_tables():
+    assert SERVICES["migrate"]["environment"]["HOME"] == "/tmp"
+    assert any(mount.startswith("/tmp:") for mount in SERVICES["migrate"]["tmpfs"])
+
+
 @each_service
 def test_the_root_file_system_is_read_only(service):
     assert SERVICES[service]["read_only"] is True

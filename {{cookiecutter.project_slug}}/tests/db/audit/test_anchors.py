@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from lsml.audit import anchors, sealing
 from lsml.audit.models import Seal
+from lsml.registry.storage_url import storage_from_url
 from tests.db.audit.rows import hear, predict
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,7 +58,21 @@ def test_lines_are_added_to_a_file_and_read_again(settings, tmp_path):
     assert list(anchors.published()) == expected
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "file:///proc/none/x"])
+UNREACHABLE_BUCKET = "s3://bucket/seals?endpoint_url=http://127.0.0.1:9"
+
+
+@pytest.fixture
+def unreachable_bucket(settings, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    storage = storage_from_url(UNREACHABLE_BUCKET)
+    settings.STORAGES = {**settings.STORAGES, "anchors": storage}
+
+
+@pytest.mark.usefixtures("unreachable_bucket")
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/x", "file:///proc/none/x", UNREACHABLE_BUCKET]
+)
 def test_an_unreachable_anchor_does_not_stop_sealing(settings, url):
     settings.AUDIT_ANCHOR = url
     predict()
@@ -83,6 +98,14 @@ def anchored(settings, tmp_path):
         predict()
         sealing.seal()
     return path
+
+
+@pytest.mark.usefixtures("unreachable_bucket")
+def test_a_bucket_that_does_not_answer_fails_the_verification(settings):
+    predict()
+    sealing.seal()
+    settings.AUDIT_ANCHOR = UNREACHABLE_BUCKET
+    assert "cannot be read: EndpointConnectionError" in verify()
 
 
 def test_anchors_that_agree_are_intact(anchored):

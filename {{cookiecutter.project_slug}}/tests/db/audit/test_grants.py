@@ -182,11 +182,15 @@ def test_a_missing_role_without_a_password_is_refused():
         prepare_role("nobody_knows", "")
 
 
-@pytest.mark.parametrize("privilege", ["SUPERUSER", "CREATEROLE", "member"])
+@pytest.mark.parametrize(
+    "privilege", ["SUPERUSER", "CREATEROLE", "member", "pg_write_all_data"]
+)
 def test_a_privileged_role_is_refused_and_not_changed(role, privilege):
     if privilege == "member":
         [(owner,)] = execute("SELECT current_user")
         execute(f"GRANT {owner} TO {role}")
+    elif privilege.startswith("pg_"):
+        execute(f"GRANT {privilege} TO {role}")
     else:
         execute(f"ALTER ROLE {role} {privilege}")
     before = password_of(role)

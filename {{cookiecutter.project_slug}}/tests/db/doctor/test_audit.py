@@ -85,6 +85,17 @@ def test_a_role_with_the_documented_grants_is_fine(execute, attention):
             "has UPDATE on audit_seal_number_seq",
         ),
         (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC",
+            Level.WARNING,
+            "has CREATE on the schema",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE format('GRANT CREATE, TEMP ON DATABASE %I TO PUBLIC',"
+            " current_database()); END $$",
+            Level.WARNING,
+            "has CREATE on the database, TEMPORARY on the database",
+        ),
+        (
             "REVOKE INSERT ON audit_webhookevent FROM a_service",
             Level.PROBLEM,
             "lacks INSERT on audit_webhookevent",

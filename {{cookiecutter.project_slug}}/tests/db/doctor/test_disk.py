@@ -1,6 +1,10 @@
 """How full the disks are, and when they will be."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -13,6 +17,8 @@ from lsml.registry.models import ModelVersion, Project
 from tests.db.audit.rows import generate
 
 GB = 1e9
+PROJECT = Path(__file__).parents[3]
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @pytest.mark.parametrize(
@@ -78,3 +84,19 @@ def test_artifacts_grow_by_the_versions_of_seven_days():
             created_at=timezone.now() - timedelta(days=days),
         )
     assert disk.artifacts_growth(timezone.now()) == 200
+
+
+def test_the_counts_for_metrics_are_found_where_gunicorn_puts_them():
+    start = "import os, runpy; runpy.run_path('config/gunicorn.py')"
+    folder = subprocess.run(
+        [sys.executable, "-c", f"{start}; print(os.environ['{COUNTS}'])"],
+        cwd=PROJECT,
+        env={name: value for name, value in os.environ.items() if name != COUNTS},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    try:
+        assert Path(folder) in disk.folders_here()["counts for metrics"]
+    finally:
+        Path(folder).rmdir()

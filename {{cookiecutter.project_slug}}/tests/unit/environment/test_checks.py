@@ -9,13 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 from celery import Celery
+from celery.worker.control import Panel
 from django.core.checks import Tags, run_checks
 from structlog.testing import capture_logs
 
+from config import celery_app
 from lsml.environment.checking import MODEL_TAG, TAG, refuse_wrong_settings
 from lsml.environment.checks import check_clock
 from lsml.environment.reading import Environment
-from lsml.environment.worker import check_worker_pool, warn_of_missing_queue
+from lsml.environment.worker import (
+    check_worker_pool,
+    keep_settings_secret,
+    warn_of_missing_queue,
+)
 from lsml.registry.model_class import model_class
 
 PROJECT = Path(__file__).parents[3]
@@ -90,6 +96,15 @@ def test_any_host_name_in_production_is_a_warning(settings):
 def test_no_credentials_in_production_are_a_warning(settings):
     settings.BASIC_AUTH_CREDENTIALS, settings.HTTPS = [], True
     assert found() == ["lsml.W040"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PROCESS", "worker"), ("WEBHOOK_TOKENS", ["a token"])]
+)
+def test_no_warning_where_nobody_calls_or_a_token_is_required(settings, name, value):
+    settings.BASIC_AUTH_CREDENTIALS, settings.HTTPS = [], True
+    setattr(settings, name, value)
+    assert found() == []
 
 
 @pytest.mark.parametrize("rate", ["600", "600/fortnight", "many/min", ""])
@@ -253,6 +268,19 @@ def test_a_worker_without_the_queue_of_beat_says_so(queues, warnings):
     with capture_logs() as logs:
         warn_of_missing_queue(SimpleNamespace(app=app))
     assert len(logs) == warnings
+
+
+@pytest.mark.parametrize("command", ["conf", "dump_conf", "report"])
+def test_whoever_reaches_the_broker_cannot_ask_a_worker_for_its_settings(
+    monkeypatch, command
+):
+    monkeypatch.setattr(Panel, "data", Panel.data.copy())
+    keep_settings_secret()
+    worker = celery_app.control.mailbox.Node(
+        "worker", state=SimpleNamespace(app=celery_app), handlers=Panel.data
+    )
+    assert worker.dispatch("ping") == {"ok": "pong"}
+    assert set(worker.dispatch(command)) == {"error"}
 
 
 def run_with(command, **environment):
