@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lsml.observability.requests.RequestIdMiddleware",
+    "lsml.api.middleware.ProbesMiddleware",  # before hosts are checked
     "lsml.api.middleware.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,4 +1,4 @@
-"""Refuses chunked bodies; separates Label Studio's requests from those of people."""
+"""Answers probes; refuses chunked bodies; separates programs from people."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,22 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 
 from lsml.api.errors import error_body
+from lsml.api.probes import live, ready
 from lsml.api.urls import urlpatterns
 
 _View = Callable[[HttpRequest], HttpResponseBase]
+
+
+class ProbesMiddleware:
+    """Answers probes under any host name, because orchestrators ask by address."""
+
+    def __init__(self, get_response: _View) -> None:
+        self.get_response = get_response
+        self.probes: dict[str, _View] = {"/live": live, "/ready": ready}
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        probe = self.probes.get(request.path_info)
+        return probe(request) if probe else self.get_response(request)
 
 
 class LengthRequiredMiddleware:

@@ -65,12 +65,12 @@ class FileSystem:
     def projection(self) -> Finding:
         """Say when it will be full."""
         if not self.growth:
-            return ok("disk", f"does not fill up{self._where}")
+            return ok("disk full", f"does not fill up{self._where}")
         days = self.free / self.growth
         text = f"full in {_days_in_words(days)}{self._where}"
         if days < _DAYS_LEFT_MIN:
-            return warning("disk", text, _NEXT_STEP)
-        return ok("disk", text)
+            return warning("disk full", text, _NEXT_STEP)
+        return ok("disk full", text)
 
     @property
     def _where(self) -> str:
@@ -90,7 +90,7 @@ def check_stored_artifacts() -> Iterator[Finding]:
     """Report what the versions' artifacts take in the storage."""
     stored = ModelVersion.objects.exclude(artifact_key="")
     text = f"{in_words(_bytes_of(stored))}; versions: {stored.count()}"
-    yield ok("artifacts", text)
+    yield ok("artifacts of versions", text)
 
 
 def check_folders() -> Iterator[Finding]:
@@ -116,7 +116,10 @@ def check_growth() -> Iterator[Finding]:
         "artifacts": artifacts_growth(now),
     }
     for content, a_day in growth.items():
-        yield ok(f"growth of {content}", f"{in_words(a_day)} a day, over 7 days")
+        text = f"{in_words(a_day)} a day, over 7 days" if a_day else "not known yet"
+        yield ok(f"growth of {content}", text)
+    if not growth["database"]:
+        return
     for each in file_systems(folders_here(), growth):
         if each.growth:
             yield each.projection

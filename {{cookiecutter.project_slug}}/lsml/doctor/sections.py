@@ -12,7 +12,8 @@ POSTGRESQL: Final = Check(
     "Reachability",
     "PostgreSQL",
     servers.check_postgresql,
-    "Start PostgreSQL, or correct DATABASE_URL.",
+    "Start `make dev`, if it brings the database; else PostgreSQL, or correct"
+    " DATABASE_URL.",
     needs_database=False,
 )
 _LOOK_AT_POSTGRESQL: Final = "Look at PostgreSQL's log and pg_stat_activity."

@@ -37,7 +37,9 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
                 hint="Write http://host:port or https://host, without a user name.",
                 id="lsml.E031",
             )
-    if bool(settings.LABEL_STUDIO_URL) != bool(settings.LABEL_STUDIO_API_KEY):
+    # Web and beat never call Label Studio, so in compose.yaml they do not get the key.
+    calls = settings.PROCESS not in {"web", "beat"}
+    if calls and bool(settings.LABEL_STUDIO_URL) != bool(settings.LABEL_STUDIO_API_KEY):
         yield Caution(
             "Only one of LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY is set.",
             hint="Set both, or `manage.py sync` and webhooks without payload fail.",

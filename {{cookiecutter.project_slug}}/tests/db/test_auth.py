@@ -68,6 +68,13 @@ def test_probes_are_open_and_silent(api, guarded, name):
     assert (reply.status_code, len(reply.content) < 10) == (200, True)
 
 
+@pytest.mark.parametrize("name", ["live", "ready"])
+def test_probes_answer_under_any_host_name(api, settings, name):
+    settings.ALLOWED_HOSTS = ["ml.example.com"]
+    assert api.get(f"/{name}", HTTP_HOST="10.1.2.3:9090").status_code == 200
+    assert api.get("/health", HTTP_HOST="10.1.2.3:9090").status_code == 400
+
+
 @pytest.mark.parametrize("pair", [("ls", "s3cret"), ("next", "n3w")])
 def test_several_credentials_are_valid_at_once(api, guarded, constant, pair):
     assert api.get("/health", HTTP_AUTHORIZATION=basic(*pair)).status_code == 200
