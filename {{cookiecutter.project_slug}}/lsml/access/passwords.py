@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from knox.models import AuthToken
 
 
@@ -22,4 +23,9 @@ class TokenRevoker:
     def password_changed(self, password: str, user: Any = None) -> None:
         """Delete all tokens of a user."""
         if user is not None and user.pk:
-            AuthToken.objects.filter(user_id=user.pk).delete()
+            revoke_tokens(user)
+
+
+def revoke_tokens(user: AbstractBaseUser) -> None:
+    """Delete all API tokens of a user."""
+    AuthToken.objects.filter(user_id=user.pk).delete()

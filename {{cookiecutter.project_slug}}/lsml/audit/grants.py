@@ -13,6 +13,8 @@ from lsml.audit.tables import AUDIT_TABLES
 _APPEND_ONLY: Final = frozenset(table.name for table in AUDIT_TABLES)
 # `audit_make_seals` adds seals, with the rights of the owner; `audit prune` the others.
 _ADDED_BY_OWNER: Final = frozenset({"audit_seal", "audit_droppedpartition"})
+# By its rows, the owner decides which migrations are missing.
+_READ_ONLY: Final = _ADDED_BY_OWNER | {"django_migrations"}
 _SEAL_NUMBERS: Final = "audit_seal_number_seq"
 
 
@@ -22,7 +24,7 @@ class RoleRefused(Exception):
 
 def rights_on_table(table: str) -> tuple[str, ...]:
     """Return the rights of the service's role on a table. On partitions it has none."""
-    if table in _ADDED_BY_OWNER:
+    if table in _READ_ONLY:
         return ("SELECT",)
     if table in _APPEND_ONLY:
         return ("SELECT", "INSERT")
@@ -71,18 +73,30 @@ def prepare_role(role: str, password: str) -> None:
         )
 
 
+# A role may change defaults of its own sessions: time-outs, isolation levels.
+_SET_PASSWORD: Final = (
+    "{verb} ROLE {role} LOGIN PASSWORD {password}",
+    "ALTER ROLE {role} RESET ALL",
+    "ALTER ROLE {role} IN DATABASE {database} RESET ALL",
+)
+
+
 def _set_password(role: str, password: str, *, verb: str) -> None:
     connection.ensure_connection()
     # Hashed here: PostgreSQL may write statements to its log.
     hashed = connection.connection.pgconn.encrypt_password(
         password.encode(), role.encode(), b"scram-sha-256"
     ).decode()
-    statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-        sql.SQL(verb), sql.Identifier(role), sql.Literal(hashed)
-    )
+    names = {
+        "verb": sql.SQL(verb),
+        "role": sql.Identifier(role),
+        "password": sql.Literal(hashed),
+        "database": sql.Identifier(connection.settings_dict["NAME"]),
+    }
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(statement)
+            for statement in _SET_PASSWORD:
+                cursor.execute(sql.SQL(statement).format(**names))
     except ProgrammingError as error:
         raise RoleRefused(
             f"The owner of the tables may not create the role {role} or set its"
@@ -125,6 +139,8 @@ _BEGIN_WITH: Final = (
     "REVOKE ALL ON {tables} FROM {role}",
     "REVOKE ALL ON SEQUENCE {sequences} FROM {role}",
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "REVOKE EXECUTE ON FUNCTION audit_make_seals(integer), audit_remember_seals()"
+    " FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION audit_make_seals(integer), audit_remember_seals()"
     " TO {role}",
 )

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
+from knox.models import AuthToken
 
 from lsml.audit.models import AuditEntry
 from tests.console import factory
@@ -39,3 +40,14 @@ def test_an_admin_can_neither_create_nor_take_over_a_superuser(client):
 
 def test_a_viewer_cannot_list_users(viewer):
     assert viewer.get(reverse("admin:auth_user_changelist")).status_code == 403
+
+
+def test_a_disabled_password_revokes_the_tokens(client):
+    client.force_login(factory.person("root"))
+    vera = factory.person("vera", "operator")
+    AuthToken.objects.create(vera)
+    address = reverse("admin:auth_user_password_change", args=[vera.pk])
+    client.post(address, {"usable_password": "false", "unset-password": "1"})
+    vera.refresh_from_db()
+    assert not vera.has_usable_password()
+    assert not AuthToken.objects.exists()

@@ -6,16 +6,18 @@ from typing import Any
 
 import knox.admin
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from lsml.access.passwords import revoke_tokens
 from lsml.access.roles import may
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
@@ -100,6 +102,19 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - Django's name
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Change a password, or disable it, which revokes tokens as a new one does."""
+        answer = super().user_change_password(request, id, form_url)
+        user = self.get_object(request, unquote(id))
+        if request.method == "POST" and user and not user.has_usable_password():
+            revoke_tokens(user)
+        return answer
 
     def save_related(
         self, request: HttpRequest, form: ModelForm[User], formsets: Any, change: bool
