@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lsml.labelstudio.reading import LARGEST_ID, JsonObject, as_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from lsml.labelstudio.client import LabelStudio
 
@@ -70,12 +70,26 @@ class StoredPredictions:
                 return TasksWithVersion(ids, inverted=True, newest=newest)
         return TasksWithVersion(self._with(version, versions, 0, LARGEST_ID))
 
-    def with_version_between(
-        self, version: str, *, first: int, last: int
-    ) -> frozenset[int]:
-        """Return the tasks from `first` to `last` that have one of the version."""
+    def with_version_among(self, version: str, ids: Collection[int]) -> set[int]:
+        """Return which of the tasks have a prediction of the version.
+
+        Lists no task if none has one. If most tasks between the first and the last have
+        one, those without are listed first, and the others only if some are left.
+        """
         versions = self._studio.prediction_versions(self._project_id)
-        return self._with(version, versions, first, last)
+        left = set(ids)
+        if not left or version not in versions:
+            return set()
+        if not _is_part_of_another(version, versions):
+            between = _between(min(left), max(left))
+            having = self._count([between, _version("contains", version)])
+            without = [_version("not_contains", version)]
+            if not having:
+                return set()
+            if 0 < self._count([between, *without]) < having:
+                left -= set(self._ids(without, min(left), max(left)))
+        # Those left are listed as well: a deleted task is in neither list.
+        return left and left & self._with(version, versions, min(left), max(left))
 
     def existing_between(self, *, first: int, last: int) -> frozenset[int]:
         """Return the project's tasks from `first` to `last`."""

@@ -1,7 +1,9 @@
 """Bulk predictions in Label Studio: each once, whatever is run again or killed."""
 
+import sys
 from datetime import timedelta
 from io import StringIO
+from itertools import chain, repeat
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -183,7 +185,7 @@ def test_a_new_job_waits_for_the_post_of_a_cancelled_one(
     lose_worker()
     request_cancel(job, actor="olga", reason="enough", origin=origin)
     sent = PredictionJob.objects.get().sending
-    assert sent["tasks"] == 4
+    assert sent["tasks"] == [101, 102, 103, 104]
     studio.late = [(number, VERSION) for number in IDS[:4]]
     job.refresh_from_db()
     again = run(retry(job, actor="olga", origin=origin))
@@ -240,6 +242,97 @@ def test_a_worker_that_was_suspended_before_its_post_marks_it_again(
 
     monkeypatch.setattr(delivery.Delivery, "_send", send)
     assert run().state == "succeeded"
+    assert studio.each_once(VERSION)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no such clock")
+def test_the_time_before_a_post_includes_a_suspension_of_the_machine(
+    run, studio, monkeypatch
+):
+    # Of the first mark, and one hour later of its POST; time.monotonic() stood still.
+    clock = chain([0.0], repeat(3600.0))
+    monkeypatch.setattr(delivery.time, "clock_gettime", lambda _clock: next(clock))
+    original, marked = delivery.Delivery._send, []
+
+    def send(self, each):
+        marked.append(len(each.predictions))
+        original(self, each)
+
+    monkeypatch.setattr(delivery.Delivery, "_send", send)
+    assert run().state == "succeeded"
+    assert marked == [4, 4, 4, 2]
+    assert studio.import_count() == 3
+
+
+# --- An annotator opens a task, so Label Studio stores its prediction itself ---
+
+
+def open_during_first_post(monkeypatch, studio, task):
+    original = LabelStudio.import_predictions
+
+    def opened(self, project_id, predictions):
+        try:
+            return original(self, project_id, predictions)
+        finally:
+            if studio.import_count() == 1:
+                studio.predictions.append((task, VERSION))
+
+    monkeypatch.setattr(LabelStudio, "import_predictions", opened)
+
+
+@pytest.mark.parametrize("task", [101, 104], ids=["first", "last"])
+def test_one_task_with_the_version_does_not_make_a_lost_post_count_as_stored(
+    run, studio, monkeypatch, short_posts, task
+):
+    studio.imports = ["never"]
+    open_during_first_post(monkeypatch, studio, task)
+    job = run()
+    assert (job.state, counts(job)) == ("succeeded", {"predicted": 10, "sent": 10})
+    assert studio.each_once(VERSION)
+
+
+def test_a_post_that_is_stored_late_is_waited_for_while_one_task_has_the_version(
+    run, studio, monkeypatch
+):
+    studio.imports = ["late"]
+    open_during_first_post(monkeypatch, studio, 104)
+    job = run()
+    assert (job.state, counts(job)) == ("succeeded", {"predicted": 10, "sent": 10})
+    assert all(studio.versions_of(n) == [VERSION] for n in IDS if n != 104)
+
+
+@pytest.mark.parametrize("task", [101, 104], ids=["first", "last"])
+def test_one_task_with_the_version_does_not_settle_the_post_of_a_killed_worker(
+    start, run, studio, constant, monkeypatch, short_posts, task
+):
+    job = start()
+    die(monkeypatch, stored=False)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(job.pk)
+    lose_worker()
+    studio.predictions.append((task, VERSION))
+    job = run(job)
+    assert job.state == "succeeded"
+    assert counts(job) == {"predicted": 9, "sent": 9, "already_there": 1}
+    assert studio.each_once(VERSION)
+
+
+@pytest.mark.parametrize("opened", [{109}, {109, 110}], ids=["some", "all"])
+def test_tasks_that_got_the_version_before_their_batch_was_sent_are_left_out(
+    start, studio, constant, opened
+):
+    def open_tasks(found):
+        if found.done == 2:
+            studio.predictions += [(task, VERSION) for task in opened]
+
+    job = start()
+    work.predict_all(job.pk, on_step=open_tasks)
+    job.refresh_from_db()
+    sent = 10 - len(opened)
+    assert job.state == "succeeded"
+    assert counts(job) == {
+        "predicted": 10, "sent": sent, "already_there": len(opened),
+    }  # fmt: skip
     assert studio.each_once(VERSION)
 
 

@@ -65,7 +65,3 @@ class Batch:
     def prediction_count(self) -> int:
         """Return the number of predictions to be sent."""
         return sum(map(len, self.predictions.values()))
-
-    def last_task(self) -> int:
-        """Return Label Studio's ID of the last task to be sent."""
-        return next(reversed(self.predictions))

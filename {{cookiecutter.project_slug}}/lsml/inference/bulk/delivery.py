@@ -5,6 +5,7 @@ way to recognise a repeated one. So the job's row says what is about to be sent,
 whoever does not know how a POST ended asks Label Studio before sending anything again.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -61,11 +62,11 @@ class Delivery:
         for job in unknown.order_by("pk"):
             sent = job.sending
             self._running.log(
-                f"It is not known whether Label Studio stored {sent['tasks']} tasks"
-                " that an interrupted job sent; asking."
+                "It is not known whether Label Studio stored"
+                f" {len(sent['tasks'])} tasks that an interrupted job sent; asking."
             )
-            stored = self._was_stored(job.pk, sent["version"], sent["task"])
-            found = "It did." if stored else "It did not."
+            stored = self._was_stored(job.pk, sent["version"], sent["tasks"])
+            found = "It did." if stored else "It did not store all of them."
             self._running.log(found)
             if job.pk != self._job.pk:
                 PredictionJob.objects.filter(pk=job.pk).update(**_NOTHING_SENT)
@@ -78,11 +79,8 @@ class Delivery:
     def deliver(self, batch: Batch) -> None:
         """Send a batch, after the one before is settled; does not wait for its end."""
         self.finish()
-        if batch.predictions:
-            self._unknown = 0
-            self._send(batch)
-        else:
-            settle(self._running, batch.counts, upto=batch.upto, rows=batch.problems)
+        self._unknown = 0
+        self._send_or_settle(batch)
 
     def settle_finished(self) -> None:
         """Settle the batch under way if Label Studio has answered."""
@@ -99,35 +97,43 @@ class Delivery:
         """
         while self._under_way is not None:
             batch, post = self._under_way
-            if batch.predictions and not self._is_stored(batch, post):
-                self._send(batch)
-                continue
-            self._under_way = None
-            batch.counts["sent"] += len(batch.predictions)
-            settle(self._running, batch.counts, upto=batch.upto, rows=batch.problems)
+            if self._is_stored(batch, post):
+                batch.counts["sent"] += len(batch.predictions)
+                batch.predictions.clear()
+            self._send_or_settle(batch)
 
     def close(self) -> None:
         """Let go of a POST that is still under way; the job's row knows of it."""
         self._thread.shutdown(wait=False)
+
+    def _send_or_settle(self, batch: Batch) -> None:
+        # While the batch was predicted, annotators may have opened some of its tasks;
+        # then Label Studio has asked for predictions of these itself.
+        if batch.predictions:
+            self._leave_out_stored(batch, count_as="already_there")
+        if batch.predictions:
+            self._send(batch)
+        else:
+            self._under_way = None
+            settle(self._running, batch.counts, upto=batch.upto, rows=batch.problems)
 
     def _send(self, batch: Batch) -> None:
         """Write what is about to be sent, with the fence, and then send it."""
         sending = {
             "version": batch.version,
             "upto": batch.upto,
-            "task": batch.last_task(),
-            "tasks": len(batch.predictions),
+            "tasks": list(batch.predictions),
             "counts": batch.counts + Counter(sent=len(batch.predictions)),
         }
         rows, batch.problems = batch.problems, []
         self._running.save(
             also=partial(_keep, self._job, rows), sending=sending, sending_at=Now()
         )
-        post = self._thread.submit(self._post, batch.body(), time.monotonic())
+        post = self._thread.submit(self._post, batch.body(), _clock())
         self._under_way = (batch, post)
 
     def _post(self, body: bytes, marked: float) -> int:
-        if time.monotonic() - marked > _SEND_WITHIN_S:
+        if _clock() - marked > _SEND_WITHIN_S:
             raise _TooLate
         return self._studio.import_predictions(self._project_id, body)
 
@@ -152,25 +158,30 @@ class Delivery:
 
     def _was_stored_after_all(self, batch: Batch, error: OutcomeUnknown) -> bool:
         self._running.log(f"{error} Asking whether it did.")
-        if self._was_stored(self._job.pk, batch.version, batch.last_task()):
+        if self._was_stored(self._job.pk, batch.version, list(batch.predictions)):
             return True
-        self._leave_out_stored(batch)
+        self._leave_out_stored(batch, count_as="sent")
+        self._running.log(f"Label Studio lacks {len(batch.predictions)} tasks of them.")
         self._unknown += 1
         if batch.predictions and self._unknown == _POSTS_MAX:
             raise error
         return not batch.predictions
 
-    def _was_stored(self, job_pk: int, version: str, task_id: int) -> bool:
-        """Ask until the POST's last task has the version, or none can appear any more.
+    def _was_stored(self, job_pk: int, version: str, ids: list[int]) -> bool:
+        """Ask until all tasks of a POST have the version, or none can appear any more.
 
-        The last one: some versions of Label Studio store a POST in several parts.
+        A single task says nothing: if an annotator opens it, Label Studio stores a
+        prediction of its own. And some versions of it store a POST in several parts.
         """
         since = Now() - timedelta(seconds=LONGEST_POST_S)
         recent = PredictionJob.objects.filter(pk=job_pk, sending_at__gt=since)
         while True:
             may_still_appear = recent.exists()
             try:
-                if self.stored.has(version, task=task_id):
+                # The first question costs little, the second a listing.
+                if self.stored.has(version, task=ids[-1]) and (
+                    self.stored.with_version_among(version, ids) == set(ids)
+                ):
                     return True
             except LabelStudioError:
                 if not may_still_appear:
@@ -193,15 +204,11 @@ class Delivery:
             batch.add_problem(self._job, task_id, Kind.GONE, reason)
         self._running.log(f"{len(gone)} tasks were deleted in Label Studio.")
 
-    def _leave_out_stored(self, batch: Batch) -> None:
+    def _leave_out_stored(self, batch: Batch, *, count_as: str) -> None:
         ids = list(batch.predictions)
-        there = self.stored.with_version_between(
-            batch.version, first=min(ids), last=max(ids)
-        )
-        for task_id in there.intersection(ids):
+        for task_id in self.stored.with_version_among(batch.version, ids):
             del batch.predictions[task_id]
-            batch.counts["sent"] += 1
-        self._running.log(f"Label Studio lacks {len(batch.predictions)} tasks of them.")
+            batch.counts[count_as] += 1
 
     def _compare(self, batch: Batch, created: int) -> None:
         """Name the tasks whose predictions Label Studio dropped.
@@ -212,7 +219,7 @@ class Delivery:
         sent = batch.prediction_count()
         if created == sent:
             return
-        self._leave_out_stored(batch)
+        self._leave_out_stored(batch, count_as="sent")
         dropped, lacking = batch.prediction_count(), len(batch.predictions)
         for task_id in batch.predictions:
             reason = "Label Studio did not store it, and gave no reason. See its log."
@@ -252,6 +259,13 @@ def forget_unsettled(job: PredictionJob) -> None:
     """Remove the problems of tasks that are predicted again."""
     tasks = Task.objects.filter(project=job.project_id, pk__gt=job.last_task_id)
     job.problems.filter(task_id__in=tasks.values("task_id")).delete()
+
+
+def _clock() -> float:
+    """Return seconds that also pass while the machine is suspended, if it can tell."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def _keep(job: PredictionJob, rows: list[PredictionProblem]) -> None:

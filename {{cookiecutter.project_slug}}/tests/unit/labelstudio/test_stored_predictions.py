@@ -44,8 +44,33 @@ def test_a_name_that_is_part_of_another_is_told_apart(studio, stored, version):
     studio.predictions += [(4, version), (5, f"{version}0"), (5, version)]
     found = stored.tasks_with(version, newest=20)
     assert [task for task in IDS if task in found] == [4, 5]
-    between = stored.with_version_between(version, first=5, last=20)
-    assert between == {5}
+    assert stored.with_version_among(version, range(5, 21)) == {5}
+
+
+@pytest.mark.parametrize(
+    ("having", "listed"), [(0, 0), (3, 1), (17, 2), (20, 1)], ids=str
+)
+def test_of_some_tasks_those_with_the_version_are_found_without_a_needless_listing(
+    studio, stored, having, listed
+):
+    studio.predictions = [(21, "v1"), *((task, "v1") for task in IDS[:having])]
+    assert stored.with_version_among("v1", IDS) == set(IDS[:having])
+    assert studio.listed() == listed
+
+
+def test_among_many_tasks_with_the_version_only_those_without_are_listed(
+    studio, stored
+):
+    lacking = {1, 11, 20}
+    studio.predictions = [(task, "v1") for task in IDS if task not in lacking]
+    assert stored.with_version_among("v1", lacking) == set()
+    assert studio.listed() == 1
+
+
+def test_a_deleted_task_is_not_among_those_with_the_version(studio, stored):
+    studio.tasks -= {7}
+    studio.predictions = [(task, "v1") for task in IDS]
+    assert stored.with_version_among("v1", IDS) == set(IDS) - {7}
 
 
 def test_existing_tasks_are_listed_without_asking_a_backend_for_predictions(
