@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from gunicorn.http.unreader import SocketUnreader
 
@@ -25,7 +26,8 @@ _HEADER_BUFFER_MAX: Final = 64 * 1024
 _FRAMING: Final = re.compile(
     rb"\r\n(content-length|transfer-encoding|expect)[ \t]*:([^\r\n]*)", re.IGNORECASE
 )
-_PREDICTION: Final = re.compile(rb"POST /predict[ ?]")
+_REQUEST_LINE: Final = re.compile(rb"[\r\n]*([^\r\n]*)")
+_PREDICTION: Final = re.compile(rb"POST [^ ?#]*/predict[ ?#]")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -68,8 +70,10 @@ class Incoming:
 
     @property
     def is_prediction(self) -> bool:
-        """Whether the request is a POST to /predict."""
-        return _PREDICTION.match(self.buffer) is not None
+        """Whether the request is a POST to /predict, however its address is written."""
+        match = _REQUEST_LINE.match(self.buffer)
+        line = unquote_to_bytes(match[1]) if match else b""
+        return _PREDICTION.match(line) is not None
 
     @property
     def is_ready(self) -> bool:

@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from lsml.api import refusals
 from lsml.api.incoming import BODY_BUFFER_MAX, Incoming, Rest
+from lsml.api.outgoing import AnswerSocket
 
 # Bytes of all requests of a process that are being received or wait for a thread.
 BUFFERS_MAX: Final = 64 * 1024 * 1024
@@ -72,6 +73,7 @@ class BufferingWorker(ThreadWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.cfg.set("sendfile", False)  # it would wait without end for the client
         self.waiting: dict[TConn, Incoming | Lingering] = {}  # longest wait first
         self.in_threads: dict[TConn, Incoming] = {}
         self.buffered = 0  # bytes of both
@@ -102,6 +104,9 @@ class BufferingWorker(ThreadWorker):
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
+        if not conn.initialized:
+            conn.sock = AnswerSocket(fileno=conn.sock.detach())
+            conn.sock.setblocking(False)
         incoming = self.waiting[conn] = Incoming(idle_s=self.cfg.keepalive)
         if conn.parser and (further := conn.parser.unreader.take_buffered()):
             conn.sock.setblocking(False)
@@ -139,7 +144,11 @@ class BufferingWorker(ThreadWorker):
         if not incoming.is_ready or conn not in self.waiting:
             return
         self._unwatch(conn)
-        if not incoming.is_complete:
+        if not conn.sock.is_writable:
+            # The client sends requests, and does not read the answers.
+            self.buffered -= len(incoming.buffer)
+            self._linger(conn)
+        elif not incoming.is_complete:
             self.readers.waiting.append(conn)
             self._start(self.readers)
         elif incoming.is_prediction:
@@ -199,6 +208,7 @@ class BufferingWorker(ThreadWorker):
             and not self.readers.waiting
             and len(self.in_threads) <= self.cfg.threads
             and not conn.parser.unreader.buf.getvalue()
+            and conn.sock.is_writable
         )
 
     def _takes(self, conn: TConn, data: bytes) -> bool:
@@ -217,9 +227,10 @@ class BufferingWorker(ThreadWorker):
 
         The rest of its body may remain unread.
         """
-        size = 0 if self.cfg.is_ssl else conn.parser.unreader.declared_size
-        if BODY_BUFFER_MAX < size < math.inf:
-            req.force_close()
+        if not self.cfg.is_ssl:
+            conn.sock.start_answer()
+            if BODY_BUFFER_MAX < conn.parser.unreader.declared_size < math.inf:
+                req.force_close()
         return bool(super().handle_request(req, conn))
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:

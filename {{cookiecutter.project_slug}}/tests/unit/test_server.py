@@ -6,9 +6,10 @@ import os
 import re
 import selectors
 import socket
+import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from gunicorn.config import Config
@@ -16,12 +17,17 @@ from gunicorn.glogging import Logger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsml.api import incoming, server
+from lsml.api import incoming, outgoing, server
 from lsml.api.server import BufferingWorker
+
+LARGE = 16 * 1024 * 1024
 
 
 class App:
-    """Answers what it received. `/…wait` and `/predict` wait until `go` is set."""
+    """Answers what it received. `/…wait` and `/predict` wait until `go` is set.
+
+    `/large` and `/file` answer with many bytes, in pieces and as a file.
+    """
 
     def __init__(self):
         self.go = threading.Event()
@@ -30,6 +36,13 @@ class App:
     def __call__(self, environ, start_response):
         status = "200 OK"
         body = b""
+        if environ["PATH_INFO"] in {"/large", "/file"}:
+            start_response(status, [("Content-Length", str(LARGE))])
+            if environ["PATH_INFO"] == "/large":
+                return [b"x" * (LARGE // 64)] * 64
+            file = tempfile.TemporaryFile()  # noqa: SIM115 (gunicorn closes it)
+            file.truncate(LARGE)
+            return environ["wsgi.file_wrapper"](file)
         if environ["PATH_INFO"] in {"/wait", "/predict"}:
             self.wait()
         if environ["PATH_INFO"] != "/refuse":
@@ -349,16 +362,102 @@ def test_a_stopping_worker_answers_its_requests_and_closes_the_others():
         assert b"200 OK" in read_to_end(busy)
 
 
-def test_predictions_leave_threads_for_other_requests(monkeypatch):
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"POST /predict ",
+        b"POST /predict?x=1 ",
+        b"\r\nPOST /predict ",
+        b"POST http://localhost/predict ",
+        b"POST /%70redic%74 ",
+        b"POST /predict#x ",
+    ],
+)
+def test_predictions_leave_threads_for_other_requests(monkeypatch, line):
     monkeypatch.setenv("WEB_PREDICT_THREADS", "1")
     with running_worker(threads=2) as worker, ExitStack() as stack:
         predict = request("/predict", b"{}", headers=["Connection: close"])
+        predict = predict.replace(b"POST /predict ", line)
         predicting = [stack.enter_context(connected(worker, predict)) for _ in range(3)]
         assert worker.answering.started.wait(5)
         with connected(worker, request("/webhook", b"{}") + LAST) as sock:
             assert b"/webhook" in read_to_end(sock)
         worker.answering.go.set()
         assert all(b"200 OK" in read_to_end(sock) for sock in predicting)
+
+
+@contextmanager
+def connected_without_reading(worker):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.connect(("127.0.0.1", worker.port))
+        yield sock
+
+
+def test_clients_that_send_requests_and_read_no_answers_occupy_no_thread():
+    many = request("/" + "x" * 3000, method="GET") * 16
+    with running_worker(threads=4) as worker, ExitStack() as stack:
+        socks = [
+            stack.enter_context(connected_without_reading(worker)) for _ in range(16)
+        ]
+        for sock in socks:
+            sock.settimeout(0)
+        closed = set()
+        give_up = time.monotonic() + 30
+        while len(closed) < len(socks) and time.monotonic() < give_up:
+            for sock in socks:
+                try:
+                    sock.send(many)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    closed.add(sock)
+            time.sleep(0.001)
+        started = time.monotonic()
+        with connected(worker, LAST) as sock:
+            assert b"200 OK" in read_to_end(sock)
+        assert time.monotonic() - started < 1
+        assert len(closed) == len(socks)
+
+
+@pytest.mark.parametrize("path", ["/large", "/file"])
+def test_an_answer_that_nobody_reads_frees_its_thread(monkeypatch, path):
+    monkeypatch.setattr(outgoing, "ANSWER_S", 0.5)
+    monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 1024**3)
+    with running_worker(threads=1) as worker, ExitStack() as stack:
+        sock = stack.enter_context(connected_without_reading(worker))
+        sock.sendall(request(path, method="GET"))
+        with connected(worker, LAST) as other:
+            assert b"200 OK" in read_to_end(other)
+
+
+def test_an_answer_that_is_read_drop_by_drop_frees_its_thread(monkeypatch):
+    monkeypatch.setattr(outgoing, "ANSWER_S", 0.5)
+    monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 1024**3)
+    with running_worker(threads=1) as worker, ExitStack() as stack:
+        sock = stack.enter_context(connected_without_reading(worker))
+        sock.sendall(request("/large", method="GET"))
+        other = stack.enter_context(connected(worker, LAST, timeout=0.01))
+        give_up = time.monotonic() + 5
+        answer = b""
+        while not answer and time.monotonic() < give_up:
+            sock.recv(1024)
+            with suppress(TimeoutError):
+                answer = other.recv(1024)
+        assert b"200 OK" in answer
+
+
+def test_an_answer_may_take_longer_the_larger_it_is(monkeypatch):
+    monkeypatch.setattr(outgoing, "ANSWER_S", 0.1)
+    monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 2 * 1024 * 1024)
+    with running_worker() as worker, connected_without_reading(worker) as sock:
+        sock.settimeout(5)
+        sock.sendall(request("/large", method="GET", headers=["Connection: close"]))
+        size = 0
+        while data := sock.recv(65536):
+            size += len(data)
+            time.sleep(len(data) / (4 * 1024 * 1024))
+    assert size > LARGE
 
 
 def answer_to(sock, sent):
