@@ -1,6 +1,6 @@
 """The migration operation that creates an append-only table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import migrations, models
@@ -10,7 +10,6 @@ from django.db.migrations.state import ProjectState
 
 from lsml.audit import triggers
 from lsml.audit.partitions import make_partitions_ahead
-from lsml.audit.seal_functions import create_lines, drop_lines
 
 # By `txid` the sealer finds the rows of finished transactions. It is a bigint,
 # because xid8 has no BRIN index, and a B-tree would cost more than the column. Django
@@ -40,7 +39,8 @@ class CreateAppendOnlyModel(migrations.CreateModel):
             sealed_columns: The columns that are sealed, in the order of the row's text.
                 With them, make the sequence `<table>_id_seq` for a `TimeOrderedId`, the
                 column `txid` with its index, the function `<table>_lines()`, and the
-                trigger that refuses forged rows.
+                trigger that refuses forged rows: also those whose time columns are
+                more than a day from now.
             partitioned: Partition the table by month, and make the first partitions.
             **kwargs: Of `CreateModel`.
         """
@@ -93,8 +93,8 @@ class CreateAppendOnlyModel(migrations.CreateModel):
                 for field in model._meta.local_fields
                 if isinstance(field, models.DateTimeField)
             ]
-            schema_editor.execute(create_lines(table, self.sealed_columns, times))
-            schema_editor.execute(triggers.forbid_forgery(table))
+            schema_editor.execute(_create_lines(table, self.sealed_columns, times))
+            schema_editor.execute(triggers.forbid_forgery(table, times))
         schema_editor.execute(triggers.forbid_update_and_delete(table))
         schema_editor.execute(triggers.forbid_truncate(table))
         if self.partitioned and not schema_editor.collect_sql:
@@ -111,7 +111,7 @@ class CreateAppendOnlyModel(migrations.CreateModel):
         if self.sealed_columns and self.allow_migrate_model(
             schema_editor.connection.alias, model
         ):
-            schema_editor.execute(drop_lines(model._meta.db_table))
+            schema_editor.execute(_drop_lines(model._meta.db_table))
         super().database_backwards(app_label, schema_editor, from_state, to_state)
 
     def _create_table(self, sql: str) -> str:
@@ -122,3 +122,31 @@ class CreateAppendOnlyModel(migrations.CreateModel):
 
     def describe(self) -> str:
         return f"Create append-only model {self.name}"
+
+
+def _create_lines(table: str, columns: Sequence[str], times: Collection[str]) -> str:
+    """Return SQL for `<table>_lines()`: (id, txid, line) of the rows of a sealed table.
+
+    PostgreSQL inlines the function, so conditions on its rows use the table's indexes.
+    Unlike a view, it does not prevent changes to the columns' types.
+
+    Args:
+        table: Name of the table.
+        columns: Those that are sealed, in the order of the row's text.
+        times: Those of them that are points in time.
+    """
+    select = ", ".join(
+        f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"' if name in times else f'"{name}"'
+        for name in columns
+    )
+    return (
+        f"CREATE FUNCTION {table}_lines()"
+        " RETURNS TABLE (id bigint, txid bigint, line text) LANGUAGE sql STABLE AS $$"
+        " SELECT r.id, r.txid, row_to_json(r)::text"
+        f" FROM (SELECT {select} FROM {table}) r $$"
+    )
+
+
+def _drop_lines(table: str) -> str:
+    """Return SQL that drops what `_create_lines` creates."""
+    return f"DROP FUNCTION {table}_lines()"

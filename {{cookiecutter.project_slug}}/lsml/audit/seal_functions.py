@@ -6,7 +6,6 @@ only ask for the one that anybody else would get. `lsml.audit.verify` computes e
 again, in Python.
 """
 
-from collections.abc import Collection, Sequence
 from typing import Final
 
 # The highest number that any seal had. It stays when a seal is removed, so a removed
@@ -95,29 +94,86 @@ BEGIN
 END $$
 """
 
+# Seals what is finished of a table. It is called in a block of its own, and returns all
+# of its seals or, if any fails, none.
+_SEAL_TABLE: Final = """
+CREATE FUNCTION audit_seal_table(
+  sealed text, sealed_at timestamptz, rows_max integer
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+  end_of_txids CONSTANT bigint := 9223372036854775807;
+  cluster CONSTANT bigint := (SELECT c.system_identifier FROM pg_control_system() c);
+  last record;       -- the table's last seal; then where the next one begins
+  closed boolean;    -- whether it is the last of its generation
+  restored boolean;  -- whether the unsealed rows came with a dump
+  until_id bigint;
+BEGIN
+  SELECT s.generation, s.system_identifier, s.above_id, s.until_txid, s.until_id
+    INTO last FROM audit_seal s
+    WHERE s.sealed_table = sealed ORDER BY s.number DESC LIMIT 1;
+  IF FOUND THEN
+    closed := last.until_txid = end_of_txids;
+    restored := last.system_identifier <> cluster AND NOT closed;
+  ELSE
+    SELECT 1 AS generation, 0::bigint AS system_identifier,  -- 0 = unknown
+      0::bigint AS above_id, 0::bigint AS until_txid, 0::bigint AS until_id INTO last;
+    closed := false;
+    -- Dumped before the first seal: its numbers are above those of this cluster,
+    -- as may be the number of this transaction.
+    EXECUTE format(
+      'SELECT EXISTS (SELECT FROM %I WHERE txid >='
+      ' pg_snapshot_xmax(pg_current_snapshot())::text::bigint AND txid <> %s)',
+      sealed, coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0)
+    ) INTO restored;
+  END IF;
+  IF restored THEN
+    -- Transaction numbers started again in this cluster, so only the ids separate the
+    -- rows of the dump from those written here. Writers wait for this.
+    EXECUTE format('LOCK TABLE %I IN SHARE MODE', sealed);
+    EXECUTE format('SELECT coalesce(max(id), 0) + 1 FROM %I', sealed) INTO until_id;
+    RETURN QUERY SELECT * FROM audit_seal_window(sealed, sealed_at, rows_max,
+      last.generation, last.system_identifier, last.above_id, last.until_txid,
+      last.until_id, end_of_txids, until_id,
+      (SELECT coalesce(max(s.last_id), 0) FROM audit_seal s
+       WHERE s.sealed_table = sealed AND s.generation = last.generation));
+    closed := true;
+    last.until_id := until_id;
+  END IF;
+  IF closed THEN
+    last.generation := last.generation + 1;
+    last.above_id := last.until_id - 1;
+    last.until_txid := 0;
+    last.until_id := 0;
+  END IF;
+  -- Transactions below this number have ended, so no more rows of theirs can appear.
+  -- The rows are read with a newer snapshot.
+  RETURN QUERY SELECT * FROM audit_seal_window(sealed, sealed_at, rows_max,
+    last.generation, cluster, last.above_id, last.until_txid, last.until_id,
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 0, NULL);
+END $$
+"""
+
 # What a session can set is pinned where it would change a seal: with the time zone
 # 'UTC-5', PostgreSQL 18 takes the 'UTC' of `AT TIME ZONE 'UTC'` for five hours later.
 _MAKE_SEALS: Final = """
 CREATE FUNCTION audit_make_seals(rows_max integer) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET extra_float_digits = 1 SET TimeZone = 'UTC' AS $$
 DECLARE
-  end_of_txids CONSTANT bigint := 9223372036854775807;
-  cluster CONSTANT bigint := (SELECT c.system_identifier FROM pg_control_system() c);
   sealed_at timestamptz;
   sealed text;
-  last record;       -- the table's last seal; then where the next one begins
-  closed boolean;    -- whether it is the last of its generation
-  restored boolean;  -- whether the unsealed rows came with a dump
-  until_id bigint;
+  -- Seals are kept for ever, so the service's role must not make one for each row.
+  rows_min CONSTANT integer :=
+    CASE WHEN pg_has_role(session_user, current_user, 'USAGE') THEN 1 ELSE 100 END;
 BEGIN
   -- An older snapshot would not show the seals that others have made since.
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE feature_not_supported USING
       MESSAGE = 'seals are only made in a transaction that is READ COMMITTED';
   END IF;
-  IF rows_max IS NULL OR rows_max NOT BETWEEN 1 AND 1000000 THEN
-    RAISE invalid_parameter_value USING MESSAGE =
-      format('AUDIT_SEAL_ROWS_MAX is %s; a seal covers 1 to 1000000 rows', rows_max);
+  IF rows_max IS NULL OR rows_max NOT BETWEEN rows_min AND 1000000 THEN
+    RAISE invalid_parameter_value USING MESSAGE = format(
+      'AUDIT_SEAL_ROWS_MAX is %s; a seal covers %s to 1000000 rows',
+      rows_max, rows_min);
   END IF;
   -- One sealer at a time, on any host. A session's lock would outlive its client in
   -- pgbouncer; this one ends with the transaction.
@@ -132,48 +188,12 @@ BEGIN
       AND pg_get_userbyid(c.relowner) = current_user AND pg_table_is_visible(c.oid)
     ORDER BY 1
   LOOP
-    SELECT s.generation, s.system_identifier, s.above_id, s.until_txid, s.until_id
-      INTO last FROM audit_seal s
-      WHERE s.sealed_table = sealed ORDER BY s.number DESC LIMIT 1;
-    IF FOUND THEN
-      closed := last.until_txid = end_of_txids;
-      restored := last.system_identifier <> cluster AND NOT closed;
-    ELSE
-      SELECT 1 AS generation, 0::bigint AS system_identifier,  -- 0 = unknown
-        0::bigint AS above_id, 0::bigint AS until_txid, 0::bigint AS until_id INTO last;
-      closed := false;
-      -- Dumped before the first seal: its numbers are above those of this cluster,
-      -- as may be the number of this transaction.
-      EXECUTE format(
-        'SELECT EXISTS (SELECT FROM %I WHERE txid >='
-        ' pg_snapshot_xmax(pg_current_snapshot())::text::bigint AND txid <> %s)',
-        sealed, coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0)
-      ) INTO restored;
-    END IF;
-    IF restored THEN
-      -- Transaction numbers started again in this cluster, so only the ids separate the
-      -- rows of the dump from those written here. Writers wait for this.
-      EXECUTE format('LOCK TABLE %I IN SHARE MODE', sealed);
-      EXECUTE format('SELECT coalesce(max(id), 0) + 1 FROM %I', sealed) INTO until_id;
-      RETURN QUERY SELECT * FROM audit_seal_window(sealed, sealed_at, rows_max,
-        last.generation, last.system_identifier, last.above_id, last.until_txid,
-        last.until_id, end_of_txids, until_id,
-        (SELECT coalesce(max(s.last_id), 0) FROM audit_seal s
-         WHERE s.sealed_table = sealed AND s.generation = last.generation));
-      closed := true;
-      last.until_id := until_id;
-    END IF;
-    IF closed THEN
-      last.generation := last.generation + 1;
-      last.above_id := last.until_id - 1;
-      last.until_txid := 0;
-      last.until_id := 0;
-    END IF;
-    -- Transactions below this number have ended, so no more rows of theirs can appear.
-    -- The rows are read with a newer snapshot.
-    RETURN QUERY SELECT * FROM audit_seal_window(sealed, sealed_at, rows_max,
-      last.generation, cluster, last.above_id, last.until_txid, last.until_id,
-      pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 0, NULL);
+    -- A row that cannot be sealed must not hold up the other tables.
+    BEGIN
+      RETURN QUERY SELECT * FROM audit_seal_table(sealed, sealed_at, rows_max);
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING '% is not sealed: %', sealed, SQLERRM;
+    END;
   END LOOP;
 END $$
 """
@@ -207,39 +227,18 @@ _LOCK: Final = 0x6C736D6C5EA1
 
 CREATE_FUNCTIONS: Final = ";".join(
     sql.format(lock=_LOCK, format=1)
-    for sql in (_SEAL_WINDOW, _MAKE_SEALS, _REMEMBER_SEALS, _PIN_SEARCH_PATH)
+    for sql in (
+        _SEAL_WINDOW,
+        _SEAL_TABLE,
+        _MAKE_SEALS,
+        _REMEMBER_SEALS,
+        _PIN_SEARCH_PATH,
+    )
 )
 DROP_FUNCTIONS: Final = (
     "DROP FUNCTION audit_remember_seals();"
     " DROP FUNCTION audit_make_seals(integer);"
+    " DROP FUNCTION audit_seal_table(text, timestamptz, integer);"
     " DROP FUNCTION audit_seal_window(text, timestamptz, integer, integer, bigint,"
     " bigint, bigint, bigint, bigint, bigint, bigint)"
 )
-
-
-def create_lines(table: str, columns: Sequence[str], times: Collection[str]) -> str:
-    """Return SQL for `<table>_lines()`: (id, txid, line) of the rows of a sealed table.
-
-    PostgreSQL inlines the function, so conditions on its rows use the table's indexes.
-    Unlike a view, it does not prevent changes to the columns' types.
-
-    Args:
-        table: Name of the table.
-        columns: Those that are sealed, in the order of the row's text.
-        times: Those of them that are points in time.
-    """
-    select = ", ".join(
-        f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"' if name in times else f'"{name}"'
-        for name in columns
-    )
-    return (
-        f"CREATE FUNCTION {table}_lines()"
-        " RETURNS TABLE (id bigint, txid bigint, line text) LANGUAGE sql STABLE AS $$"
-        " SELECT r.id, r.txid, row_to_json(r)::text"
-        f" FROM (SELECT {select} FROM {table}) r $$"
-    )
-
-
-def drop_lines(table: str) -> str:
-    """Return SQL that drops what `create_lines` creates."""
-    return f"DROP FUNCTION {table}_lines()"

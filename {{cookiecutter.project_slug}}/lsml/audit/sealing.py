@@ -9,6 +9,7 @@ from operator import attrgetter
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from psycopg.errors import Diagnostic
 
 from lsml.audit import anchors, rollups
 from lsml.audit.models import Seal
@@ -36,7 +37,13 @@ def seal() -> list[Seal]:
 
 def _make_seals() -> list[Seal]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT audit_make_seals(%s)", [settings.AUDIT_SEAL_ROWS_MAX])
+        connection.connection.add_notice_handler(_log_unsealed)
+        try:
+            cursor.execute(
+                "SELECT audit_make_seals(%s)", [settings.AUDIT_SEAL_ROWS_MAX]
+            )
+        finally:
+            connection.connection.remove_notice_handler(_log_unsealed)
         numbers = [number for (number,) in cursor]
     seals = Seal.objects.filter(number__in=numbers).defer("locator")
     made = list(seals.order_by("number"))
@@ -44,6 +51,10 @@ def _make_seals() -> list[Seal]:
         if closes(one):
             log.warning("seal generation closed", table=one.table, seal=one.number)
     return made
+
+
+def _log_unsealed(warning: Diagnostic) -> None:
+    log.error("table not sealed", reason=warning.message_primary)
 
 
 def _remember_seals() -> None:

@@ -4,10 +4,11 @@ import time
 from datetime import timedelta
 
 import pytest
+import structlog
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from lsml.audit import plausibility, sealing
+from lsml.audit import lag, plausibility, sealing
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction
 from lsml.audit.tables import SEALED_TABLES
@@ -262,3 +263,81 @@ def test_looking_for_forged_rows_reads_the_indexes():
     month = f"audit_prediction_y{timezone.now():%Ym%m}"
     assert len(plans) == len(SEALED_TABLES)
     assert not any(f"Seq Scan on {month}" in plan for plan in plans)
+
+
+@pytest.mark.parametrize("table", SEALED_TABLES.values(), ids=SEALED_TABLES)
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "'infinity'",
+        "'-infinity'",
+        "'12000-01-01'",
+        "'0044-03-15 BC'",
+        "now() - interval '25 hours'",
+        "now() + interval '25 hours'",
+    ],
+)
+def test_a_row_that_claims_another_day_is_refused(table, moment):
+    [column] = [name for name, kind in table.columns.items() if kind == "time"]
+    with (
+        as_service(f"GRANT INSERT ON {table.name} TO service") as cursor,
+        pytest.raises(Error, match=f"{column} of {table.name}.* is .*a day from"),
+    ):
+        cursor.execute(f"INSERT INTO {table.name} ({column}) VALUES ({moment})")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_host_whose_clock_is_two_hours_off_can_write_rows(hours):
+    with as_service():
+        predict(created_at=timezone.now() + hours * HOUR)
+        hear(received_at=timezone.now() + hours * HOUR)
+        assert Prediction.objects.count() == 1
+
+
+# As JSON, each of its characters takes six bytes, and the row more than a gigabyte.
+POISON = f"INSERT INTO audit_prediction ({COLUMNS[0]}) VALUES (" + (
+    COLUMNS[1].removesuffix("''") + "repeat(chr(1), 190000000))"
+)
+
+
+def test_a_row_that_cannot_be_sealed_holds_up_no_other_table(monkeypatch):
+    predict()
+    sealing.seal()
+    with connection.cursor() as cursor:
+        cursor.execute(POISON)
+    hear()
+    with structlog.testing.capture_logs() as logs:
+        assert [seal.table for seal in sealing.seal()] == ["audit_webhookevent"]
+    [line] = [line for line in logs if line["log_level"] == "error"]
+    assert "audit_prediction" in line["reason"]
+    monkeypatch.setattr(lag, "overdue_after", timedelta)
+    [finding] = found()
+    assert "audit_prediction" in finding
+
+
+def test_a_table_whose_second_seal_fails_gets_none(settings):
+    settings.AUDIT_SEAL_ROWS_MAX = 1
+    second = predict(2)[1].pk
+    hear()
+    as_superuser(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION 'refused'; END $$;"
+        " CREATE TRIGGER refuse BEFORE INSERT ON audit_seal FOR EACH ROW"
+        f" WHEN (NEW.first_id = {second}) EXECUTE FUNCTION refuse()"
+    )
+    try:
+        seals = sealing.seal()
+    finally:
+        as_superuser("DROP FUNCTION refuse() CASCADE")
+    assert [(seal.number, seal.table) for seal in seals] == [(1, "audit_webhookevent")]
+    assert [seal.table for seal in sealing.seal()] == ["audit_prediction"] * 2
+    assert found() == []
+
+
+def test_the_service_cannot_have_a_seal_made_for_each_row():
+    predict(2)
+    with (
+        as_service() as cursor,
+        pytest.raises(Error, match="is 99; a seal covers 100 to 1000000 rows"),
+    ):
+        cursor.execute("SELECT audit_make_seals(99)")
