@@ -30,7 +30,7 @@ def check_audit(**_: Any) -> Iterator[CheckMessage]:
     yield from too_small(
         {
             "AUDIT_SEAL_S": (settings.AUDIT_SEAL_S, 0.1),
-            "AUDIT_SEAL_ROWS_MAX": (settings.AUDIT_SEAL_ROWS_MAX, 1),
+            "AUDIT_SEAL_ROWS_MAX": (settings.AUDIT_SEAL_ROWS_MAX, 100),
             **{
                 f"AUDIT_RETENTION_DAYS of {table}": (days, 0)
                 for table, days in settings.AUDIT_RETENTION_DAYS.items()
