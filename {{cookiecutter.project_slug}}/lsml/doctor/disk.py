@@ -90,7 +90,7 @@ def check_stored_artifacts() -> Iterator[Finding]:
     """Report what the versions' artifacts take in the storage."""
     stored = ModelVersion.objects.exclude(artifact_key="")
     text = f"{in_words(_bytes_of(stored))}; versions: {stored.count()}"
-    yield ok("artifacts of versions", text)
+    yield ok("all artifacts", text)
 
 
 def check_folders() -> Iterator[Finding]:

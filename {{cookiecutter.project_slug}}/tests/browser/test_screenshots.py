@@ -34,6 +34,7 @@ def pages(story):
         "predictions": list_page("audit_prediction"),
         "seals": list_page("audit_seal"),
         "audit_jobs": list_page("audit_auditjob"),
+        "predict": page("predict", story["project"].pk),
         "policy": page("policy", story["project"].pk),
         "models": page("models"),
         "promote": page("promote", story["project"].pk) + "?version=v1",
