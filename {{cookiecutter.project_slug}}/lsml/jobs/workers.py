@@ -32,6 +32,7 @@ def messages_waiting(queue: str) -> int | None:
     with current_app.pool.acquire(block=True) as connection:
         unknown = *connection.connection_errors, *connection.channel_errors
         try:
+            connection.connect()  # the pool may hold one that somebody closed
             with connection.channel() as channel:
                 declared = current_app.amqp.queues[queue](channel)
                 return int(declared.queue_declare(passive=True).message_count)

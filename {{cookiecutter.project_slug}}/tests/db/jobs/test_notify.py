@@ -95,6 +95,16 @@ def test_a_queue_with_many_waiting_messages_is_backed_up(broker, monkeypatch):
     app.close()
 
 
+def test_a_connection_that_somebody_closed_is_opened_again(broker, monkeypatch):
+    app = Celery(set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    monkeypatch.setattr(workers, "current_app", app)
+    with app.pool.acquire(block=True) as connection:
+        connection.connect()
+        connection.close()
+    assert workers.messages_waiting(f"queue-{uuid4()}") in {0, None}
+
+
 def test_the_coalescer_forgets_rows_that_are_quiet(notifications, monkeypatch):
     monkeypatch.setattr(notify, "AT_MOST_EVERY_S", 0.0)
     coalescer = notify.Coalescer("lsml.a.task")
