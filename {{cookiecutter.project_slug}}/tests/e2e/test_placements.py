@@ -120,10 +120,10 @@ def test_a_bulk_prediction_passes_the_task_that_ends_the_model_process(start_ser
     service.until("SELECT 1 FROM dataset_task WHERE task_id = 4")
     with pytest.raises(subprocess.CalledProcessError):  # status 1: a task failed
         service.playground.run("manage.py", "predict", "--project", "1")
-    ((state, errors),) = service.rows(
-        "SELECT state, errors FROM inference_predictionjob"
+    ((state, failed),) = service.rows(
+        "SELECT state, failed FROM inference_predictionjob"
     )
-    assert (state, errors) == ("succeeded", 1)
+    assert (state, failed) == ("succeeded", 1)
     predicted = service.rows(
         "SELECT DISTINCT task_id FROM audit_prediction WHERE outcome = 'ok'"
     )
