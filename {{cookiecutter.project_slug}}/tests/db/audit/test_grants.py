@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from lsml.audit import partitions
 from lsml.audit.grants import RoleRefused, grant_rights, prepare_role
+from lsml.audit.management.commands import prepare
 from lsml.audit.retention import partitions as existing
 from lsml.audit.tables import AUDIT_TABLES
 from tests.db.audit.rows import predict
@@ -26,6 +27,12 @@ def execute(sql, *arguments):
     with connection.cursor() as cursor:
         cursor.execute(sql, arguments)
         return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(autouse=True)
+def statistics(monkeypatch):
+    """Leave the planner's statistics alone: later tests of this database expect so."""
+    monkeypatch.setattr(prepare, "analyze", lambda: None)
 
 
 @pytest.fixture
