@@ -193,7 +193,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "expired logins": {
         "task": "lsml.access.tasks.remove_expired_logins",
-        "schedule": crontab(hour="3", minute="27"),
+        "schedule": crontab(hour="3", minute="27", nowfun=steady_now),
     },
 }
 

@@ -6,6 +6,12 @@ import pytest
 from celery.beat import ScheduleEntry
 
 from config import celery_app
+from lsml.environment.steady import steady_now
+
+
+def test_no_message_is_due_by_the_hosts_clock():
+    schedules = [each["schedule"] for each in celery_app.conf.beat_schedule.values()]
+    assert {each.nowfun for each in schedules} == {steady_now}
 
 
 @pytest.mark.parametrize("name", ["sweep", "seal"])
