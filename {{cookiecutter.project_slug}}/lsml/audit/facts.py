@@ -4,7 +4,7 @@ Seals cover the append-only tables alone. Versions, runs and annotations are in 
 tables, whose rooms register a check here: this package cannot import them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -62,7 +62,7 @@ def check_facts(tally: Tally) -> Iterator[str]:
                 yield f"… and {more} more like the last one."
 
 
-def differences(entry: AuditEntry, stored: Mapping[str, Any]) -> Iterator[str]:
+def _differences(entry: AuditEntry, stored: Mapping[str, Any]) -> Iterator[str]:
     """Yield each fact that is not as the entry recorded it, as the rest of a sentence.
 
     Args:
@@ -80,8 +80,36 @@ def differences(entry: AuditEntry, stored: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def entries_of(*verbs: AuditEntry.Verb) -> Iterator[list[AuditEntry]]:
-    """Yield the entries with these verbs, oldest first, in batches."""
+def compare_entries(
+    tally: Tally,
+    key: str,
+    verbs: Iterable[AuditEntry.Verb],
+    facts_of: Callable[[Collection[int]], Mapping[int, Mapping[str, Any]]],
+) -> Iterator[str]:
+    """Yield a sentence for each row that is not as its entry recorded it, or is gone.
+
+    Args:
+        tally: Counts the entries.
+        key: Of the row's primary key in the detail of an entry.
+        verbs: Those of the entries.
+        facts_of: Returns the facts of the rows with these primary keys, as JSON.
+    """
+    for entries in _batches(verbs):
+        numbers = [number_in(entry, key) for entry in entries]
+        stored = facts_of([number for number in numbers if number is not None])
+        for entry, number in zip(entries, numbers, strict=True):
+            if number is None or number not in stored:
+                yield (
+                    f"The {entry.target} of project {entry.project_pk}, recorded by"
+                    f" audit entry {entry.pk}, was deleted."
+                )
+                continue
+            for difference in _differences(entry, stored[number]):
+                yield f"{entry.target}, project {entry.project_pk}: {difference}."
+        tally.add(len(entries))
+
+
+def _batches(verbs: Iterable[AuditEntry.Verb]) -> Iterator[list[AuditEntry]]:
     last = 0
     entries = AuditEntry.objects.filter(verb__in=verbs).order_by("pk")
     while batch := list(entries.filter(pk__gt=last)[:BATCH]):

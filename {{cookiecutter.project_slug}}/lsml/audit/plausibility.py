@@ -10,6 +10,7 @@ from typing import Final
 
 from django.db import connection
 
+from lsml.audit.chain import RowDigest
 from lsml.audit.fields import SEQUENCE_BITS, first_id_at
 from lsml.audit.models import Seal
 from lsml.audit.windows import unsealed
@@ -67,11 +68,16 @@ class SealTimes:
         self._passes: dict[str, tuple[datetime, datetime | None]] = {}
 
     def implausible_rows(
-        self, seal: Seal, row_ids: Iterable[int]
+        self, seal: Seal, found: RowDigest, rows: Iterable[tuple[int, bytes]]
     ) -> Iterator[tuple[int, str]]:
         """Yield each row whose time does not fit its seal: its id, and a sentence.
 
         Call it for the seals of a table in the order of the chain.
+
+        Args:
+            seal: A seal.
+            found: Of the rows; it knows their smallest and largest id.
+            rows: (id, leaf) of the rows that the seal covers.
         """
         last, before = self._passes.get(seal.table, (None, None))
         if last != seal.sealed_at:
@@ -81,7 +87,9 @@ class SealTimes:
         # While a transaction is open, rows of later ones are not sealed. So a row that
         # is much older than the last pass which sealed any was added after that pass.
         earliest = first_id_at(before - _TOLERANCE) if before else -math.inf
-        for row_id in row_ids:
+        if earliest <= found.first_id and found.last_id <= latest:
+            return
+        for row_id, _ in rows:
             if row_id > latest:
                 yield (
                     row_id,

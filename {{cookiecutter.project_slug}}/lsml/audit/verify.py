@@ -174,9 +174,7 @@ class _Verification:
         found.feed(rows)
         self.report.rows += found.count
         self.progress(seal.row_count)
-        self._find_rows(
-            seal, self.seal_times.implausible_rows(seal, (row_id for row_id, _ in rows))
-        )
+        self._find_rows(seal, self.seal_times.implausible_rows(seal, found, rows))
         if found.rows_digest == seal.rows_digest and found.count == seal.row_count:
             return
         locator = Seal.objects.values_list("locator", flat=True).get(pk=seal.number)
@@ -259,8 +257,8 @@ def _seals(since: datetime | None) -> Iterator[Seal]:
 
 
 def _facts(seal: Any) -> dict[str, Any]:
-    facts = {name: getattr(seal, name, None) for name in chain.SEALED_FIELDS}
-    return facts | {
+    columns = {name: getattr(seal, name, None) for name in chain.SEALED_FIELDS}
+    return columns | {
         "locator_digest": bytes(seal.locator_digest).hex(),
         "sealed_at": chain.microseconds(seal.sealed_at),
     }

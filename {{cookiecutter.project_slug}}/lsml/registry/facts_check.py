@@ -1,18 +1,11 @@
 """Compares versions and what is served with the audit log: part of `audit verify`."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 from django.db import connection
 
-from lsml.audit.facts import (
-    Tally,
-    differences,
-    entries_of,
-    kept_since,
-    number_in,
-    unrecorded,
-)
+from lsml.audit.facts import Tally, compare_entries, kept_since, unrecorded
 from lsml.audit.models import AuditEntry
 from lsml.registry.models import INITIAL_VERSION, ModelVersion
 from lsml.registry.services import version_facts
@@ -22,23 +15,13 @@ _CREATED: Final = AuditEntry.Verb.VERSION_CREATED
 
 def check_versions(tally: Tally) -> Iterator[str]:
     """Yield the versions that are not as they were when they were created."""
-    for entries in entries_of(_CREATED):
-        numbers = [number_in(entry, "version") for entry in entries]
-        versions: dict[int | None, ModelVersion] = {
-            version.pk: version
-            for version in ModelVersion.objects.filter(pk__in=filter(None, numbers))
-        }
-        for entry, number in zip(entries, numbers, strict=True):
-            if (version := versions.get(number)) is None:
-                yield (
-                    f"The {entry.target} of project {entry.project_pk}, recorded by"
-                    f" audit entry {entry.pk}, was deleted."
-                )
-                continue
-            for difference in differences(entry, version_facts(version)):
-                yield f"{entry.target}, project {entry.project_pk}: {difference}."
-        tally.add(len(entries))
+    yield from compare_entries(tally, "version", [_CREATED], _facts_of)
     yield from _unrecorded_versions(tally)
+
+
+def _facts_of(numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+    versions = ModelVersion.objects.filter(pk__in=numbers)
+    return {version.pk: version_facts(version) for version in versions}
 
 
 def _unrecorded_versions(tally: Tally) -> Iterator[str]:

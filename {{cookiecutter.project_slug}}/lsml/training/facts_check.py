@@ -1,14 +1,13 @@
 """Compares runs that have ended with the audit log: part of `audit verify`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from lsml.audit.facts import (
     BATCH,
     Tally,
-    differences,
-    entries_of,
+    compare_entries,
     kept_since,
     number_in,
     unrecorded,
@@ -26,22 +25,14 @@ _ENDED: Final = (
 
 def check_runs(tally: Tally) -> Iterator[str]:
     """Yield the runs that are not as they were when they ended."""
-    for entries in entries_of(*_ENDED):
-        numbers = [number_in(entry, "run") for entry in entries]
-        facts = {each["run"]: each for each in run_facts(filter(None, numbers))}
-        for entry, number in zip(entries, numbers, strict=True):
-            if (stored := facts.get(number)) is None:
-                yield (
-                    f"The {entry.target} of project {entry.project_pk}, recorded by"
-                    f" audit entry {entry.pk}, was deleted."
-                )
-                continue
-            for difference in differences(entry, stored):
-                yield f"{entry.target}, project {entry.project_pk}: {difference}."
-        tally.add(len(entries))
+    yield from compare_entries(tally, "run", _ENDED, _facts_of)
     kept = kept_since("audit_auditentry")
     yield from _unrecorded_runs(tally, kept)
     yield from _other_versions(kept)
+
+
+def _facts_of(numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+    return {facts["run"]: facts for facts in run_facts(numbers)}
 
 
 def _unrecorded_runs(tally: Tally, kept: datetime | None) -> Iterator[str]:
