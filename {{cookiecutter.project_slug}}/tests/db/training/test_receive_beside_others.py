@@ -69,10 +69,12 @@ def backend_pid():
 
 
 def stored():
-    """Event ids of both tables."""
+    """Event ids of both tables, in ascending order."""
+    events = WebhookEvent.objects.order_by("pk")
+    entries = InboxEntry.objects.order_by("event_id")
     return (
-        list(WebhookEvent.objects.values_list("pk", flat=True)),
-        list(InboxEntry.objects.values_list("event_id", flat=True)),
+        list(events.values_list("pk", flat=True)),
+        list(entries.values_list("event_id", flat=True)),
     )
 
 
