@@ -3,6 +3,7 @@
 import copy
 import json
 
+_RAW_BYTES_MAX = 100_000_000
 _RAW = "@@raw"  # a text that is replaced by what json.dumps would not write
 _AGAIN = "@@again@"  # the prefix of a key that the object has already
 
@@ -55,7 +56,10 @@ def mutated(rng, body):
         change(rng, container, key, places, raws)
     text = json.dumps(holder["body"], ensure_ascii=rng.random() < 0.5)
     for number, raw in enumerate(raws):
-        text = text.replace(f'"{_RAW}{number}"', raw)
+        mark = f'"{_RAW}{number}"'
+        # A deeply nested value in a list that was repeated could take gigabytes.
+        fits = text.count(mark) * len(raw) < _RAW_BYTES_MAX
+        text = text.replace(mark, raw if fits else "1")
     return text.replace(_AGAIN, "").encode("utf-8", "surrogatepass")
 
 
