@@ -42,6 +42,12 @@ def test_a_viewer_cannot_list_users(viewer):
     assert viewer.get(reverse("admin:auth_user_changelist")).status_code == 403
 
 
+def test_a_page_is_shown_although_the_address_names_no_field(client):
+    client.force_login(factory.person("ada", "admin"))
+    vera = factory.person("vera", "viewer")
+    assert client.get(detail_page(vera), {"_to_field": ""}).status_code == 200
+
+
 def test_a_disabled_password_revokes_the_tokens(client):
     client.force_login(factory.person("root"))
     vera = factory.person("vera", "operator")

@@ -119,7 +119,7 @@ def _repeat_in_list(rng, container, key, places, raws):
     if not elements or len(json.dumps(elements)) * times > 8_000_000:
         return
     for number in range(times):
-        element = copy.copy(elements[number % len(elements)])
+        element = copy.deepcopy(elements[number % len(elements)])
         if isinstance(element, dict) and not same:
             element["id"] = number + 1
         chosen.append(element)

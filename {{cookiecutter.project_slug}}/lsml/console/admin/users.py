@@ -70,6 +70,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[KeyChangeList]:
         return KeyChangeList
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        # Django fails if the address ends with "?_to_field=".
+        found: User | None = super().get_object(request, object_id, from_field or None)
+        return found
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users: QuerySet[User] = super().get_queryset(request)
         return users.prefetch_related("groups")
