@@ -208,7 +208,7 @@ BASIC_AUTH_CREDENTIALS = [
 WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
 # Per address and web process; wrong ones beyond it get status 429 in that minute.
 WRONG_CREDENTIALS_PER_MINUTE = env.int("WRONG_CREDENTIALS_PER_MINUTE", default=20)
-MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=64)
+MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=40)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024
 # Addresses of proxies whose X-Request-ID and X-Forwarded-For are used.
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])

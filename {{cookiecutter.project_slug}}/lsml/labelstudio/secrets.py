@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import is_not
 
 MASK = "***"
 _SECRET_KEYS = frozenset(
@@ -54,7 +55,10 @@ _ASSIGNMENT = re.compile(
 
 
 def masked(value: object) -> object:
-    """Return a deep copy with secrets replaced by `***`, ready to be stored as JSON.
+    """Return a value with secrets replaced by `***`, ready to be stored as JSON.
+
+    What has no secret is not copied: a body of a million values would need twice the
+    memory.
 
     Secrets are found by key (`access_token`, `Authorization`, `task_data_password`, …),
     in URLs (user info, signatures), and as strings that are an authorization header or
@@ -90,21 +94,28 @@ def _masked(value: object, *, in_task_data: bool) -> object:
     if isinstance(value, dict):
         return _masked_object(value, in_task_data)
     if isinstance(value, (list, tuple)):
-        return [_masked(item, in_task_data=in_task_data) for item in value]
+        items = [_masked(item, in_task_data=in_task_data) for item in value]
+        return items if any(map(is_not, items, value)) else value
     return value
 
 
 def _masked_object(value: dict[str, object], in_task_data: bool) -> dict[str, object]:
-    copy: dict[str, object] = {}
+    copy = value
     for key, item in value.items():
         name = _without_nul(key) if "\x00" in key else key
+        kept = item
         if item and _is_secret(key, in_task_data):
-            copy[name] = MASK
-        elif item.__class__ in _PLAIN:
-            copy[name] = item  # most items; a call for each would double the time
-        else:
+            kept = MASK
+        elif item.__class__ not in _PLAIN:  # a call for each would double the time
             deeper = in_task_data or (key == _TASK_DATA and isinstance(item, dict))
-            copy[name] = _masked(item, in_task_data=deeper)
+            kept = _masked(item, in_task_data=deeper)
+        if kept is item and name is key:
+            continue
+        if copy is value:
+            copy = value.copy()
+        if name is not key:
+            del copy[key]
+        copy[name] = kept
     return copy
 
 

@@ -79,11 +79,19 @@ def test_an_unambiguous_secret_is_masked_even_in_task_data():
 
 
 @given(innocent)
-def test_values_without_secrets_are_copied_unchanged(value):
+def test_values_without_secrets_are_neither_changed_nor_copied(value):
     before = copy.deepcopy(value)
-    copied = masked(value)
-    assert copied == before
-    assert copied is not value or not isinstance(value, (dict, list)) or not value
+    assert masked(value) is value
+    assert value == before
+
+
+@given(innocent)
+def test_what_is_masked_was_copied_before(value):
+    sent = {"a": [{"token": "geheim", "rest": value, "n\x00": 1}], "rest": value}
+    before = copy.deepcopy(sent)
+    expected = {"a": [{"token": "***", "rest": value, "n\ufffd": 1}], "rest": value}
+    assert masked(sent) == expected
+    assert sent == before
 
 
 def test_a_nul_character_cannot_reach_the_database():
