@@ -16,7 +16,7 @@ class HttpStub:
         default_factory=dict
     )  # path -> body, or (status, headers, body)
     requests: list = field(default_factory=list)  # (path, headers)
-    bodies: list = field(default_factory=list)  # of POST requests
+    bodies: list = field(default_factory=list)  # of requests other than GET
 
     def answer(self, path, headers):
         self.requests.append((path, headers))
@@ -60,6 +60,9 @@ def http_stub(stub=None):
             self.do_GET()
 
         def do_DELETE(self):
+            self.do_POST()
+
+        def do_PATCH(self):
             self.do_POST()
 
         def log_message(self, *_):

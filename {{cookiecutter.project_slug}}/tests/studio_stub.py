@@ -24,7 +24,11 @@ class StudioStub(HttpStub):
         self.predictions = []  # (task, version)
         self.imports = []  # how the next ones end: "lost", "late", "never", "drop"
         self.late = []  # stored when asked for the third time
-        self.served_version = "v"
+        self.views = {}  # by ID; each an object with its filters
+        # What the project shows. It is emptied if its predictions are removed, or if it
+        # is the title of a backend.
+        self.shown, self.titles = "v", {"v"}
+        self.removals = 0
         self.asked = 0
 
     def import_count(self):
@@ -45,40 +49,58 @@ class StudioStub(HttpStub):
         self.requests.append((path, headers))
         url = urlsplit(path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        if url.path.startswith("/api/dm/views/"):
+            return self._view(int(url.path.split("/")[4]))
         return {
             PROJECT: self._project,
             f"{PROJECT}model-versions/": self._versions,
             f"{PROJECT}import/predictions": self._import,
             "/api/tasks/": self._list,
             "/api/predictions/": self._of_task,
+            "/api/ml/": lambda _query: (200, {}, [{"title": t} for t in self.titles]),
         }[url.path](query)
 
+    def _view(self, number):
+        found = self.views.get(number)
+        return (200, {}, found) if found else (404, {}, {"detail": "Not found."})
+
     def _project(self, _query):
+        if changes := self._small_body():
+            if changes["model_version"] not in self.titles | self._stored_versions():
+                return 400, {}, {"model_version": ["It does not exist."]}
+            self.shown = changes["model_version"]
         return (
             200,
             {},
             {
                 "label_config": self.label_config,
                 "task_number": len(self.tasks),
-                "model_version": self.served_version,
+                "model_version": self.shown,
             },
         )
 
     def _versions(self, _query):
-        if removed := self._to_remove():
+        if body := self._small_body():
+            removed = body["model_version"]
             kept = [each for each in self.predictions if each[1] != removed]
             count = len(self.predictions) - len(kept)
             self.predictions = kept
+            self.removals += 1
+            if self.shown == removed or self.shown in self.titles:
+                self.shown = None
             return 200, {}, {"deleted_predictions": count}
         counts = Counter(version for _, version in self.predictions)
         static = [{"model_version": name, "count": n} for name, n in counts.items()]
         return 200, {}, {"static": static}
 
-    def _to_remove(self):
-        """Return the version that a DELETE names; "" if it was a GET."""
+    def _stored_versions(self):
+        return {version for _, version in self.predictions}
+
+    def _small_body(self):
+        """Return what a DELETE or PATCH names; None if it was a GET."""
         if self.bodies and self.bodies[-1].startswith(b'{"model_version"'):
-            return json.loads(self.bodies.pop())["model_version"]
-        return ""
+            return json.loads(self.bodies.pop())
+        return None
 
     def _list(self, query):
         items = json.loads(query["query"])["filters"]["items"]

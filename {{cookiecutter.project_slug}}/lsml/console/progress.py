@@ -58,6 +58,7 @@ def prediction_counts(job: PredictionJob) -> list[tuple[str, int]]:
         (_("Invalid"), job.invalid),
         (_("Deleted in Label Studio"), job.gone),
         (_("Failed"), job.failed),
+        (_("Predictions of older versions removed"), job.removed),
     ]
     return [(label, count) for label, count in counts if count]
 

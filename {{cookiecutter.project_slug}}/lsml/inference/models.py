@@ -26,7 +26,9 @@ class PredictionJob(Job):
         max_length=20, choices=Only.choices, default=Only.WITHOUT_THIS_VERSION
     )
     task_ids = ArrayField(models.BigIntegerField(), default=list)  # empty = all
+    view = models.BigIntegerField(null=True)  # Label Studio's ID; null = all
     replace = models.BooleanField(default=False)  # first remove those of this version
+    delete_older = models.BooleanField(default=False)  # at last remove older versions'
     model_version = models.CharField(max_length=200, blank=True)
 
     last_task_id = models.BigIntegerField(default=0)  # our key, not Label Studio's ID
@@ -36,6 +38,10 @@ class PredictionJob(Job):
     invalid = models.PositiveIntegerField(default=0)  # the label config does not allow
     gone = models.PositiveIntegerField(default=0)  # deleted in Label Studio
     failed = models.PositiveIntegerField(default=0)  # the model raised
+
+    removed = models.PositiveIntegerField(default=0)  # predictions of older versions
+    # While predictions are removed: the version that the project in Label Studio shows.
+    shown_version = models.TextField(blank=True)
 
     # What is being sent, and since when by the database's clock. If the worker dies,
     # the next one does not know whether Label Studio stored it, and asks.
@@ -53,6 +59,11 @@ class PredictionJob(Job):
             ),
         ]
 
+    @property
+    def needs_label_studio(self) -> bool:
+        """Whether it can do nothing without access to Label Studio."""
+        return self.replace or self.delete_older or self.view is not None
+
     def summary(self) -> str:
         """Return what became of the tasks, in one sentence."""
         parts = [
@@ -64,7 +75,27 @@ class PredictionJob(Job):
             (self.failed, "failed"),
         ]
         found = ", ".join(f"{count:,} {what}" for count, what in parts if count)
-        return f"{self.total:,} tasks: {found or 'nothing done'}."
+        said = f"{self.total:,} tasks: {found or 'nothing done'}."
+        if not self.total:
+            said = "There is nothing to predict."
+        if self.delete_older:
+            said += f" {self.removed:,} predictions of older versions removed."
+        return said
+
+
+class ViewedTasks(models.Model):
+    """The tasks in the view of a job, as it was when the job began.
+
+    Predictions may change what a view shows, so a resumed job does not look again.
+    """
+
+    job = models.OneToOneField(
+        PredictionJob, models.CASCADE, primary_key=True, related_name="viewed"
+    )
+    task_ids = ArrayField(models.BigIntegerField())  # Label Studio's IDs
+
+    def __str__(self) -> str:
+        return f"View of job {self.job_id}"
 
 
 class PredictionProblem(models.Model):

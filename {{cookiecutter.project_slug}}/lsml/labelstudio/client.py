@@ -137,6 +137,10 @@ class LabelStudio:
         tasks = [as_dict(each) for each in as_list(answer.get("tasks"))]
         return tasks, as_id(answer.get("total")) or len(tasks)
 
+    def view(self, view_id: int) -> JsonObject:
+        """Return a view, which is a tab of the data manager, with its filters."""
+        return self._object("GET", f"api/dm/views/{view_id}/")
+
     def predictions(self, task_id: int) -> list[JsonObject]:
         """Return all predictions of a task; none if it does not exist."""
         return self._list("GET", "api/predictions/", params={"task": task_id})
@@ -220,31 +224,31 @@ class LabelStudio:
         """Change settings of a project."""
         self._request("PATCH", f"api/projects/{project_id}/", body=fields)
 
-    def prediction_versions(self, project_id: int) -> list[str]:
-        """Return the model versions of the project's stored predictions."""
+    def prediction_versions(self, project_id: int) -> dict[str, int]:
+        """Return how many predictions of each version the project holds."""
         answer = self._object(
             "GET",
             f"api/projects/{project_id}/model-versions/",
             params={"extended": "true"},  # else the chosen version is always listed
         )
         counted = cast("list[JsonObject]", answer.get("static") or [])
-        return [str(each["model_version"]) for each in counted]
+        return {
+            str(each["model_version"]): as_id(each.get("count")) or 0
+            for each in counted
+        }
 
     def delete_predictions(self, project_id: int, model_version: str) -> int:
         """Remove all predictions of a version, and return how many there were.
 
-        Label Studio may also deselect the version; the project's setting is restored.
+        Label Studio also empties the project's `model_version` if it is this version,
+        or the title of a backend.
         """
-        before = self.project(project_id).get("model_version")
-        path = f"api/projects/{project_id}/model-versions/"
         answer = self._object(
             "DELETE",
-            path,
+            f"api/projects/{project_id}/model-versions/",
             body={"model_version": model_version},
             timeout_s=IMPORT_TIMEOUT_S,
         )
-        if before and self.project(project_id).get("model_version") != before:
-            self.change_project(project_id, {"model_version": before})
         return as_id(answer.get("deleted_predictions")) or 0
 
     def touch_project(self, project_id: int) -> None:

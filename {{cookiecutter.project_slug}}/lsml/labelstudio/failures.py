@@ -97,6 +97,17 @@ class NoSuchThing(LabelStudioError):
         )
 
 
+class NoSuchView(LabelStudioError):
+    """A project has no such view, or this user may not see it."""
+
+    def __init__(self, *, view: int, project: int) -> None:
+        super().__init__(
+            f"Project {project} in Label Studio has no view {view} for this API key.",
+            "Look up the view's ID in the address bar of the data manager:"
+            " /projects/<ID>/data?tab=<view's ID>.",
+        )
+
+
 class BackendRefused(LabelStudioError):
     """Label Studio called the backend and rejected it."""
 

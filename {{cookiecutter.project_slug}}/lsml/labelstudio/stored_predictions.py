@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsml.labelstudio.reading import LARGEST_ID, JsonObject, as_id
+from lsml.labelstudio.task_listing import TaskListing, between
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from lsml.labelstudio.client import LabelStudio
 
-_PAGE_SIZE = 500  # tasks; Label Studio needs a millisecond or more for each
 # Label Studio cuts the column after 500 characters of JSON, of which it shows fewer.
 _COLUMN_CUT = 370
 
@@ -43,6 +43,7 @@ class StoredPredictions:
     def __init__(self, studio: LabelStudio, project_id: int) -> None:
         self._studio = studio
         self._project_id = project_id
+        self._listing = TaskListing(studio, project_id)
 
     def has(self, version: str, *, task: int) -> bool:
         """Whether a task has a prediction of the version; False if it was deleted."""
@@ -64,9 +65,9 @@ class StoredPredictions:
         if not _is_part_of_another(version, versions):
             without = [_version("not_contains", version)]
             total = as_id(self._studio.project(self._project_id).get("task_number"))
-            lacking = self._count(without)
+            lacking = self._listing.count(without)
             if 2 * lacking < (total or 0):
-                ids = frozenset(self._ids(without)) if lacking else frozenset()
+                ids = frozenset(self._listing.ids(without)) if lacking else frozenset()
                 return TasksWithVersion(ids, inverted=True, newest=newest)
         return TasksWithVersion(self._with(version, versions, 0, LARGEST_ID))
 
@@ -81,30 +82,45 @@ class StoredPredictions:
         if not left or version not in versions:
             return set()
         if not _is_part_of_another(version, versions):
-            between = _between(min(left), max(left))
-            having = self._count([between, _version("contains", version)])
+            within = between(min(left), max(left))
+            having = self._listing.count([within, _version("contains", version)])
             without = [_version("not_contains", version)]
             if not having:
                 return set()
-            if 0 < self._count([between, *without]) < having:
-                left -= set(self._ids(without, min(left), max(left)))
+            if 0 < self._listing.count([within, *without]) < having:
+                left -= set(self._listing.ids(without, min(left), max(left)))
         # Those left are listed as well: a deleted task is in neither list.
         return left and left & self._with(version, versions, min(left), max(left))
 
+    def is_needed(self, older: str, *, beside: str) -> bool:
+        """Whether a task has a prediction of `older`, but none of the version `beside`.
+
+        If not, it may still say so if another version's name contains `older`.
+        """
+        versions = self._studio.prediction_versions(self._project_id)
+        if _is_part_of_another(beside, versions):
+            having = self._with(beside, versions, 0, LARGEST_ID)
+            return not self._with(older, versions, 0, LARGEST_ID) <= having
+        return bool(
+            self._listing.count(
+                [_version("contains", older), _version("not_contains", beside)]
+            )
+        )
+
     def existing_between(self, *, first: int, last: int) -> frozenset[int]:
         """Return the project's tasks from `first` to `last`."""
-        return frozenset(self._ids([], first, last))
+        return frozenset(self._listing.ids([], first, last))
 
     def _with(
-        self, version: str, versions: list[str], first: int, last: int
+        self, version: str, versions: Collection[str], first: int, last: int
     ) -> frozenset[int]:
         containing = [_version("contains", version)]
         if not _is_part_of_another(version, versions):
-            return frozenset(self._ids(containing, first, last))
+            return frozenset(self._listing.ids(containing, first, last))
         # Only tasks with predictions match, so Label Studio asks no backend for them.
         return frozenset(
             task_id
-            for task_id, task in self._tasks(containing, first, last)
+            for task_id, task in self._listing.tasks(containing, first, last)
             if self._has_exactly(version, task_id, task)
         )
 
@@ -114,48 +130,12 @@ class StoredPredictions:
             return self.has(version, task=task_id)
         return version in [each.strip() for each in column.split(",")]
 
-    def _count(self, items: list[JsonObject]) -> int:
-        filters = _filters(items)
-        return self._studio.tasks(
-            self._project_id, filters, page_size=1, **_WITHOUT_PREDICTING
-        )[1]
 
-    def _ids(
-        self, items: list[JsonObject], first: int = 0, last: int = LARGEST_ID
-    ) -> Iterator[int]:
-        for task_id, _ in self._tasks(items, first, last, **_WITHOUT_PREDICTING):
-            yield task_id
-
-    def _tasks(
-        self, items: list[JsonObject], first: int, last: int, **options: str
-    ) -> Iterator[tuple[int, JsonObject]]:
-        while True:
-            filters = _filters([_between(first, last), *items])
-            tasks, total = self._studio.tasks(
-                self._project_id, filters, page_size=_PAGE_SIZE, **options
-            )
-            for task in tasks:
-                task_id = as_id(task.get("id")) or 0
-                first = max(first, task_id + 1)
-                yield task_id, task
-            if not tasks or total <= len(tasks):
-                return
-
-
-# With `evaluate_predictions_automatically`, Label Studio has the backend predict the
-# tasks of a page, but not for a review. A review lacks the column with the versions.
-_WITHOUT_PREDICTING = {"review": "true"}
-
-
-def _is_part_of_another(version: str, versions: list[str]) -> bool:
+def _is_part_of_another(version: str, versions: Collection[str]) -> bool:
     """Whether a filter for it also finds others: v1 is part of v10."""
     # SQLite also finds other cases.
     part = version.casefold()
     return any(part in each.casefold() for each in versions if each != version)
-
-
-def _filters(items: list[JsonObject]) -> JsonObject:
-    return {"conjunction": "and", "items": items}
 
 
 def _version(operator: str, version: str) -> JsonObject:
@@ -164,13 +144,4 @@ def _version(operator: str, version: str) -> JsonObject:
         "operator": operator,
         "type": "List",
         "value": [version],  # of a text, Label Studio would look for each character
-    }
-
-
-def _between(first: int, last: int) -> JsonObject:
-    return {
-        "filter": "filter:tasks:id",
-        "operator": "in",
-        "type": "Number",
-        "value": {"min": first, "max": last},
     }

@@ -80,6 +80,16 @@ def test_the_form_predicts_only_the_tasks_it_names(operator):
     assert (job.only, job.task_ids) == ("without-this-version", known)
 
 
+def test_a_view_is_predicted_and_older_versions_are_deleted(operator, settings):
+    settings.LABEL_STUDIO_URL, settings.LABEL_STUDIO_API_KEY = "http://ls", "key"
+    of = factory.story(predictions=3)["project"]
+    form = {"view": "5", "delete_older": "on"}
+    operator.post(page("predict", of.pk), form)
+    job = PredictionJob.objects.latest("pk")
+    assert (job.view, job.delete_older) == (5, True)
+    assert "View in Label Studio" in operator.get(detail_page(job)).text
+
+
 def test_the_form_says_what_is_wrong_with_task_ids(operator):
     of = factory.project()
     shown = operator.post(page("predict", of.pk), {"task_ids": "7, x"})

@@ -1,5 +1,6 @@
 """The service as `manage.py dev` runs it, for a real Label Studio to talk to."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,13 @@ from lsml.embedded import addresses
 PROJECT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 120
 USER, PASSWORD = "label-studio", "geh:äim"
+_VERSION = {
+    "number": 1_000, "state": "ready", "artifact_key": "", "artifact_sha256": "",
+    "artifact_bytes": 0, "metrics": {}, "snapshot_digest": "", "annotation_count": 0,
+    "label_config": "", "label_config_digest": "", "missing_labels": [],
+    "code_revision": "", "python_version": "", "packages": {}, "notes": "",
+    "load_error": "", "created_at": "2026-11-01T00:00:00Z",
+}  # fmt: skip
 
 
 class Service:
@@ -109,6 +117,18 @@ class Service:
         )
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def add_version(self, project: int, name: str) -> None:
+        """Register a version of a project without training it."""
+        query = (
+            "INSERT INTO registry_modelversion SELECT (made.version).* FROM ("
+            " SELECT jsonb_populate_record(NULL::registry_modelversion, %s::jsonb"
+            " || jsonb_build_object('project_id', id, 'version', %s::text, 'id',"
+            " nextval(pg_get_serial_sequence('registry_modelversion', 'id'))))"
+            " AS version FROM registry_project WHERE labelstudio_id = %s) AS made"
+        )
+        with self.database() as connection:
+            connection.execute(query, [json.dumps(_VERSION), name, project])
 
     @contextmanager
     def database(self):

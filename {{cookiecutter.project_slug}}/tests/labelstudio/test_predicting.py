@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.labelstudio.conftest import CONFIG
-from tests.labelstudio.service import PROJECT, wait_for
+from tests.labelstudio.conftest import CONFIG, region
+from tests.labelstudio.service import PASSWORD, PROJECT, USER, wait_for
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.timeout(600)]
 TASKS = 200
@@ -75,6 +75,94 @@ def test_run_again_it_adds_nothing_and_names_what_cannot_be_stored(
     said = predict(service, project, "--tasks", str(second), ok=False)
     assert f"Task {second}: invalid" in said
     assert not stored(studio, project).total()
+
+
+def view_of(studio, project, conjunction, *filters):
+    """Create a tab of the data manager, and return its ID."""
+    items = [
+        {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind}
+        | {"value": value}
+        for column, operator, kind, value in filters
+    ]
+    data = {"title": "Lane", "filters": {"conjunction": conjunction, "items": items}}
+    body = {"project": project, "data": data}
+    return studio.call("POST", "/api/dm/views/", body=body)["id"]
+
+
+def test_only_the_tasks_of_a_view_are_predicted(studio, service, project):
+    tasks = {task["data"]["text"]: task["id"] for task in studio.tasks(project)}
+    backend = {"url": service.url, "project": project, "title": "other"}
+    backend |= {"auth_method": "BASIC_AUTH", "basic_auth_user": USER}
+    studio.call("POST", "/api/ml", body=backend | {"basic_auth_pass": PASSWORD})
+    automatic = {"evaluate_predictions_automatically": True}
+    studio.call("PATCH", f"/api/projects/{project}/", body=automatic)
+    live = "SELECT 1 FROM audit_prediction WHERE kind <> 'bulk'"
+    before = len(service.rows(live))
+
+    # "text 1", "text 10" to "text 19", "text 100" to "text 199"
+    ones = ("data.text", "contains", "String", "text 1")
+    low = ("id", "less", "Number", tasks["text 50"])
+    both = str(view_of(studio, project, "and", ones, low))
+    assert "11 tasks: 11 predicted" in predict(service, project, "--view", both)
+    seven = ("data.text", "equal", "String", "text 7")
+    absent = ("data.text", "equal", "String", "text 777")
+    eight = ("data.text", "equal", "String", "text 8")
+    either = str(view_of(studio, project, "or", seven, absent, eight))
+    assert "2 tasks: 2 predicted" in predict(service, project, "--view", either)
+    empty = ("total_predictions", "equal", "Number", 0)
+    rest = str(view_of(studio, project, "and", empty))
+    assert "187 tasks: 187 predicted" in predict(service, project, "--view", rest)
+    assert "nothing to predict" in predict(service, project, "--view", rest)
+    assert len(service.rows(live)) == before  # no listing made it predict
+    assert once(studio, project)
+
+    said = predict(service, project, "--view", "999999", ok=False)
+    assert f"Project {project} in Label Studio has no view 999999" in said
+    other = studio.new_project(CONFIG, ["another"])
+    elsewhere = str(view_of(studio, other, "and"))
+    said = predict(service, project, "--view", elsewhere, ok=False)
+    assert f"Project {project} in Label Studio has no view {elsewhere}" in said
+
+
+def shown_by(studio, project):
+    return studio.call("GET", f"/api/projects/{project}/")["model_version"]
+
+
+def test_older_versions_are_removed_and_the_project_goes_on_showing_predictions(
+    studio, service, project
+):
+    service.manage("connect", "--project", str(project))
+    shown = shown_by(studio, project)
+    assert shown
+    first, *others = (task["id"] for task in studio.tasks(project))
+    predict(service, project, "--tasks", *map(str, others))
+    import_of = f"/api/projects/{project}/import/predictions"
+    result = [region("Positive")]
+    body = [
+        {"task": task, "model_version": version, "result": result}
+        for version in ("old", "somebody's")
+        for task in (first, *others)
+    ]
+    studio.call("POST", import_of, body=body)
+    served = job_of(service, project)["model_version"]
+    service.add_version(project, "old")
+
+    said = predict(service, project, "--tasks", str(others[0]), "--delete-older")
+    assert "Predictions of old were kept" in said
+    assert versions(studio, project) == {"old", "somebody's", served}
+    said = predict(service, project, "--delete-older")
+    assert "200 predictions of older versions removed" in said
+    assert versions(studio, project) == {"somebody's", served}
+    assert shown_by(studio, project) == shown
+    assert "0 predictions of older versions" in predict(
+        service, project, "--delete-older"
+    )
+
+
+def versions(studio, project):
+    path = f"/api/projects/{project}/model-versions/"
+    found = studio.call("GET", path, extended="true")["static"]
+    return {each["model_version"] for each in found}
 
 
 def test_a_sigkill_during_the_post_loses_and_doubles_nothing(studio, service, project):

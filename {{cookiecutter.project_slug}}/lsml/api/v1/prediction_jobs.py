@@ -30,7 +30,9 @@ _NO_PROJECT = "There is no project {pk_value} here, or it is archived."
             project_pk=1,
             only="without-this-version",
             task_ids=[],
+            view=None,
             replace=False,
+            delete_older=False,
             model_version="v3",
             predicted=90,
             sent=88,
@@ -38,6 +40,7 @@ _NO_PROJECT = "There is no project {pk_value} here, or it is archived."
             invalid=1,
             gone=1,
             failed=0,
+            removed=0,
         )
     ]
 )
@@ -51,9 +54,12 @@ class PredictionJobSerializer(serializers.ModelSerializer[PredictionJob]):
             "project_pk",
             "only",
             "task_ids",
+            "view",
             "replace",
+            "delete_older",
             "model_version",
             *PredictionJob.COUNTS,
+            "removed",
         ]
 
 
@@ -81,9 +87,23 @@ class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
         max_length=TASK_IDS_MAX,
         help_text="only these tasks, by Label Studio's ID",
     )
+    view = serializers.IntegerField(
+        min_value=1,
+        max_value=LARGEST_ID,
+        allow_null=True,
+        default=None,
+        help_text="only tasks that match the filters of this view, a tab of Label"
+        " Studio's data manager. The job asks for them when it begins, and fails if the"
+        " project has no such view",
+    )
     replace = serializers.BooleanField(
         default=False,
         help_text="first remove the predictions of the served version, of all tasks",
+    )
+    delete_older = serializers.BooleanField(
+        default=False,
+        help_text="at last remove the predictions of this service's older versions,"
+        " unless a task would lose its only prediction",
     )
 
 

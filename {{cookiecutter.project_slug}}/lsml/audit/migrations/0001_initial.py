@@ -92,6 +92,10 @@ class Migration(migrations.Migration):
                             ("bulk prediction requested", "Bulk Requested"),
                             ("bulk prediction retried", "Bulk Retried"),
                             ("bulk prediction cancelled", "Bulk Cancelled"),
+                            (
+                                "predictions removed from label studio",
+                                "Predictions Removed",
+                            ),
                             ("verify requested", "Verify Requested"),
                             ("verify retried", "Verify Retried"),
                             ("verify cancelled", "Verify Cancelled"),

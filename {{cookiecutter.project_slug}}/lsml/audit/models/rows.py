@@ -201,6 +201,7 @@ class AuditEntry(AuditRow):
         BULK_REQUESTED = "bulk prediction requested"
         BULK_RETRIED = "bulk prediction retried"
         BULK_CANCELLED = "bulk prediction cancelled"
+        PREDICTIONS_REMOVED = "predictions removed from label studio"
         VERIFY_REQUESTED = "verify requested"
         VERIFY_RETRIED = "verify retried"
         VERIFY_CANCELLED = "verify cancelled"

@@ -42,6 +42,7 @@ class PredictionJobAdmin(JobAdmin):
         return [
             Fact(_("Project"), link_to(found.project)),
             Fact(_("Tasks"), found.get_only_display()),
+            Fact(_("View in Label Studio"), found.view),
             *self.job_facts(found),
         ]
 

@@ -16,6 +16,7 @@ from lsml.console.pages.base import needs, page
 from lsml.inference.bulk.jobs import Options, start_job
 from lsml.inference.models import PredictionJob
 from lsml.jobs.errors import JobRefused
+from lsml.labelstudio.reading import LARGEST_ID
 from lsml.observability.origin import requester
 from lsml.registry.models import Project
 
@@ -53,12 +54,31 @@ class PredictForm(forms.Form):
         max_length=100_000,
         help_text=gettext_lazy("If empty, all tasks that are known here."),
     )
+    view = forms.IntegerField(
+        label=gettext_lazy("Only the tasks of this view"),
+        widget=forms.NumberInput(attrs={"class": "c-input"}),
+        required=False,
+        min_value=1,
+        max_value=LARGEST_ID,
+        help_text=gettext_lazy(
+            "The ID of a tab of Label Studio's data manager: “tab” in the address bar."
+            " Its filters count, as they are when the job begins."
+        ),
+    )
     replace = forms.BooleanField(
         label=gettext_lazy("Replace"),
         required=False,
         help_text=gettext_lazy(
             "First removes the predictions of the served version from Label Studio, of"
             " all tasks."
+        ),
+    )
+    delete_older = forms.BooleanField(
+        label=gettext_lazy("Delete older"),
+        required=False,
+        help_text=gettext_lazy(
+            "At last removes the predictions of this service's older versions, unless a"
+            " task would lose its only prediction."
         ),
     )
 
@@ -68,7 +88,9 @@ class PredictForm(forms.Form):
         return Options(
             only=chosen["only"] or PredictionJob.Only.WITHOUT_THIS_VERSION,
             task_ids=chosen["task_ids"],
+            view=chosen["view"],
             replace=chosen["replace"],
+            delete_older=chosen["delete_older"],
         )
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry
 from lsml.inference.bulk.selection import selected
-from lsml.inference.models import PredictionJob
+from lsml.inference.models import PredictionJob, ViewedTasks
 from lsml.jobs.errors import JobRefused
 from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
@@ -19,6 +19,10 @@ from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configur
 from lsml.registry.models import Project
 
 TASK_IDS_MAX = 10_000  # in one request; they are kept in the row of the job
+NEEDS_LABEL_STUDIO = (
+    "Views, and the removal of predictions, need access to Label Studio: set"
+    f" {SETTINGS_NEEDED}."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,18 @@ class Options:
     Attributes:
         only: those without the served version, or of these those without annotation.
         task_ids: Label Studio's IDs; empty = all tasks that are known here.
+        view: of these, the tasks that match the filters of this view of Label Studio's
+            data manager when the job begins; None = all.
         replace: first remove the served version's predictions from Label Studio.
+        delete_older: at last remove those of older versions, unless a task would lose
+            its only prediction.
     """
 
     only: str = PredictionJob.Only.WITHOUT_THIS_VERSION
     task_ids: Sequence[int] = ()
+    view: int | None = None
     replace: bool = False
+    delete_older: bool = False
 
 
 _ALL = Options()
@@ -59,15 +69,22 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
             "tasks": job.total,
             "done": job.done,
             "only": job.only,
+            "view": job.view,
             "replace": job.replace,
+            "delete_older": job.delete_older,
         }
+
+    def on_end(self, job: PredictionJob) -> None:
+        """Forget the tasks of the view; only another attempt would need them."""
+        if job.state == job.State.SUCCEEDED:
+            ViewedTasks.objects.filter(job=job).delete()
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
         """Start a job that continues where the failed or cancelled one stopped."""
-        options = Options(job.only, job.task_ids, job.replace)
-        return _start(
-            job.project, options, Event.RETRIED, actor, origin, job.last_task_id
+        options = Options(
+            job.only, job.task_ids, job.view, job.replace, job.delete_older
         )
+        return _start(job.project, options, Event.RETRIED, actor, origin, job)
 
 
 kind = PredictionKind()
@@ -85,8 +102,8 @@ def start_job(
         options: Which of its tasks.
 
     Raises:
-        JobRefused: The project is archived, has no such tasks, or has an active job, or
-            the options do not fit together.
+        JobRefused: The project is archived, no tasks or none of those named are known,
+            it has an active job, or the options do not fit together.
     """
     return _start(project, options, Event.REQUESTED, actor, origin)
 
@@ -97,27 +114,31 @@ def _start(
     event: Event,
     actor: str,
     origin: Origin,
-    last_task_id: int = 0,
+    earlier: PredictionJob | None = None,
 ) -> PredictionJob:
-    _demand_sensible(project, options)
     now = timezone.now()
     job = PredictionJob(
         project=project,
         only=options.only,
         task_ids=list(options.task_ids),
+        view=options.view,
         replace=options.replace,
-        last_task_id=last_task_id,
+        delete_older=options.delete_older,
+        last_task_id=earlier.last_task_id if earlier else 0,  # continues after it
         requested_by=actor[:200],
         created_at=now,
         notified_at=now,
     )
-    job.total = selected(job).count()
-    if not job.total:
-        raise JobRefused(_no_tasks(project, options))
-    job.done = selected(job).filter(pk__lte=last_task_id).count()
+    _demand_sensible(job)
+    _demand_known_tasks(job)
     try:
         with transaction.atomic():
             job.save()
+            if earlier is not None:
+                _keep_view(job, earlier)
+            job.total = selected(job).count()
+            job.done = selected(job).filter(pk__lte=job.last_task_id).count()
+            job.save(update_fields=["total", "done"])
             kind.record(job, event, actor=actor, origin=origin)
             wake_worker(job)
     except IntegrityError:  # one_active_job_per_project
@@ -125,29 +146,33 @@ def _start(
     return job
 
 
-def _demand_sensible(project: Project, options: Options) -> None:
-    if project.archived_at is not None:
-        raise JobRefused(f"{project} is archived; its tasks are not predicted.")
-    if len(options.task_ids) > TASK_IDS_MAX:
+def _keep_view(job: PredictionJob, earlier: PredictionJob) -> None:
+    viewed = ViewedTasks.objects.filter(job=earlier).first()
+    if viewed:
+        ViewedTasks.objects.create(job=job, task_ids=viewed.task_ids)
+
+
+def _demand_sensible(job: PredictionJob) -> None:
+    if job.project.archived_at is not None:
+        raise JobRefused(f"{job.project} is archived; its tasks are not predicted.")
+    if len(job.task_ids) > TASK_IDS_MAX:
         raise JobRefused(f"Name at most {TASK_IDS_MAX:,} tasks at a time.")
-    if not options.replace:
-        return
-    if options.task_ids or options.only != PredictionJob.Only.WITHOUT_THIS_VERSION:
+    if job.needs_label_studio and not is_label_studio_configured():
+        raise JobRefused(NEEDS_LABEL_STUDIO)
+    is_part = job.only != job.Only.WITHOUT_THIS_VERSION or job.view is not None
+    if job.replace and (job.task_ids or is_part):
         raise JobRefused(
             "Predictions can only be replaced in the whole project: Label Studio"
             " removes those of a version for all tasks or not at all."
         )
-    if not is_label_studio_configured():
+
+
+def _demand_known_tasks(job: PredictionJob) -> None:
+    known = job.project.tasks.filter(deleted_at__isnull=True)
+    if not known.exists():
         raise JobRefused(
-            "Predictions are replaced in Label Studio, which this service cannot"
-            f" reach: set {SETTINGS_NEEDED}."
+            f"No tasks of {job.project} are known here: run"
+            f" `manage.py sync --project {job.project.labelstudio_id}` first."
         )
-
-
-def _no_tasks(project: Project, options: Options) -> str:
-    if options != _ALL and project.tasks.filter(deleted_at__isnull=True).exists():
-        return f"{project} has no such tasks here; nothing is predicted."
-    return (
-        f"No tasks of {project} are known here: run"
-        f" `manage.py sync --project {project.labelstudio_id}` first."
-    )
+    if job.task_ids and not known.filter(task_id__in=job.task_ids).exists():
+        raise JobRefused(f"{job.project} has no such tasks here; nothing is predicted.")

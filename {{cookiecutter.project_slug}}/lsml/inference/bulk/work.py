@@ -11,8 +11,14 @@ from lsml.dataset.models import Task
 from lsml.inference.answers import TaskPrediction
 from lsml.inference.bulk.batch import Batch, Kind
 from lsml.inference.bulk.delivery import Delivery, forget_unsettled, settle
-from lsml.inference.bulk.jobs import kind
-from lsml.inference.bulk.selection import selected
+from lsml.inference.bulk.jobs import NEEDS_LABEL_STUDIO, kind
+from lsml.inference.bulk.removal import (
+    remove_older_versions,
+    remove_version,
+    restore_shown_version,
+    served_version,
+)
+from lsml.inference.bulk.selection import look_at_view, selected
 from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
@@ -28,8 +34,6 @@ from lsml.labelstudio.validation import PredictionValidator
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
-from lsml.registry.models import INITIAL_VERSION
-from lsml.registry.served import served
 
 STEP = 100  # tasks per call of predict(), at most
 _FIRST_STEP = 10
@@ -50,6 +54,8 @@ def predict_all(job_id: int, *, on_step: OnStep | None = None) -> None:
     def work(running: RunningJob[PredictionJob]) -> dict[str, Any]:
         try:
             studio = configured_label_studio()
+            if studio is None and running.job.needs_label_studio:
+                raise JobFailed(NEEDS_LABEL_STUDIO)
             if studio is None:
                 _Attempt(running, on_step).run()
             else:
@@ -183,29 +189,32 @@ class _SendingAttempt(_Attempt):
     def run(self) -> None:
         """Predict the selected tasks that lack the served version, and send them."""
         try:
+            restore_shown_version(self.job, self._studio)
             self._delivery.resume()
             self.batch = Batch("", self.job.last_task_id)
+            look_at_view(self.running, self._studio)
             self._prepare()
             if self._there.are_all:
                 self._skip_rest()
             self.predict_rest()
             self._delivery.deliver(self.batch)
             self._delivery.finish()
+            restore_shown_version(self.job, self._studio)
+            if self.job.delete_older:
+                remove_older_versions(self.running, self._studio)
         finally:
             self._delivery.close()
 
     def _prepare(self) -> None:
         project = self.job.project
-        found = served(project.key)
-        version = found.version if found else INITIAL_VERSION
+        version = served_version(project)
         config = self._studio.project(project.labelstudio_id).get("label_config")
         try:
             self._validator = PredictionValidator(str(config or ""))
         except WireError as error:
             self.running.log(f"Predictions are not validated: {error}")
         if self.job.replace:
-            removed = self._studio.delete_predictions(project.labelstudio_id, version)
-            self.running.log(f"{removed} predictions of {version} were removed.")
+            remove_version(self.running, self._studio, version, then=version)
             self.running.save(replace=False)  # done once, however often it resumes
         self._use(version)
 

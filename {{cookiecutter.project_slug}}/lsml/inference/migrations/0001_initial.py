@@ -77,7 +77,9 @@ class Migration(migrations.Migration):
                         base_field=models.BigIntegerField(), default=list, size=None
                     ),
                 ),
+                ("view", models.BigIntegerField(null=True)),
                 ("replace", models.BooleanField(default=False)),
+                ("delete_older", models.BooleanField(default=False)),
                 ("model_version", models.CharField(blank=True, max_length=200)),
                 ("last_task_id", models.BigIntegerField(default=0)),
                 ("predicted", models.PositiveIntegerField(default=0)),
@@ -86,6 +88,8 @@ class Migration(migrations.Migration):
                 ("invalid", models.PositiveIntegerField(default=0)),
                 ("gone", models.PositiveIntegerField(default=0)),
                 ("failed", models.PositiveIntegerField(default=0)),
+                ("removed", models.PositiveIntegerField(default=0)),
+                ("shown_version", models.TextField(blank=True)),
                 ("sending", models.JSONField(null=True)),
                 ("sending_at", models.DateTimeField(null=True)),
                 (
@@ -101,6 +105,27 @@ class Migration(migrations.Migration):
                 "verbose_name": "bulk prediction",
                 "abstract": False,
             },
+        ),
+        migrations.CreateModel(
+            name="ViewedTasks",
+            fields=[
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="viewed",
+                        serialize=False,
+                        to="inference.predictionjob",
+                    ),
+                ),
+                (
+                    "task_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), size=None
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="PredictionProblem",

@@ -67,12 +67,34 @@ def test_a_bulk_prediction_of_some_tasks_is_started(operator, project):
 
 
 @pytest.mark.parametrize(
-    "options", [{"only": "some"}, {"task_ids": [-1]}, {"task_ids": "1"}]
+    "options",
+    [{"only": "some"}, {"task_ids": [-1]}, {"task_ids": "1"}, {"view": 0}],
 )
 def test_unusable_options_are_refused(operator, project, options):
     body = {"project_pk": project.pk, **options}
     assert send(operator, "/api/v1/prediction-jobs", body).status_code == 400
     assert not PredictionJob.objects.exists()
+
+
+def test_a_bulk_prediction_of_a_view_that_deletes_older_ones_is_started(
+    operator, project, settings
+):
+    settings.LABEL_STUDIO_URL, settings.LABEL_STUDIO_API_KEY = "http://ls", "key"
+    body = {"project_pk": project.pk, "view": 5, "delete_older": True}
+    row = send(operator, "/api/v1/prediction-jobs", body).json()
+    job = PredictionJob.objects.get()
+    assert (job.view, job.delete_older, job.total) == (5, True, 0)
+    assert (row["view"], row["delete_older"], row["removed"]) == (5, True, 0)
+    detail = AuditEntry.objects.get().detail
+    assert (detail["view"], detail["delete_older"]) == (5, True)
+
+
+def test_a_view_without_access_to_label_studio_is_refused(operator, project):
+    body = {"project_pk": project.pk, "view": 5}
+    reply = send(operator, "/api/v1/prediction-jobs", body)
+    assert (reply.status_code, "LABEL_STUDIO_URL" in reply.json()["detail"]) == (
+        409, True,
+    )  # fmt: skip
 
 
 def test_the_problems_of_a_bulk_prediction_are_downloaded(auditor, a_job):

@@ -311,7 +311,7 @@ def test_versions_are_those_of_stored_predictions():
         counted = [{"model_version": "v1", "count": 3, "latest": None}]
         return httpx.Response(200, json={"static": counted, "live": None})
 
-    assert studio(answer).prediction_versions(1) == ["v1"]
+    assert studio(answer).prediction_versions(1) == {"v1": 3}
 
 
 def test_only_the_given_settings_of_a_project_are_changed():

@@ -48,9 +48,22 @@ class Command(BaseCommand):
             help="only these tasks, by Label Studio's ID",
         )
         parser.add_argument(
+            "--view",
+            type=int,
+            metavar="ID",
+            help="only the tasks that match the filters of this view of Label Studio's"
+            " data manager (its ID is `tab` in the address bar)",
+        )
+        parser.add_argument(
             "--replace",
             action="store_true",
             help="first remove the predictions of the served version, of all tasks",
+        )
+        parser.add_argument(
+            "--delete-older",
+            action="store_true",
+            help="at last remove the predictions of this service's older versions,"
+            " unless a task would lose its only prediction",
         )
 
     def handle(
@@ -59,7 +72,9 @@ class Command(BaseCommand):
         project: int,
         only: str,
         tasks: list[int],
+        view: int | None,
         replace: bool,
+        delete_older: bool,
         **__: Any,
     ) -> None:
         try:
@@ -67,7 +82,7 @@ class Command(BaseCommand):
                 project=find_project(ProjectKey(project)),
                 actor=command_actor(),
                 origin=Origin.from_command("predict"),
-                options=Options(only, tasks, replace),
+                options=Options(only, tasks, view, replace, delete_older),
             )
         except (JobRefused, UnknownProject) as error:
             raise CommandError(str(error)) from error
@@ -75,6 +90,8 @@ class Command(BaseCommand):
         if job.state != PredictionJob.State.SUCCEEDED:
             raise CommandError(f"job {job.pk} {job.state}: {job.error or 'no reason'}")
         self.stdout.write(job.summary())
+        if job.message:
+            self.stderr.write(job.message)
         if not is_label_studio_configured():
             self.stderr.write(
                 "The predictions are recorded here only. To send them to Label Studio,"
@@ -88,6 +105,7 @@ class Command(BaseCommand):
         ) as bar:
 
             def show(found: PredictionJob) -> None:
+                bar.total = found.total
                 bar.update(found.done - bar.n)
 
             predict_all(job.pk, on_step=show)

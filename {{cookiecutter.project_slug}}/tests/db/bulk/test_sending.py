@@ -1,106 +1,30 @@
 """Bulk predictions in Label Studio: each once, whatever is run again or killed."""
 
 import sys
-from datetime import timedelta
 from io import StringIO
 from itertools import chain, repeat
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from lsml.dataset.models import Annotation, Task
-from lsml.inference.bulk import batch, delivery, jobs, work
+from lsml.dataset.models import Annotation
+from lsml.inference.bulk import delivery, work
 from lsml.inference.models import PredictionJob
-from lsml.jobs import outcomes
 from lsml.jobs.errors import JobRefused
 from lsml.jobs.services import request_cancel, retry
 from lsml.labelstudio.client import LabelStudio
-from lsml.labelstudio.identity import ProjectKey
 from lsml.registry import served
 from lsml.registry.models import ModelVersion
-from lsml.registry.services import get_or_create_project
-from tests.broker import collect_messages
-from tests.db.conftest import CONFIG
-from tests.studio_stub import studio_stub
+from tests.db.bulk.conftest import IDS, VERSION, annotate, counts, lose_worker
 
 pytestmark = pytest.mark.django_db
-VERSION = "0.0.1"
-IDS = range(101, 111)
-
-
-@pytest.fixture(autouse=True)
-def notifications(monkeypatch):
-    return collect_messages(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def small_and_quick(monkeypatch):
-    monkeypatch.setattr(work, "STEP", 2)
-    monkeypatch.setattr(batch, "TASKS_MAX", 4)
-    monkeypatch.setattr(delivery, "_POLL_S", 0.01)
 
 
 @pytest.fixture
 def short_posts(monkeypatch):
     """What has not appeared at once will not appear any more."""
     monkeypatch.setattr(delivery, "LONGEST_POST_S", 0.05)
-
-
-@pytest.fixture
-def project():
-    project = get_or_create_project(ProjectKey.parse("1.1795433940"))
-    project.label_config = CONFIG
-    project.save()
-    now = timezone.now()
-    Task.objects.bulk_create(
-        Task(project=project, task_id=number, data={"text": "t"}, updated_at=now)
-        for number in IDS
-    )
-    return project
-
-
-@pytest.fixture
-def studio(settings):
-    with studio_stub(CONFIG, IDS) as stub:
-        settings.LABEL_STUDIO_API_KEY, settings.LABEL_STUDIO_URL = "key", stub.url
-        yield stub
-
-
-@pytest.fixture
-def start(project, origin):
-    def start(**options):
-        return jobs.start_job(
-            project=project,
-            actor="olga",
-            origin=origin,
-            options=jobs.Options(**options),
-        )
-
-    return start
-
-
-@pytest.fixture
-def run(start, constant, studio):
-    """Run a job to its end, and return it."""
-
-    def run(job=None, **options):
-        job = job or start(**options)
-        work.predict_all(job.pk)
-        job.refresh_from_db()
-        return job
-
-    return run
-
-
-def counts(job):
-    return {name: getattr(job, name) for name in job.COUNTS if getattr(job, name)}
-
-
-def lose_worker():
-    PredictionJob.objects.update(lease_expires_at=Now() - timedelta(minutes=5))
-    outcomes.lose(PredictionJob.objects.get())
 
 
 # --- Run again ---
@@ -471,6 +395,19 @@ def test_a_part_of_a_project_is_not_replaced(start, studio):
         start(replace=True, task_ids=[101])
 
 
+def test_with_nothing_to_predict_a_job_succeeds_and_says_so(run, studio, project):
+    annotate(project, *IDS)
+    job = run(only="unlabelled")
+    assert (job.state, job.total) == ("succeeded", 0)
+    assert job.summary() == "There is nothing to predict."
+    assert studio.import_count() == 0
+
+
+def test_tasks_that_are_not_known_here_are_refused(start, studio):
+    with pytest.raises(JobRefused, match="no such tasks"):
+        start(task_ids=[999])
+
+
 # --- The command ---
 
 
@@ -494,3 +431,12 @@ def test_the_command_run_again_says_that_they_are_already_there(run, studio):
     output = StringIO()
     call_command("predict", project=1, stdout=output, stderr=StringIO())
     assert output.getvalue() == "10 tasks: 10 already there.\n"
+
+
+def test_the_command_ends_well_with_nothing_to_predict(project, studio, constant):
+    annotate(project, *IDS)
+    output = StringIO()
+    call_command(
+        "predict", project=1, only="unlabelled", stdout=output, stderr=StringIO()
+    )
+    assert output.getvalue() == "There is nothing to predict.\n"

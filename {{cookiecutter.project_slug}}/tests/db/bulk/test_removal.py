@@ -1,0 +1,213 @@
+"""Bulk predictions that at last remove those of older versions from Label Studio."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from lsml.audit.models import AuditEntry
+from lsml.inference.bulk import work
+from lsml.inference.models import PredictionJob
+from lsml.jobs.errors import JobRefused
+from lsml.jobs.services import retry
+from lsml.labelstudio.client import LabelStudio
+from lsml.registry.models import ModelVersion
+from tests.db.bulk.conftest import IDS, VERSION, lose_worker
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def register(project):
+    """Returns a function that registers versions, and serves the last one."""
+
+    def register(*versions):
+        for number, name in enumerate(versions, 1):
+            project.active_version = ModelVersion.objects.create(
+                project=project, number=number, version=name, created_at=timezone.now()
+            )
+        project.save()
+
+    return register
+
+
+@pytest.fixture
+def v2(register, studio):
+    """Version v2 is served; all tasks have predictions of the versions before."""
+    register("v1", "v2")
+    for version in (VERSION, "v1", "somebody's"):
+        studio.predictions += [(task, version) for task in IDS]
+
+
+def versions(studio):
+    return {version for _, version in studio.predictions}
+
+
+def removals():
+    entries = AuditEntry.objects.filter(verb="predictions removed from label studio")
+    return [
+        (each.target, each.detail["predictions"]) for each in entries.order_by("pk")
+    ]
+
+
+def test_predictions_of_older_versions_are_removed(run, studio, v2):
+    job = run(delete_older=True)
+    assert (job.state, job.sent, job.removed) == ("succeeded", 10, 20)
+    assert versions(studio) == {"somebody's", "v2"}
+    assert sorted(removals()) == [(f"version {VERSION}", 10), ("version v1", 10)]
+    assert "10 predictions of v1 were removed" in job.log
+    assert job.summary().endswith("20 predictions of older versions removed.")
+
+
+def test_they_are_kept_without_the_option(run, studio, v2):
+    run()
+    assert versions(studio) == {VERSION, "v1", "somebody's", "v2"}
+
+
+def test_run_again_it_removes_nothing_more(run, studio, v2):
+    run(delete_older=True)
+    again = run(delete_older=True)
+    assert (again.state, again.removed, len(removals())) == ("succeeded", 0, 2)
+
+
+def test_a_version_is_kept_while_a_task_has_it_but_not_the_served_one(
+    run, studio, v2, project
+):
+    studio.tasks |= {500}  # not known here
+    studio.predictions += [(500, "v1")]
+    job = run(delete_older=True)
+    assert job.removed == 10
+    assert versions(studio) == {"v1", "somebody's", "v2"}
+    assert "Predictions of v1 were kept" in job.message
+
+
+@pytest.mark.parametrize("served", ["v1", "v10"])
+def test_versions_whose_names_contain_each_other_are_told_apart(
+    run, studio, register, served
+):
+    other = {"v1": "v10", "v10": "v1"}[served]
+    register(other, served)
+    studio.tasks |= {500}
+    studio.predictions = [(task, other) for task in [*IDS, 500]]
+    job = run(delete_older=True)
+    assert (job.state, job.removed) == ("succeeded", 0)
+    assert versions(studio) == {"v1", "v10"}
+    studio.tasks -= {500}
+    studio.predictions.remove((500, other))
+    assert run(delete_older=True).removed == 10
+    assert versions(studio) == {served}
+
+
+def test_part_of_a_project_removes_nothing_that_another_task_needs(run, studio, v2):
+    job = run(delete_older=True, task_ids=[101, 102])
+    assert (job.state, job.sent, job.removed) == ("succeeded", 2, 0)
+    assert "0 predictions of older versions removed" in job.summary()
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [("lsml", "lsml"), ("v1", "v2"), ("somebody's", "somebody's")],
+)
+def test_the_project_goes_on_showing_predictions(run, studio, v2, shown, expected):
+    studio.shown, studio.titles = shown, {"lsml"}
+    run(delete_older=True)
+    assert studio.shown == expected
+
+
+def die_at_removal(monkeypatch, *, removed):
+    """End the worker once, before or after Label Studio removes predictions."""
+    original, times = LabelStudio.delete_predictions, []
+
+    def killed(self, *arguments):
+        if times:
+            return original(self, *arguments)
+        times.append(1)
+        if removed:
+            original(self, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LabelStudio, "delete_predictions", killed)
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_worker_killed_while_it_removes_leaves_nothing_undone(
+    start, run, studio, v2, constant, monkeypatch, removed
+):
+    studio.shown, studio.titles = "lsml", {"lsml"}
+    job = start(delete_older=True)
+    die_at_removal(monkeypatch, removed=removed)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(job.pk)
+    assert len(removals()) == 1  # recorded before it was done
+    lose_worker()
+    job = run(job)
+    assert (job.state, job.shown_version) == ("succeeded", "")
+    assert versions(studio) == {"somebody's", "v2"}
+    assert studio.shown == "lsml"
+    assert studio.import_count() == 3
+
+
+def test_the_next_job_restores_what_a_failed_one_left(
+    start, run, studio, v2, constant, monkeypatch
+):
+    studio.shown, studio.titles = "lsml", {"lsml"}
+    die_at_removal(monkeypatch, removed=True)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(start(delete_older=True).pk)
+    PredictionJob.objects.update(state="failed")
+    run()
+    assert studio.shown == "lsml"
+    assert not PredictionJob.objects.exclude(shown_version="").exists()
+
+
+def test_what_a_person_selected_meanwhile_stays(
+    start, run, studio, v2, constant, monkeypatch
+):
+    studio.shown, studio.titles = "lsml", {"lsml"}
+    die_at_removal(monkeypatch, removed=True)
+    with pytest.raises(KeyboardInterrupt):
+        work.predict_all(start(delete_older=True).pk)
+    lose_worker()
+    studio.shown, studio.titles = "somebody's", set()
+    run(PredictionJob.objects.get())
+    assert studio.shown == "somebody's"
+
+
+@pytest.mark.parametrize("titles", [{VERSION}, {"lsml"}], ids=["title", "stored"])
+def test_replacing_the_version_that_the_project_shows_keeps_it_shown(
+    run, studio, titles
+):
+    studio.shown, studio.titles = VERSION, titles
+    studio.predictions = [(task, VERSION) for task in IDS]
+    job = run(replace=True)
+    assert (job.state, job.shown_version) == ("succeeded", "")
+    assert studio.shown == VERSION
+
+
+def test_replacing_is_recorded_too(run, studio):
+    studio.predictions = [(task, VERSION) for task in IDS]
+    run(replace=True)
+    assert removals() == [(f"version {VERSION}", 10)]
+
+
+def test_a_retried_job_still_removes(start, run, studio, v2, constant, origin):
+    job = start(delete_older=True)
+    PredictionJob.objects.update(state="failed")
+    job.refresh_from_db()
+    assert run(retry(job, actor="olga", origin=origin)).removed == 20
+
+
+def test_removing_needs_access_to_label_studio(start, settings):
+    settings.LABEL_STUDIO_URL = ""
+    with pytest.raises(JobRefused, match="LABEL_STUDIO_URL"):
+        start(delete_older=True)
+
+
+def test_the_command_says_what_was_kept(studio, v2, constant):
+    studio.tasks |= {500}
+    studio.predictions += [(500, "v1")]
+    output, errors = StringIO(), StringIO()
+    call_command("predict", project=1, delete_older=True, stdout=output, stderr=errors)
+    assert "10 predictions of older versions removed." in output.getvalue()
+    assert "Predictions of v1 were kept" in errors.getvalue()
