@@ -20,7 +20,7 @@ from lsml.dataset.models import Task
 from lsml.inference.bulk.batch import Batch, Kind
 from lsml.inference.models import PredictionJob, PredictionProblem
 from lsml.jobs.errors import JobFailed
-from lsml.jobs.running import RunningJob
+from lsml.jobs.running import JobCancelled, RunningJob, WorkerStops
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.failures import InvalidTask, LabelStudioError, OutcomeUnknown
 from lsml.labelstudio.stored_predictions import StoredPredictions
@@ -126,9 +126,13 @@ class Delivery:
             "counts": batch.counts + Counter(sent=len(batch.predictions)),
         }
         rows, batch.problems = batch.problems, []
-        self._running.save(
-            also=partial(_keep, self._job, rows), sending=sending, sending_at=Now()
-        )
+        try:
+            self._running.save(
+                also=partial(_keep, self._job, rows), sending=sending, sending_at=Now()
+            )
+        except (JobCancelled, WorkerStops):  # marked, but not sent
+            self._running.save(**_NOTHING_SENT)
+            raise
         post = self._thread.submit(self._post, batch.body(), _clock())
         self._under_way = (batch, post)
 

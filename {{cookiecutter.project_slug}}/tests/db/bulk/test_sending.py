@@ -153,6 +153,21 @@ def test_a_worker_that_lost_the_job_sends_nothing(start, studio, constant, monke
     assert PredictionJob.objects.get().sending is None
 
 
+def test_a_job_that_is_cancelled_before_its_post_does_not_make_the_next_one_wait(
+    start, run, studio, constant, origin
+):
+    job = start()
+
+    def cancel(found):
+        if found.done == 2:  # the next step fills the first batch
+            request_cancel(job, actor="olga", reason="enough", origin=origin)
+
+    work.predict_all(job.pk, on_step=cancel)
+    job.refresh_from_db()
+    assert (job.state, job.sending, studio.import_count()) == ("cancelled", None, 0)
+    assert run(retry(job, actor="olga", origin=origin)).sent == 10
+
+
 def test_a_worker_that_was_suspended_before_its_post_marks_it_again(
     run, studio, monkeypatch
 ):
