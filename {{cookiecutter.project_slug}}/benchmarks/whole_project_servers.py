@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.labelstudio.conftest import CONFIG, region
@@ -18,9 +20,21 @@ from tests.labelstudio.service import PROJECT, Service
 from tests.labelstudio.studio import Studio, free_port
 
 _IMPORT = 5_000  # tasks or predictions per request
-_GIVE_UP_S = 3_600
 _PREDICT = [sys.executable, "manage.py", "predict", "--project"]
-_KILL_WITHIN_S = 20
+# After some seconds or, each second time, some tasks; 5,000 are sent together.
+_KILL_WITHIN_S = 10
+_KILL_WITHIN_TASKS = 7_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run of `manage.py predict` took."""
+
+    said: str
+    seconds: float
+    memory_mb: float  # of the process that ran the job, at most
+    cpu_s: float  # of the command
+    studio_cpu_s: float  # of Label Studio meanwhile
 
 
 class Bench:
@@ -87,9 +101,10 @@ class Bench:
             )
         )
 
-    def predict(self, project: int, *options: str) -> tuple[str, float, float]:
-        """Run the command; return output, seconds, and the worker's MB."""
+    def predict(self, project: int, *options: str) -> Ran:
+        """Run the command to its end."""
         started, peak = time.monotonic(), 0.0
+        cpu, studio_cpu = _cpu_of_commands_s(), _cpu_s(self.studio.pid)
         with tempfile.TemporaryFile("w+") as output:
             command = subprocess.Popen(
                 [*_PREDICT, str(project), *options],
@@ -103,9 +118,14 @@ class Bench:
                 time.sleep(0.1)
             # A worker of the service may have been quicker to claim the job.
             owner = int(self.job()["lease_owner"].rpartition(":")[2] or 0)
-            peak = max(peak, _memory_mb(owner))
             output.seek(0)
-            return output.read(), time.monotonic() - started, peak
+            return Ran(
+                said=output.read(),
+                seconds=time.monotonic() - started,
+                memory_mb=max(peak, _memory_mb(owner)),
+                cpu_s=_cpu_of_commands_s() - cpu,
+                studio_cpu_s=_cpu_s(self.studio.pid) - studio_cpu,
+            )
 
     @contextmanager
     def only_this_worker(self) -> Iterator[None]:
@@ -132,8 +152,8 @@ class Bench:
         )
         return row
 
-    def attempt(self, arguments: list[str], *, kill: bool = True) -> None:
-        """Run a worker; kill it some seconds after it has the job."""
+    def attempt(self, arguments: list[str], *, kill: bool = True) -> bool:
+        """Run a worker; kill it at a random moment. Return whether it was killed."""
         worker = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=PROJECT,
@@ -141,26 +161,44 @@ class Bench:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        seconds = random.uniform(0, _KILL_WITHIN_S)
+        tasks = random.choice([0, random.uniform(0, _KILL_WITHIN_TASKS)])
         try:
-            deadline = time.monotonic() + _GIVE_UP_S
-            while kill and worker.poll() is None and time.monotonic() < deadline:
-                rows = self.service.rows(
-                    "SELECT 1 FROM inference_predictionjob WHERE lease_owner LIKE %s"
-                    " AND state = 'running'",
-                    f"%:{worker.pid}",
-                )
-                if rows:
-                    worker.wait(random.uniform(0, _KILL_WITHIN_S))
-                    return
-                time.sleep(0.2)
-            worker.wait(_GIVE_UP_S)
+            claimed = None
+            while worker.poll() is None:
+                done = self._done_by(worker.pid) if kill else None
+                if done is not None:
+                    claimed = claimed or time.monotonic()
+                    if time.monotonic() - claimed > seconds and done >= tasks:
+                        return True
+                time.sleep(0.1)
+            return False
         finally:
             worker.kill()
             worker.wait()
 
+    def _done_by(self, worker: int) -> int | None:
+        """Return how many tasks a worker has done, if it has the job."""
+        rows = self.service.rows(
+            "SELECT done - done_before AS done FROM inference_predictionjob"
+            " WHERE lease_owner LIKE %s AND state = 'running'",
+            f"%:{worker}",
+        )
+        return rows[0]["done"] if rows else None
+
     def check(self, what: str, holds: bool) -> None:
         print(f"  {'ok  ' if holds else 'FAIL'} {what}", flush=True)
         self.failed |= not holds
+
+
+def _cpu_of_commands_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mb(pid: int) -> float:

@@ -71,6 +71,18 @@ class StoredPredictions:
                 return TasksWithVersion(ids, inverted=True, newest=newest)
         return TasksWithVersion(self._with(version, versions, 0, LARGEST_ID))
 
+    def all_have(self, version: str, ids: Collection[int]) -> bool:
+        """Whether each of the tasks, unless it was deleted, has the version.
+
+        A question is enough if this is true of all tasks between them.
+        """
+        versions = self._studio.prediction_versions(self._project_id)
+        if not _is_part_of_another(version, versions):
+            within = between(min(ids), max(ids))
+            if not self._listing.count([within, _version("not_contains", version)]):
+                return True
+        return self.with_version_among(version, ids) == set(ids)
+
     def with_version_among(self, version: str, ids: Collection[int]) -> set[int]:
         """Return which of the tasks have a prediction of the version.
 

@@ -107,6 +107,11 @@ class Studio:
             f"Label Studio did not start:\n{self.log.read_text()[-3000:]}"
         )
 
+    @property
+    def pid(self) -> int:
+        """Return the process ID of the server."""
+        return self._process.pid
+
     def stop(self) -> None:
         """End its process group and remove its data."""
         self._http.close()

@@ -182,10 +182,9 @@ class Delivery:
         while True:
             may_still_appear = recent.exists()
             try:
-                # The first question costs little, the second a listing.
-                if self.stored.has(version, task=ids[-1]) and (
-                    self.stored.with_version_among(version, ids) == set(ids)
-                ):
+                # The first question costs little, the second a listing at worst.
+                last_has = self.stored.has(version, task=ids[-1])
+                if last_has and self.stored.all_have(version, ids):
                     return True
             except LabelStudioError:
                 if not may_still_appear:

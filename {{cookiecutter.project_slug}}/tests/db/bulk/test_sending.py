@@ -130,6 +130,29 @@ def test_a_post_without_an_answer_is_repeated_only_if_it_was_not_stored(
     assert studio.import_count() == (4 if end == "never" else 3)
 
 
+def test_a_post_without_an_answer_is_found_stored_without_a_listing(run, studio):
+    studio.imports = ["lost"]
+    assert run().state == "succeeded"
+    assert studio.listed() == 0
+
+
+def test_a_task_that_was_deleted_after_its_post_makes_nobody_wait(
+    run, studio, monkeypatch
+):
+    studio.imports = ["lost"]
+    original = LabelStudio.import_predictions
+
+    def deleted(self, project_id, predictions):
+        try:
+            return original(self, project_id, predictions)
+        finally:
+            studio.tasks.discard(102)
+
+    monkeypatch.setattr(LabelStudio, "import_predictions", deleted)
+    assert run().state == "succeeded"
+    assert studio.import_count() == 3
+
+
 def test_a_label_studio_that_stores_nothing_fails_the_job_and_can_be_retried(
     run, studio, origin, short_posts
 ):
