@@ -149,15 +149,17 @@ def test_a_worker_killed_while_it_removes_leaves_nothing_undone(
 
 
 def test_the_next_job_restores_what_a_failed_one_left(
-    start, run, studio, v2, constant, monkeypatch
+    start, studio, v2, constant, monkeypatch
 ):
     studio.shown, studio.titles = "lsml", {"lsml"}
     die_at_removal(monkeypatch, removed=True)
     with pytest.raises(KeyboardInterrupt):
         work.predict_all(start(delete_older=True).pk)
     PredictionJob.objects.update(state="failed")
-    run()
-    assert studio.shown == "lsml"
+    studio.predictions.clear()
+    seen = []
+    work.predict_all(start().pk, on_step=lambda _job: seen.append(studio.shown))
+    assert seen[0] == "lsml"  # before it predicts
     assert not PredictionJob.objects.exclude(shown_version="").exists()
 
 
