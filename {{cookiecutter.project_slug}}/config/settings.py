@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "lsml.dataset",
     "lsml.inference",
     "lsml.training",
+    "lsml.quality",
     "lsml.api",
     "lsml.doctor",
 ]
@@ -186,6 +187,13 @@ CELERY_BEAT_SCHEDULE = {
         "task": "lsml.audit.tasks.seal",
         "schedule": schedule(AUDIT_SEAL_S, nowfun=steady_now),
         "options": {"expiration": 10.0},
+    },
+    # Goes to the queue `default`: its worker has label-studio-sdk in memory for bulk
+    # predictions as well, and this may wait.
+    "answer checks": {
+        "task": "lsml.quality.tasks.check_answers",
+        "schedule": schedule(30.0, nowfun=steady_now),
+        "options": {"expiration": 30.0},
     },
     "partitions": {
         "task": "lsml.audit.tasks.maintain_partitions",

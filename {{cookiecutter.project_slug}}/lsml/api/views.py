@@ -32,6 +32,7 @@ from lsml.labelstudio.requests import (
 from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
+from lsml.quality.validity.counts import answer_metrics
 from lsml.registry.model_class import model_name
 from lsml.registry.projects import duplicate_project, set_up_project
 from lsml.registry.versions import version_names
@@ -230,6 +231,9 @@ class MetricsView(LabelStudioView):
     @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
         return HttpResponse(
-            metrics.exposition() + sealing_metrics() + model_metrics(),
+            metrics.exposition()
+            + sealing_metrics()
+            + answer_metrics()
+            + model_metrics(),
             content_type=metrics.CONTENT_TYPE,
         )

@@ -5,6 +5,7 @@ It uses the same function of label-studio-sdk.
 
 from __future__ import annotations
 
+from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.reading import JsonObject
 
@@ -24,9 +25,19 @@ class PredictionValidator:
         from label_studio_sdk.label_interface import LabelInterface
 
         parse_label_config(label_config)  # refuses entities, which the SDK expands
-        self._interface = LabelInterface(label_config)
+        try:
+            self._interface = LabelInterface(label_config)
+        except Exception as error:
+            raise WireError(
+                "label_config",
+                f"label-studio-sdk cannot read the label config: {error}",
+            ) from error
+
+    def problems(self, prediction: JsonObject) -> list[str]:
+        """Return a sentence for each thing that does not fit the label config."""
+        errors = self._interface.validate_prediction(prediction, return_errors=True)
+        return [*map(str, errors)] if isinstance(errors, list) else []
 
     def problem(self, prediction: JsonObject) -> str:
         """Return why it does not fit the label config; "" if it does."""
-        errors = self._interface.validate_prediction(prediction, return_errors=True)
-        return " ".join(map(str, errors)) if isinstance(errors, list) else ""
+        return " ".join(self.problems(prediction))

@@ -1,1 +1,1 @@
-"""Quality of models: live metrics, gates and drift. Empty for now."""
+"""Quality of models: which answers are usable."""

@@ -13,6 +13,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
 from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
 from lsml.observability.origin import Origin
+from lsml.quality.models import AnswerCheck
 from lsml.registry import services
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import (
@@ -41,6 +42,23 @@ def person(name, role=None):
     if role:
         user.groups.add(Group.objects.get(name=role))
     return user
+
+
+def answer_check(of, model_version, *, checked, invalid):
+    """Counts of checked answers, as a worker would have written them just now."""
+    now = timezone.now()
+    return AnswerCheck.objects.create(
+        project=of,
+        model_version=model_version,
+        checked=checked,
+        invalid=invalid,
+        first_checked_at=now - timedelta(hours=2),
+        last_checked_at=now,
+        last_invalid_at=now if invalid else None,
+        example_prediction_id=first_id_at(now),
+        example_task_id=101,
+        example_reason="Score must be between 0.00 and 1.00 inclusive, got 1.2",
+    )
 
 
 def choice(label, score=0.9):

@@ -94,3 +94,21 @@ def test_home_warns_if_the_audit_log_is_not_sealed(viewer, settings):
     assert "audit log is not being sealed: a row has waited for 2 min" in home
     settings.AUDIT_SEAL_S = 60
     assert "audit log is not being sealed" not in viewer.get("/admin/").text
+
+
+def test_home_warns_if_the_served_version_gave_answers_that_do_not_fit(viewer):
+    of = factory.project()
+    factory.answer_check(of, "v7", checked=9, invalid=9)  # not served
+    assert "do not fit" not in viewer.get("/admin/").text
+    check = factory.answer_check(of, "0.0.1", checked=500, invalid=12)
+    home = viewer.get("/admin/").text
+    assert "12 of 500 checked answers of 0.0.1 do not fit the label config" in home
+    check.last_invalid_at -= timedelta(hours=25)
+    check.save()
+    assert "do not fit" not in viewer.get("/admin/").text
+
+
+def test_home_does_not_warn_about_answers_of_an_archived_project(viewer):
+    of = factory.project(archived_at=timezone.now())
+    factory.answer_check(of, "0.0.1", checked=500, invalid=12)
+    assert "do not fit" not in viewer.get("/admin/").text

@@ -110,3 +110,12 @@ def test_predicting_all_opens_a_job_that_can_be_cancelled(operator):
     job.refresh_from_db()
     assert job.state == "cancelled"
     assert "Cancel<" not in operator.get(detail_page(job)).text
+
+
+def test_answers_of_the_served_version_that_do_not_fit_are_shown(viewer):
+    of = factory.project()
+    check = factory.answer_check(of, "0.0.1", checked=500, invalid=0)
+    assert "do not fit" not in viewer.get(detail_page(of)).text
+    check.invalid = 12
+    check.save()
+    assert "12 of 500 checked answers of 0.0.1" in viewer.get(detail_page(of)).text

@@ -47,3 +47,20 @@ def test_numbers_reported_flat_become_the_matrix_and_the_scores_per_label(viewer
         ("Good", [None, None, 0.7, None]),
     ]
     assert [row["name"] for row in shown["metrics"]] == ["accuracy"]
+
+
+def test_checked_answers_that_do_not_fit_are_shown_with_the_last_one(viewer):
+    made = factory.version(factory.project())
+    check = factory.answer_check(made.project, made.version, checked=500, invalid=12)
+    shown = viewer.get(detail_page(made)).text
+    assert "12 of 500 checked answers of v1" in shown
+    assert "Score must be between" in shown
+    assert f"/admin/audit/prediction/{check.example_prediction_id}/change/" in shown
+
+
+def test_checked_answers_that_all_fit_are_a_hint_only(viewer):
+    made = factory.version(factory.project())
+    factory.answer_check(made.project, made.version, checked=500, invalid=0)
+    shown = viewer.get(detail_page(made)).text
+    assert "500 live answers were checked: all fit" in shown
+    assert "do not fit" not in shown

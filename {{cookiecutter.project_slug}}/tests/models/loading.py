@@ -60,3 +60,10 @@ class LosingItsState(LabelStudioMLBase):
     def fit(self, event, data, **kwargs):
         self.set("count", "many")
         self.set("model_version", "fitted-1")
+
+
+class NeverLoading(LabelStudioMLBase):
+    """Cannot be created."""
+
+    def setup(self):
+        raise ValueError("no GPU")

@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from lsml.api.v1.answer_checks import AnswerCheckViewSet
 from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
 from lsml.api.v1.events import EventViewSet
@@ -28,6 +29,7 @@ router.register("events", EventViewSet, "events")
 router.register("audit-entries", AuditEntryViewSet, "audit-entries")
 router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
+router.register("answer-checks", AnswerCheckViewSet, "answer-checks")
 # The three kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
 router.register("prediction-jobs", PredictionJobViewSet, "prediction-jobs")

@@ -29,6 +29,7 @@ from lsml.console.pages.home_figures import Day, largest, last_day
 from lsml.console.pages.metrics import compared
 from lsml.console.templatetags.console import span
 from lsml.inference.placement import model_process_is_down
+from lsml.quality.validity.counts import invalid_answers_of_served
 from lsml.registry.models import Project
 from lsml.training.attention import failed_last_runs, stuck_inboxes
 from lsml.training.models import InboxEntry, TrainingRun
@@ -58,6 +59,7 @@ class Card:
     waiting: int = 0
     run: TrainingRun | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, int] | None = None  # checked and invalid; None = all fit
 
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     day = last_day(now)
     runs = _runs(now)
-    cards = _cards(day, runs)
+    cards = _cards(day, runs, now)
     return {
         "title": _("Home"),
         "cards": cards,
@@ -85,16 +87,21 @@ def _runs(now: datetime) -> list[TrainingRun]:
     return list(found.defer(*large).order_by("-pk")[:_RUNS_MAX])
 
 
-def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
-    projects = Project.objects.filter(archived_at=None).order_by("-pk")
-    projects = projects.select_related("active_version__parent").only(
-        "title",
-        "labelstudio_id",
-        "active_version__version",
-        "active_version__created_at",
-        "active_version__metrics",
-        "active_version__missing_labels",
-        "active_version__parent__metrics",
+def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
+    projects: Any = (
+        Project.objects.filter(archived_at=None)
+        .order_by("-pk")
+        .annotate(invalid_answers=invalid_answers_of_served(now))
+        .select_related("active_version__parent")
+        .only(
+            "title",
+            "labelstudio_id",
+            "active_version__version",
+            "active_version__created_at",
+            "active_version__metrics",
+            "active_version__missing_labels",
+            "active_version__parent__metrics",
+        )
     )
     cards = {
         project.pk: Card(
@@ -104,6 +111,7 @@ def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
             day.usual_predictions.get(project.pk, 0),
             day.events[project.pk],
             day.usual_events.get(project.pk, 0),
+            answers=project.invalid_answers,
         )
         for project in projects[:_PROJECTS_MAX]
     }
@@ -130,6 +138,13 @@ def _alarms(cards: list[Card], now: datetime) -> list[Alarm]:
             text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
             values = {"project": project, "n": card.failed}
             alarms.append(Alarm(text % values, there))
+        if card.answers:
+            text = _(
+                "%(project)s: %(invalid)d of %(checked)d checked answers of %(version)s"
+                " do not fit the label config."
+            )
+            values = {"project": project, "version": project.served_version}
+            alarms.append(Alarm(text % (values | card.answers), page_of(project)))
         if version and version.missing_labels:
             text = _("%(project)s: the config has lost labels of %(version)s.")
             values = {"project": project, "version": version.version}

@@ -20,6 +20,7 @@ from lsml.console.pages.base import needs, page
 from lsml.console.pages.metrics import plain
 from lsml.jobs.errors import JobError
 from lsml.observability.origin import requester
+from lsml.quality.validity.counts import check_of
 from lsml.registry.models import ModelVersion, Project
 from lsml.registry.policy import POLICY_FIELDS, change_policy
 from lsml.training.models import TrainingRun
@@ -31,23 +32,29 @@ _VERSIONS_MAX: Final = 50
 def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
     """Collect versions, runs, promotions, policy and the latest timeline entries."""
     versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
+    for version in versions:
+        if version.pk == found.active_version_id:
+            found.active_version = version  # saves a query
     promotions = found.promotions.select_related("from_version", "to_version")
     recent = list(promotions.order_by("-pk")[:_VERSIONS_MAX])
     metrics = metric_names(versions)
     metric = request.GET.get("metric", "")
     metric = metric if metric in metrics else next(iter(metrics), "")
+    runs = list(found.runs.order_by("-pk")[:5])
     changed = AuditEntry.objects.filter(
         project_pk=found.pk, verb=AuditEntry.Verb.POLICY_CHANGED
     )
     return {
         "project": found,
+        "answer_check": check_of(found, found.served_version),
         "versions": versions[:10],
         "version_count": len(versions),
         "metrics": metrics,
         "metric": metric,
         "chart": _by_version(versions, metric, {p.to_version_id for p in recent}),
-        "runs": list(found.runs.order_by("-pk")[:5]),
-        "active": found.runs.filter(state__in=TrainingRun.ACTIVE).first(),
+        "runs": runs,
+        # At most one is active, and none is opened meanwhile: it is the newest.
+        "active": next((run for run in runs if run.state in TrainingRun.ACTIVE), None),
         "promotions": recent[:5],
         "policy": [(_label(name), getattr(found, name)) for name in POLICY_FIELDS],
         "policy_history": list(changed.order_by("-pk")[:5]),

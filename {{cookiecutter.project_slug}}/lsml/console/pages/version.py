@@ -20,6 +20,7 @@ from lsml.console.pages.metrics import compared, confusion, per_label
 from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
 from lsml.observability.origin import Origin, requester
+from lsml.quality.validity.counts import check_of
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
 from lsml.registry.policy import update_notes
@@ -52,6 +53,7 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
         "chart": curves(run) if run else None,
         "confusion": confusion_table(confusion(found.metrics)),
         "per_label": per_label(found.metrics),
+        "answer_check": check_of(project, found.version),
         "snapshot": snapshot.first(),
         "labels": [
             (label, bar(count / (found.annotation_count or 1), label), count)

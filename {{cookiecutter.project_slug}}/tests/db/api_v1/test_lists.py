@@ -23,6 +23,7 @@ LISTS = (
     "runs",
     "prediction-jobs",
     "prediction-problems",
+    "answer-checks",
     "audit-jobs",
     "seals",
 )

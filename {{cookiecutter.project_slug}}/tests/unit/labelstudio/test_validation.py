@@ -41,3 +41,8 @@ def test_a_label_config_with_entities_is_refused():
     entity = '<!DOCTYPE v [<!ENTITY a "b">]>'
     with pytest.raises(WireError):
         PredictionValidator(entity + CONFIG)
+
+
+def test_a_label_config_that_only_the_sdk_cannot_read_is_refused():
+    with pytest.raises(WireError, match="label-studio-sdk cannot read"):
+        PredictionValidator("\n<?xml version='1.0'?>" + CONFIG)

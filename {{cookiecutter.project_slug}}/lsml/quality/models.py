@@ -1,0 +1,5 @@
+"""The tables of this room, where Django looks for them."""
+
+from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
+
+__all__ = ["AnswerCheck", "AnswerCheckPosition"]
