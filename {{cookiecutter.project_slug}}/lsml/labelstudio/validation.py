@@ -10,6 +10,14 @@ from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.reading import JsonObject
 
 
+def import_sdk() -> None:
+    """Import label-studio-sdk, which takes half a second and 30 MB the first time.
+
+    Never with this module: web processes do not need it.
+    """
+    import label_studio_sdk.label_interface  # noqa: F401
+
+
 class PredictionValidator:
     """Says why Label Studio would not store a prediction.
 
@@ -21,7 +29,6 @@ class PredictionValidator:
     """
 
     def __init__(self, label_config: str) -> None:
-        # Imported here: it takes half a second, and web processes do not need it.
         from label_studio_sdk.label_interface import LabelInterface
 
         parse_label_config(label_config)  # refuses entities, which the SDK expands

@@ -19,7 +19,7 @@ from lsml.audit.models import AuditEntry, Prediction, Seal
 from lsml.audit.windows import batches, joined
 from lsml.jobs.errors import storable
 from lsml.labelstudio.errors import WireError
-from lsml.labelstudio.validation import PredictionValidator
+from lsml.labelstudio.validation import PredictionValidator, import_sdk
 from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
 from lsml.registry.models import Project
 
@@ -95,6 +95,7 @@ class _Found:
 def _check(keys: list[int]) -> dict[_Key, _Found]:
     found: dict[_Key, _Found] = {}
     configs = _Configs()
+    import_sdk()  # once per process, so it does not count
     until = time.monotonic() + SECONDS_MAX
     for answer in _answers(keys):
         if time.monotonic() > until:

@@ -68,7 +68,7 @@ def test_what_label_studio_would_refuse_is_named_with_a_task(known, scripted, na
     assert {"29 valid", "1 invalid", "0 failed"} <= {*lines(printed)}
     [row] = [line for line in lines(printed) if line.startswith("1 invalid task 117")]
     assert reason in row
-    assert sentence == "1 of 30 tasks would have no prediction."
+    assert sentence == "1 of 30 tasks are invalid or failed."
 
 
 def test_equal_reasons_are_one_row_with_the_first_task(known, scripted):

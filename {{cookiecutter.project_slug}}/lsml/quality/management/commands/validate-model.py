@@ -117,6 +117,7 @@ class Command(BaseCommand):
                 total=len(tasks),
                 unit=" tasks",
                 delay=_PROGRESS_AFTER_S,
+                disable=None,  # if nobody watches
                 file=self.stderr,
             )
         )
@@ -138,7 +139,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"\n{outcome}: {next_step}")
         if unusable := counts[Outcome.INVALID] + counts[Outcome.FAILED]:
             raise CommandError(
-                f"{unusable} of {len(verdicts)} tasks would have no prediction."
+                f"{unusable} of {len(verdicts)} tasks are invalid or failed."
             )
 
 
