@@ -12,7 +12,7 @@ from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Promotion
 from tests.browser.axe import findings
 from tests.browser.loaded import LoadedModels
-from tests.console import job_states
+from tests.console import factory, job_states
 from tests.console.addresses import detail_page, list_page, page
 from tests.console.shapes import drawn_predictions
 from tests.console.test_lists import LISTS
@@ -44,6 +44,7 @@ SCREENS = {
 
 def every_page(story):
     of, latest, running = story["project"], story["latest"], story["running"]
+    factory.answer_check(of, latest.version, checked=500, invalid=12)
     job = AuditJob.objects.create(
         kind="verify", requested_by="ada", created_at=of.created_at, state="succeeded",
         report={"intact": True, "rows": 5, "seals": 1, "unsealed_rows": 0},
