@@ -43,7 +43,8 @@ def http_stub(stub=None):
         def do_GET(self):
             # As it was received: `self.path` has no second slash at its beginning.
             path = self.requestline.split(" ")[1]
-            status, headers, body = stub.answer(path, dict(self.headers))
+            headers = {**self.headers, METHOD: self.command}
+            status, headers, body = stub.answer(path, headers)
             if not isinstance(body, bytes):
                 body, headers = json.dumps(body).encode(), headers | JSON
             self.send_response(status)
@@ -80,4 +81,5 @@ def http_stub(stub=None):
         thread.join()
 
 
+METHOD = ":method"  # of the request, among the headers that a stub gets
 JSON = {"Content-Type": "application/json"}

@@ -224,6 +224,16 @@ class LabelStudio:
         """Change settings of a project."""
         self._request("PATCH", f"api/projects/{project_id}/", body=fields)
 
+    def tabs(self, project_id: int) -> list[JsonObject]:
+        """Return the tabs of the data manager."""
+        return self._list("GET", "api/dm/views/", params={"project": project_id})
+
+    def add_tab(self, project_id: int, data: JsonObject) -> None:
+        """Add a tab to the data manager; `data` has its title, order and filters."""
+        self._request(
+            "POST", "api/dm/views/", body={"project": project_id, "data": data}
+        )
+
     def prediction_versions(self, project_id: int) -> dict[str, int]:
         """Return how many predictions of each version the project holds."""
         answer = self._object(

@@ -24,6 +24,7 @@ from lsml.labelstudio.failures import (
 )
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.task_order import is_at
 
 if TYPE_CHECKING:
     from lsml.labelstudio.client import LabelStudio
@@ -45,6 +46,8 @@ class Backend:
     password: str = field(default="", repr=False)
     webhook_token: str = field(default="", repr=False)  # used without basic auth
     interactive: bool | None = None  # None = unchanged
+    earlier_url: str = ""  # where it was connected last; "" = not known
+    versions: frozenset[str] = frozenset()  # names that its title may have had
 
     @property
     def webhook_url(self) -> str:
@@ -86,7 +89,7 @@ def connect(
     ours = _ours(backend, known)
     earlier = webhook_url(ours) if ours else ""
     for other in known:
-        if other is not ours and not _is_at(backend.url, other):
+        if other is not ours and not is_at(backend.url, other):
             say(f"Another backend is kept: “{other['title']}” at {other['url']}.")
     connected, changed = _connect_backend(studio, project_id, backend, ours, say)
     changed |= _remove_duplicates(studio, project_id, connected, say)
@@ -171,7 +174,7 @@ def _remove_duplicates(
     duplicates = [
         each
         for each in studio.backends(project_id)
-        if _is_at(url, each) and each["id"] != connected["id"]
+        if is_at(url, each) and each["id"] != connected["id"]
     ]
     for duplicate in duplicates:
         studio.remove_backend(cast("int", duplicate["id"]))
@@ -220,22 +223,20 @@ def _exists(studio: LabelStudio, project_id: int, name: object) -> bool:
     return name in live or name in studio.prediction_versions(project_id)
 
 
-def _is_at(url: str, known: JsonObject) -> bool:
-    return str(known["url"]).rstrip("/") == url
-
-
 def _ours(backend: Backend, known: list[JsonObject]) -> JsonObject | None:
-    """Find our backend by address, or else by title, as the address may have changed.
+    """Find our backend by address, or else by the earlier one, or else by title.
 
-    Of several at our address, a connected one is preferred, then one with our title.
+    Of several at one address, a connected one is preferred, then one with our title.
     """
     title = backend.title or DEFAULT_TITLE
-    here = [each for each in known if _is_at(backend.url, each)]
-    if here:
-        return max(
-            here, key=lambda each: (each.get("state") == "CO", each["title"] == title)
-        )
-    return next((each for each in known if each["title"] == title), None)
+    for url in (backend.url, backend.earlier_url):
+        if here := [each for each in known if is_at(url, each)]:
+            return max(
+                here,
+                key=lambda each: (each.get("state") == "CO", each["title"] == title),
+            )
+    titles = {title} if backend.earlier_url else {title, *backend.versions}
+    return next((each for each in known if each["title"] in titles), None)
 
 
 def _backend_fields(

@@ -5,6 +5,7 @@ It lives here because it creates or updates the project in the registry.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from django.utils import timezone
@@ -12,13 +13,16 @@ from django.utils import timezone
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.audit.services import record_entry
+from lsml.labelstudio.addresses import check_address
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
 from lsml.labelstudio.failures import BackendRefused
+from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.webhooks import PROJECT_UPDATED
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.services import get_or_create_project, update_project
+from lsml.registry.versions import version_names
 
 # Label Studio waits 1 s for the webhook, and sends it before it answers us.
 WEBHOOK_TIMEOUT_S = 3.0
@@ -37,15 +41,45 @@ def connect_project(
     Raises:
         LabelStudioError: it cannot be connected; `next_step` says what to do.
     """
+    check_address(backend.url)
     began = timezone.now()
     connection = connect(
-        studio=studio, project_id=labelstudio_id, backend=backend, say=say
+        studio=studio,
+        project_id=labelstudio_id,
+        backend=_as_known_here(studio, labelstudio_id, backend),
+        say=say,
     )
     project = _update(connection, studio, backend, actor, began)
     try_prediction(studio, connection, say)
     if connection.changed:  # a second run does not even change the project's date
         _try_webhook(studio, project, backend, began, say)
     return project
+
+
+def _as_known_here(
+    studio: LabelStudio, labelstudio_id: int, backend: Backend
+) -> Backend:
+    """Add how to find the backend again. If it is titled with a version, keep that."""
+    key = ProjectKey.from_project_object(studio.project(labelstudio_id))
+    project = Project.objects.with_key(key).first()
+    if project is None:
+        return backend
+    uncertainty = project.sampling == Project.Sampling.UNCERTAINTY
+    return replace(
+        backend,
+        title=None if uncertainty else backend.title,
+        earlier_url=project.backend_url,
+        versions=frozenset(version_names(key)),
+    )
+
+
+def _own_title(project: Project, backend: Backend, found: str) -> str:
+    """Return the title without uncertainty sampling: as given, or as found."""
+    if backend.title:
+        return backend.title
+    if project.sampling == Project.Sampling.UNCERTAINTY:
+        return project.backend_title
+    return project.backend_title if found in version_names(project.key) else found
 
 
 def _update(
@@ -64,6 +98,15 @@ def _update(
         hostname=studio.url,
         title=str(connection.project.get("title") or ""),
     )
+    registered = {
+        "backend_url": backend.url,
+        "backend_title": _own_title(project, backend, str(connection.backend["title"])),
+    }
+    if any(getattr(project, name) != new for name, new in registered.items()):
+        Project.objects.filter(pk=project.pk).update(
+            **registered, updated_at=timezone.now()
+        )
+        project.refresh_from_db(fields=list(registered))
     if connection.changed:
         record_entry(
             origin=origin,

@@ -31,6 +31,15 @@ class Project(models.Model):
         AUTO = "auto"  # annotations start a run
         MANUAL = "manual"  # only START_TRAINING or a person starts one
 
+    class PredictOnPromotion(models.TextChoices):
+        NONE = "none", "no tasks"
+        UNLABELLED = "unlabelled", "tasks without an annotation"
+        ALL = "all", "all tasks"
+
+    class Sampling(models.TextChoices):
+        LABEL_STUDIO = "label-studio", "as set in Label Studio"
+        UNCERTAINTY = "uncertainty", "least certain tasks first"
+
     labelstudio_id = models.BigIntegerField()
     # Unix seconds of creation. Label Studio reuses project IDs, so the ID alone is not
     # unique. 0 = not known yet.
@@ -60,6 +69,19 @@ class Project(models.Model):
     # Null: TRAINING_TIME_LIMIT and TRAINING_MEMORY_MB apply.
     time_limit_s = models.PositiveIntegerField(null=True, blank=True)
     memory_mb = models.PositiveIntegerField(null=True, blank=True)
+
+    # What follows the served version, see `Following`
+    predict_on_promotion = models.CharField(
+        max_length=10,
+        choices=PredictOnPromotion.choices,
+        default=PredictOnPromotion.NONE,
+    )
+    sampling = models.CharField(
+        max_length=12, choices=Sampling.choices, default=Sampling.LABEL_STUDIO
+    )
+    # This service in Label Studio, as `connect` registered it; "" = not by `connect`.
+    backend_url = models.CharField(max_length=500, blank=True)
+    backend_title = models.CharField(max_length=500, blank=True)  # not a version's name
 
     objects = ProjectQuerySet.as_manager()
 
@@ -174,6 +196,27 @@ class Promotion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project}: {self.from_version_id} → {self.to_version_id}"
+
+
+class Following(models.Model):
+    """How far predictions and Label Studio's order of tasks follow the promotions."""
+
+    project = models.OneToOneField(
+        Project, models.CASCADE, primary_key=True, related_name="following"
+    )
+    promotion = models.BigIntegerField(null=True)  # the last one noticed; 0 = none yet
+    # Bulk predictions up to this one began before that promotion was noticed.
+    jobs_before = models.BigIntegerField(default=0)
+    # Label Studio orders tasks by this version's scores, since then; "" = it does not.
+    version = models.CharField(max_length=200, blank=True)
+    since = models.DateTimeField(null=True)
+    # Label Studio's setting before, for when ours is switched off; "" = not changed.
+    sampling_before = models.CharField(max_length=50, blank=True)
+    checked_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True)  # of the last check, as a sentence
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: {self.version or 'no version'}"
 
 
 class StateItem(models.Model):

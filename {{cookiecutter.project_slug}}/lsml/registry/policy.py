@@ -9,6 +9,7 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
+from lsml.registry.following import FOLLOWING_FIELDS, wake_follower
 from lsml.registry.models import ModelVersion, Project
 
 POLICY_FIELDS: Final = (
@@ -21,6 +22,8 @@ POLICY_FIELDS: Final = (
     "auto_promote",
     "time_limit_s",
     "memory_mb",
+    "predict_on_promotion",
+    "sampling",
 )
 
 
@@ -32,7 +35,7 @@ def change_policy(
     reason: str,
     origin: Origin,
 ) -> dict[str, tuple[Any, Any]]:
-    """Change how a project is trained, and record the values before and after.
+    """Change what happens by itself in a project, and record what it was before.
 
     Args:
         project: Updated in place.
@@ -49,9 +52,7 @@ def change_policy(
             without the other. Nothing was written.
     """
     if unknown := set(changes) - set(POLICY_FIELDS):
-        raise ValidationError(
-            f"Not part of the training policy: {', '.join(sorted(unknown))}."
-        )
+        raise ValidationError(f"Not part of the policy: {', '.join(sorted(unknown))}.")
     with transaction.atomic():
         locked = Project.objects.select_for_update().get(pk=project.pk)
         different = {
@@ -78,6 +79,8 @@ def change_policy(
                 for name, (before, after) in different.items()
             },
         )
+        if different.keys() & FOLLOWING_FIELDS:
+            wake_follower(locked)
     for name, (_before, value) in different.items():
         setattr(project, name, value)
     return different

@@ -104,7 +104,8 @@ _COPIED_FIELDS = (
     "label_config_digest",
     "extra_params",
     "hostname",
-    *POLICY_FIELDS,
+    # A copy is not connected yet, so Label Studio's order cannot be kept there.
+    *(name for name in POLICY_FIELDS if name != "sampling"),
 )
 
 

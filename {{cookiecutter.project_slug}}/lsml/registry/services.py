@@ -17,6 +17,7 @@ from lsml.registry.errors import (
     NotPromotable,
     UnknownProject,
 )
+from lsml.registry.following import is_followed, wake_follower
 from lsml.registry.models import ModelVersion, Project, Promotion
 
 TITLE_CHARS_MAX = 500  # width of the column
@@ -260,5 +261,7 @@ def promote(
         )
         locked.active_version = version
         locked.save(update_fields=["active_version", "updated_at"])
+        if is_followed(locked):
+            wake_follower(locked)
     project.active_version = version
     return promotion

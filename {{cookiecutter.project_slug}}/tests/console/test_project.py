@@ -1,10 +1,11 @@
 """The page of a project: train, policy, pause, predict all."""
 
 import pytest
+from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
 from lsml.inference.models import PredictionJob
-from lsml.registry.models import Project
+from lsml.registry.models import Following, Project
 from lsml.training.models import TrainingRun
 from tests.console import factory
 from tests.console.addresses import detail_page, page
@@ -19,6 +20,8 @@ POLICY = {
     "auto_promote": "on",
     "time_limit_s": "",
     "memory_mb": 2048,
+    "predict_on_promotion": "none",
+    "sampling": "label-studio",
     "reason": "too many runs",
 }
 
@@ -119,3 +122,35 @@ def test_answers_of_the_served_version_that_do_not_fit_are_shown(viewer):
     check.invalid = 12
     check.save()
     assert "12 of 500 checked answers of 0.0.1" in viewer.get(detail_page(of)).text
+
+
+def test_the_policy_decides_what_follows_a_promotion(operator):
+    of = factory.project()
+    changes = {"predict_on_promotion": "unlabelled", "sampling": "uncertainty"}
+    operator.post(page("policy", of.pk), POLICY | changes)
+    of.refresh_from_db()
+    assert (of.predict_on_promotion, of.sampling) == ("unlabelled", "uncertainty")
+    entry = AuditEntry.objects.get(verb="policy changed")
+    assert entry.actor == "olga"
+    assert entry.detail["sampling"] == {
+        "before": "label-studio",
+        "after": "uncertainty",
+    }
+    assert "least certain tasks first" in operator.get(detail_page(of)).text
+
+
+def test_the_page_says_how_far_the_order_in_label_studio_follows(operator):
+    of = factory.project(sampling="uncertainty")
+    shown = operator.get(detail_page(of)).text
+    assert "0.0.1 has not predicted the tasks yet" in shown
+    now = timezone.now()
+    PredictionJob.objects.create(
+        project=of, requested_by="policy", created_at=now, done=1200, total=5000
+    )
+    Following.objects.create(project=of, version="v3", since=now, problem="It is away.")
+    shown = operator.get(detail_page(of)).text
+    assert "0.0.1 is being predicted: 1,200 of 5,000, then the order follows" in shown
+    assert "It is away." in shown
+    assert "v3</span> since" in shown
+    Following.objects.update(version="0.0.1", problem="")
+    assert "then the order follows" not in operator.get(detail_page(of)).text

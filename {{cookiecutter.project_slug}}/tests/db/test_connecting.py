@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.audit.services import digest_of
+from lsml.inference.management.commands import connect as command
 from lsml.labelstudio.failures import BackendRefused
 from lsml.registry import connecting
 from lsml.registry.connecting import connect_project
-from lsml.registry.management.commands import connect as command
 from lsml.registry.models import Project
 from tests.unit.labelstudio.test_connection import CONFIG, FakeStudio, ours
 

@@ -13,6 +13,7 @@ from lsml.api.v1.events import EventViewSet
 from lsml.api.v1.prediction_jobs import PredictionJobViewSet
 from lsml.api.v1.prediction_problems import PredictionProblemViewSet
 from lsml.api.v1.predictions import PredictionViewSet
+from lsml.api.v1.projects import ProjectViewSet
 from lsml.api.v1.promotions import PromotionViewSet
 from lsml.api.v1.runs import RunViewSet
 from lsml.api.v1.seals import SealViewSet
@@ -27,6 +28,7 @@ router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("predictions", PredictionViewSet, "predictions")  # …/<id>/explain
 router.register("events", EventViewSet, "events")
 router.register("audit-entries", AuditEntryViewSet, "audit-entries")
+router.register("projects", ProjectViewSet, "projects")  # …/<id>/policy
 router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
 router.register("answer-checks", AnswerCheckViewSet, "answer-checks")

@@ -79,6 +79,7 @@ class Migration(migrations.Migration):
                             ("project archived", "Project Archived"),
                             ("label config changed", "Label Config Changed"),
                             ("policy changed", "Policy Changed"),
+                            ("task order changed", "Task Order Changed"),
                             ("dataset synced", "Dataset Synced"),
                             ("version created", "Version Created"),
                             ("version noted", "Version Noted"),

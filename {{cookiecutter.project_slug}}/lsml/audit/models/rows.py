@@ -187,6 +187,7 @@ class AuditEntry(AuditRow):
         PROJECT_ARCHIVED = "project archived"
         LABEL_CONFIG_CHANGED = "label config changed"
         POLICY_CHANGED = "policy changed"
+        TASK_ORDER_CHANGED = "task order changed"  # in Label Studio
         DATASET_SYNCED = "dataset synced"
         VERSION_CREATED = "version created"
         VERSION_NOTED = "version noted"

@@ -18,6 +18,7 @@ from lsml.console.links import page_of
 from lsml.console.pages import timeline
 from lsml.console.pages.base import needs, page
 from lsml.console.pages.metrics import plain
+from lsml.inference.following.status import order_status
 from lsml.jobs.errors import JobError
 from lsml.observability.origin import requester
 from lsml.quality.validity.counts import check_of
@@ -56,7 +57,8 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
         # At most one is active, and none is opened meanwhile: it is the newest.
         "active": next((run for run in runs if run.state in TrainingRun.ACTIVE), None),
         "promotions": recent[:5],
-        "policy": [(_label(name), getattr(found, name)) for name in POLICY_FIELDS],
+        "policy": [(_label(name), _shown(found, name)) for name in POLICY_FIELDS],
+        "order": order_status(found),
         "policy_history": list(changed.order_by("-pk")[:5]),
         "waiting": found.inbox.count(),
         "entries": timeline.entries(
@@ -90,8 +92,13 @@ def _label(name: str) -> Any:
     return PolicyForm.base_fields[name].label
 
 
+def _shown(project: Project, name: str) -> Any:
+    display = getattr(project, f"get_{name}_display", None)
+    return display() if display else getattr(project, name)
+
+
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """How a project is trained."""
+    """How a project is trained, and what follows a promotion."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -112,6 +119,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "auto_promote": gettext_lazy("Automatic promotion"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
+            "predict_on_promotion": gettext_lazy("Predict after a promotion"),
+            "sampling": gettext_lazy("Order of tasks in Label Studio"),
         }
         help_texts = {
             "training_mode": gettext_lazy(
@@ -119,6 +128,15 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
             "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),
+            "predict_on_promotion": gettext_lazy(
+                "The version that is promoted predicts these tasks at once, and so does"
+                " the one that is served now."
+            ),
+            "sampling": gettext_lazy(
+                "Least certain first: the served version predicts the tasks without an"
+                " annotation, then Label Studio serves those with the lowest scores"
+                " first."
+            ),
         }
 
 
@@ -131,7 +149,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         changes = {name: form.cleaned_data[name] for name in POLICY_FIELDS}
         _change(request, project, changes, form.cleaned_data["reason"])
         return redirect(page_of(project))
-    title = _("Training policy of %(project)s") % {"project": project}
+    title = _("Policy of %(project)s") % {"project": project}
     context = {"form": form, "title": title, "back": page_of(project)}
     return page(request, "console/policy.html", context)
 
@@ -177,6 +195,6 @@ def _change(
         messages.error(request, " ".join(refused.messages))
         return
     if different:
-        messages.success(request, _("The training policy was changed."))
+        messages.success(request, _("The policy was changed."))
     else:
         messages.info(request, _("Nothing changed."))

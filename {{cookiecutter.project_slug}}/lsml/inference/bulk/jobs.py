@@ -15,6 +15,7 @@ from lsml.jobs.errors import JobRefused
 from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
 from lsml.observability.origin import Origin
+from lsml.registry.following import wake_follower
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.models import Project
 
@@ -75,9 +76,11 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
         }
 
     def on_end(self, job: PredictionJob) -> None:
-        """Forget the tasks of the view; only another attempt would need them."""
-        if job.state == job.State.SUCCEEDED:
+        """Forget the tasks of the view, and have Label Studio's order follow at once."""
+        if job.state == job.State.SUCCEEDED:  # only another attempt would need them
             ViewedTasks.objects.filter(job=job).delete()
+        if job.project.sampling == Project.Sampling.UNCERTAINTY:
+            wake_follower(job.project)
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
         """Start a job that continues where the failed or cancelled one stopped."""

@@ -101,6 +101,31 @@ class Migration(migrations.Migration):
                 ("time_limit_s", models.PositiveIntegerField(blank=True, null=True)),
                 ("memory_mb", models.PositiveIntegerField(blank=True, null=True)),
                 (
+                    "predict_on_promotion",
+                    models.CharField(
+                        choices=[
+                            ("none", "no tasks"),
+                            ("unlabelled", "tasks without an annotation"),
+                            ("all", "all tasks"),
+                        ],
+                        default="none",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "sampling",
+                    models.CharField(
+                        choices=[
+                            ("label-studio", "as set in Label Studio"),
+                            ("uncertainty", "least certain tasks first"),
+                        ],
+                        default="label-studio",
+                        max_length=12,
+                    ),
+                ),
+                ("backend_url", models.CharField(blank=True, max_length=500)),
+                ("backend_title", models.CharField(blank=True, max_length=500)),
+                (
                     "active_version",
                     models.ForeignKey(
                         blank=True,
@@ -175,6 +200,28 @@ class Migration(migrations.Migration):
                 "at",
                 "actor",
                 "reason",
+            ],
+        ),
+        migrations.CreateModel(
+            name="Following",
+            fields=[
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="following",
+                        serialize=False,
+                        to="registry.project",
+                    ),
+                ),
+                ("promotion", models.BigIntegerField(null=True)),
+                ("jobs_before", models.BigIntegerField(default=0)),
+                ("version", models.CharField(blank=True, max_length=200)),
+                ("since", models.DateTimeField(null=True)),
+                ("sampling_before", models.CharField(blank=True, max_length=50)),
+                ("checked_at", models.DateTimeField(null=True)),
+                ("problem", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(

@@ -18,6 +18,7 @@ LISTS = (
     "predictions",
     "events",
     "audit-entries",
+    "projects",
     "promotions",
     "versions",
     "runs",

@@ -6,11 +6,19 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from lsml.inference.following.connecting import (
+    OWN_SAMPLING,
+    UNCERTAINTY,
+    repair_order,
+    switch_sampling,
+)
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import DEFAULT_TITLE, Backend
 from lsml.labelstudio.failures import LabelStudioError
-from lsml.observability.origin import command_actor
+from lsml.observability.origin import Origin, command_actor
 from lsml.registry.connecting import connect_project
+from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
+from lsml.registry.models import Project
 
 
 class Command(BaseCommand):
@@ -46,6 +54,19 @@ class Command(BaseCommand):
             default=None,
             help="predict while people annotate (default: unchanged)",
         )
+        parser.add_argument(
+            "--sampling",
+            choices=[UNCERTAINTY, *OWN_SAMPLING],
+            help="uncertainty: Label Studio serves the tasks with the lowest scores of"
+            " the served version first, kept so by the workers; sequential, uniform:"
+            " its own orders (default: unchanged)",
+        )
+        parser.add_argument(
+            "--view",
+            action="store_true",
+            help="with uncertainty sampling: add a tab of unlabelled tasks, lowest"
+            " score first, to the data manager",
+        )
 
     def handle(self, *_: Any, project: int, url: str, api_key: str, **o: Any) -> None:
         if not url or not api_key:
@@ -53,12 +74,35 @@ class Command(BaseCommand):
                 "Give --url and --api-key, or set LABEL_STUDIO_URL and"
                 " LABEL_STUDIO_API_KEY."
             )
+        sampling, view = o["sampling"], o["view"]
+        if sampling == UNCERTAINTY and not is_label_studio_configured():
+            raise CommandError(
+                f"The workers keep the order of tasks: set {SETTINGS_NEEDED} for them"
+                " and for this command."
+            )
+        origin, actor = Origin.from_command("connect"), command_actor()
         try:
-            connect_project(
-                studio=LabelStudio(url=url, api_key=api_key),
+            studio = LabelStudio(url=url, api_key=api_key)
+            connected = connect_project(
+                studio=studio,
                 labelstudio_id=project,
                 backend=_backend(o["backend_url"], o["title"], o["interactive"]),
-                actor=command_actor(),
+                actor=actor,
+                say=self.stdout.write,
+            )
+            if sampling:
+                switch_sampling(connected, sampling, actor=actor, origin=origin)
+            if view and connected.sampling != Project.Sampling.UNCERTAINTY:
+                raise CommandError(
+                    "--view needs --sampling uncertainty: without it, Label Studio"
+                    " has no scores to order by."
+                )
+            repair_order(
+                connected,
+                studio,
+                view=view,
+                actor=actor,
+                origin=origin,
                 say=self.stdout.write,
             )
         except LabelStudioError as error:

@@ -1,0 +1,101 @@
+"""What `manage.py connect` does about the order of tasks in Label Studio."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lsml.dataset.models import Annotation
+from lsml.inference.following.check import Check, check_project
+from lsml.inference.following.status import order_status
+from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.task_order import (
+    SEQUENTIAL,
+    TAB_TITLE,
+    UNIFORM,
+    add_tab,
+    why_sampling_is_defeated,
+)
+from lsml.observability.origin import Origin
+from lsml.registry.models import Following, Project
+from lsml.registry.policy import change_policy
+
+UNCERTAINTY: Final = "uncertainty"
+# The names of the command, and what Label Studio calls them.
+OWN_SAMPLING: Final = {"sequential": SEQUENTIAL, "uniform": UNIFORM}
+
+
+def switch_sampling(
+    project: Project, sampling: str, *, actor: str, origin: Origin
+) -> None:
+    """Switch uncertainty sampling on, or off and back to one of Label Studio's own.
+
+    Args:
+        project: Updated in place.
+        sampling: UNCERTAINTY, or a key of OWN_SAMPLING.
+        actor: Who runs the command.
+        origin: Of the command.
+    """
+    if sampling != UNCERTAINTY:
+        Following.objects.update_or_create(
+            project=project, defaults={"sampling_before": OWN_SAMPLING[sampling]}
+        )
+    setting = Project.Sampling
+    changes = {
+        "sampling": setting.UNCERTAINTY
+        if sampling == UNCERTAINTY
+        else setting.LABEL_STUDIO
+    }
+    change_policy(
+        project=project,
+        changes=changes,
+        actor=actor,
+        reason=f"connect --sampling {sampling}",
+        origin=origin,
+    )
+
+
+def repair_order(
+    project: Project,
+    studio: LabelStudio,
+    *,
+    view: bool,
+    actor: str,
+    origin: Origin,
+    say: Callable[[str], None],
+) -> None:
+    """Bring Label Studio's order up to date, and say how far it is.
+
+    Args:
+        project: As it is connected.
+        studio: Its Label Studio.
+        view: Whether to add a tab to the data manager.
+        actor: Who runs the command.
+        origin: Of the command.
+        say: Receives one line for each change, and what is to come.
+
+    Raises:
+        LabelStudioError: Label Studio is away or refuses.
+    """
+    for change in check_project(project, Check(studio, actor, origin)):
+        say(f"Changed in Label Studio: {change}.")
+    status = order_status(project)
+    if status.version:
+        say(f"Label Studio orders tasks by the scores of {status.version}.")
+    for sentence in filter(None, (status.waiting, status.problem)):
+        say(sentence)
+    if not status.uncertainty:
+        return
+    if view:
+        added = add_tab(studio, project.labelstudio_id)
+        say(f"{'Added the tab' if added else 'There is a tab like'} “{TAB_TITLE}”.")
+        return
+    about = studio.project(project.labelstudio_id)
+    if why := why_sampling_is_defeated(about, _annotators(project)):
+        say(
+            f"Not every annotator gets the least certain task next: {why}. With --view,"
+            f" the data manager gets a tab “{TAB_TITLE}” to label from."
+        )
+
+
+def _annotators(project: Project) -> int:
+    people = Annotation.objects.filter(project=project, completed_by__isnull=False)
+    return people.values("completed_by").distinct().count()

@@ -1,0 +1,58 @@
+"""Projects of the operators' API: their policies are shown and changed."""
+
+import pytest
+from django.utils import timezone
+
+from lsml.audit.models import AuditEntry
+from lsml.registry.models import Following
+from tests.broker import collect_messages
+from tests.db.api_v1.jobs import entries, send
+
+pytestmark = pytest.mark.django_db
+CHANGE = {"sampling": "uncertainty", "reason": "fewer labels"}
+
+
+@pytest.fixture(autouse=True)
+def notifications(monkeypatch):
+    return collect_messages(monkeypatch)
+
+
+def policy(client, project, **body):
+    return send(client, f"/api/v1/projects/{project.pk}/policy", body)
+
+
+def test_a_project_shows_its_policy_and_the_order_of_its_tasks(viewer, project):
+    row = viewer.get(f"/api/v1/projects/{project.pk}").json()
+    assert row["served_version"] == "0.0.1"
+    assert (row["predict_on_promotion"], row["sampling"]) == ("none", "label-studio")
+    assert (row["ordered_by"], row["ordered_since"]) == ("", None)
+    Following.objects.create(project=project, version="v3", since=timezone.now())
+    [row] = viewer.get("/api/v1/projects?labelstudio_id=41").json()["results"]
+    assert row["ordered_by"] == "v3"
+
+
+def test_the_policy_is_changed_and_recorded(operator, project):
+    row = policy(operator, project, **CHANGE).json()
+    assert (row["sampling"], row["min_annotations"]) == ("uncertainty", 1)
+    project.refresh_from_db()
+    assert project.sampling == "uncertainty"
+    assert entries() == [("policy changed", "olga", "fewer labels")]
+    assert list(AuditEntry.objects.get().detail) == ["sampling"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sampling": "uncertainty"},
+        CHANGE | {"sampling": "best"},
+        CHANGE | {"quiet_from": "22:00"},
+    ],
+)
+def test_a_wrong_policy_is_refused(operator, project, body):
+    assert policy(operator, project, **body).status_code == 400
+    assert not entries()
+
+
+def test_a_viewer_may_not_change_the_policy(viewer, project):
+    assert policy(viewer, project, **CHANGE).status_code == 403
+    assert not entries()

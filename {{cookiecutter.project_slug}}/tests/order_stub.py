@@ -1,0 +1,117 @@
+"""A Label Studio that also has backends, a sampling and tabs, for tests of its order.
+
+What it does was seen in Label Studio 1.23.2; tests/labelstudio/ checks it against that.
+"""
+
+import json
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from tests.http_stub import METHOD, http_stub
+from tests.studio_stub import PROJECT, StudioStub
+
+URL = "http://10.0.0.5:9090"
+AWAY = (503, {}, {"detail": "away"})
+
+
+class OrderStub(StudioStub):
+    """Backends by ID, and in `calls` what changed something, in order."""
+
+    def __init__(self, label_config, tasks):
+        super().__init__(label_config, tasks)
+        self.sampling, self.maximum_annotations = "Sequential sampling", 1
+        self.served_version = "lsml"  # the project's model_version
+        self.backends, self.tabs, self.calls = {}, [], []
+        self.away = False
+        self.fail_on = ""  # a call that is refused once
+        self.add_backend("lsml")
+
+    def add_backend(self, title, url=URL):
+        number = len(self.backends) + 1
+        self.backends[number] = {
+            "id": number, "title": title, "url": url, "state": "CO", "project": 1,
+            "auth_method": "BASIC_AUTH", "basic_auth_user": "me",
+        }  # fmt: skip
+
+    @property
+    def titles(self):
+        return [each["title"] for each in self.backends.values()]
+
+    @property
+    def order(self):
+        return self.titles, self.served_version, self.sampling
+
+    def answer(self, path, headers):
+        if self.away:
+            return AWAY
+        found = urlsplit(path).path, headers[METHOD]
+        if found[0].endswith("import/predictions"):
+            self.calls.append("predictions")
+        if found[0].startswith("/api/ml"):
+            return self._ml(*found)
+        if found == (PROJECT, "PATCH"):
+            return self._change_project(json.loads(self.bodies[-1]))
+        if found[0] == "/api/dm/views/":
+            return self._tabs(found[1])
+        return super().answer(path, headers)
+
+    def _project(self, query):
+        status, headers, about = super()._project(query)
+        about |= {"id": 1, "title": "P", "created_at": "2026-11-23T11:39:00Z"}
+        about |= {
+            "sampling": self.sampling,
+            "maximum_annotations": self.maximum_annotations,
+        }
+        return status, headers, about
+
+    def _refused(self, call):
+        self.calls.append(call)
+        if self.fail_on and call.startswith(self.fail_on):
+            self.fail_on = ""
+            return True
+        return False
+
+    def _ml(self, path, method):
+        if method == "GET":
+            return 200, {}, list(self.backends.values())
+        backend = self.backends[int(path.rpartition("/")[2])]
+        before = backend["title"]
+        if method == "DELETE":
+            if self._refused("remove backend"):
+                return AWAY
+            del self.backends[backend["id"]]
+            if self.served_version == before:
+                self.served_version = None
+            return 204, {}, b""
+        fields = json.loads(self.bodies[-1])
+        assert {"url", "project"} <= fields.keys()
+        # An empty password stands for the stored one; none at all is refused.
+        assert fields["basic_auth_pass"] == ""
+        if self._refused(f"title {fields['title']}"):
+            return AWAY
+        backend |= fields
+        if self.served_version == before:
+            self.served_version = fields["title"]
+        return 200, {}, backend
+
+    def _change_project(self, fields):
+        if self._refused(f"project {' '.join(sorted(fields))}"):
+            return AWAY
+        version = fields.get("model_version", self.served_version)
+        stored = {name for _, name in self.predictions}
+        if version != self.served_version and version not in stored | set(self.titles):
+            return 400, {}, {"detail": "Model version doesn't exist."}
+        self.served_version = version
+        self.sampling = fields.get("sampling", self.sampling)
+        return 200, {}, {}
+
+    def _tabs(self, method):
+        if method == "POST":
+            self.tabs.append({"id": 1} | json.loads(self.bodies[-1]))
+        return 200, {}, self.tabs
+
+
+@contextmanager
+def order_stub(label_config, tasks):
+    with http_stub(OrderStub(label_config, tasks)) as stub:
+        yield stub
