@@ -56,6 +56,10 @@ class ProjectAdmin(ReadOnlyAdmin):
     def seen(self, row: Project) -> str:
         return moment(row.created_at)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        joined = ("active_version", "following")
+        return super().get_queryset(request).select_related(*joined)
+
     def facts(self, found: Project) -> list[Fact]:
         return [
             Fact(_("Label Studio project"), found.key),

@@ -20,7 +20,7 @@ class OrderStatus:
 
 def order_status(project: Project) -> OrderStatus:
     """Return how far Label Studio's order follows the served version."""
-    following = Following.objects.filter(project=project).first() or Following()
+    following = getattr(project, "following", None) or Following()
     uncertainty = project.sampling == Project.Sampling.UNCERTAINTY
     return OrderStatus(
         uncertainty=uncertainty,
