@@ -19,6 +19,7 @@ from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin
 from lsml.registry.models import Following, Project
 from lsml.registry.policy import change_policy
+from lsml.registry.projects import duplicate_project
 from lsml.registry.services import (
     VersionFacts,
     get_or_create_project,
@@ -219,6 +220,7 @@ def test_a_job_that_is_active_is_waited_for_and_not_cancelled(
     second = promoted()
     tasks.follow(project.pk)
     assert jobs() == ["queued"]
+    assert not problem()
     settle()
     assert jobs() == ["succeeded", "succeeded"]
     assert studio.each_once(second)
@@ -296,6 +298,7 @@ def test_the_order_follows_each_promotion_and_roll_back(
     first = promoted()
     settle()
     second = promoted()
+    studio.predictions.append((101, second))  # an annotator opened a task
     tasks.follow(project.pk)
     assert studio.order == by(first)  # until the second has predicted
     studio.calls.clear()
@@ -387,6 +390,17 @@ def test_switching_is_recorded_with_its_author(change):
     change(sampling="uncertainty")
     entry = AuditEntry.objects.get(verb="policy changed")
     assert (entry.actor, entry.detail["sampling"]["after"]) == ("olga", "uncertainty")
+
+
+def test_a_duplicated_project_is_not_ordered_before_it_is_connected(
+    project, change, origin
+):
+    change(sampling="uncertainty", predict_on_promotion="all")
+    copy = duplicate_project(
+        source=project.key, target=ProjectKey.parse("2.1795433941"), origin=origin
+    )
+    copy.refresh_from_db()
+    assert (copy.sampling, copy.predict_on_promotion) == ("label-studio", "all")
 
 
 def test_tasks_that_come_later_take_part(project, settle, studio, change):
