@@ -17,6 +17,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from label_studio_ml.model import LabelStudioMLBase
+from label_studio_ml.scores import margin
 from label_studio_ml.training import Dataset, Run
 
 
@@ -33,24 +34,28 @@ class TextClassifier(LabelStudioMLBase):
     def predict(
         self, tasks: list[dict[str, Any]], context: Any = None, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Return each task's most probable choice, scored with its probability."""
+        """Return each task's most probable choice, with its probability.
+
+        The score of the task is the lead over the next choice: the texts with the
+        lowest scores teach most if they are labelled next.
+        """
         from_name, to_name, value = self.get_first_tag_occurence("Choices", "Text")
         labels = self.parsed_label_config[from_name]["labels"]
         texts = [str(task["data"].get(value, "")) for task in tasks]
-        guesses = best_guesses(self.classifier, texts, labels)
         return [
             {
-                "score": score,
+                "score": margin(row),
                 "result": [
                     {
                         "from_name": from_name,
                         "to_name": to_name,
                         "type": "choices",
-                        "value": {"choices": [label]},
+                        "score": max(row),
+                        "value": {"choices": [labels[row.index(max(row))]]},
                     }
                 ],
             }
-            for label, score in guesses
+            for row in probabilities(self.classifier, texts, labels)
         ]
 
     def train(self, dataset: Dataset, run: Run) -> None:
@@ -74,20 +79,19 @@ def new_classifier() -> Pipeline:
     return make_pipeline(vectorizer, LogisticRegression(C=10, max_iter=1000))
 
 
-def best_guesses(
+def probabilities(
     classifier: Pipeline | None, texts: list[str], labels: list[str]
-) -> list[tuple[str, float]]:
-    """Return the most probable of `labels` and its probability (0..1) for each text.
+) -> list[list[float]]:
+    """Return for each text how probable (0..1) each of `labels` is.
 
-    Without a classifier, all labels have the same probability.
+    Without a classifier that knows one of them, all have the same probability.
     """
     known = classifier.classes_.tolist() if classifier else []
-    allowed = [known.index(label) for label in labels if label in known]
-    if classifier is None or not allowed:
-        return [(labels[0], 1 / len(labels))] * len(texts)
-    rows = classifier.predict_proba(texts)
-    best = [max(allowed, key=row.__getitem__) for row in rows]
-    return [(known[at], float(row[at])) for at, row in zip(best, rows, strict=True)]
+    if classifier is None or not set(known) & set(labels):
+        return [[1 / len(labels)] * len(labels)] * len(texts)
+    rows = classifier.predict_proba(texts).tolist()
+    by_label = [dict(zip(known, row, strict=True)) for row in rows]
+    return [[row.get(label, 0.0) for label in labels] for row in by_label]
 
 
 def held_out_metrics(texts: list[str], labels: list[str]) -> dict[str, float]:

@@ -40,8 +40,10 @@ class MyModel(LabelStudioMLBase):
             kwargs: Other parameters of the request, such as `login` and `password`.
 
         Returns:
-            For each task a dict with `result`, a list of regions, and `score`, 0..1 or
-            None. A region looks like
+            For each task a dict with `result`, a list of regions, and `score`: how
+            certain the model is of the whole task, 0..1, or None. The lowest scores
+            are labelled first; `label_studio_ml.scores` computes them from class
+            probabilities. A region looks like
                 {"from_name": "topic", "to_name": "text", "type": "choices",
                  "value": {"choices": ["Billing"]}}
             The names must be those of the project's label config.
