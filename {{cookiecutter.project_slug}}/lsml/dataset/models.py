@@ -4,9 +4,26 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Exists, OuterRef
 
 from lsml.environment.json_field import JsonField
 from lsml.registry.models import Project
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Reads of tasks, to be chained."""
+
+    def known(self) -> Self:
+        """Keep what still exists in Label Studio."""
+        return self.filter(deleted_at__isnull=True)
+
+    def labelled(self) -> Self:
+        """Keep tasks with an annotation that a model may learn from."""
+        return self.filter(_is_labelled())
+
+    def unlabelled(self) -> Self:
+        """Keep tasks without one; a skipped task is among them."""
+        return self.filter(~_is_labelled())
 
 
 class Task(models.Model):
@@ -19,6 +36,8 @@ class Task(models.Model):
     created_at = models.DateTimeField(null=True)  # a later one: the ID was reused
     updated_at = models.DateTimeField()  # Label Studio's clock; the newest state wins
     deleted_at = models.DateTimeField(null=True)  # final, even if events arrive late
+
+    objects = TaskQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -68,6 +87,12 @@ class Annotation(models.Model):
 
     def __str__(self) -> str:
         return f"Annotation {self.annotation_id}"
+
+
+def _is_labelled() -> Exists:
+    annotations = Annotation.objects.trainable()
+    of_task = {"project": OuterRef("project"), "task_id": OuterRef("task_id")}
+    return Exists(annotations.filter(**of_task))
 
 
 class Sync(models.Model):

@@ -1,1 +1,1 @@
-"""Quality of models: which answers are usable."""
+"""Quality of models: which answers are usable, and what to label next."""

@@ -7,6 +7,7 @@ decide where credentials are sent.
 from django.conf import settings
 
 from lsml.labelstudio.client import LabelStudio
+from lsml.registry.models import Project
 
 SETTINGS_NEEDED = "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"
 
@@ -27,3 +28,15 @@ def configured_label_studio() -> LabelStudio | None:
     return LabelStudio(
         url=settings.LABEL_STUDIO_URL, api_key=settings.LABEL_STUDIO_API_KEY
     )
+
+
+def task_address(project: Project, task_id: int) -> str:
+    """Return the page of a task in Label Studio, for people to open.
+
+    Returns:
+        "" if Label Studio's address is not known, or is no web address.
+    """
+    url = project.hostname or settings.LABEL_STUDIO_URL
+    if not url.lower().startswith(("http://", "https://")):
+        return ""
+    return f"{url.rstrip('/')}/projects/{project.labelstudio_id}/data?task={task_id}"

@@ -66,6 +66,8 @@ def every_page(story):
         *(detail_page(row) for row in rows),
         page("timeline", of.pk),
         page("models"),
+        page("next", of.pk),
+        page("next", of.pk) + "?strategy=disagreement",
         page("compare", latest.pk) + "?with=v2",
     ]
 

@@ -26,6 +26,8 @@ def pages(story):
         "timeline": page("timeline", story["project"].pk),
         "version": detail_page(story["latest"]),
         "compare": page("compare", story["latest"].pk) + "?with=v2",
+        "next": page("next", story["project"].pk),
+        "next-diverse": page("next", story["project"].pk) + "?strategy=diverse",
         "run": detail_page(story["running"]),
         "prediction": detail_page(image),
         "prediction-text": detail_page(text),

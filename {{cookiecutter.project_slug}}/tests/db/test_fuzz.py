@@ -132,9 +132,9 @@ def operators_token(one_connection, monkeypatch):
 _JOBS = [f"/api/v1/{name}" for name in ("runs", "prediction-jobs", "audit-jobs")]
 
 
-@_described(*_JOBS).parametrize()
+@_described(*_JOBS, "/api/v1/projects").parametrize()
 @settings(_QUICK, max_examples=20)
-def test_requests_about_jobs_generated_from_the_document_find_no_error(
+def test_operators_requests_generated_from_the_document_find_no_error(
     operators_token, case
 ):
     case.call_and_validate(

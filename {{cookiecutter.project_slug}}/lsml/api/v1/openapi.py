@@ -38,7 +38,14 @@ _ERRORS: Final = {
     429: "Too many requests; try again after Retry-After.",
     503: "Database down or model busy; try again after Retry-After.",
 }
-REFUSED: Final = OpenApiResponse(ErrorSerializer, _ERRORS[409])
+
+
+def errors(*statuses: int) -> dict[int, OpenApiResponse]:
+    """Return what a view answers with these statuses, for `extend_schema`."""
+    return {each: OpenApiResponse(ErrorSerializer, _ERRORS[each]) for each in statuses}
+
+
+REFUSED: Final = errors(409)[409]
 
 
 class OperatorSchema(AutoSchema):

@@ -10,6 +10,7 @@ from lsml.api.v1.answer_checks import AnswerCheckViewSet
 from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
 from lsml.api.v1.events import EventViewSet
+from lsml.api.v1.next_tasks import NextTasksView
 from lsml.api.v1.prediction_jobs import PredictionJobViewSet
 from lsml.api.v1.prediction_problems import PredictionProblemViewSet
 from lsml.api.v1.predictions import PredictionViewSet
@@ -41,6 +42,7 @@ router.register("seals", SealViewSet, "seals")
 
 urlpatterns = [
     *router.urls,
+    path("projects/<int:pk>/next", NextTasksView.as_view(), name="v1-next"),
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<slug:token_key>", TokenView.as_view(), name="v1-token"),
     # The document contains no data, so it is public. Its pages load nothing from a CDN.

@@ -11,7 +11,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 from lsml.console.admin.base import PROJECT_COLUMNS, Fact, ReadOnlyAdmin, TaskSearch
 from lsml.console.links import link, link_to, list_of, page_of
 from lsml.console.lists.filters import ProjectFilter
-from lsml.console.templatetags.console import badge, moment
+from lsml.console.templatetags.console import badge, beginning, moment
 from lsml.dataset.models import Agreement, Annotation, Task
 
 _HINT = _("Nothing here yet. Label Studio's webhooks bring tasks and annotations.")
@@ -28,7 +28,7 @@ class TaskAdmin(TaskSearch, ReadOnlyAdmin):
 
     @admin.display(description=_("Data"))
     def beginning(self, row: Task) -> str:
-        return ", ".join(f"{k}: {v}" for k, v in list(row.data.items())[:2])[:90]
+        return beginning(row.data)
 
     @admin.display(description=_("Last change"))
     def updated(self, row: Task) -> str:

@@ -11,6 +11,7 @@ from lsml.audit.models import Prediction
 from lsml.console.pages.base import needs, page, version_or_404
 from lsml.console.pages.metrics import compared
 from lsml.dataset.models import Snapshot
+from lsml.labelstudio.results import meaning
 from lsml.registry.models import ModelVersion
 
 _NEWEST: Final = 1_000  # predictions read of each version
@@ -72,7 +73,7 @@ def differences(
     different = [
         Difference(task, by_left[task], by_right[task])
         for task in sorted(shared)
-        if _comparable(by_left[task].result) != _comparable(by_right[task].result)
+        if meaning(by_left[task].result) != meaning(by_right[task].result)
     ]
     return len(shared), different
 
@@ -87,18 +88,6 @@ def _answers(version: ModelVersion) -> dict[int, Prediction]:
         if row.task_id is not None:
             found.setdefault(row.task_id, row)
     return found
-
-
-def _comparable(result: Any) -> Any:
-    """Reduce a result to its meaning: drop scores, IDs and the order of regions."""
-    if not isinstance(result, list):
-        return result
-    regions = [
-        (region.get("type"), region.get("from_name"), region.get("value"))
-        for region in result
-        if isinstance(region, dict)
-    ]
-    return sorted(regions, key=repr)
 
 
 def _packages(left: ModelVersion, right: ModelVersion) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from lsml.console import progress
 from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds, readable
 from lsml.jobs.models import Job
+from lsml.labelstudio.results import words_of
 
 register = template.Library()
 register.filter(milliseconds)
@@ -147,14 +148,15 @@ def connect_command() -> dict[str, Any]:
 @register.filter
 def in_short(result: Any) -> str:
     """Write the first labels of a result, for a cell of a list."""
-    words: list[str] = []
-    for region in result if isinstance(result, list) else []:
-        value = region.get("value") if isinstance(region, dict) else None
-        for part in value.values() if isinstance(value, dict) else []:
-            items = part if isinstance(part, list) else []
-            words += [item for item in items if isinstance(item, str)]
+    words = words_of(result)
     text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
     return text[:80] or _("(open to see)")
+
+
+@register.filter
+def beginning(data: dict[str, Any]) -> str:
+    """Write the first values of a task's data, for a cell of a list."""
+    return ", ".join(f"{key}: {value}" for key, value in list(data.items())[:2])[:90]
 
 
 @register.filter

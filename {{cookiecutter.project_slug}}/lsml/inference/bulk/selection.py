@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from django.db.models import Exists, Func, OuterRef, QuerySet
+from django.db.models import Func, QuerySet
 
-from lsml.dataset.models import Annotation, Task
+from lsml.dataset.models import Task
 from lsml.inference.models import PredictionJob, ViewedTasks
 from lsml.jobs.running import RunningJob
 from lsml.labelstudio.client import LabelStudio
@@ -13,7 +13,7 @@ from lsml.labelstudio.task_listing import TaskListing
 
 def selected(job: PredictionJob) -> QuerySet[Task]:
     """Return the known tasks of a job in the order in which they are predicted."""
-    tasks = Task.objects.filter(project=job.project_id, deleted_at__isnull=True)
+    tasks = Task.objects.known().filter(project=job.project_id)
     if job.task_ids:
         tasks = tasks.filter(task_id__in=job.task_ids)
     if job.view is not None:
@@ -21,10 +21,7 @@ def selected(job: PredictionJob) -> QuerySet[Task]:
         in_view = viewed.values(task_id=Func("task_ids", function="unnest"))
         tasks = tasks.filter(task_id__in=in_view)
     if job.only == PredictionJob.Only.UNLABELLED:
-        annotations = Annotation.objects.trainable().filter(
-            project=OuterRef("project"), task_id=OuterRef("task_id")
-        )
-        tasks = tasks.filter(~Exists(annotations))
+        tasks = tasks.unlabelled()
     return tasks.order_by("pk")
 
 

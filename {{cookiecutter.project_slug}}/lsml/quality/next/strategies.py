@@ -3,27 +3,27 @@
 Imported where it is called: NumPy takes a tenth of a second, in each process.
 """
 
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from itertools import islice
-from math import log2
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import combinations, islice
+from statistics import fmean
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+_Whole = NDArray[np.integer]
 _Task = TypeVar("_Task", bound=Hashable)
+_Answer = TypeVar("_Answer")
 
 _DISTANCES_MAX: Final = 4_000_000  # in memory at once
 
 _DIMENSIONS: Final = 512
 _TEXT_CHARS_MAX: Final = 2_000  # of each text; the rest is ignored
-_BLOCK: Final = 500  # texts
-_LENGTHS: Final = (3, 4)  # characters of an n-gram
+_BLOCK: Final = 500  # texts; row and hash of a trigram share 32 bits
 _FEATURE_BITS: Final = 20
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # spreads a hash over the high bits
-_BASE: Final = np.uint64(0x100000001B3)
+_BASE: Final = np.uint32(16_777_619)
+_SPREAD: Final = np.uint32(2_654_435_769)  # brings all bits into the high ones
 
 
 def least_certain(scores: Sequence[float | None]) -> list[int]:
@@ -74,22 +74,31 @@ def farthest_first(vectors: Array, labelled: Array) -> Iterator[tuple[int, float
         chosen = int(np.argmax(nearest))
 
 
-def disagreement(by_version: Sequence[Mapping[_Task, Hashable]]) -> list[_Task]:
+def disagreement(
+    by_version: Sequence[Mapping[_Task, _Answer]],
+    difference: Callable[[_Answer, _Answer], float],
+) -> dict[_Task, float]:
     """Return the tasks that versions answered differently, most contested first.
 
-    Contested is the entropy of the answers: three different answers come before two
-    against one. Otherwise the order of the mappings is kept.
-
     Args:
-        by_version: The answers of each version by task. Equal answers compare equal.
+        by_version: The answers of each version by task.
+        difference: Of two answers; 0 = the same.
+
+    Returns:
+        The mean difference of all pairs of versions that answered the task, if it is
+        above 0. Equal tasks stay in the order of the mappings.
     """
-    answers: dict[_Task, list[Hashable]] = {}
+    answers: dict[_Task, list[_Answer]] = {}
     for version in by_version:
         for task, answer in version.items():
             answers.setdefault(task, []).append(answer)
-    entropies = {task: _entropy(given) for task, given in answers.items()}
-    contested = [task for task, entropy in entropies.items() if entropy > 0]
-    return sorted(contested, key=lambda task: -entropies[task])
+    contested = {
+        task: fmean(difference(*pair) for pair in combinations(given, 2))
+        for task, given in answers.items()
+        if len(given) > 1
+    }
+    most_first = sorted(contested, key=lambda task: -contested[task])
+    return {task: contested[task] for task in most_first if contested[task] > 0}
 
 
 def random_order(n: int, seed: int) -> list[int]:
@@ -99,64 +108,60 @@ def random_order(n: int, seed: int) -> list[int]:
 
 
 def text_vectors(texts: Sequence[str]) -> Array:
-    """Return a row per text, of length 1: TF-IDF of its character n-grams.
+    """Return a row per text, of length 1: TF-IDF of its character trigrams.
 
-    The n-grams are hashed and projected to 512 dimensions with random signs, so cosines
-    are those of the full TF-IDF with an error of about 0.04. Texts to be compared must
-    be given together, because rarity is measured among them. Upper and lower case, and
-    kinds of white space, make no difference. A text without characters is a row of
-    zeros.
+    The trigrams are hashed and projected to 512 dimensions with random signs, so
+    cosines are those of the full TF-IDF with an error of about 0.04. Texts to be
+    compared must be given together, because rarity is measured among them. Upper and
+    lower case, and kinds of white space, make no difference. A text without characters
+    is a row of zeros.
     """
     blocks = [texts[at : at + _BLOCK] for at in range(0, len(texts), _BLOCK)]
     texts_with = np.zeros(1 << _FEATURE_BITS)
     for block in blocks:
-        _, features, _ = _ngrams(block)
+        _, features, _ = _trigrams(block)
         texts_with += np.bincount(features, minlength=len(texts_with))
     rarity = np.log((1 + len(texts)) / (1 + texts_with)) + 1
     projected = [_project(block, rarity) for block in blocks]
-    return _normalised(np.concatenate([np.zeros((0, _DIMENSIONS)), *projected]))
+    none = np.zeros((0, _DIMENSIONS), np.float32)
+    return _normalised(np.concatenate([none, *projected]))
 
 
 def _project(texts: Sequence[str], rarity: NDArray[np.float64]) -> Array:
-    rows, features, counts = _ngrams(texts)
-    signs = 1.0 - 2.0 * (features & 1)
+    rows, features, counts = _trigrams(texts)
+    signs = 1 - 2.0 * (features & 1)
     weights = signs * (1 + np.log(counts)) * rarity[features]
-    places = rows * _DIMENSIONS + (features >> 1) % _DIMENSIONS
+    places = rows.astype(int) * _DIMENSIONS + (features >> 1) % _DIMENSIONS
     sums = np.bincount(places, weights, minlength=len(texts) * _DIMENSIONS)
     return sums.reshape(len(texts), _DIMENSIONS).astype(np.float32)
 
 
-def _ngrams(
-    texts: Sequence[str],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the row, the hash and the count of each different n-gram of each text."""
+def _trigrams(texts: Sequence[str]) -> tuple[_Whole, _Whole, _Whole]:
+    """Return the row, the hash and the count of each different trigram of each text."""
     padded = [f" {' '.join(text[:_TEXT_CHARS_MAX].lower().split())} " for text in texts]
     encoded = "".join(padded).encode("utf-32-le", "surrogatepass")
-    characters = np.frombuffer(encoded, np.uint32).astype(np.uint64)
-    row_at = np.repeat(np.arange(len(padded)), [len(text) for text in padded])
-    keys, hashes = [], characters
-    for length in range(2, max(_LENGTHS) + 1):
-        hashes = hashes[:-1] * _BASE + characters[length - 1 :]
-        if length in _LENGTHS:
-            rows = row_at[: len(hashes)]
-            inside = rows == row_at[length - 1 :]  # not from one text into the next
-            features = hashes * _MULTIPLIER >> np.uint64(64 - _FEATURE_BITS)
-            keys.append(rows[inside] << _FEATURE_BITS | features[inside].astype(int))
-    different, counts = np.unique(np.concatenate(keys), return_counts=True)
-    mask = (1 << _FEATURE_BITS) - 1
-    return different >> _FEATURE_BITS, different & mask, counts
+    characters = np.frombuffer(encoded, np.uint32)
+    rows = np.repeat(np.arange(len(padded), dtype=np.uint32), list(map(len, padded)))
+    inside = rows[:-2] == rows[2:]  # not from one text into the next
+    sums = (characters[:-2] * _BASE + characters[1:-1]) * _BASE + characters[2:]
+    hashes = sums * _SPREAD >> np.uint32(32 - _FEATURE_BITS)
+    keys = (rows[:-2] << np.uint32(_FEATURE_BITS) | hashes)[inside]
+    different, counts = np.unique(keys, return_counts=True)
+    mask = np.uint32((1 << _FEATURE_BITS) - 1)
+    return different >> np.uint32(_FEATURE_BITS), different & mask, counts
 
 
 def _normalised(vectors: NDArray[np.floating]) -> Array:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(
-        vectors, lengths, out=np.zeros(vectors.shape, np.float32), where=lengths > 0
-    )
+    normalised: Array = np.zeros(vectors.shape, np.float32)
+    np.divide(vectors, lengths, out=normalised, where=lengths > 0)
+    return normalised
 
 
 def _distances(vectors: Array, to: Array) -> Array:
     """Return the cosine distances of normalised rows to a normalised row, or rows."""
-    return np.maximum(1 - vectors @ to.T, 0)
+    distances: Array = 1 - vectors @ to.T
+    return distances.clip(min=0)
 
 
 def _distance_to_nearest(vectors: Array, labelled: Array) -> Array:
@@ -167,8 +172,3 @@ def _distance_to_nearest(vectors: Array, labelled: Array) -> Array:
         distances = _distances(vectors, labelled[at : at + step])
         np.minimum(nearest, distances.min(axis=1), out=nearest)
     return nearest
-
-
-def _entropy(answers: Sequence[Hashable]) -> float:
-    shares = [count / len(answers) for count in Counter(answers).values()]
-    return -sum(share * log2(share) for share in shares)

@@ -1,0 +1,107 @@
+"""/api/v1/projects/<id>/next: the tasks of a project to label next."""
+
+from typing import Any
+
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayRead
+from lsml.api.v1.openapi import errors
+from lsml.api.v1.viewset import AnyAccept
+from lsml.quality.next.services import TASKS_MAX, NextTasks, Strategy, next_tasks
+from lsml.registry.models import Project
+
+
+class NextQuerySerializer(serializers.Serializer[Any]):
+    """How many tasks, chosen in which way."""
+
+    strategy = serializers.ChoiceField(
+        Strategy.choices, default=Strategy.UNCERTAINTY.value
+    )
+    limit = serializers.IntegerField(min_value=1, max_value=TASKS_MAX, default=50)
+
+
+class NextTaskSerializer(serializers.Serializer[Any]):
+    task_id = serializers.IntegerField(help_text="Label Studio's ID")
+    reason = serializers.CharField()
+    address = serializers.CharField(
+        help_text="the task's page in Label Studio; empty if its address is not known"
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Two tasks",
+            {
+                "tasks": [
+                    {
+                        "task_id": 101,
+                        "reason": "score 0.02 by v3",
+                        "address": "https://labels.example.com/projects/7/data?task=101",
+                    },
+                    {
+                        "task_id": 97,
+                        "reason": "score 0.11 by v3",
+                        "address": "https://labels.example.com/projects/7/data?task=97",
+                    },
+                ],
+                "notes": [],
+            },
+            response_only=True,
+        )
+    ]
+)
+class NextTasksSerializer(serializers.Serializer[NextTasks]):
+    """Unlabelled tasks, best first."""
+
+    tasks = NextTaskSerializer(many=True)
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="what limits the list, as sentences"
+    )
+
+
+class NextTasksView(APIView):
+    """The tasks of a project to label next."""
+
+    authentication_classes = AUTHENTICATION
+    permission_classes = [MayRead]
+    throttle_classes = THROTTLES
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(
+        parameters=[NextQuerySerializer],
+        responses={
+            200: NextTasksSerializer,
+            **errors(400, 401, 403, 404, 429, 503),
+        },
+        tags=["operators"],
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """Rank the unlabelled tasks of a project, each with the reason."""
+        wanted = NextQuerySerializer(data=request.query_params)
+        if unknown := request.query_params.keys() - wanted.fields.keys():
+            raise ValidationError({min(unknown): "Use strategy and limit."})
+        wanted.is_valid(raise_exception=True)
+        found = next_tasks(
+            project=_project(pk),
+            n=wanted.validated_data["limit"],
+            strategy=Strategy(wanted.validated_data["strategy"]),
+        )
+        return Response(NextTasksSerializer(found).data)
+
+
+def _project(pk: int) -> Project:
+    projects = Project.objects.select_related("active_version")
+    found = projects.filter(pk=pk).first()
+    if found is None:
+        raise NotFound(f"There is no project {pk}.")
+    return found

@@ -1,0 +1,96 @@
+"""What the strategies need to know about a project, read in bounded amounts."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from django.db.models import Expression, QuerySet
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Left
+
+from lsml.audit.models import Prediction
+from lsml.dataset.models import Task
+from lsml.labelstudio.errors import WireError
+from lsml.labelstudio.label_config import parse_label_config
+from lsml.registry.models import Project
+
+CANDIDATES_MAX: Final = 50_000  # tasks
+PREDICTIONS_MAX: Final = 50_000  # of one version
+TEXT_CHARS_MAX: Final = 1_000  # of each tag
+
+# Asked for without a context, so the score is about the task alone.
+_ABOUT_THE_TASK: Final = {Prediction.Kind.BATCH, Prediction.Kind.BULK}
+_TEXT_TAGS: Final = {"Text", "HyperText", "Paragraphs", "Chat"}
+
+
+class Latest(NamedTuple):
+    """The latest prediction of a task."""
+
+    pk: int
+    score: float | None
+
+
+def candidates(project: Project) -> list[int]:
+    """Return the IDs of the newest unlabelled tasks, the newest first."""
+    tasks = Task.objects.filter(project=project).known().unlabelled()
+    newest = tasks.order_by("-task_id").values_list("task_id", flat=True)
+    return list(newest[:CANDIDATES_MAX])
+
+
+def latest_predictions(project: Project, version: str) -> dict[int, Latest]:
+    """Return a version's latest prediction per task, among its newest ones."""
+    rows = Prediction.objects.with_facts(project_pk=project.pk, model_version=version)
+    columns = rows.order_by("-pk").values_list(
+        "task_id", "pk", "score", "kind", "outcome"
+    )
+    latest: dict[int, Latest] = {}
+    for task_id, pk, score, kind, outcome in columns[:PREDICTIONS_MAX]:
+        if (
+            task_id is not None
+            and kind in _ABOUT_THE_TASK
+            and outcome == Prediction.Outcome.OK
+        ):
+            latest.setdefault(task_id, Latest(pk, score))
+    return latest
+
+
+def results(pks: Iterable[int]) -> dict[int, object]:
+    """Return the results of predictions by key."""
+    rows = Prediction.objects.filter(pk__in=list(pks))
+    return dict(rows.values_list("pk", "result"))
+
+
+def text_keys(project: Project) -> list[str]:
+    """Return the paths in the tasks' data that the label config shows as text."""
+    try:
+        config = parse_label_config(project.label_config)
+    except WireError:
+        return []
+    return [
+        tag.value.removeprefix("$")
+        for tag in config.objects
+        if tag.type in _TEXT_TAGS and tag.value.startswith("$")
+    ]
+
+
+def texts(tasks: QuerySet[Task], keys: list[str], most: int) -> dict[int, str]:
+    """Return the beginning of the text of the newest tasks that have one, by ID."""
+    newest = tasks.order_by("-task_id")[:most]
+    columns = newest.values_list("task_id", *map(_beginning, keys))
+    found = {
+        task_id: " ".join(text for text in parts if text and not _is_address(text))
+        for task_id, *parts in columns
+    }
+    return {task_id: text for task_id, text in found.items() if text.strip()}
+
+
+def _beginning(path: str) -> Expression:
+    *parents, key = path.split(".")
+    place: str | KeyTransform = "data"
+    for parent in parents:
+        place = KeyTransform(parent, place)
+    return Left(KeyTextTransform(key, place), TEXT_CHARS_MAX)
+
+
+def _is_address(text: str) -> bool:
+    """Return whether the task has the address of a text instead of the text."""
+    return text.startswith(("http://", "https://", "s3://", "gs://", "azure-blob://"))

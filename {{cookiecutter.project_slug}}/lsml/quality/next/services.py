@@ -1,0 +1,88 @@
+"""Ranks the unlabelled tasks of a project by what labelling them teaches the model."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from lsml.dataset.models import Task
+from lsml.quality.next import reads
+from lsml.registry.label_studio import task_address
+from lsml.registry.models import Project
+
+TASKS_MAX: Final = 1_000  # that a caller may ask for
+
+
+class Strategy(TextChoices):
+    """How the next tasks are chosen."""
+
+    UNCERTAINTY = "uncertainty", _("Least certain")
+    DIVERSE = "diverse", _("Most different")
+    DISAGREEMENT = "disagreement", _("Contested")
+    RANDOM = "random", _("Random")
+
+
+@dataclass(frozen=True, slots=True)
+class NextTask:
+    """A task to label."""
+
+    task_id: int  # Label Studio's ID
+    reason: str
+    address: str  # its page in Label Studio; "" = unknown
+
+
+@dataclass(frozen=True, slots=True)
+class NextTasks:
+    """The tasks to label next, best first, and what limits the list."""
+
+    tasks: list[NextTask]
+    notes: list[str]  # sentences
+
+
+def next_tasks(
+    *, project: Project, n: int, strategy: Strategy = Strategy.UNCERTAINTY
+) -> NextTasks:
+    """Rank the known tasks of a project that have no annotation.
+
+    Reads bounded numbers of tasks and predictions, the newest ones; `notes` says if
+    there are more.
+
+    Args:
+        project: with its active version.
+        n: at most so many tasks.
+        strategy: how to choose them.
+    """
+    # NumPy takes a tenth of a second, so it is not imported when web starts.
+    from lsml.quality.next import rankings
+
+    candidates = reads.candidates(project)
+    if not candidates:
+        return NextTasks([], [_none_left(project)])
+    rank: rankings.Ranking = {
+        Strategy.UNCERTAINTY: rankings.by_uncertainty,
+        Strategy.DIVERSE: rankings.by_diversity,
+        Strategy.DISAGREEMENT: rankings.by_disagreement,
+        Strategy.RANDOM: rankings.at_random,
+    }[strategy]
+    ranked = rank(project, candidates, n)
+    notes = ranked.notes
+    if len(candidates) == reads.CANDIDATES_MAX:
+        most = f"{reads.CANDIDATES_MAX:,}"
+        notes = [*notes, f"Only the newest {most} unlabelled tasks were looked at."]
+    return NextTasks(
+        [
+            NextTask(task, reason, task_address(project, task))
+            for task, reason in ranked.reasons.items()
+        ],
+        notes,
+    )
+
+
+def _none_left(project: Project) -> str:
+    if Task.objects.filter(project=project).known().exists():
+        return "All tasks that are known here are labelled."
+    return (
+        "No task of this project is known here yet. Run manage.py sync --project"
+        f" {project.labelstudio_id} to fetch them from Label Studio."
+    )
