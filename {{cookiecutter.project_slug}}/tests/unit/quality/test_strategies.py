@@ -92,6 +92,12 @@ def test_rows_without_a_direction_come_last():
     assert diverse(vectors, labelled, 4) == [3, 1, 0, 2]
 
 
+def test_labelled_rows_without_a_direction_do_not_count():
+    vectors = np.array([[0, 1], [1, 0], [-1, 0.1]], np.float32)
+    without = list(farthest_first(vectors, vectors[:0]))
+    assert list(farthest_first(vectors, np.zeros((2, 2), np.float32))) == without
+
+
 def test_the_length_of_a_vector_makes_no_difference():
     vectors = np.array([[9, 0.9], [1, 0], [0, 0.1]], np.float32)
     assert diverse(vectors, vectors[1:2], 1) == [2]
