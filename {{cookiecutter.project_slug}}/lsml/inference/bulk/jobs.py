@@ -77,7 +77,8 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
 
     def on_end(self, job: PredictionJob) -> None:
         """Forget the tasks of the view, and have Label Studio's order follow at once."""
-        if job.state == job.State.SUCCEEDED:  # only another attempt would need them
+        # Only another attempt would need them.
+        if job.state == job.State.SUCCEEDED:
             ViewedTasks.objects.filter(job=job).delete()
         if job.project.sampling == Project.Sampling.UNCERTAINTY:
             wake_follower(job.project)
