@@ -76,7 +76,7 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
         }
 
     def on_end(self, job: PredictionJob) -> None:
-        """Forget the tasks of the view, and have Label Studio's order follow at once."""
+        """Forget the tasks of the view, and have Label Studio's order follow."""
         # Only another attempt would need them.
         if job.state == job.State.SUCCEEDED:
             ViewedTasks.objects.filter(job=job).delete()

@@ -1,0 +1,1 @@
+"""Learning curves: a simulated annotator, what the curves say, and their picture."""
