@@ -226,6 +226,18 @@ def test_a_job_that_is_active_is_waited_for_and_not_cancelled(
     assert studio.each_once(second)
 
 
+def test_a_job_for_a_view_is_not_taken_for_one_for_all_tasks(
+    project, promoted, settle, studio, change
+):
+    change(predict_on_promotion="all")
+    second = promoted()
+    PredictionJob.objects.create(
+        project=project, view=7, state="succeeded", created_at=timezone.now()
+    )
+    settle()
+    assert studio.each_once(second)
+
+
 def test_a_failed_job_is_tried_again_later_and_a_cancelled_one_is_not(
     project, promoted, settle, studio, change, origin
 ):
@@ -538,11 +550,11 @@ def test_where_the_order_does_not_hold_connect_offers_a_tab_and_adds_it_once(
     studio.maximum_annotations = 2
     said = connect("--sampling", "uncertainty")
     assert "several annotations per task" in said
-    assert "With --view" in said
+    assert "With --add-tab" in said
     assert not studio.tabs
-    assert "Added the tab" in connect("--view")
+    assert "Added the tab" in connect("--add-tab")
     assert studio.tabs[0]["data"]["ordering"] == ["tasks:predictions_score"]
-    assert "There is a tab" in connect("--view")
+    assert "There is a tab" in connect("--add-tab")
     assert len(studio.tabs) == 1
 
 
@@ -556,7 +568,7 @@ def test_several_annotators_are_reported(connect, project):
 @pytest.mark.usefixtures("password")
 def test_a_tab_by_score_needs_scores(connect):
     with pytest.raises(CommandError, match="--sampling uncertainty"):
-        connect("--view")
+        connect("--add-tab")
 
 
 def test_sampling_needs_a_label_studio_that_the_workers_know(connect, settings):

@@ -123,7 +123,7 @@ def test_the_score_column_shows_the_scores_of_the_served_version(ordered):
 def test_a_tab_lists_the_unlabelled_tasks_lowest_score_first(
     ordered, studio, scoring, project
 ):
-    said = scoring.manage("connect", "--project", str(project), "--view")
+    said = scoring.manage("connect", "--project", str(project), "--add-tab")
     assert "Added the tab" in said
     tab = studio.call("GET", "/api/dm/views/", project=project)[-1]
     page = studio.call("GET", "/api/tasks", view=tab["id"], fields="all", page_size=400)

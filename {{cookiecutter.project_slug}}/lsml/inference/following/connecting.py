@@ -57,7 +57,7 @@ def repair_order(
     project: Project,
     studio: LabelStudio,
     *,
-    view: bool,
+    with_tab: bool,
     actor: str,
     origin: Origin,
     say: Callable[[str], None],
@@ -67,7 +67,7 @@ def repair_order(
     Args:
         project: As it is connected.
         studio: Its Label Studio.
-        view: Whether to add a tab to the data manager.
+        with_tab: Whether to add a tab to the data manager.
         actor: Who runs the command.
         origin: Of the command.
         say: Receives one line for each change, and what is to come.
@@ -84,15 +84,15 @@ def repair_order(
         say(sentence)
     if not status.uncertainty:
         return
-    if view:
+    if with_tab:
         added = add_tab(studio, project.labelstudio_id)
         say(f"{'Added the tab' if added else 'There is a tab like'} “{TAB_TITLE}”.")
         return
     about = studio.project(project.labelstudio_id)
     if why := why_sampling_is_defeated(about, _annotators(project)):
         say(
-            f"Not every annotator gets the least certain task next: {why}. With --view,"
-            f" the data manager gets a tab “{TAB_TITLE}” to label from."
+            f"Not every annotator gets the least certain task next: {why}. With"
+            f" --add-tab, the data manager gets a tab “{TAB_TITLE}” to label from."
         )
 
 

@@ -95,6 +95,7 @@ def ensure_predicted(
     covering = jobs.filter(  # all tasks that are wanted
         pk__gt=following.jobs_before,
         task_ids=[],
+        view=None,
         only__in={only, _Only.WITHOUT_THIS_VERSION},
     )
     ready = covering.filter(state=_State.SUCCEEDED).exists()

@@ -62,7 +62,7 @@ class Command(BaseCommand):
             " its own orders (default: unchanged)",
         )
         parser.add_argument(
-            "--view",
+            "--add-tab",
             action="store_true",
             help="with uncertainty sampling: add a tab of unlabelled tasks, lowest"
             " score first, to the data manager",
@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 "Give --url and --api-key, or set LABEL_STUDIO_URL and"
                 " LABEL_STUDIO_API_KEY."
             )
-        sampling, view = o["sampling"], o["view"]
+        sampling, with_tab = o["sampling"], o["add_tab"]
         if sampling == UNCERTAINTY and not is_label_studio_configured():
             raise CommandError(
                 f"The workers keep the order of tasks: set {SETTINGS_NEEDED} for them"
@@ -92,15 +92,15 @@ class Command(BaseCommand):
             )
             if sampling:
                 switch_sampling(connected, sampling, actor=actor, origin=origin)
-            if view and connected.sampling != Project.Sampling.UNCERTAINTY:
+            if with_tab and connected.sampling != Project.Sampling.UNCERTAINTY:
                 raise CommandError(
-                    "--view needs --sampling uncertainty: without it, Label Studio"
+                    "--add-tab needs --sampling uncertainty: without it, Label Studio"
                     " has no scores to order by."
                 )
             repair_order(
                 connected,
                 studio,
-                view=view,
+                with_tab=with_tab,
                 actor=actor,
                 origin=origin,
                 say=self.stdout.write,
