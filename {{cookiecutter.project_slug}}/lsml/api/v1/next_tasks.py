@@ -85,14 +85,14 @@ class NextTasksView(APIView):
         },
         tags=["operators"],
     )
-    def get(self, request: Request, pk: int) -> Response:
+    def get(self, request: Request, project_pk: int) -> Response:
         """Rank the unlabelled tasks of a project, each with the reason."""
         wanted = NextQuerySerializer(data=request.query_params)
         if unknown := request.query_params.keys() - wanted.fields.keys():
             raise ValidationError({min(unknown): "Use strategy and limit."})
         wanted.is_valid(raise_exception=True)
         found = next_tasks(
-            project=_project(pk),
+            project=_project(project_pk),
             n=wanted.validated_data["limit"],
             strategy=Strategy(wanted.validated_data["strategy"]),
         )

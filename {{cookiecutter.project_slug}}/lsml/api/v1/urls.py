@@ -42,7 +42,7 @@ router.register("seals", SealViewSet, "seals")
 
 urlpatterns = [
     *router.urls,
-    path("projects/<int:pk>/next", NextTasksView.as_view(), name="v1-next"),
+    path("projects/<int:project_pk>/next", NextTasksView.as_view(), name="v1-next"),
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<slug:token_key>", TokenView.as_view(), name="v1-token"),
     # The document contains no data, so it is public. Its pages load nothing from a CDN.

@@ -136,7 +136,7 @@ def test_at_most_n_tasks_are_listed(project, strategy):
 def test_other_projects_do_not_count(project, strategy):
     give_all_to_rank(project)
     other = Project.objects.create(labelstudio_id=8, label_config=CONFIG)
-    known(other, "orange", first=6)
+    known(other, "orange", first=60)
     label(other, 1)
     predicted(other, 1, score=0.0)
     assert sorted(ranked(project, strategy)) == [1, 5, 6]
