@@ -20,7 +20,7 @@ class OrderStub(StudioStub):
     def __init__(self, label_config, tasks):
         super().__init__(label_config, tasks)
         self.sampling, self.maximum_annotations = "Sequential sampling", 1
-        self.served_version = "lsml"  # the project's model_version
+        self.shown = "lsml"
         self.backends, self.tabs, self.calls = {}, [], []
         self.away = False
         self.fail_on = ""  # a call that is refused once
@@ -34,14 +34,12 @@ class OrderStub(StudioStub):
         }  # fmt: skip
 
     @property
-    def titles(self):
-        return [each["title"] for each in self.backends.values()]
-
-    @property
     def order(self):
-        return self.titles, self.served_version, self.sampling
+        titles = [each["title"] for each in self.backends.values()]
+        return titles, self.shown, self.sampling
 
     def answer(self, path, headers):
+        self.titles = {each["title"] for each in self.backends.values()}
         if self.away:
             return AWAY
         found = urlsplit(path).path, headers[METHOD]
@@ -80,8 +78,8 @@ class OrderStub(StudioStub):
             if self._refused("remove backend"):
                 return AWAY
             del self.backends[backend["id"]]
-            if self.served_version == before:
-                self.served_version = None
+            if self.shown == before:
+                self.shown = None
             return 204, {}, b""
         fields = json.loads(self.bodies[-1])
         assert {"url", "project"} <= fields.keys()
@@ -90,18 +88,18 @@ class OrderStub(StudioStub):
         if self._refused(f"title {fields['title']}"):
             return AWAY
         backend |= fields
-        if self.served_version == before:
-            self.served_version = fields["title"]
+        if self.shown == before:
+            self.shown = fields["title"]
         return 200, {}, backend
 
     def _change_project(self, fields):
         if self._refused(f"project {' '.join(sorted(fields))}"):
             return AWAY
-        version = fields.get("model_version", self.served_version)
+        version = fields.get("model_version", self.shown)
         stored = {name for _, name in self.predictions}
-        if version != self.served_version and version not in stored | set(self.titles):
+        if version != self.shown and version not in stored | self.titles:
             return 400, {}, {"detail": "Model version doesn't exist."}
-        self.served_version = version
+        self.shown = version
         self.sampling = fields.get("sampling", self.sampling)
         return 200, {}, {}
 

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
-from tests.http_stub import HttpStub, http_stub
+from tests.http_stub import METHOD, HttpStub, http_stub
 
 PROJECT = "/api/projects/1/"
 LOST = (502, {}, b"<html>Bad Gateway</html>")
@@ -28,6 +28,7 @@ class StudioStub(HttpStub):
         # What the project shows. It is emptied if its predictions are removed, or if it
         # is the title of a backend.
         self.shown, self.titles = "v", {"v"}
+        self.changes = None  # what the request's body changes or removes
         self.removals = 0
         self.asked = 0
 
@@ -47,6 +48,8 @@ class StudioStub(HttpStub):
 
     def answer(self, path, headers):
         self.requests.append((path, headers))
+        changing = headers[METHOD] in {"PATCH", "DELETE"}
+        self.changes = json.loads(self.bodies.pop()) if changing else None
         url = urlsplit(path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if url.path.startswith("/api/dm/views/"):
@@ -65,7 +68,7 @@ class StudioStub(HttpStub):
         return (200, {}, found) if found else (404, {}, {"detail": "Not found."})
 
     def _project(self, _query):
-        if changes := self._small_body():
+        if changes := self.changes:
             if changes["model_version"] not in self.titles | self._stored_versions():
                 return 400, {}, {"model_version": ["It does not exist."]}
             self.shown = changes["model_version"]
@@ -80,8 +83,8 @@ class StudioStub(HttpStub):
         )
 
     def _versions(self, _query):
-        if body := self._small_body():
-            removed = body["model_version"]
+        if self.changes:
+            removed = self.changes["model_version"]
             kept = [each for each in self.predictions if each[1] != removed]
             count = len(self.predictions) - len(kept)
             self.predictions = kept
@@ -95,12 +98,6 @@ class StudioStub(HttpStub):
 
     def _stored_versions(self):
         return {version for _, version in self.predictions}
-
-    def _small_body(self):
-        """Return what a DELETE or PATCH names; None if it was a GET."""
-        if self.bodies and self.bodies[-1].startswith(b'{"model_version"'):
-            return json.loads(self.bodies.pop())
-        return None
 
     def _list(self, query):
         items = json.loads(query["query"])["filters"]["items"]

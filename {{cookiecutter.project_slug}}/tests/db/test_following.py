@@ -353,11 +353,11 @@ def test_killed_before_the_row_is_written_the_move_is_recorded_later(
 
 
 def spoil_title(studio):
-    studio.backends[1]["title"] = studio.served_version = "ours"
+    studio.backends[1]["title"] = studio.shown = "ours"
 
 
 def spoil_choice(studio):
-    studio.served_version = None
+    studio.shown = None
 
 
 def spoil_sampling(studio):
@@ -385,7 +385,7 @@ def test_what_a_person_or_label_studio_changed_is_put_right(
 @pytest.mark.parametrize("own", ["Sequential sampling", "Uniform sampling"])
 def test_switched_off_title_and_sampling_are_as_before(settle, studio, change, own):
     studio.sampling = own
-    studio.backends[1]["title"] = studio.served_version = "lsml"
+    studio.backends[1]["title"] = studio.shown = "lsml"
     change(sampling="uncertainty")
     settle()
     change(sampling="label-studio")
