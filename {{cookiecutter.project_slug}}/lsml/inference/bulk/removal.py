@@ -1,5 +1,6 @@
 """Removes predictions from Label Studio: of this version, or of older ones."""
 
+import time
 from functools import partial
 
 from django.utils import timezone
@@ -10,9 +11,14 @@ from lsml.inference.models import PredictionJob
 from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob
 from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.failures import Unreachable
 from lsml.labelstudio.stored_predictions import StoredPredictions
 from lsml.registry.models import INITIAL_VERSION, Project
 from lsml.registry.served import served
+
+# Label Studio removes predictions one by one, in one transaction.
+_LONGEST_REMOVAL_S = 3_600
+_POLL_S = 5.0
 
 
 def served_version(project: Project) -> str:
@@ -37,10 +43,30 @@ def remove_version(
     running.save(
         also=partial(_record, job, version, count), shown_version=job.shown_version
     )
-    removed = studio.delete_predictions(project_id, version)
+    try:
+        removed = studio.delete_predictions(project_id, version)
+    except Unreachable as error:
+        running.log(f"{error} Asking whether predictions of {version} are left.")
+        _wait_until_removed(running, studio, version, error)
+        removed = count
     running.log(f"{removed} predictions of {version} were removed.")
     restore_shown_version(job, studio)
     return removed
+
+
+def _wait_until_removed(
+    running: RunningJob[PredictionJob],
+    studio: LabelStudio,
+    version: str,
+    error: Unreachable,
+) -> None:
+    """Wait for a removal whose answer did not come in time; it still takes place."""
+    deadline = time.monotonic() + _LONGEST_REMOVAL_S
+    while version in studio.prediction_versions(running.job.project.labelstudio_id):
+        if time.monotonic() > deadline:
+            raise error
+        running.save()  # ends here if the job was cancelled
+        time.sleep(_POLL_S)
 
 
 def restore_shown_version(job: PredictionJob, studio: LabelStudio) -> None:

@@ -7,11 +7,12 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
-from lsml.inference.bulk import work
+from lsml.inference.bulk import removal, work
 from lsml.inference.models import PredictionJob
 from lsml.jobs.errors import JobRefused
 from lsml.jobs.services import retry
 from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.failures import Unreachable
 from lsml.registry.models import ModelVersion
 from tests.db.bulk.conftest import IDS, VERSION, lose_worker
 
@@ -146,6 +147,45 @@ def test_a_worker_killed_while_it_removes_leaves_nothing_undone(
     assert versions(studio) == {"somebody's", "v2"}
     assert studio.shown == "lsml"
     assert studio.import_count() == 3
+
+
+def remove_late(monkeypatch, studio, *, polls):
+    """Let Label Studio exceed the time limit, and remove the predictions later."""
+    original, listed = LabelStudio.delete_predictions, LabelStudio.prediction_versions
+    late = []
+
+    def delete(self, project_id, version):
+        late.append((self, project_id, version))
+        raise Unreachable(url=studio.url, reason=TimeoutError("timed out"))
+
+    def versions(self, project_id):
+        if late and polls:
+            polls.pop()
+        elif late:
+            original(*late.pop())
+        return listed(self, project_id)
+
+    monkeypatch.setattr(LabelStudio, "delete_predictions", delete)
+    monkeypatch.setattr(LabelStudio, "prediction_versions", versions)
+
+
+def test_a_removal_that_takes_label_studio_long_is_waited_for(
+    run, studio, v2, monkeypatch
+):
+    monkeypatch.setattr(removal, "_POLL_S", 0.01)
+    remove_late(monkeypatch, studio, polls=[1, 1, 1])
+    job = run(delete_older=True)
+    assert (job.state, job.removed) == ("succeeded", 20)
+    assert versions(studio) == {"somebody's", "v2"}
+
+
+def test_a_removal_that_never_ends_fails_the_job(run, studio, v2, monkeypatch):
+    monkeypatch.setattr(removal, "_POLL_S", 0.01)
+    monkeypatch.setattr(removal, "_LONGEST_REMOVAL_S", 0.05)
+    remove_late(monkeypatch, studio, polls=[1] * 1000)
+    job = run(delete_older=True)
+    assert job.state == "failed"
+    assert "does not answer" in job.error
 
 
 def test_the_next_job_restores_what_a_failed_one_left(
