@@ -33,7 +33,7 @@ class Ran:
     said: str
     seconds: float
     memory_mb: float  # of the process that ran the job, at most
-    cpu_s: float  # of the command
+    cpu_s: float  # of the command, and of the worker if that ran the job
     studio_cpu_s: float  # of Label Studio meanwhile
 
 
@@ -105,6 +105,7 @@ class Bench:
         """Run the command to its end."""
         started, peak = time.monotonic(), 0.0
         cpu, studio_cpu = _cpu_of_commands_s(), _cpu_s(self.studio.pid)
+        workers = {pid: _cpu_s(pid) for pid in self._workers()}
         with tempfile.TemporaryFile("w+") as output:
             command = subprocess.Popen(
                 [*_PREDICT, str(project), *options],
@@ -118,6 +119,8 @@ class Bench:
                 time.sleep(0.1)
             # A worker of the service may have been quicker to claim the job.
             owner = int(self.job()["lease_owner"].rpartition(":")[2] or 0)
+            if owner in workers:
+                cpu += workers[owner] - _cpu_s(owner)
             output.seek(0)
             return Ran(
                 said=output.read(),
@@ -130,13 +133,7 @@ class Bench:
     @contextmanager
     def only_this_worker(self) -> Iterator[None]:
         """Suspend the service's own workers: `dev` ends if one of them is killed."""
-        dev = self.service.pid
-        children = Path(f"/proc/{dev}/task/{dev}/children").read_text().split()
-        workers = [
-            int(pid)
-            for pid in children
-            if "celery" in Path(f"/proc/{pid}/cmdline").read_text()
-        ]
+        workers = self._workers()
         for pid in workers:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -144,6 +141,15 @@ class Bench:
         finally:
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)
+
+    def _workers(self) -> list[int]:
+        dev = self.service.pid
+        children = Path(f"/proc/{dev}/task/{dev}/children").read_text().split()
+        return [
+            int(pid)
+            for pid in children
+            if "celery" in Path(f"/proc/{pid}/cmdline").read_text()
+        ]
 
     def job(self) -> dict:
         """Return the newest job."""
