@@ -1,8 +1,10 @@
 """People cancel and retry jobs."""
 
 import pytest
+from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
+from lsml.dataset.models import Task
 from lsml.jobs import outcomes
 from lsml.jobs.errors import IllegalMove
 from lsml.jobs.services import request_cancel, retry
@@ -88,26 +90,13 @@ def test_only_a_failed_or_cancelled_job_is_retried(kind, state):
 
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_retrying_starts_a_new_job_and_wakes_a_worker(
-    kind, state, notifications, django_capture_on_commit_callbacks, monkeypatch
+    kind, state, notifications, django_capture_on_commit_callbacks
 ):
-    if kind.name == "prediction":
-        monkeypatch.setattr("lsml.inference.bulk.jobs.selected", OneTask)
     job = make(kind, state=state)
+    if kind.name == "prediction":
+        Task.objects.create(project=job.project, task_id=1, updated_at=timezone.now())
     with django_capture_on_commit_callbacks(execute=True):
         again = retry(job, actor="ann", origin=ORIGIN)
     assert (again.state, now(job).state) == ("queued", state)
     assert (kind.task, again.pk) in notifications
     assert AuditEntry.objects.get().actor == "ann"
-
-
-class OneTask:
-    """The tasks of a job, as far as a start asks: their number."""
-
-    def __init__(self, job):
-        self.job = job
-
-    def filter(self, **_):
-        return self
-
-    def count(self):
-        return 1
