@@ -113,7 +113,7 @@ def kills(bench: Bench, count: int) -> None:
     project = bench.project([f"text {number}" for number in range(count)])
     with bench.only_this_worker():
         bench.attempt(["manage.py", "predict", "--project", str(project)])
-        killed, in_post = 1, bool(bench.job()["sending"])
+        killed, in_post = 1, int(bool(bench.job()["sending"]))
         while bench.job()["state"] not in {"succeeded", "failed", "cancelled"}:
             time.sleep(5)  # the lease expires
             again = ["-c", _WORKER, str(bench.job()["id"])]
