@@ -102,9 +102,10 @@ def _panel(result: Result, top: int) -> Iterator[str]:
 
 def _axis(values: Sequence[float]) -> tuple[float, float]:
     """Return a range around the values that `grid` divides at multiples of 2.5 %."""
-    high = math.ceil(40 * max(values))
-    step = math.ceil((high - math.floor(40 * min(values))) / 4)
-    return (high - 4 * step) / 40, high / 40
+    low = math.floor(40 * min(values))
+    height = 4 * math.ceil((math.ceil(40 * max(values)) - low) / 4)
+    high = min(low + height, 40)
+    return (high - height) / 40, high / 40
 
 
 def _percent(accuracy: float) -> str:
