@@ -33,7 +33,7 @@ def agreement(
         pairs weighted by overlap), `text` (similarity), `rating`, `number`, and `exact`
         (1 or 0) for every other type. Empty when both results are.
     """
-    ours, theirs = _by_control(prediction), _by_control(annotation)
+    ours, theirs = by_control(prediction), by_control(annotation)
     values: defaultdict[str, list[float]] = defaultdict(list)
     for control in sorted(ours.keys() | theirs.keys()):
         a, b = ours.get(control, []), theirs.get(control, [])
@@ -49,7 +49,7 @@ def agreement(
 
 def choices(a: list[Region], b: list[Region]) -> float:
     """Return the share of choices (or taxonomy paths) that both have."""
-    ours, theirs = _chosen(a), _chosen(b)
+    ours, theirs = chosen(a), chosen(b)
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
 
 
@@ -66,10 +66,10 @@ def boxes(a: list[Region], b: list[Region]) -> float:
     ignored.
     """
     pairs = [
-        (_overlap(one, other), i, j)
+        (box_overlap(one, other), i, j)
         for i, one in enumerate(a[:_REGIONS_MAX])
         for j, other in enumerate(b[:_REGIONS_MAX])
-        if _labels(one) == _labels(other)
+        if labels_of(one) == labels_of(other)
     ]
     total, used_a, used_b = 0.0, set(), set()
     for overlap, i, j in sorted(pairs, reverse=True):
@@ -130,7 +130,8 @@ _MEASURES: Final[dict[str, tuple[str, _Measure]]] = {
 # --- Reading regions ---
 
 
-def _by_control(result: Iterable[object]) -> dict[str, list[Region]]:
+def by_control(result: Iterable[object]) -> dict[str, list[Region]]:
+    """Return the regions of each control, by its name."""
     controls: defaultdict[str, list[Region]] = defaultdict(list)
     for region in result:
         if isinstance(region, dict) and isinstance(region.get("value"), dict):
@@ -138,7 +139,8 @@ def _by_control(result: Iterable[object]) -> dict[str, list[Region]]:
     return controls
 
 
-def _chosen(regions: list[Region]) -> set[Hashable]:
+def chosen(regions: list[Region]) -> set[Hashable]:
+    """Return the choices, and the paths of a taxonomy as tuples."""
     kinds = ("choices", "taxonomy")
     return {
         _frozen(choice)
@@ -151,10 +153,10 @@ def _chosen(regions: list[Region]) -> set[Hashable]:
 def _span(region: Region) -> Hashable:
     bounds = ("start", "end", "startOffset", "endOffset", "ranges", "channel")
     value = region["value"]
-    return (*(_frozen(value.get(name)) for name in bounds), _labels(region))
+    return (*(_frozen(value.get(name)) for name in bounds), labels_of(region))
 
 
-def _labels(region: Region) -> frozenset[str]:
+def labels_of(region: Region) -> frozenset[str]:
     """Return the labels, kept under `labels`, `rectanglelabels` and so on."""
     return frozenset(
         str(label)
@@ -164,8 +166,8 @@ def _labels(region: Region) -> frozenset[str]:
     )
 
 
-def _overlap(one: Region, other: Region) -> float:
-    """Return the intersection over union of two boxes, 0 to 1."""
+def box_overlap(one: Region, other: Region) -> float:
+    """Return the intersection over union of two boxes, 0 to 1. Ignores rotation."""
     a, b = _box(one), _box(other)
     if a is None or b is None:
         return 0.0

@@ -57,7 +57,8 @@ def every_page(story):
     ]
     models = (Prediction, WebhookEvent, AuditEntry, Task, Annotation, Promotion)
     rows += [model.objects.order_by("-pk").first() for model in models]
-    rows += drawn_predictions()
+    drawn = drawn_predictions()
+    rows += drawn
     return [
         reverse("admin:index"),
         reverse("admin:auth_user_changelist"),
@@ -68,6 +69,8 @@ def every_page(story):
         page("models"),
         page("next", of.pk),
         page("next", of.pk) + "?strategy=disagreement",
+        page("suspicious", of.pk),
+        page("suspicious", drawn[0].project_pk),
         page("compare", latest.pk) + "?with=v2",
     ]
 

@@ -28,6 +28,8 @@ def pages(story):
         "compare": page("compare", story["latest"].pk) + "?with=v2",
         "next": page("next", story["project"].pk),
         "next-diverse": page("next", story["project"].pk) + "?strategy=diverse",
+        "suspicious": page("suspicious", story["project"].pk),
+        "suspicious-text": page("suspicious", text.project_pk),
         "run": detail_page(story["running"]),
         "prediction": detail_page(image),
         "prediction-text": detail_page(text),

@@ -18,6 +18,7 @@ from lsml.api.v1.projects import ProjectViewSet
 from lsml.api.v1.promotions import PromotionViewSet
 from lsml.api.v1.runs import RunViewSet
 from lsml.api.v1.seals import SealViewSet
+from lsml.api.v1.suspicious_annotations import SuspiciousAnnotationsView
 from lsml.api.v1.tokens import TokensView, TokenView
 from lsml.api.v1.versions import VersionViewSet
 
@@ -43,6 +44,11 @@ router.register("seals", SealViewSet, "seals")
 urlpatterns = [
     *router.urls,
     path("projects/<int:project_pk>/next", NextTasksView.as_view(), name="v1-next"),
+    path(
+        "projects/<int:pk>/suspicious-annotations",
+        SuspiciousAnnotationsView.as_view(),
+        name="v1-suspicious-annotations",
+    ),
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<slug:token_key>", TokenView.as_view(), name="v1-token"),
     # The document contains no data, so it is public. Its pages load nothing from a CDN.

@@ -37,10 +37,21 @@ def needs(permission: Permission) -> Callable[[View], View]:
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
 ) -> TemplateResponse:
-    """Render a page in the frame of the admin."""
+    """Render a page in the frame of the admin.
+
+    Args:
+        request: The page's.
+        template: Its name.
+        context: Of the template. `image_origins`: where this page, and no other, may
+            load images from.
+        status: Of the answer.
+    """
     frame = admin.site.each_context(request)
     request.current_app = admin.site.name
-    return TemplateResponse(request, template, frame | context, status=status)
+    answer = TemplateResponse(request, template, frame | context, status=status)
+    if origins := context.get("image_origins"):
+        answer._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
+    return answer
 
 
 def version_or_404(project: Project, name: str) -> ModelVersion:

@@ -1,6 +1,6 @@
 """The page of a prediction: the task, the result and the annotations, drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -40,7 +40,8 @@ def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any
     )
     annotations = Annotation.objects.filter(**of_task, deleted_at=None).order_by("-pk")
     data = task.data if task else found.input
-    sides = _sides(found, list(annotations[:_ANNOTATIONS_MAX]), project, data)
+    canvas = canvas_of(project, data)
+    sides = sides_of(found, list(annotations[:_ANNOTATIONS_MAX]), canvas)
     origins = {o for side in sides for p in side.pictures for o in p.origins}
     return {
         "project": project,
@@ -53,23 +54,21 @@ def prediction_context(request: HttpRequest, found: Prediction) -> dict[str, Any
     }
 
 
-def _sides(
-    found: Prediction,
-    annotations: list[Annotation],
-    project: Project | None,
-    data: Any,
-) -> list[Side]:
-    canvas = Canvas(
+def canvas_of(project: Project | None, data: Any) -> Canvas:
+    """Return what the results of a task are drawn on."""
+    return Canvas(
         data=data if isinstance(data, dict) else {},
         config=readable_config(project.label_config if project else ""),
         hostname=project.hostname if project else "",
     )
-    against = Canvas(
-        canvas.data,
-        canvas.config,
-        canvas.hostname,
-        found.result if isinstance(found.result, list) else [],
-    )
+
+
+def sides_of(
+    found: Prediction, annotations: list[Annotation], canvas: Canvas
+) -> list[Side]:
+    """Draw the task, the prediction, and each annotation."""
+    before = found.result if isinstance(found.result, list) else []
+    against = replace(canvas, before=before)
     task = Side(_("Task"), draw_task(canvas), canvas.data)
     predicted = Side(
         _("Prediction by %(version)s") % {"version": found.model_version},

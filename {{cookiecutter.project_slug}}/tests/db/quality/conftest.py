@@ -4,6 +4,7 @@ import pytest
 
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.services import get_or_create_project, update_project
+from tests.db.quality.history import History
 
 CONFIG = (
     '<View><Text name="text" value="$text"/><Image name="image" value="$image"/>'
@@ -70,3 +71,8 @@ RIGHT = {
     "no score": {"score": None, "result": [choice()]},
     "no region": {"result": []},
 }
+
+
+@pytest.fixture
+def history(db):
+    return History()

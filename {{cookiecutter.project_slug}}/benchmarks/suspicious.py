@@ -1,0 +1,198 @@
+"""Measures how many wrong labels are among the first that are listed as suspicious.
+
+    python -m benchmarks.suspicious
+
+Tasks of public text sets are annotated in random order; 5 % get a wrong label. The
+starter's classifier is trained anew after every 50 annotations, wrong ones included,
+and each task is compared with the prediction of the version that served when it was
+annotated, by the product's own functions. Beside it: predictions of five-fold
+cross-validation, for which each task is held out once and the model has learned from
+all others.
+"""
+
+import argparse
+import random
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from sklearn.model_selection import KFold
+
+from benchmarks.text_sets import NAMES, Part, load
+from lsml.quality.suspicious.choices import Choice, doubtful_choices
+from model import new_classifier
+
+TASKS: Final = 1_500
+CHARS: Final = 500  # of each text; for speed
+TRAINED_EVERY: Final = 50  # annotations
+WRONG: Final = 0.05
+LISTED: Final = 0.1  # of all annotations
+SEEDS: Final = range(1, 6)
+BAR: Final = 0.7  # of the wrong labels are among the first listed
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What annotators made of a data set."""
+
+    texts: list[str]
+    truth: list[str]
+    given: list[str]
+
+    @property
+    def wrong(self) -> set[int]:
+        """Where annotators chose a wrong label."""
+        pairs = zip(self.truth, self.given, strict=True)
+        return {at for at, (label, given) in enumerate(pairs) if label != given}
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The label that a model predicted, and how probable it found it."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How well the list found the wrong labels."""
+
+    data: str
+    seed: int
+    predictions: str  # where they come from
+    accuracy: float  # of the predictions
+    checked: int  # annotations with a prediction
+    listed: int
+    found: float  # of all wrong labels, among the first 10 % of annotations
+    found_checked: float  # of the wrong labels that could be checked
+    right: float  # of the entries looked at: how many labels are wrong
+
+
+def main() -> None:
+    """Simulate all data sets with all seeds, and print a row each and the means."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.suspicious")
+    parser.add_argument("--tasks", type=int, default=TASKS)
+    parser.add_argument("--data", choices=NAMES, nargs="+", default=NAMES)
+    options = parser.parse_args()
+    for name in options.data:
+        load(name)  # downloads it once, not in each process
+    print(
+        "| data | seed | predictions | accuracy | checked | listed | wrong labels among"
+        " the first 10 % | of those checked | share of wrong ones there |"
+    )
+    print("|---" * 9 + "|")
+    cases = list(product(options.data, SEEDS))
+    with ProcessPoolExecutor(2) as processes:
+        tasks = [options.tasks] * len(cases)
+        rows = [
+            row
+            for two in processes.map(simulate, *zip(*cases, strict=True), tasks)
+            for row in map(printed, two)
+        ]
+    for name, kind in product(options.data, KINDS):
+        found = [r.found for r in rows if (r.data, r.predictions) == (name, kind)]
+        held = "reached" if statistics.fmean(found) >= BAR else "NOT reached"
+        print(
+            f"{name}, {kind}: {statistics.fmean(found):.0%} of the wrong labels"
+            f" ({min(found):.0%} to {max(found):.0%}); {BAR:.0%} {held}"
+        )
+
+
+def printed(row: Row) -> Row:
+    print(
+        f"| {row.data} | {row.seed} | {row.predictions} | {row.accuracy:.0%}"
+        f" | {row.checked} | {row.listed} | {row.found:.0%} | {row.found_checked:.0%}"
+        f" | {row.right:.0%} |",
+        flush=True,
+    )
+    return row
+
+
+def simulate(data: str, seed: int, tasks: int) -> list[Row]:
+    """Return a row for each kind of predictions."""
+    annotated = annotate(load(data).train.sample(tasks, seed), seed)
+    return [
+        measure(data, seed, kind, annotated, predict(annotated))
+        for kind, predict in KINDS.items()
+    ]
+
+
+def annotate(part: Part, seed: int) -> Annotated:
+    """Give 5 % of the texts one of the other labels, each equally often."""
+    labels, rng = sorted(set(part.labels)), random.Random(seed)
+    wrong = set(rng.sample(range(len(part.texts)), round(WRONG * len(part.texts))))
+    given = [
+        rng.choice([each for each in labels if each != label]) if at in wrong else label
+        for at, label in enumerate(part.labels)
+    ]
+    return Annotated([text[:CHARS] for text in part.texts], part.labels, given)
+
+
+def while_annotating(annotated: Annotated) -> dict[int, Guess]:
+    """Predict each task with the version that served when it was annotated."""
+    found: dict[int, Guess] = {}
+    for end in range(TRAINED_EVERY, len(annotated.texts), TRAINED_EVERY):
+        served = range(end, min(end + TRAINED_EVERY, len(annotated.texts)))
+        found |= trained_on(annotated, range(end), served)
+    return found
+
+
+def cross_validated(annotated: Annotated) -> dict[int, Guess]:
+    """Predict each fifth with a model trained on the others."""
+    found: dict[int, Guess] = {}
+    for learned, held_out in KFold().split(annotated.texts):
+        found |= trained_on(annotated, learned.tolist(), held_out.tolist())
+    return found
+
+
+KINDS: Final = {
+    "while annotating": while_annotating,
+    "cross-validated": cross_validated,
+}
+
+
+def trained_on(annotated: Annotated, learned, predicted) -> dict[int, Guess]:
+    """Train on some annotations, and predict other tasks."""
+    texts = [annotated.texts[at] for at in learned]
+    classifier = new_classifier().fit(texts, [annotated.given[at] for at in learned])
+    rows = classifier.predict_proba([annotated.texts[at] for at in predicted])
+    best = rows.argmax(axis=1)
+    return {
+        at: Guess(str(classifier.classes_[label]), float(row[label]))
+        for at, label, row in zip(predicted, best, rows, strict=True)
+    }
+
+
+def measure(
+    data: str, seed: int, kind: str, annotated: Annotated, guesses: dict[int, Guess]
+) -> Row:
+    """Rank the annotations as the product does, and look at the first 10 %."""
+    at = sorted(guesses)
+    choices = [
+        Choice(annotated.given[n], guesses[n].label, guesses[n].score) for n in at
+    ]
+    doubts = doubtful_choices(choices, sorted(set(annotated.truth)))
+    ranked = [
+        n
+        for _, n in sorted((d.quality, n) for n, d in zip(at, doubts, strict=True) if d)
+    ]
+    first = set(ranked[: round(LISTED * len(annotated.texts))])
+    wrong = annotated.wrong
+    return Row(
+        data=data,
+        seed=seed,
+        predictions=kind,
+        accuracy=statistics.fmean(guesses[n].label == annotated.truth[n] for n in at),
+        checked=len(at),
+        listed=len(ranked),
+        found=len(first & wrong) / len(wrong),
+        found_checked=len(first & wrong) / max(1, len(wrong & guesses.keys())),
+        right=len(first & wrong) / max(1, len(first)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""/api/v1/projects/<key>/suspicious-annotations: those that a model doubts."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayRead
+from lsml.api.v1.openapi import errors
+from lsml.api.v1.viewset import AnyAccept
+from lsml.quality.suspicious.services import (
+    Report,
+    Suspicious,
+    suspicious_annotations,
+)
+from lsml.registry.label_studio import task_address
+from lsml.registry.models import Project
+
+
+class SuspiciousQuerySerializer(serializers.Serializer[Any]):
+    limit = serializers.IntegerField(
+        min_value=1, max_value=1_000, default=50, help_text="how many to list"
+    )
+
+
+class SuspiciousSerializer(serializers.Serializer[Suspicious]):
+    """A suspicious annotation."""
+
+    task_id = serializers.IntegerField(help_text="Label Studio's ID")
+    annotation_id = serializers.IntegerField(help_text="Label Studio's ID")
+    completed_by = serializers.IntegerField(
+        allow_null=True, help_text="Label Studio's ID of the annotator"
+    )
+    prediction_id = serializers.IntegerField(help_text="see /api/v1/predictions")
+    model_version = serializers.CharField()
+    quality = serializers.FloatField(
+        help_text="0 to 1: how probable the model finds the annotation"
+    )
+    confident = serializers.BooleanField(
+        help_text="the model contradicts as surely as it usually answers"
+    )
+    reason = serializers.CharField(help_text="A sentence for a person.")
+    address = serializers.SerializerMethodField(
+        help_text="the task's page in Label Studio; empty if its address is not known"
+    )
+
+    def get_address(self, row: Suspicious) -> str:
+        return task_address(self.context["project"], row.task_id)
+
+
+class SuspiciousReportSerializer(serializers.Serializer[Report]):
+    """The most suspicious annotations first, and how many could be checked."""
+
+    annotations = serializers.IntegerField(help_text="of the project")
+    examined = serializers.IntegerField(help_text="the newest")
+    checked = serializers.IntegerField()
+    without_prediction = serializers.IntegerField(
+        help_text="no prediction by a version that was not trained on them"
+    )
+    not_comparable = serializers.IntegerField(
+        help_text="no single choice, span or box with a score above chance"
+    )
+    suspicious = serializers.IntegerField(help_text="all, listed or not")
+    confident = serializers.IntegerField(help_text="of the suspicious")
+    coverage = serializers.CharField(help_text="These numbers as a sentence.")
+    results = SuspiciousSerializer(many=True, source="worst")
+
+
+class SuspiciousAnnotationsView(APIView):
+    """List the annotations that a version not trained on them finds improbable."""
+
+    authentication_classes = AUTHENTICATION
+    permission_classes = [MayRead]
+    throttle_classes = THROTTLES
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(
+        parameters=[SuspiciousQuerySerializer],
+        responses={
+            200: SuspiciousReportSerializer,
+            **errors(400, 401, 403, 404, 429, 503),
+        },
+        tags=["operators"],
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """Report the annotations of a project that may be wrong, and the coverage."""
+        query = SuspiciousQuerySerializer(data=request.query_params)
+        if unknown := request.query_params.keys() - query.fields.keys():
+            raise ValidationError({min(unknown): "Use limit."})
+        query.is_valid(raise_exception=True)
+        project = Project.objects.filter(pk=pk).first()
+        if project is None:
+            raise NotFound(f"There is no project {pk}.")
+        report = suspicious_annotations(
+            project=project, n=query.validated_data["limit"]
+        )
+        shown = SuspiciousReportSerializer(report, context={"project": project})
+        return Response(shown.data)

@@ -1,0 +1,1 @@
+"""Annotations that a model which was not trained on them finds improbable."""

@@ -1,0 +1,119 @@
+"""The predictions of annotated tasks by versions that were not trained on them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
+
+from lsml.audit.fields import first_id_at
+from lsml.audit.models import Prediction
+from lsml.dataset.models import Annotation, Task
+from lsml.registry.models import Project
+
+ANNOTATIONS_MAX: Final = 20_000  # examined; the newest
+_AT_ONCE: Final = 1_000  # annotations whose results are in memory
+_NO_NUMBER: Final = (1 << 31) - 1  # larger than that of any version
+_NO_ID: Final = (1 << 63) - 1
+
+# A version that a run made has a snapshot. If it is that of another project, from which
+# the version was copied, nobody knows which of these tasks it was trained on.
+_FIRST_TRAINED = """
+SELECT annotation.task_id, min(first.number)
+FROM (
+  SELECT trained.annotation_id, min(version.number) AS number
+  FROM registry_modelversion AS version
+  JOIN dataset_snapshot AS snapshot
+    ON snapshot.project_id = version.project_id
+    AND snapshot.digest = version.snapshot_digest
+  CROSS JOIN LATERAL unnest(snapshot.annotation_ids) AS trained(annotation_id)
+  WHERE version.project_id = %(project)s
+  GROUP BY trained.annotation_id
+) AS first
+JOIN dataset_annotation AS annotation USING (annotation_id)
+WHERE annotation.project_id = %(project)s AND annotation.task_id IS NOT NULL
+GROUP BY annotation.task_id
+"""
+# One look into the index by task for each of them. `before` spares it the predictions
+# made since a version was trained on the task; `number` decides.
+_LATEST = """
+SELECT found.*
+FROM unnest(%(tasks)s::bigint[], %(numbers)s::bigint[], %(before)s::bigint[])
+  AS wanted(task_id, number, before)
+CROSS JOIN LATERAL (
+  SELECT prediction.id, prediction.task_id, prediction.model_version,
+    prediction.score, prediction.result
+  FROM audit_prediction AS prediction
+  LEFT JOIN registry_modelversion AS version
+    ON version.project_id = prediction.project_pk
+    AND version.version = prediction.model_version
+  WHERE prediction.task_id = wanted.task_id
+    AND prediction.id < wanted.before
+    AND prediction.project_pk = %(project)s
+    AND prediction.outcome = 'ok'
+    AND prediction.kind <> 'interactive'
+    AND coalesce(version.number, 0) < wanted.number
+    AND (coalesce(version.snapshot_digest, '') = '' OR EXISTS (
+      SELECT FROM dataset_snapshot AS snapshot
+      WHERE snapshot.project_id = version.project_id
+        AND snapshot.digest = version.snapshot_digest
+    ))
+  ORDER BY prediction.id DESC LIMIT 1
+) AS found
+"""
+
+
+def annotations_of(project: Project) -> QuerySet[Annotation]:
+    """Return the annotations of a project that may be trained on, of existing tasks."""
+    deleted = Task.objects.filter(
+        project=project, task_id=OuterRef("task_id"), deleted_at__isnull=False
+    )
+    return (
+        Annotation.objects.trainable()
+        .filter(~Exists(deleted), project=project, task_id__isnull=False)
+        .order_by("-pk")
+    )
+
+
+def unseen_predictions(
+    project: Project,
+) -> Iterator[tuple[Annotation, Prediction | None]]:
+    """Yield the newest annotations, each with the latest prediction that is usable.
+
+    Usable are predictions by versions before the first that was trained on any
+    annotation of the task, unless an annotator's clicks were their input. The untrained
+    model counts as a version before all others.
+    """
+    bounds = _bounds(project)
+    keys = list(annotations_of(project).values_list("pk", flat=True)[:ANNOTATIONS_MAX])
+    for start in range(0, len(keys), _AT_ONCE):
+        chunk = Annotation.objects.in_bulk(keys[start : start + _AT_ONCE]).values()
+        latest = _latest(project, {one.task_id for one in chunk}, bounds)
+        for annotation in chunk:
+            yield annotation, latest.get(annotation.task_id)
+
+
+def _bounds(project: Project) -> dict[int | None, tuple[int, int]]:
+    """Return for each task the first version trained on it, and the ID at that time."""
+    created = dict(project.versions.values_list("number", "created_at"))
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST_TRAINED, {"project": project.pk})
+        return {
+            task_id: (number, first_id_at(created[number]))
+            for task_id, number in cursor.fetchall()
+        }
+
+
+def _latest(
+    project: Project,
+    tasks: set[int | None],
+    bounds: dict[int | None, tuple[int, int]],
+) -> dict[int | None, Prediction]:
+    wanted = [bounds.get(task, (_NO_NUMBER, _NO_ID)) for task in tasks]
+    values: dict[str, Any] = {
+        "project": project.pk,
+        "tasks": list(tasks),
+        "numbers": [number for number, _ in wanted],
+        "before": [before for _, before in wanted],
+    }
+    return {row.task_id: row for row in Prediction.objects.raw(_LATEST, values)}

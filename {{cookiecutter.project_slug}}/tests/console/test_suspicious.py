@@ -1,0 +1,121 @@
+"""The page of suspicious annotations."""
+
+import pytest
+from django.utils import timezone
+
+from lsml.dataset.models import Annotation, Task
+from tests.console import factory
+from tests.console.addresses import detail_page, page
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def of():
+    return factory.project(hostname="http://ls.example/")
+
+
+def answered(of, n, predicted, annotated, **facts):
+    """Task `n`, a prediction of it, and an annotation."""
+    now = timezone.now()
+    row = factory.prediction(of, at=now, n=n, task_id=n, result=predicted)
+    row.save()
+    data = facts.pop("data", {"text": f"text {n}"})
+    Task.objects.create(project=of, task_id=n, data=data, updated_at=now)
+    Annotation.objects.create(
+        project=of, annotation_id=100 + n, task_id=n, result=annotated, updated_at=now
+    )
+    return row
+
+
+def flipped(of, agreeing=10):
+    """Annotations that agree with the model, and one that does not."""
+    for n in range(1, agreeing + 1):
+        label = factory.LABELS[n % 2]
+        answered(of, n, factory.choice(label, 0.8), factory.choice(label))
+    return answered(
+        of, 500, factory.choice("Positive", 0.97), factory.choice("Negative")
+    )
+
+
+def test_the_page_shows_the_reason_and_both_answers(viewer, of):
+    row = flipped(of)
+    shown = viewer.get(page("suspicious", of.pk))
+    assert (
+        "annotated Negative; v1, not trained on it, says Positive (0.97)" in shown.text
+    )
+    assert "11 of 11 annotations could be checked." in shown.text
+    (entry,) = shown.context["entries"]
+    assert [side.title for side in entry.sides] == [
+        "Task",
+        "Prediction by v1",
+        "Annotation 600",
+    ]
+    assert "text 500" in shown.text
+    assert detail_page(row) in shown.text
+
+
+def test_one_click_leads_to_the_task_here_and_in_label_studio(viewer, of):
+    flipped(of)
+    shown = viewer.get(page("suspicious", of.pk)).text
+    assert detail_page(Task.objects.get(task_id=500)) in shown
+    assert 'href="http://ls.example/projects/1/data?task=500"' in shown
+
+
+def test_an_address_that_is_no_web_page_does_not_become_a_link(viewer, of):
+    of.hostname = "javascript:alert(1)//"
+    of.save()
+    flipped(of)
+    assert "javascript:alert" not in viewer.get(page("suspicious", of.pk)).text
+
+
+def test_the_project_page_leads_to_it(viewer, of):
+    assert page("suspicious", of.pk) in viewer.get(detail_page(of)).text
+
+
+def test_without_anything_to_check_the_page_says_what_to_do(viewer, of):
+    shown = viewer.get(page("suspicious", of.pk)).text
+    assert "0 of 0 annotations could be checked." in shown
+    assert "Predictions are recorded when annotators open tasks" in shown
+
+
+def test_only_the_first_are_drawn_and_that_is_said(viewer, of):
+    flipped(of, agreeing=60)
+    for n in range(100, 130):
+        answered(of, n, factory.choice("Positive", 0.97), factory.choice("Negative"))
+    shown = viewer.get(page("suspicious", of.pk))
+    assert len(shown.context["entries"]) == 20
+    assert "The 20 most suspicious are shown" in shown.text
+
+
+def test_the_number_of_queries_does_not_depend_on_the_number_of_entries(
+    viewer, of, django_assert_num_queries
+):
+    flipped(of, agreeing=40)
+    viewer.get(page("suspicious", of.pk))
+    for n in range(100, 110):
+        answered(of, n, factory.choice("Positive", 0.97), factory.choice("Negative"))
+    with django_assert_num_queries(14):
+        viewer.get(page("suspicious", of.pk))
+
+
+def test_people_without_a_role_may_not_see_it(client, of):
+    user = factory.person("nobody", "viewer")
+    user.groups.clear()
+    client.force_login(user)
+    assert client.get(page("suspicious", of.pk)).status_code == 403
+
+
+def test_the_page_allows_images_from_its_tasks_host_only(viewer, of):
+    of.label_config = (
+        '<View><Image name="i" value="$image"/>'
+        '<RectangleLabels name="r" toName="i"><Label value="Cat"/></RectangleLabels>'
+        "</View>"
+    )
+    of.save()
+    box = {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["Cat"]}
+    region = {"type": "rectanglelabels", "from_name": "r", "to_name": "i", "value": box}
+    data = {"image": "https://pictures.example/1.png"}
+    answered(of, 1, [region | {"score": 0.9}], [], data=data)
+    policy = viewer.get(page("suspicious", of.pk))["Content-Security-Policy"]
+    assert "img-src 'self' data: https://pictures.example;" in policy + ";"

@@ -1,0 +1,90 @@
+"""A project whose tasks are predicted, annotated and trained on, step by step."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from lsml.dataset.models import Annotation, Snapshot, Task
+from lsml.registry.models import ModelVersion, Project
+from tests.db.audit.rows import predict
+
+CONFIG = (
+    '<View><Text name="text" value="$text"/>'
+    '<Choices name="topic" toName="text">'
+    '<Choice value="Refund"/><Choice value="Billing"/></Choices></View>'
+)
+
+
+def choice(label, **more):
+    region = {"from_name": "topic", "to_name": "text", "type": "choices"}
+    return [region | {"value": {"choices": [label]}} | more]
+
+
+class History:
+    """What happened to a project."""
+
+    def __init__(self, labelstudio_id=7):
+        self.project = Project.objects.create(
+            labelstudio_id=labelstudio_id,
+            label_config=CONFIG,
+            hostname="http://ls.example",
+        )
+
+    def predict(self, task_id, label, score=0.9, version="0.0.1", **facts):
+        given = {"result": choice(label, score=score), "score": 0.0}
+        return predict(
+            project_pk=self.project.pk,
+            task_id=task_id,
+            model_version=version,
+            **given | facts,
+        )[0]
+
+    def annotate(self, task_id, label, annotation_id=None, **facts):
+        """Annotate a task; its annotation has 100 times its number."""
+        now = timezone.now()
+        Task.objects.get_or_create(
+            project=self.project,
+            task_id=task_id,
+            defaults={"data": {"text": f"text {task_id}"}, "updated_at": now},
+        )
+        return Annotation.objects.create(
+            project=self.project,
+            annotation_id=annotation_id or 100 * task_id,
+            task_id=task_id,
+            updated_at=now,
+            **{"result": choice(label), "completed_by": 3} | facts,
+        )
+
+    def train(self, *annotation_ids, seconds=1):
+        """Make a version of these annotations, created so many seconds from now.
+
+        Not now: rows written within the same millisecond have no order.
+        """
+        now = timezone.now()
+        number = self.project.versions.count() + 1
+        snapshot = Snapshot.objects.create(
+            project=self.project,
+            digest=f"{number:064}",
+            annotation_ids=list(annotation_ids),
+            annotation_updates=[now] * len(annotation_ids),
+            annotation_digests=b"",
+            task_count=len(annotation_ids),
+            created_at=now,
+        )
+        return self.version(number, snapshot.digest, now + timedelta(seconds=seconds))
+
+    def version(self, number, snapshot_digest, at):
+        return ModelVersion.objects.create(
+            project=self.project,
+            number=number,
+            version=f"v{number}",
+            snapshot_digest=snapshot_digest,
+            created_at=at,
+        )
+
+    def agree(self, tasks, version="v1"):
+        """Tasks whose annotation is what the model predicted before."""
+        for task_id in tasks:
+            label = ("Refund", "Billing")[task_id % 2]
+            self.predict(task_id, label, 0.8, version)
+            self.annotate(task_id, label)

@@ -1,0 +1,282 @@
+"""Annotations are suspicious to versions that were not trained on their task."""
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from lsml.dataset.models import Task
+from lsml.quality.suspicious import unseen
+from lsml.quality.suspicious.services import suspicious_annotations
+from lsml.quality.suspicious.unseen import unseen_predictions
+from tests.db.audit.rows import predict
+from tests.db.quality.history import History, choice
+
+pytestmark = pytest.mark.django_db
+TASK = 50
+
+
+def report(history, n=10):
+    return suspicious_annotations(project=history.project, n=n)
+
+
+def used(history, task_id=TASK):
+    """The prediction that the task's annotation is compared with."""
+    (found,) = {
+        prediction
+        for annotation, prediction in unseen_predictions(history.project)
+        if annotation.task_id == task_id
+    }
+    return found
+
+
+def contradict(history, task_id=TASK, score=0.97, version="v1"):
+    history.predict(task_id, "Billing", score, version)
+    history.annotate(task_id, "Refund")
+
+
+# --- Which prediction counts ---
+
+
+def test_the_prediction_made_before_the_annotation_counts(history):
+    history.train(1)
+    made = history.predict(TASK, "Billing", version="v1")
+    history.annotate(TASK, "Refund")
+    assert used(history) == made
+
+
+def test_a_version_trained_on_the_task_does_not_count(history):
+    made = history.predict(TASK, "Billing", version="0.0.1")
+    history.annotate(TASK, "Refund")
+    history.train(100 * TASK)
+    history.predict(TASK, "Refund", version="v1")
+    history.train(100 * TASK)
+    assert used(history) == made
+
+
+def test_the_version_decides_if_the_clocks_of_its_hosts_differ(history):
+    history.annotate(TASK, "Refund")
+    history.train(100 * TASK, seconds=60)  # created in the future, so it seems
+    history.predict(TASK, "Refund", version="v1")
+    assert used(history) is None
+
+
+def test_a_version_after_the_first_one_trained_on_the_task_does_not_count(history):
+    """It may have learned from the version before."""
+    history.annotate(TASK, "Refund")
+    history.train(100 * TASK)
+    history.train(1)
+    history.predict(TASK, "Refund", version="v2")
+    assert used(history) is None
+
+
+def test_the_latest_such_prediction_counts(history):
+    history.predict(TASK, "Refund", version="0.0.1")
+    history.train(1)
+    history.predict(TASK, "Refund", version="v1")
+    last = history.predict(TASK, "Billing", version="v1")
+    history.annotate(TASK, "Refund")
+    history.train(1, 100 * TASK)
+    history.predict(TASK, "Refund", version="v2")
+    assert used(history) == last
+
+
+def test_a_task_that_was_never_trained_on_is_checked_with_the_newest(history):
+    history.train(1)
+    history.annotate(TASK, "Refund")
+    history.train(1, 2)
+    last = history.predict(TASK, "Billing", version="v2")
+    assert used(history) == last
+
+
+def test_training_on_another_annotation_of_the_task_counts_too(history):
+    history.annotate(TASK, "Refund", 1)
+    history.train(1)
+    history.annotate(TASK, "Refund", 2)
+    history.predict(TASK, "Refund", version="v1")
+    history.train(1, 2)
+    assert used(history) is None
+
+
+def test_training_on_an_annotation_deleted_since_counts_too(history):
+    history.annotate(TASK, "Refund", 1, deleted_at=timezone.now())
+    history.train(1)
+    history.annotate(TASK, "Refund", 2)
+    history.predict(TASK, "Refund", version="v1")
+    assert used(history) is None
+
+
+def test_a_version_copied_from_another_project_does_not_count(history):
+    """Its snapshot has that project's tasks, which may be copies of these."""
+    original = History(labelstudio_id=8)
+    copied = original.train(1)
+    history.version(1, copied.snapshot_digest, timezone.now())
+    history.predict(TASK, "Billing", version="v1")
+    history.annotate(TASK, "Refund")
+    assert used(history) is None
+
+
+def test_a_version_that_no_run_made_counts(history):
+    """A pretrained model that names itself was trained on no annotation from here."""
+    history.version(1, "", timezone.now())
+    made = history.predict(TASK, "Billing", version="v1")
+    history.annotate(TASK, "Refund")
+    assert used(history) == made
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "interactive"},
+        {"outcome": "error", "result": None},
+        {"project_pk": 0},
+    ],
+)
+def test_clicks_errors_and_other_projects_do_not_count(history, facts):
+    given = {"model_version": "v1", "project_pk": history.project.pk} | facts
+    predict(task_id=TASK, **given)
+    history.annotate(TASK, "Refund")
+    assert used(history) is None
+
+
+@pytest.mark.parametrize(
+    "facts", [{"was_cancelled": True}, {"deleted_at": timezone.now()}]
+)
+def test_skipped_and_deleted_annotations_are_not_examined(history, facts):
+    history.annotate(TASK, "Refund", **facts)
+    assert list(unseen_predictions(history.project)) == []
+    assert report(history).annotations == 0
+
+
+def test_annotations_of_deleted_tasks_are_not_examined(history):
+    contradict(history)
+    Task.objects.update(deleted_at=timezone.now())
+    assert report(history).annotations == 0
+
+
+# --- The report ---
+
+
+def test_a_confident_contradiction_is_listed_with_its_reason(history):
+    history.agree(range(1, 11))
+    contradict(history)
+    (found,) = report(history).worst
+    assert (found.task_id, found.annotation_id, found.completed_by) == (50, 5000, 3)
+    assert found.reason == (
+        "annotated Refund; v1, not trained on it, says Billing (0.97)"
+    )
+    assert found.quality == pytest.approx(0.03)
+
+
+def test_the_most_improbable_annotations_come_first(history):
+    history.agree(range(1, 11))
+    for task_id, score in ((51, 0.9), (52, 0.99), (53, 0.95)):
+        contradict(history, task_id, score)
+    found = report(history, n=2)
+    assert [one.task_id for one in found.worst] == [52, 53]
+    assert found.suspicious == 3
+
+
+def test_hesitant_contradictions_are_listed_as_such(history):
+    history.agree(range(1, 11))
+    contradict(history, 51, score=0.6)  # usually 0.8
+    contradict(history, 52, score=0.9)
+    found = report(history)
+    assert [(one.task_id, one.confident) for one in found.worst] == [
+        (52, True),
+        (51, False),
+    ]
+    assert (found.suspicious, found.confident) == (2, 1)
+
+
+def test_agreements_are_not_listed(history):
+    history.agree(range(1, 11))
+    assert report(history).worst == []
+    assert report(history).checked == 10
+
+
+def test_each_annotation_of_a_task_is_checked(history):
+    history.agree(range(1, 11))
+    history.predict(TASK, "Billing", 0.97, "v1")
+    history.annotate(TASK, "Billing", 1)
+    history.annotate(TASK, "Refund", 2)
+    assert [one.annotation_id for one in report(history).worst] == [2]
+
+
+def test_spans_are_listed_with_what_they_mark(history):
+    value = {"start": 0, "end": 4, "text": "Acme", "labels": ["ORG"]}
+    region = {"from_name": "ner", "to_name": "text", "type": "labels", "value": value}
+    history.predict(TASK, "", version="v1", result=[region | {"score": 0.97}])
+    history.annotate(TASK, "", result=[])
+    (found,) = report(history).worst
+    assert found.reason == (
+        "annotated nothing; v1, not trained on it, says ORG (0.97) of “Acme”"
+    )
+
+
+def test_what_could_not_be_checked_is_counted_and_said(history):
+    history.agree([1, 2])
+    history.annotate(3, "Refund")
+    history.predict(4, "Refund", result=choice("Refund", score=7))
+    history.annotate(4, "Refund")
+    found = report(history)
+    assert (found.annotations, found.examined, found.checked) == (4, 4, 2)
+    assert (found.without_prediction, found.not_comparable) == (1, 1)
+    assert found.coverage == (
+        "2 of 4 annotations could be checked. Not checked: 1 without a prediction by a"
+        " version that was not trained on them, 1 without a single choice, span or box"
+        " that the model scored above chance."
+    )
+
+
+def test_only_the_newest_annotations_are_examined_and_that_is_said(
+    history, monkeypatch
+):
+    monkeypatch.setattr(unseen, "ANNOTATIONS_MAX", 3)
+    history.agree(range(1, 6))
+    found = report(history)
+    assert (found.annotations, found.examined) == (5, 3)
+    assert "Only the newest 3 were examined." in found.coverage
+    assert {one.task_id for one, _ in unseen_predictions(history.project)} == {3, 4, 5}
+
+
+def test_an_untrained_model_that_guesses_at_random_checks_nothing(history):
+    history.predict(TASK, "Billing", 0.5, "0.0.1")
+    history.annotate(TASK, "Refund")
+    assert report(history).checked == 0
+
+
+def test_a_project_without_a_readable_config_is_checked(history):
+    history.project.label_config = "<View"
+    history.agree(range(1, 11))
+    contradict(history)
+    assert report(history).suspicious == 1
+
+
+def test_the_number_of_queries_depends_on_thousands_only(
+    history, django_assert_num_queries
+):
+    history.agree(range(1, 31))
+    with django_assert_num_queries(6):
+        report(history)
+
+
+# --- The command ---
+
+
+def test_the_command_lists_what_is_suspicious_and_where(history, capsys):
+    history.agree(range(1, 11))
+    contradict(history)
+    call_command("suspicious", project=7)
+    assert capsys.readouterr().out.splitlines() == [
+        "   1. task 50, annotation 5000: annotated Refund; v1, not trained on it, says"
+        " Billing (0.97) http://ls.example/projects/7/data?task=50",
+        "Suspicious: 1 of 11 checked annotations, 1 of them confidently.",
+        "11 of 11 annotations could be checked.",
+    ]
+
+
+def test_the_command_refuses_an_unknown_project_and_a_wrong_count(history):
+    with pytest.raises(CommandError, match="9"):
+        call_command("suspicious", project=9)
+    with pytest.raises(CommandError, match="1 or more"):
+        call_command("suspicious", project=7, n=0)
