@@ -75,6 +75,7 @@ def test_a_forged_row_is_refused_by_a_partition_as_well():
         assert refused(cursor, f"INSERT INTO {month} (id, txid) VALUES (1, -5)")
 
 
+@pytest.mark.slow
 def test_a_row_of_the_past_is_refused_even_at_the_end_of_a_long_statement():
     row_id = first_id_at(timezone.now())
     with as_service() as cursor:
@@ -302,6 +303,7 @@ POISON = f"INSERT INTO audit_prediction ({COLUMNS[0]}) VALUES (" + (
 )
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_sealed_holds_up_no_other_table(monkeypatch):
     predict()
     sealing.seal()

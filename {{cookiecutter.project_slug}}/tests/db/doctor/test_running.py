@@ -96,6 +96,7 @@ def nothing_answers(tmp_path_factory):
     return done
 
 
+@pytest.mark.slow
 def test_the_command_reports_everything_while_nothing_answers(nothing_answers):
     assert nothing_answers.returncode == 1
     found = {each["item"]: each["level"] for each in json.loads(nothing_answers.stdout)}
