@@ -1,0 +1,1 @@
+"""Plays Label Studio against the containers of a baked project; see .ci/containers."""
