@@ -43,7 +43,11 @@ class PredictionValidator:
     def problems(self, prediction: JsonObject) -> list[str]:
         """Return a sentence for each thing that does not fit the label config."""
         errors = self._interface.validate_prediction(prediction, return_errors=True)
-        return [*map(str, errors)] if isinstance(errors, list) else []
+        if not isinstance(errors, list):
+            return []
+        # The errors of a relation are a list inside the list.
+        nested = [each if isinstance(each, list) else [each] for each in errors]
+        return [str(error) for each in nested for error in each]
 
     def problem(self, prediction: JsonObject) -> str:
         """Return why it does not fit the label config; "" if it does."""

@@ -121,7 +121,9 @@ def test_answers_of_the_served_version_that_do_not_fit_are_shown(viewer):
     assert "do not fit" not in viewer.get(detail_page(of)).text
     check.invalid = 12
     check.save()
-    assert "12 of 500 checked answers of 0.0.1" in viewer.get(detail_page(of)).text
+    shown = viewer.get(detail_page(of)).text
+    assert "12 of 500 checked answers of 0.0.1" in shown
+    assert "manage.py validate-model --project 1<" in shown
 
 
 def test_the_policy_decides_what_follows_a_promotion(operator):

@@ -56,6 +56,7 @@ def test_checked_answers_that_do_not_fit_are_shown_with_the_last_one(viewer):
     assert "12 of 500 checked answers of v1" in shown
     assert "Score must be between" in shown
     assert f"/admin/audit/prediction/{check.example_prediction_id}/change/" in shown
+    assert "manage.py validate-model --project 1<" in shown
 
 
 def test_checked_answers_that_all_fit_are_a_hint_only(viewer):

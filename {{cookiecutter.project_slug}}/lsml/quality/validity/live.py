@@ -88,7 +88,7 @@ class _Found:
 
     checked: int = 0
     invalid: int = 0
-    example: Prediction | None = None
+    example: Prediction | None = None  # the last invalid answer
     reason: str = ""
 
 
@@ -110,7 +110,8 @@ def _check(keys: list[int]) -> dict[_Key, _Found]:
         reason = validator.problem({"score": answer.score, "result": answer.result})
         if reason:
             each.invalid += 1
-            each.example, each.reason = answer, reason
+            if each.example is None or answer.pk > each.example.pk:
+                each.example, each.reason = answer, reason
     return found
 
 

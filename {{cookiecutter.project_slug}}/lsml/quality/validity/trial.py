@@ -54,12 +54,12 @@ class Reason:
     count: int = 0
 
 
-def newest_tasks(project: Project, count: int) -> list[dict[str, Any]]:
+def newest_tasks(project: Project, limit: int) -> list[dict[str, Any]]:
     """Return the tasks that became known last, as Label Studio would send them."""
-    known = Task.objects.filter(project=project, deleted_at__isnull=True)
+    known = Task.objects.filter(project=project).known()
     return [
         {"id": task.task_id, "data": task.data}
-        for task in known.order_by("-pk")[:count]
+        for task in known.order_by("-pk")[:limit]
     ]
 
 
@@ -131,15 +131,15 @@ def _ignore() -> None:
     """Nothing is recorded of a call that hangs; the log names it."""
 
 
-_REGION = re.compile(r"\bRegion \d+: ")
+_REGION = re.compile(r"\b(?:Region|Relation) \d+: ")
 _VALUE = re.compile(r" Got: .*|-?\d+(?:\.\d+)?(?:e-?\d+)?", re.DOTALL)
 
 
 def by_reason(verdicts: Sequence[Verdict]) -> list[Reason]:
     """Group invalid and failed tasks, the most frequent reason first.
 
-    Reasons that differ only in values or in the region's number are the same one. A
-    task with several reasons counts for each.
+    Reasons that differ only in values, or in the number of the region or relation, are
+    the same one. A task with several reasons counts for each.
     """
     found: dict[tuple[Outcome, str], Reason] = {}
     for verdict in verdicts:

@@ -64,6 +64,14 @@ def test_each_answer_counts_once_in_however_many_rounds(project):
     assert counts() == [("v1", 5, 3)]
 
 
+def test_the_example_is_the_last_invalid_answer(project, monkeypatch):
+    monkeypatch.setattr(live, "_ROWS_AT_ONCE", 1)
+    rows = answer(project, 3, **BAD)
+    check_new_answers()
+    newest = max(row.pk for row in rows)
+    assert AnswerCheck.objects.get().example_prediction_id == newest
+
+
 def test_a_round_that_is_killed_counts_nothing_and_is_made_up_for(project, monkeypatch):
     answer(project, 3, **BAD)
 

@@ -104,7 +104,7 @@ def test_a_task_without_a_prediction_is_no_mistake(known, scripted):
 def test_the_newest_tasks_are_tried_and_nothing_is_recorded(known, scripted):
     scripted.answer = lambda _, tasks: [{"result": [choice()]} for _ in tasks]
     Task.objects.filter(task_id=130).update(deleted_at=timezone.now())
-    validate(project=1, n=3)
+    validate(project=1, limit=3)
     [call] = scripted.calls
     assert [task["id"] for task in call["tasks"]] == [129, 128, 127]
     assert not Prediction.objects.exists()
@@ -116,6 +116,10 @@ def test_it_works_before_a_project_is_connected(files, db, scripted):
     assert [task["data"]["text"] for task in scripted.calls[0]["tasks"]] == ["a", "b"]
     assert "2 invalid" in lines(printed)
     assert sentence.startswith("2 of 2 tasks")
+
+
+def test_a_number_of_tasks_that_checks_nothing_is_refused(files, db, constant):
+    assert "-n takes a number from 1 on." in validate(**files, limit=0)[1]
 
 
 def test_another_label_config_can_be_tried_for_a_project(known, scripted, tmp_path):
@@ -138,6 +142,8 @@ def test_another_label_config_can_be_tried_for_a_project(known, scripted, tmp_pa
         ({}, "Name a --project, or both"),
         ({"project": 99}, "Project 99 is not known here"),
         ({"project": 1}, "There are no tasks"),
+        ({"project": 1, "limit": 0}, "-n takes a number from 1 on."),
+        ({"project": 1, "limit": -5}, "-n takes a number from 1 on."),
     ],
 )
 def test_what_is_missing_is_said(project, constant, options, sentence):

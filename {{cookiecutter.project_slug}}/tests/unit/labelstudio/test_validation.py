@@ -37,6 +37,13 @@ def test_what_does_not_fit_is_named(wrong, named):
     assert named in problem(**wrong)
 
 
+def test_each_problem_of_a_relation_is_a_sentence():
+    relation = {"type": "relation", "from_id": "a", "to_id": "b"}
+    found = PredictionValidator(CONFIG).problems({"result": [relation]})
+    assert found
+    assert all(sentence.startswith("Relation 0: ") for sentence in found)
+
+
 def test_a_label_config_with_entities_is_refused():
     entity = '<!DOCTYPE v [<!ENTITY a "b">]>'
     with pytest.raises(WireError):

@@ -55,8 +55,8 @@ _NEXT_STEPS = {
 class Command(BaseCommand):
     help = (
         "Let the served model predict some tasks, and say what Label Studio would"
-        " refuse. Nothing is recorded or sent. Ends with status 1 if a prediction is"
-        " invalid or the model fails."
+        " refuse. No prediction is recorded or sent. Ends with status 1 if a prediction"
+        " is invalid or the model fails."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -67,7 +67,12 @@ class Command(BaseCommand):
             " --label-config and --tasks are needed",
         )
         parser.add_argument(
-            "-n", type=int, default=50, help="how many tasks at most (default: 50)"
+            "-n",
+            dest="limit",
+            metavar="LIMIT",
+            type=int,
+            default=50,
+            help="at most so many tasks (default: 50)",
         )
         parser.add_argument(
             "--label-config",
@@ -87,11 +92,13 @@ class Command(BaseCommand):
         self,
         *_: Any,
         project: int | None,
-        n: int,
+        limit: int,
         label_config: Path | None,
         tasks: Path | None,
         **__: Any,
     ) -> None:
+        if limit < 1:
+            raise CommandError("-n takes a number from 1 on.")
         if project is None and not (label_config and tasks):
             raise CommandError(
                 "Name a --project, or both --label-config and --tasks to try the model"
@@ -100,7 +107,7 @@ class Command(BaseCommand):
         try:
             found = _project(project)
             serving = _serving(found, label_config)
-            chosen = _tasks(found, tasks, max(n, 0))
+            chosen = _tasks(found, tasks, limit)
             trial = Trial(serving, Origin.from_command("validate-model"))
             verdicts = self._run(trial, chosen)
         except _REFUSALS as error:
@@ -157,14 +164,14 @@ def _serving(project: Project, label_config: Path | None) -> Served:
     return replace(found, label_config=_read(label_config).decode())
 
 
-def _tasks(project: Project, file: Path | None, count: int) -> list[dict[str, Any]]:
-    found = newest_tasks(project, count) if file is None else read_tasks(_read(file))
+def _tasks(project: Project, file: Path | None, limit: int) -> list[dict[str, Any]]:
+    found = newest_tasks(project, limit) if file is None else read_tasks(_read(file))
     if not found:
         raise CommandError(
             "There are no tasks. Those of a project are known here after `manage.py"
             " sync`; or name a file with --tasks."
         )
-    return found[:count]
+    return found[:limit]
 
 
 def _read(path: Path) -> bytes:
