@@ -81,6 +81,14 @@ def parse_label_config(xml: str) -> LabelConfig:
     return LabelConfig(tuple(controls), tuple(objects), digest)
 
 
+def readable_label_config(xml: str) -> LabelConfig | None:
+    """Read a label config; return None if it is empty or invalid."""
+    try:
+        return parse_label_config(xml) if xml else None
+    except WireError:
+        return None
+
+
 def _tree(xml: str) -> Element:
     if len(xml) > CHARS_MAX:
         raise WireError(

@@ -31,7 +31,7 @@ def test_the_least_certain_tasks_are_listed_with_reason_and_link(viewer, project
 @pytest.mark.parametrize(
     ("strategy", "words"),
     [
-        ("diverse", "farthest from what is labelled"),
+        ("diverse", "same wording as a text that is labelled"),
         ("disagreement", "v3 says "),
         ("random", "picked at random"),
     ],
@@ -40,6 +40,16 @@ def test_each_strategy_has_its_tab(viewer, project, strategy, words):
     shown = viewer.get(page("next", project.pk), {"strategy": strategy})
     assert words in shown.text
     assert f'href="?strategy={strategy}" aria-current="page"' in shown.text
+
+
+def test_who_may_predict_finds_the_way_to_it(operator, project):
+    shown = operator.get(page("next", project.pk)).text
+    assert f'href="{page("predict", project.pk)}"' in shown
+
+
+def test_who_may_not_predict_is_not_led_there(viewer, project):
+    shown = viewer.get(page("next", project.pk)).text
+    assert page("predict", project.pk) not in shown
 
 
 def test_an_unknown_strategy_shows_the_first_one(viewer, project):

@@ -1,9 +1,13 @@
 """The page of suspicious annotations."""
 
+from dataclasses import replace
+
 import pytest
 from django.utils import timezone
 
+from lsml.console.pages import suspicious
 from lsml.dataset.models import Annotation, Task
+from lsml.quality.suspicious.services import suspicious_annotations
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 
@@ -77,6 +81,8 @@ def test_without_anything_to_check_the_page_says_what_to_do(viewer, of):
     shown = viewer.get(page("suspicious", of.pk)).text
     assert "0 of 0 annotations could be checked." in shown
     assert "Predictions are recorded when annotators open tasks" in shown
+    assert "manage.py predict before tasks are annotated" in shown
+    assert "suspicious." not in shown
 
 
 def test_only_the_first_are_drawn_and_that_is_said(viewer, of):
@@ -97,6 +103,56 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_entries(
         answered(of, n, factory.choice("Positive", 0.97), factory.choice("Negative"))
     with django_assert_num_queries(14):
         viewer.get(page("suspicious", of.pk))
+
+
+def lose_the_task(report):
+    Task.objects.filter(task_id=500).delete()
+    return report
+
+
+def lose_the_annotation(report):
+    Annotation.objects.filter(task_id=500).delete()
+    return report
+
+
+def lose_the_prediction(report):
+    """Its partition was pruned."""
+    worst = [
+        replace(one, prediction_id=1) if one.task_id == 500 else one
+        for one in report.worst
+    ]
+    return replace(report, worst=worst)
+
+
+@pytest.mark.parametrize(
+    "lose", [lose_the_task, lose_the_annotation, lose_the_prediction]
+)
+def test_what_is_removed_while_the_page_is_made_is_left_out(
+    viewer, of, monkeypatch, lose
+):
+    flipped(of)
+    answered(of, 501, factory.choice("Positive", 0.9), factory.choice("Negative"))
+
+    def find_and_lose(**wanted):
+        return lose(suspicious_annotations(**wanted))
+
+    monkeypatch.setattr(suspicious, "suspicious_annotations", find_and_lose)
+    shown = viewer.get(page("suspicious", of.pk))
+    assert [entry.facts.task_id for entry in shown.context["entries"]] == [501]
+
+
+def test_the_annotator_is_named(viewer, of):
+    flipped(of)
+    Annotation.objects.filter(task_id=500).update(completed_by=1234)
+    shown = " ".join(viewer.get(page("suspicious", of.pk)).text.split())
+    assert "by Label Studio user 1234" in shown
+
+
+def test_if_all_annotations_fit_the_page_says_so(viewer, of):
+    answered(of, 1, factory.choice("Positive", 0.8), factory.choice("Positive"))
+    shown = viewer.get(page("suspicious", of.pk)).text
+    assert "No checked annotation is suspicious." in shown
+    assert "0 annotations" not in shown
 
 
 def test_people_without_a_role_may_not_see_it(client, of):

@@ -1,4 +1,4 @@
-"""/api/v1/projects/<id>/next: the tasks of a project to label next."""
+"""/api/v1/projects/<project_pk>/next: the tasks of a project to label next."""
 
 from typing import Any
 
@@ -8,16 +8,13 @@ from drf_spectacular.utils import (
     extend_schema_serializer,
 )
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayRead
 from lsml.api.v1.openapi import errors
-from lsml.api.v1.viewset import AnyAccept
-from lsml.quality.next.services import TASKS_MAX, NextTasks, Strategy, next_tasks
-from lsml.registry.models import Project
+from lsml.api.v1.requests import validated_query
+from lsml.api.v1.viewset import ProjectReportView
+from lsml.quality.next.services import LISTED_MAX, NextTasks, Strategy, next_tasks
 
 
 class NextQuerySerializer(serializers.Serializer[Any]):
@@ -26,7 +23,7 @@ class NextQuerySerializer(serializers.Serializer[Any]):
     strategy = serializers.ChoiceField(
         Strategy.choices, default=Strategy.UNCERTAINTY.value
     )
-    limit = serializers.IntegerField(min_value=1, max_value=TASKS_MAX, default=50)
+    limit = serializers.IntegerField(min_value=1, max_value=LISTED_MAX, default=50)
 
 
 class NextTaskSerializer(serializers.Serializer[Any]):
@@ -69,13 +66,8 @@ class NextTasksSerializer(serializers.Serializer[NextTasks]):
     )
 
 
-class NextTasksView(APIView):
+class NextTasksView(ProjectReportView):
     """The tasks of a project to label next."""
-
-    authentication_classes = AUTHENTICATION
-    permission_classes = [MayRead]
-    throttle_classes = THROTTLES
-    content_negotiation_class = AnyAccept
 
     @extend_schema(
         parameters=[NextQuerySerializer],
@@ -87,21 +79,10 @@ class NextTasksView(APIView):
     )
     def get(self, request: Request, project_pk: int) -> Response:
         """Rank the unlabelled tasks of a project, each with the reason."""
-        wanted = NextQuerySerializer(data=request.query_params)
-        if unknown := request.query_params.keys() - wanted.fields.keys():
-            raise ValidationError({min(unknown): "Use strategy and limit."})
-        wanted.is_valid(raise_exception=True)
+        wanted = validated_query(NextQuerySerializer, request)
         found = next_tasks(
-            project=_project(project_pk),
-            n=wanted.validated_data["limit"],
-            strategy=Strategy(wanted.validated_data["strategy"]),
+            project=self.project(),
+            limit=wanted["limit"],
+            strategy=Strategy(wanted["strategy"]),
         )
         return Response(NextTasksSerializer(found).data)
-
-
-def _project(pk: int) -> Project:
-    projects = Project.objects.select_related("active_version")
-    found = projects.filter(pk=pk).first()
-    if found is None:
-        raise NotFound(f"There is no project {pk}.")
-    return found

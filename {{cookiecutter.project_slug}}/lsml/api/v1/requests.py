@@ -1,9 +1,10 @@
-"""What views read from the body of a request."""
+"""What views read from the body and the query of a request."""
 
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 
@@ -18,6 +19,23 @@ def validated(
     body = serializer(data=request.data)
     body.is_valid(raise_exception=True)
     values: dict[str, Any] = body.validated_data
+    return values
+
+
+def validated_query(
+    serializer: type[serializers.Serializer[Any]], request: Request
+) -> dict[str, Any]:
+    """Return the values in the query of a request.
+
+    Raises:
+        ValidationError: A value is wrong, or a parameter unknown.
+    """
+    query = serializer(data=request.query_params)
+    known = query.fields.keys()
+    if unknown := request.query_params.keys() - known:
+        raise ValidationError({min(unknown): f"Use {' and '.join(known)}."})
+    query.is_valid(raise_exception=True)
+    values: dict[str, Any] = query.validated_data
     return values
 
 

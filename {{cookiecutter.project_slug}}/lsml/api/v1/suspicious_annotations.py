@@ -1,29 +1,26 @@
-"""/api/v1/projects/<key>/suspicious-annotations: those that a model doubts."""
+"""/api/v1/projects/<project_pk>/suspicious-annotations: those that may be wrong."""
 
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayRead
 from lsml.api.v1.openapi import errors
-from lsml.api.v1.viewset import AnyAccept
+from lsml.api.v1.requests import validated_query
+from lsml.api.v1.viewset import ProjectReportView
 from lsml.quality.suspicious.services import (
+    LISTED_MAX,
     Report,
     Suspicious,
     suspicious_annotations,
 )
-from lsml.registry.label_studio import task_address
-from lsml.registry.models import Project
 
 
 class SuspiciousQuerySerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(
-        min_value=1, max_value=1_000, default=50, help_text="how many to list"
+        min_value=1, max_value=LISTED_MAX, default=50, help_text="how many to list"
     )
 
 
@@ -44,12 +41,9 @@ class SuspiciousSerializer(serializers.Serializer[Suspicious]):
         help_text="the model contradicts as surely as it usually answers"
     )
     reason = serializers.CharField(help_text="A sentence for a person.")
-    address = serializers.SerializerMethodField(
+    address = serializers.CharField(
         help_text="the task's page in Label Studio; empty if its address is not known"
     )
-
-    def get_address(self, row: Suspicious) -> str:
-        return task_address(self.context["project"], row.task_id)
 
 
 class SuspiciousReportSerializer(serializers.Serializer[Report]):
@@ -70,13 +64,8 @@ class SuspiciousReportSerializer(serializers.Serializer[Report]):
     results = SuspiciousSerializer(many=True, source="worst")
 
 
-class SuspiciousAnnotationsView(APIView):
-    """List the annotations that a version not trained on them finds improbable."""
-
-    authentication_classes = AUTHENTICATION
-    permission_classes = [MayRead]
-    throttle_classes = THROTTLES
-    content_negotiation_class = AnyAccept
+class SuspiciousAnnotationsView(ProjectReportView):
+    """List annotations that a version not trained on their task finds improbable."""
 
     @extend_schema(
         parameters=[SuspiciousQuerySerializer],
@@ -86,17 +75,8 @@ class SuspiciousAnnotationsView(APIView):
         },
         tags=["operators"],
     )
-    def get(self, request: Request, pk: int) -> Response:
+    def get(self, request: Request, project_pk: int) -> Response:
         """Report the annotations of a project that may be wrong, and the coverage."""
-        query = SuspiciousQuerySerializer(data=request.query_params)
-        if unknown := request.query_params.keys() - query.fields.keys():
-            raise ValidationError({min(unknown): "Use limit."})
-        query.is_valid(raise_exception=True)
-        project = Project.objects.filter(pk=pk).first()
-        if project is None:
-            raise NotFound(f"There is no project {pk}.")
-        report = suspicious_annotations(
-            project=project, n=query.validated_data["limit"]
-        )
-        shown = SuspiciousReportSerializer(report, context={"project": project})
-        return Response(shown.data)
+        wanted = validated_query(SuspiciousQuerySerializer, request)
+        report = suspicious_annotations(project=self.project(), limit=wanted["limit"])
+        return Response(SuspiciousReportSerializer(report).data)

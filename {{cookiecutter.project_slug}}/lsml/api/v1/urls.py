@@ -45,7 +45,7 @@ urlpatterns = [
     *router.urls,
     path("projects/<int:project_pk>/next", NextTasksView.as_view(), name="v1-next"),
     path(
-        "projects/<int:pk>/suspicious-annotations",
+        "projects/<int:project_pk>/suspicious-annotations",
         SuspiciousAnnotationsView.as_view(),
         name="v1-suspicious-annotations",
     ),

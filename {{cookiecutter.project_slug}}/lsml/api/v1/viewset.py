@@ -1,4 +1,4 @@
-"""What all resources of /api/v1/ share: lists that page or stream, and single rows."""
+"""What resources of /api/v1/ share: lists that page or stream, rows, and reports."""
 
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from lsml.api.v1.access import AUTHENTICATION, THROTTLES, MayExport, MayRead
@@ -18,6 +19,7 @@ from lsml.api.v1.streaming import STREAMS, streamed
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import requester
+from lsml.registry.models import Project
 
 _Row = TypeVar("_Row", bound=Model)
 
@@ -89,3 +91,25 @@ class OperatorViewSet(ReadOnlyModelViewSet[_Row]):
             detail={"filters": request.query_params.urlencode()},
             **requester(request),
         )
+
+
+class ProjectReportView(APIView):
+    """A report on a project, made for each request."""
+
+    authentication_classes = AUTHENTICATION
+    permission_classes = [MayRead]
+    throttle_classes = THROTTLES
+    content_negotiation_class = AnyAccept
+
+    def project(self) -> Project:
+        """Return the project that the address names.
+
+        Raises:
+            NotFound: There is none.
+        """
+        pk = self.kwargs["project_pk"]
+        projects = Project.objects.select_related("active_version")
+        found = projects.filter(pk=pk).first()
+        if found is None:
+            raise NotFound(f"There is no project {pk}.")
+        return found

@@ -107,6 +107,9 @@ class Prediction(AuditRow):
         BULK = "bulk"  # a prediction job over many tasks
         SHADOW = "shadow"  # by a version under test; never sent
 
+    # Of answers to the task alone, by the version that was served.
+    TASK_KINDS = (Kind.BATCH, Kind.BULK)
+
     class Outcome(models.TextChoices):
         OK = "ok"  # a prediction
         EMPTY = "empty"  # the model returned no prediction for this task

@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from lsml.console.links import page_of
 from lsml.console.pages.base import needs, page
 from lsml.dataset.models import Task
 from lsml.quality.next import services
@@ -37,7 +36,7 @@ def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
     project = get_object_or_404(projects, pk=pk)
     wanted = request.GET.get("strategy", "")
     strategy = Strategy(wanted) if wanted in Strategy else Strategy.UNCERTAINTY
-    found = services.next_tasks(project=project, n=_SHOWN, strategy=strategy)
+    found = services.next_tasks(project=project, limit=_SHOWN, strategy=strategy)
     ids = [task.task_id for task in found.tasks]
     known = Task.objects.filter(project=project, task_id__in=ids)
     by_id = {task.task_id: task for task in known}
@@ -48,6 +47,6 @@ def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
         "explained": _EXPLAINED[strategy],
         "notes": found.notes,
         "tasks": [(task, by_id.get(task.task_id)) for task in found.tasks],
-        "back": page_of(project),
+        "project": project,
     }
     return page(request, "console/next.html", context)

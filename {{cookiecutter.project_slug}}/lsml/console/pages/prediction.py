@@ -10,8 +10,7 @@ from django.utils.translation import gettext as _
 from lsml.audit.models import Prediction
 from lsml.console.drawing import Canvas, Picture, draw, draw_task
 from lsml.dataset.models import Agreement, Annotation, Task
-from lsml.labelstudio.errors import WireError
-from lsml.labelstudio.label_config import LabelConfig, parse_label_config
+from lsml.labelstudio.label_config import readable_label_config
 from lsml.registry.models import ModelVersion, Project
 
 _ANNOTATIONS_MAX = 3
@@ -58,7 +57,7 @@ def canvas_of(project: Project | None, data: Any) -> Canvas:
     """Return what the results of a task are drawn on."""
     return Canvas(
         data=data if isinstance(data, dict) else {},
-        config=readable_config(project.label_config if project else ""),
+        config=readable_label_config(project.label_config if project else ""),
         hostname=project.hostname if project else "",
     )
 
@@ -85,11 +84,3 @@ def sides_of(
         for annotation in annotations
     ]
     return [task, predicted, *answered]
-
-
-def readable_config(xml: str) -> LabelConfig | None:
-    """Parse the label config; return None if it is empty or invalid."""
-    try:
-        return parse_label_config(xml) if xml else None
-    except WireError:
-        return None

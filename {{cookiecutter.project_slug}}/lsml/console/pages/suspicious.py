@@ -14,7 +14,6 @@ from lsml.console.pages.base import needs, page
 from lsml.console.pages.prediction import Side, canvas_of, sides_of
 from lsml.dataset.models import Annotation, Task
 from lsml.quality.suspicious.services import Suspicious, suspicious_annotations
-from lsml.registry.label_studio import task_address
 from lsml.registry.models import Project
 
 _SHOWN: Final = 20
@@ -27,7 +26,6 @@ class Entry:
     facts: Suspicious
     task: Task
     annotation: Annotation
-    address: str  # of the task in Label Studio; "" = unknown
     sides: list[Side]
 
 
@@ -35,7 +33,7 @@ class Entry:
 def suspicious(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the most suspicious annotations of a project."""
     project = get_object_or_404(Project, pk=pk)
-    report = suspicious_annotations(project=project, n=_SHOWN)
+    report = suspicious_annotations(project=project, limit=_SHOWN)
     entries = list(_entries(project, report.worst))
     origins = {
         origin
@@ -71,12 +69,15 @@ def _entries(project: Project, found: Iterable[Suspicious]) -> Iterator[Entry]:
     }
     canvas = canvas_of(project, {})
     for one in found:
-        task, annotation = tasks[one.task_id], annotations[one.annotation_id]
+        task = tasks.get(one.task_id)
+        annotation = annotations.get(one.annotation_id)
+        prediction = predictions.get(one.prediction_id)
+        if task is None or annotation is None or prediction is None:
+            continue  # removed since it was found
         drawn_on = replace(canvas, data=task.data)
         yield Entry(
             facts=one,
             task=task,
             annotation=annotation,
-            address=task_address(project, one.task_id),
-            sides=sides_of(predictions[one.prediction_id], [annotation], drawn_on),
+            sides=sides_of(prediction, [annotation], drawn_on),
         )

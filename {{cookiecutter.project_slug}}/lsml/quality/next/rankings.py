@@ -1,4 +1,7 @@
-"""The four strategies applied to a project. Imports NumPy: only where it is called."""
+"""The four strategies applied to a project.
+
+Imports NumPy, so import this module inside the function that uses it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ _VERSIONS_MAX: Final = 3
 _CONTESTED_MAX: Final = 500  # tasks whose results are compared
 _RESULTS_AT_ONCE: Final = 50  # tasks; a result may have a megabyte
 _WORDS_SHOWN: Final = 3
+_SAME_WORDING: Final = 0.005  # distance that would be shown as 0.00
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,14 @@ class Ranked:
 Ranking = Callable[[Project, list[int], int], Ranked]
 
 
-def by_uncertainty(project: Project, candidates: list[int], n: int) -> Ranked:
+def by_uncertainty(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Rank by the score of the served version's latest prediction, lowest first."""
     version = project.served_version
     latest = reads.latest_predictions(project, version)
     predicted = [task for task in candidates if task in latest]
     command = f"manage.py predict --project {project.labelstudio_id}"
     if not predicted:
-        note = (
-            f"No prediction of {version} is known of an unlabelled task: run {command}."
-        )
+        note = f"{version} has predicted no unlabelled task: run {command}."
         return Ranked(notes=[note])
     scored = [task for task in predicted if latest[task].score is not None]
     notes = []
@@ -52,53 +54,53 @@ def by_uncertainty(project: Project, candidates: list[int], n: int) -> Ranked:
             f" prediction of {version}: run {command}."
         )
     if without := len(predicted) - len(scored):
-        which = "prediction has" if without == 1 else "predictions have"
         notes.append(
-            f"{without:,} {which} no score by {version}, so the tasks are left out."
-            " docs/sdk.md says how a model returns one."
+            f"Predictions by {version} without a score: {without:,}. Their tasks are"
+            " left out. See docs/sdk.md, Scores."
         )
     order = strategies.least_certain([latest[task].score for task in scored])
-    chosen = [scored[at] for at in order[:n]]
+    chosen = [scored[at] for at in order[:limit]]
     return Ranked(
         {task: f"score {latest[task].score:.2f} by {version}" for task in chosen}, notes
     )
 
 
-def by_diversity(project: Project, candidates: list[int], n: int) -> Ranked:
+def by_diversity(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Rank texts by their distance from all that is labelled or ranked before."""
     keys = reads.text_keys(project)
     if not keys:
         note = "The label config shows no text, and only texts can be compared."
         return Ranked(notes=[note])
     tasks = Task.objects.filter(project=project).known()
-    newest = tasks.filter(task_id__in=candidates[:_TEXTS_MAX])
-    unlabelled = reads.texts(newest, keys, _TEXTS_MAX)
-    labelled = reads.texts(tasks.labelled(), keys, _LABELLED_TEXTS_MAX)
+    unlabelled = reads.texts(tasks.filter(task_id__in=candidates[:_TEXTS_MAX]), keys)
+    ids, more_labelled = reads.newest(tasks.labelled(), _LABELLED_TEXTS_MAX)
+    labelled = reads.texts(tasks.filter(task_id__in=ids), keys)
     if not unlabelled:
         return Ranked(notes=["No unlabelled task has a text."])
     vectors = strategies.text_vectors([*unlabelled.values(), *labelled.values()])
     ranked = strategies.farthest_first(
         vectors[: len(unlabelled)], vectors[len(unlabelled) :]
     )
-    ids = list(unlabelled)
-    reasons = {ids[at]: _apart(distance) for at, distance in islice(ranked, n)}
+    listed = list(unlabelled)
+    reasons = {listed[at]: _apart(distance) for at, distance in islice(ranked, limit)}
     notes = []
     if len(candidates) > _TEXTS_MAX:
         notes.append(f"Only the newest {_TEXTS_MAX:,} unlabelled tasks were compared.")
-    if len(labelled) == _LABELLED_TEXTS_MAX:
+    if more_labelled:
         most = f"{_LABELLED_TEXTS_MAX:,}"
         notes.append(f"They were compared with the newest {most} labelled tasks only.")
     return Ranked(reasons, notes)
 
 
-def by_disagreement(project: Project, candidates: list[int], n: int) -> Ranked:
+def by_disagreement(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Rank tasks by how much the answers of the latest versions differ."""
     served = project.served_version
     others = project.versions.exclude(version=served).order_by("-number")
     names = [served, *others.values_list("version", flat=True)[: _VERSIONS_MAX - 1]]
     found = {name: reads.latest_predictions(project, name) for name in names}
     found = {name: latest for name, latest in found.items() if latest}
-    shared = _shared(found, candidates)
+    all_shared = _shared(found, candidates)
+    shared = all_shared[:_CONTESTED_MAX]
     if not shared:
         return Ranked(notes=[_too_few(project, list(found))])
     contested: dict[int, float] = {}
@@ -110,23 +112,25 @@ def by_disagreement(project: Project, candidates: list[int], n: int) -> Ranked:
         said |= {task: _said(answers, task, differing[task]) for task in differing}
     order = sorted(contested, key=lambda task: -contested[task])
     notes = []
-    if len(shared) == _CONTESTED_MAX:
+    if len(all_shared) > len(shared):
         notes.append(f"Only the {_CONTESTED_MAX} least certain tasks were compared.")
     if not contested:
         who = " and ".join(found)
         notes.append(f"Compared tasks: {len(shared):,}. {who} agree on all of them.")
-    return Ranked({task: said[task] for task in order[:n]}, notes)
+    return Ranked({task: said[task] for task in order[:limit]}, notes)
 
 
-def at_random(project: Project, candidates: list[int], n: int) -> Ranked:
+def at_random(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Pick a sample, the same again while the unlabelled tasks are the same."""
     order = strategies.random_order(len(candidates), seed=project.pk)
-    return Ranked({candidates[at]: "picked at random" for at in order[:n]})
+    return Ranked({candidates[at]: "picked at random" for at in order[:limit]})
 
 
 def _apart(distance: float) -> str:
     if isinf(distance):
         return "the most typical text; nothing is labelled yet"
+    if distance < _SAME_WORDING:
+        return "same wording as a text that is labelled or listed above"
     return f"farthest from what is labelled or listed above ({distance:.2f})"
 
 
@@ -142,7 +146,7 @@ def _shared(found: dict[str, dict[int, Latest]], candidates: list[int]) -> list[
     ]
     first = next(iter(found.values()), {})
     scores = [first[task].score if task in first else None for task in shared]
-    return [shared[at] for at in strategies.least_certain(scores)[:_CONTESTED_MAX]]
+    return [shared[at] for at in strategies.least_certain(scores)]
 
 
 def _answers(

@@ -9,16 +9,12 @@ from django.db.models.functions import Left
 
 from lsml.audit.models import Prediction
 from lsml.dataset.models import Task
-from lsml.labelstudio.errors import WireError
-from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.label_config import readable_label_config
 from lsml.registry.models import Project
 
-CANDIDATES_MAX: Final = 50_000  # tasks
 PREDICTIONS_MAX: Final = 50_000  # of one version
 TEXT_CHARS_MAX: Final = 1_000  # of each tag
 
-# Asked for without a context, so the score is about the task alone.
-_ABOUT_THE_TASK: Final = {Prediction.Kind.BATCH, Prediction.Kind.BULK}
 _TEXT_TAGS: Final = {"Text", "HyperText", "Paragraphs", "Chat"}
 
 
@@ -29,11 +25,11 @@ class Latest(NamedTuple):
     score: float | None
 
 
-def candidates(project: Project) -> list[int]:
-    """Return the IDs of the newest unlabelled tasks, the newest first."""
-    tasks = Task.objects.filter(project=project).known().unlabelled()
-    newest = tasks.order_by("-task_id").values_list("task_id", flat=True)
-    return list(newest[:CANDIDATES_MAX])
+def newest(tasks: QuerySet[Task], most: int) -> tuple[list[int], bool]:
+    """Return the IDs of the newest tasks, the newest first, and if there are more."""
+    ids = tasks.order_by("-task_id").values_list("task_id", flat=True)
+    found = list(ids[: most + 1])
+    return found[:most], len(found) > most
 
 
 def latest_predictions(project: Project, version: str) -> dict[int, Latest]:
@@ -46,7 +42,7 @@ def latest_predictions(project: Project, version: str) -> dict[int, Latest]:
     for task_id, pk, score, kind, outcome in columns[:PREDICTIONS_MAX]:
         if (
             task_id is not None
-            and kind in _ABOUT_THE_TASK
+            and kind in Prediction.TASK_KINDS
             and outcome == Prediction.Outcome.OK
         ):
             latest.setdefault(task_id, Latest(pk, score))
@@ -61,21 +57,18 @@ def results(pks: Iterable[int]) -> dict[int, object]:
 
 def text_keys(project: Project) -> list[str]:
     """Return the paths in the tasks' data that the label config shows as text."""
-    try:
-        config = parse_label_config(project.label_config)
-    except WireError:
-        return []
+    config = readable_label_config(project.label_config)
     return [
         tag.value.removeprefix("$")
-        for tag in config.objects
+        for tag in (config.objects if config else ())
         if tag.type in _TEXT_TAGS and tag.value.startswith("$")
     ]
 
 
-def texts(tasks: QuerySet[Task], keys: list[str], most: int) -> dict[int, str]:
-    """Return the beginning of the text of the newest tasks that have one, by ID."""
-    newest = tasks.order_by("-task_id")[:most]
-    columns = newest.values_list("task_id", *map(_beginning, keys))
+def texts(tasks: QuerySet[Task], keys: list[str]) -> dict[int, str]:
+    """Return the beginning of the text of the tasks that have one, by ID."""
+    newest_first = tasks.order_by("-task_id")
+    columns = newest_first.values_list("task_id", *map(_beginning, keys))
     found = {
         task_id: " ".join(text for text in parts if text and not _is_address(text))
         for task_id, *parts in columns

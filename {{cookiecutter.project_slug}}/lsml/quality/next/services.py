@@ -11,7 +11,8 @@ from lsml.quality.next import reads
 from lsml.registry.label_studio import task_address
 from lsml.registry.models import Project
 
-TASKS_MAX: Final = 1_000  # that a caller may ask for
+LISTED_MAX: Final = 1_000  # that a caller may ask for
+_CANDIDATES_MAX: Final = 50_000  # unlabelled tasks that are looked at
 
 
 class Strategy(TextChoices):
@@ -19,7 +20,7 @@ class Strategy(TextChoices):
 
     UNCERTAINTY = "uncertainty", _("Least certain")
     DIVERSE = "diverse", _("Most different")
-    DISAGREEMENT = "disagreement", _("Contested")
+    DISAGREEMENT = "disagreement", _("Versions disagree")
     RANDOM = "random", _("Random")
 
 
@@ -41,7 +42,7 @@ class NextTasks:
 
 
 def next_tasks(
-    *, project: Project, n: int, strategy: Strategy = Strategy.UNCERTAINTY
+    *, project: Project, limit: int, strategy: Strategy = Strategy.UNCERTAINTY
 ) -> NextTasks:
     """Rank the known tasks of a project that have no annotation.
 
@@ -50,13 +51,14 @@ def next_tasks(
 
     Args:
         project: with its active version.
-        n: at most so many tasks.
+        limit: at most so many tasks.
         strategy: how to choose them.
     """
     # NumPy takes a tenth of a second, so it is not imported when web starts.
     from lsml.quality.next import rankings
 
-    candidates = reads.candidates(project)
+    tasks = Task.objects.filter(project=project).known()
+    candidates, more = reads.newest(tasks.unlabelled(), _CANDIDATES_MAX)
     if not candidates:
         return NextTasks([], [_none_left(project)])
     rank: rankings.Ranking = {
@@ -65,10 +67,10 @@ def next_tasks(
         Strategy.DISAGREEMENT: rankings.by_disagreement,
         Strategy.RANDOM: rankings.at_random,
     }[strategy]
-    ranked = rank(project, candidates, n)
+    ranked = rank(project, candidates, limit)
     notes = ranked.notes
-    if len(candidates) == reads.CANDIDATES_MAX:
-        most = f"{reads.CANDIDATES_MAX:,}"
+    if more:
+        most = f"{_CANDIDATES_MAX:,}"
         notes = [*notes, f"Only the newest {most} unlabelled tasks were looked at."]
     return NextTasks(
         [

@@ -1,1 +1,1 @@
-"""Annotations that a model which was not trained on them finds improbable."""
+"""Annotations that a version not trained on their task finds improbable."""

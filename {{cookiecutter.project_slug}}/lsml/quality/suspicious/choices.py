@@ -28,7 +28,7 @@ def compared_choice(
 ) -> Choice | None:
     """Return what both chose; None unless it is one label each, and scored.
 
-    A score that is no better than chance, such as that of an untrained model, is none.
+    A score at or below chance, such as an untrained model's, is ignored.
     """
     given, ours = _only_choice(annotated), _only_choice(predicted)
     if given is None or ours is None:

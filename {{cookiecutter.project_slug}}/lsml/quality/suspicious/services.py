@@ -1,4 +1,4 @@
-"""Lists the annotations that a model which has not seen them finds improbable."""
+"""Lists the annotations that a version not trained on their task finds improbable."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ from typing import Final, cast
 
 from lsml.audit.models import Prediction
 from lsml.dataset.models import Annotation
-from lsml.labelstudio.errors import WireError
-from lsml.labelstudio.label_config import parse_label_config
+from lsml.labelstudio.label_config import readable_label_config
 from lsml.quality.suspicious.choices import Choice, doubtful_choices
 from lsml.quality.suspicious.comparing import compare
 from lsml.quality.suspicious.doubts import Doubt
@@ -16,8 +15,10 @@ from lsml.quality.suspicious.unseen import (
     annotations_of,
     unseen_predictions,
 )
+from lsml.registry.label_studio import task_address
 from lsml.registry.models import Project
 
+LISTED_MAX: Final = 1_000  # that a caller may ask for
 _Labels = dict[str, tuple[str, ...]]  # by control, in the config
 _IMPROBABLE: Final = 0.5  # quality below which a span or a box is suspicious
 
@@ -34,6 +35,7 @@ class Suspicious:
     quality: float  # 0 to 1: how probable the model finds the annotation
     confident: bool  # the model contradicts as surely as it usually answers
     reason: str
+    address: str  # of the task's page in Label Studio; "" = unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class _Compared:
     model_version: str
     answers: dict[str, Choice | Doubt]  # by control
 
-    def because_of(self, doubt: Doubt) -> Suspicious:
+    def because_of(self, doubt: Doubt, project: Project) -> Suspicious:
         return Suspicious(
             task_id=self.task_id,
             annotation_id=self.annotation_id,
@@ -93,15 +95,16 @@ class _Compared:
             confident=doubt.confident,
             reason=f"annotated {doubt.annotated or 'nothing'}; {self.model_version},"
             f" not trained on it, {doubt.says}",
+            address=task_address(project, self.task_id),
         )
 
 
-def suspicious_annotations(*, project: Project, n: int) -> Report:
-    """Find the annotations that a model doubts which was not trained on them.
+def suspicious_annotations(*, project: Project, limit: int) -> Report:
+    """Find annotations that a version not trained on their task finds improbable.
 
     Args:
         project: of the annotations.
-        n: how many to list, the most suspicious first.
+        limit: at most so many are listed, the most suspicious first.
     """
     counts: Counter[str] = Counter()
     compared: list[_Compared] = []
@@ -114,7 +117,8 @@ def suspicious_annotations(*, project: Project, n: int) -> Report:
             compared.append(one)
         else:
             counts["not_comparable"] += 1
-    found = sorted(_doubted(compared, labels), key=lambda one: one.quality)
+    doubted = _doubted(project, compared, labels)
+    found = sorted(doubted, key=lambda one: one.quality)
     return Report(
         annotations=annotations_of(project).count(),
         examined=counts["examined"],
@@ -123,7 +127,7 @@ def suspicious_annotations(*, project: Project, n: int) -> Report:
         not_comparable=counts["not_comparable"],
         suspicious=len(found),
         confident=sum(one.confident for one in found),
-        worst=found[:n],
+        worst=found[:limit],
     )
 
 
@@ -148,7 +152,9 @@ def _compare(
     )
 
 
-def _doubted(compared: list[_Compared], labels: _Labels) -> Iterator[Suspicious]:
+def _doubted(
+    project: Project, compared: list[_Compared], labels: _Labels
+) -> Iterator[Suspicious]:
     """Yield the suspicious ones, each because of its most doubtful control."""
     doubts = [_doubted_regions(one) for one in compared]
     choices: defaultdict[str, list[tuple[int, Choice]]] = defaultdict(list)
@@ -163,7 +169,7 @@ def _doubted(compared: list[_Compared], labels: _Labels) -> Iterator[Suspicious]
             doubts[at] += [doubt] if doubt else []
     for one, those in zip(compared, doubts, strict=True):
         if those:
-            yield one.because_of(min(those, key=lambda doubt: doubt.quality))
+            yield one.because_of(min(those, key=lambda doubt: doubt.quality), project)
 
 
 def _doubted_regions(one: _Compared) -> list[Doubt]:
@@ -172,8 +178,7 @@ def _doubted_regions(one: _Compared) -> list[Doubt]:
 
 
 def _labels(project: Project) -> _Labels:
-    try:
-        controls = parse_label_config(project.label_config).controls
-    except WireError:  # empty or invalid: the labels that were used are known
+    config = readable_label_config(project.label_config)
+    if config is None:  # the labels that were used are known
         return {}
-    return {control.name: control.labels for control in controls}
+    return {control.name: control.labels for control in config.controls}

@@ -51,7 +51,7 @@ CROSS JOIN LATERAL (
     AND prediction.id < wanted.before
     AND prediction.project_pk = %(project)s
     AND prediction.outcome = 'ok'
-    AND prediction.kind <> 'interactive'
+    AND prediction.kind = ANY(%(kinds)s)
     AND coalesce(version.number, 0) < wanted.number
     AND (coalesce(version.snapshot_digest, '') = '' OR EXISTS (
       SELECT FROM dataset_snapshot AS snapshot
@@ -81,8 +81,8 @@ def unseen_predictions(
     """Yield the newest annotations, each with the latest prediction that is usable.
 
     Usable are predictions by versions before the first that was trained on any
-    annotation of the task, unless an annotator's clicks were their input. The untrained
-    model counts as a version before all others.
+    annotation of the task, except interactive and shadow ones. The untrained model
+    counts as a version before all others.
     """
     bounds = _bounds(project)
     keys = list(annotations_of(project).values_list("pk", flat=True)[:ANNOTATIONS_MAX])
@@ -95,13 +95,15 @@ def unseen_predictions(
 
 def _bounds(project: Project) -> dict[int | None, tuple[int, int]]:
     """Return for each task the first version trained on it, and the ID at that time."""
-    created = dict(project.versions.values_list("number", "created_at"))
     with connection.cursor() as cursor:
         cursor.execute(_FIRST_TRAINED, {"project": project.pk})
-        return {
-            task_id: (number, first_id_at(created[number]))
-            for task_id, number in cursor.fetchall()
-        }
+        first_trained = cursor.fetchall()
+    # Read afterwards, so that it has all versions named above.
+    created = dict(project.versions.values_list("number", "created_at"))
+    return {
+        task_id: (number, first_id_at(created[number]))
+        for task_id, number in first_trained
+    }
 
 
 def _latest(
@@ -112,6 +114,7 @@ def _latest(
     wanted = [bounds.get(task, (_NO_NUMBER, _NO_ID)) for task in tasks]
     values: dict[str, Any] = {
         "project": project.pk,
+        "kinds": list(Prediction.TASK_KINDS),
         "tasks": list(tasks),
         "numbers": [number for number, _ in wanted],
         "before": [before for _, before in wanted],

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from lsml.dataset.models import Annotation, Task
-from lsml.quality.next import rankings, reads
+from lsml.quality.next import rankings, reads, services
 from lsml.quality.next.services import Strategy, next_tasks
 from lsml.registry.label_studio import task_address
 from lsml.registry.models import ModelVersion, Project
@@ -82,14 +82,14 @@ def predicted(project, task_id, score=0.5, version="v2", said="Positive", **fact
     return row
 
 
-def ranked(project, strategy=Strategy.UNCERTAINTY, n=10):
+def ranked(project, strategy=Strategy.UNCERTAINTY, limit=10):
     """Return the IDs of the tasks, best first."""
-    found = next_tasks(project=project, n=n, strategy=strategy)
+    found = next_tasks(project=project, limit=limit, strategy=strategy)
     return [task.task_id for task in found.tasks]
 
 
 def notes(project, strategy=Strategy.UNCERTAINTY):
-    return " ".join(next_tasks(project=project, n=10, strategy=strategy).notes)
+    return " ".join(next_tasks(project=project, limit=10, strategy=strategy).notes)
 
 
 # --- Any strategy ---
@@ -129,7 +129,7 @@ def test_tasks_that_are_labelled_or_deleted_are_left_out(project, strategy):
 @pytest.mark.parametrize("strategy", Strategy)
 def test_at_most_n_tasks_are_listed(project, strategy):
     give_all_to_rank(project)
-    assert len(ranked(project, strategy, n=2)) == 2
+    assert len(ranked(project, strategy, limit=2)) == 2
 
 
 @pytest.mark.parametrize("strategy", Strategy)
@@ -151,12 +151,12 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(
         predicted(project, task_id, version="v1", said="Positive")
         predicted(project, task_id, version="v2", said="Negative")
     with django_assert_max_num_queries(14):
-        assert len(ranked(project, strategy, n=40)) == 40
+        assert len(ranked(project, strategy, limit=40)) == 40
 
 
 def test_each_task_has_its_address_in_label_studio(project):
     give_all_to_rank(project)
-    task = next_tasks(project=project, n=1).tasks[0]
+    task = next_tasks(project=project, limit=1).tasks[0]
     page = f"https://labels.example.com/projects/7/data?task={task.task_id}"
     assert task.address == page
 
@@ -172,10 +172,12 @@ def test_without_a_host_name_the_configured_label_studio_is_linked(project, sett
 
 
 def test_it_says_if_there_are_more_tasks_than_it_looks_at(project, monkeypatch):
-    monkeypatch.setattr(reads, "CANDIDATES_MAX", 2)
+    monkeypatch.setattr(services, "_CANDIDATES_MAX", 2)
     known(project, "a", "b", "c")
     assert sorted(ranked(project, Strategy.RANDOM)) == [2, 3]
     assert "Only the newest 2 unlabelled tasks" in notes(project, Strategy.RANDOM)
+    label(project, 1)
+    assert notes(project, Strategy.RANDOM) == ""
 
 
 # --- Uncertainty ---
@@ -185,7 +187,7 @@ def test_the_least_certain_tasks_come_first_with_score_and_version(project):
     known(project, "a", "b", "c")
     for task_id, score in ((1, 0.9), (2, 0.126), (3, 0.5)):
         predicted(project, task_id, score)
-    found = next_tasks(project=project, n=2)
+    found = next_tasks(project=project, limit=2)
     assert [(task.task_id, task.reason) for task in found.tasks] == [
         (2, "score 0.13 by v2"),
         (3, "score 0.50 by v2"),
@@ -221,7 +223,7 @@ def test_without_predictions_it_says_how_to_make_them(project):
     known(project, "a")
     predicted(project, 1, version="v1")
     assert ranked(project) == []
-    assert "No prediction of v2" in notes(project)
+    assert "v2 has predicted no unlabelled task" in notes(project)
     assert "run manage.py predict --project 7" in notes(project)
 
 
@@ -236,7 +238,10 @@ def test_predictions_without_a_score_are_left_out_and_counted(project):
     predicted(project, 1, None)
     predicted(project, 2, 0.5)
     assert ranked(project) == [2]
-    assert "1 prediction has no score by v2" in notes(project)
+    assert notes(project) == (
+        "Predictions by v2 without a score: 1. Their tasks are left out. See"
+        " docs/sdk.md, Scores."
+    )
 
 
 def test_only_the_newest_predictions_are_read(project, monkeypatch):
@@ -254,7 +259,7 @@ def test_the_text_farthest_from_what_is_labelled_comes_first(project):
     known(project, "the parcel is late", "the parcel is lost", "my invoice is wrong")
     known(project, "where is the parcel", first=4)
     label(project, 1)
-    found = next_tasks(project=project, n=1, strategy=Strategy.DIVERSE)
+    found = next_tasks(project=project, limit=1, strategy=Strategy.DIVERSE)
     [task] = found.tasks
     assert task.task_id == 3
     assert task.reason.startswith("farthest from what is labelled or listed above (")
@@ -268,7 +273,7 @@ def test_a_near_copy_of_what_is_listed_comes_late(project):
 
 def test_with_nothing_labelled_the_first_text_is_a_typical_one(project):
     known(project, "a parcel came", "the parcel is late", "the parcel is lost", "zzz")
-    found = next_tasks(project=project, n=4, strategy=Strategy.DIVERSE)
+    found = next_tasks(project=project, limit=4, strategy=Strategy.DIVERSE)
     assert found.tasks[0].reason == "the most typical text; nothing is labelled yet"
     assert found.tasks[0].task_id != 4
 
@@ -285,7 +290,7 @@ def test_the_text_is_what_the_label_config_shows(project):
         for number, body in enumerate(("same old text", "same old text", "new"), 1)
     )
     label(project, 1)
-    assert ranked(project, Strategy.DIVERSE, n=1) == [3]
+    assert ranked(project, Strategy.DIVERSE, limit=1) == [3]
 
 
 def test_a_label_config_without_text_is_named_as_the_reason(project):
@@ -306,7 +311,11 @@ def test_tasks_whose_text_is_missing_or_an_address_are_not_listed(project):
 def test_a_copy_of_what_is_labelled_comes_last(project):
     known(project, "my parcel is late", "refund", "my parcel is late")
     label(project, 1)
-    assert ranked(project, Strategy.DIVERSE) == [2, 3]
+    found = next_tasks(project=project, limit=2, strategy=Strategy.DIVERSE)
+    assert [task.task_id for task in found.tasks] == [2, 3]
+    assert found.tasks[1].reason == (
+        "same wording as a text that is labelled or listed above"
+    )
 
 
 def test_it_says_if_more_texts_are_there_than_are_compared(project, monkeypatch):
@@ -314,6 +323,19 @@ def test_it_says_if_more_texts_are_there_than_are_compared(project, monkeypatch)
     known(project, "red", "green", "blue")
     assert sorted(ranked(project, Strategy.DIVERSE)) == [2, 3]
     assert "Only the newest 2" in notes(project, Strategy.DIVERSE)
+    label(project, 1)
+    assert notes(project, Strategy.DIVERSE) == ""
+
+
+def test_it_says_if_more_labelled_tasks_are_there_than_are_compared(
+    project, monkeypatch
+):
+    monkeypatch.setattr(rankings, "_LABELLED_TEXTS_MAX", 2)
+    known(project, "red", "green", "", "blue")
+    label(project, 2, 3)
+    assert notes(project, Strategy.DIVERSE) == ""
+    label(project, 1)
+    assert "the newest 2 labelled tasks only" in notes(project, Strategy.DIVERSE)
 
 
 # --- Disagreement ---
@@ -324,7 +346,7 @@ def test_the_reason_is_what_each_version_says(project):
     for task_id, said in ((1, "Positive"), (2, "Negative")):
         predicted(project, task_id, version="v1", said=said)
         predicted(project, task_id, version="v2", said="Negative")
-    found = next_tasks(project=project, n=5, strategy=Strategy.DISAGREEMENT)
+    found = next_tasks(project=project, limit=5, strategy=Strategy.DISAGREEMENT)
     assert [(task.task_id, task.reason) for task in found.tasks] == [
         (1, "v2 says Negative, v1 says Positive")
     ]
@@ -344,7 +366,7 @@ def test_the_less_regions_agree_the_earlier_a_task_comes(project):
     predicted(project, 1, version="v2", said=spans(1, 2, 4))
     predicted(project, 2, version="v1", said=spans(1, 2, 3))
     predicted(project, 2, version="v2", said=spans(4, 5, 6))
-    found = next_tasks(project=project, n=5, strategy=Strategy.DISAGREEMENT)
+    found = next_tasks(project=project, limit=5, strategy=Strategy.DISAGREEMENT)
     assert [(task.task_id, task.reason) for task in found.tasks] == [
         (2, "the regions of v2 and v1 differ by 100%"),
         (1, "the regions of v2 and v1 differ by 33%"),
@@ -375,16 +397,21 @@ def test_results_are_compared_for_the_least_certain_tasks(project, monkeypatch):
         predicted(project, task_id, score, version="v2", said="Negative")
     assert ranked(project, Strategy.DISAGREEMENT) == [1]
     assert "Only the 1 least certain" in notes(project, Strategy.DISAGREEMENT)
+    label(project, 2)
+    assert notes(project, Strategy.DISAGREEMENT) == ""
 
 
 # --- Random ---
 
 
 def test_a_random_sample_stays_the_same_and_differs_between_projects(project):
-    known(project, *"abcdefghijklmnopqrst")
-    sample = ranked(project, Strategy.RANDOM, n=20)
-    assert sample == ranked(project, Strategy.RANDOM, n=20)
+    other = Project.objects.create(labelstudio_id=8, label_config=CONFIG)
+    for each in (project, other):
+        known(each, *"abcdefghijklmnopqrst")
+    sample = ranked(project, Strategy.RANDOM, limit=20)
+    assert sample == ranked(project, Strategy.RANDOM, limit=20)
     assert sample not in (sorted(sample), sorted(sample, reverse=True))
+    assert sample != ranked(other, Strategy.RANDOM, limit=20)
 
 
 # --- The command ---
@@ -409,7 +436,7 @@ def test_the_command_prints_rank_task_reason_and_address(project):
 def test_the_command_prints_json(project):
     known(project, "a")
     predicted(project, 1, 0.9)
-    found = json.loads(run(json=True, strategy="uncertainty", n=5)[0])
+    found = json.loads(run(json=True, strategy="uncertainty", limit=5)[0])
     [task] = found["tasks"]
     assert (task["task_id"], task["reason"]) == (1, "score 0.90 by v2")
 
@@ -418,7 +445,7 @@ def test_the_command_says_what_is_missing(project):
     assert "manage.py sync --project 7" in run()[1]
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"n": 1_001}])
+@pytest.mark.parametrize("options", [{"limit": 0}, {"limit": 1_001}])
 def test_the_command_refuses_a_useless_number(project, options):
     with pytest.raises(CommandError, match="from 1 to 1000"):
         run(**options)

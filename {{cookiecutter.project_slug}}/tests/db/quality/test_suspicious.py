@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from lsml.dataset.models import Task
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.django_db
 TASK = 50
 
 
-def report(history, n=10):
-    return suspicious_annotations(project=history.project, n=n)
+def report(history, limit=10):
+    return suspicious_annotations(project=history.project, limit=limit)
 
 
 def used(history, task_id=TASK):
@@ -58,6 +59,20 @@ def test_the_version_decides_if_the_clocks_of_its_hosts_differ(history):
     history.train(100 * TASK, seconds=60)  # created in the future, so it seems
     history.predict(TASK, "Refund", version="v1")
     assert used(history) is None
+
+
+def test_a_version_registered_while_the_list_is_made_is_no_failure(history):
+    contradict(history)
+    waiting = [lambda: history.train(100 * TASK)]
+
+    def train_after_the_first_query(execute, *query):
+        found = execute(*query)
+        if waiting:
+            waiting.pop()()
+        return found
+
+    with connection.execute_wrapper(train_after_the_first_query):
+        assert report(history).checked == 1
 
 
 def test_a_version_after_the_first_one_trained_on_the_task_does_not_count(history):
@@ -127,11 +142,12 @@ def test_a_version_that_no_run_made_counts(history):
     "facts",
     [
         {"kind": "interactive"},
+        {"kind": "shadow"},
         {"outcome": "error", "result": None},
         {"project_pk": 0},
     ],
 )
-def test_clicks_errors_and_other_projects_do_not_count(history, facts):
+def test_clicks_shadows_errors_and_other_projects_do_not_count(history, facts):
     given = {"model_version": "v1", "project_pk": history.project.pk} | facts
     predict(task_id=TASK, **given)
     history.annotate(TASK, "Refund")
@@ -165,13 +181,14 @@ def test_a_confident_contradiction_is_listed_with_its_reason(history):
         "annotated Refund; v1, not trained on it, says Billing (0.97)"
     )
     assert found.quality == pytest.approx(0.03)
+    assert found.address == "http://ls.example/projects/7/data?task=50"
 
 
 def test_the_most_improbable_annotations_come_first(history):
     history.agree(range(1, 11))
     for task_id, score in ((51, 0.9), (52, 0.99), (53, 0.95)):
         contradict(history, task_id, score)
-    found = report(history, n=2)
+    found = report(history, limit=2)
     assert [one.task_id for one in found.worst] == [52, 53]
     assert found.suspicious == 3
 
@@ -278,5 +295,6 @@ def test_the_command_lists_what_is_suspicious_and_where(history, capsys):
 def test_the_command_refuses_an_unknown_project_and_a_wrong_count(history):
     with pytest.raises(CommandError, match="9"):
         call_command("suspicious", project=9)
-    with pytest.raises(CommandError, match="1 or more"):
-        call_command("suspicious", project=7, n=0)
+    for limit in (0, 1_001):
+        with pytest.raises(CommandError, match="from 1 to 1000"):
+            call_command("suspicious", project=7, limit=limit)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from lsml.labelstudio.identity import ProjectKey
-from lsml.quality.next.services import TASKS_MAX, NextTask, Strategy, next_tasks
+from lsml.quality.next.services import LISTED_MAX, NextTask, Strategy, next_tasks
 from lsml.registry.errors import UnknownProject
 from lsml.registry.services import find_project
 
@@ -26,9 +26,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "-n",
+            dest="limit",
+            metavar="LIMIT",
             type=int,
             default=50,
-            help=f"number of tasks, at most {TASKS_MAX} (default: 50)",
+            help=f"at most so many tasks, 1 to {LISTED_MAX} (default: 50)",
         )
         parser.add_argument(
             "--strategy",
@@ -39,15 +41,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="as JSON")
 
     def handle(
-        self, *_: Any, project: int, n: int, strategy: str, **options: Any
+        self, *_: Any, project: int, limit: int, strategy: str, **options: Any
     ) -> None:
-        if not 1 <= n <= TASKS_MAX:
-            raise CommandError(f"-n takes a number from 1 to {TASKS_MAX}.")
+        if not 1 <= limit <= LISTED_MAX:
+            raise CommandError(f"-n takes a number from 1 to {LISTED_MAX}.")
         try:
             found = find_project(ProjectKey(project))
         except UnknownProject as error:
             raise CommandError(str(error)) from error
-        answer = next_tasks(project=found, n=n, strategy=Strategy(strategy))
+        answer = next_tasks(project=found, limit=limit, strategy=Strategy(strategy))
         if options["json"]:
             self.stdout.write(json.dumps(asdict(answer), indent=2, ensure_ascii=False))
             return
