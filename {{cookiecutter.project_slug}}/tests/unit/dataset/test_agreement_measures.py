@@ -75,6 +75,15 @@ def test_the_measure_fits_the_type_of_control(ours, theirs, expected):
     assert agreement(ours, theirs) == expected
 
 
+@pytest.mark.parametrize("size", [0, 1e-170, 10**400, 1e308, True], ids=repr)
+@pytest.mark.parametrize("kind", ["rectanglelabels", "rating", "number"])
+def test_numbers_without_a_measure_count_as_disagreement_or_as_equal(kind, size):
+    names = ("x", "y", "width", "height", "rating", "number")
+    ours = [region(kind, dict.fromkeys(names, size))]
+    (value,) = agreement(ours, ours).values()
+    assert 0 <= value <= 1
+
+
 def test_controls_of_one_type_are_averaged():
     ours = choice("A") + choice("X", control="b")
     theirs = choice("A") + choice("Y", control="b")
