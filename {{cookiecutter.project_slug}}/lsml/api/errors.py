@@ -22,6 +22,7 @@ from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import BodyTooLarge, WireError
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
+from lsml.quality.budget import ReportBusy
 from lsml.registry.errors import (
     RegistryError,
     StorageUnavailable,
@@ -68,6 +69,7 @@ _KNOWN_CAUSES = (
     ModelBusy,
     ModelProcessUnavailable,
     ModelTimedOut,
+    ReportBusy,
     StorageUnavailable,
 )
 
@@ -98,6 +100,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     ModelBusy: (503, "model_busy", None),
     ModelProcessUnavailable: (503, "model_process_away", None),
     StorageUnavailable: (503, "storage_away", None),
+    ReportBusy: (503, "busy", None),
     ModelTimedOut: (504, "model_timed_out", None),
     ModelError: (500, "model_error", None),
     ModelClassError: (500, "model_error", None),

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from lsml.api.v1.openapi import errors
 from lsml.api.v1.requests import validated_query
 from lsml.api.v1.viewset import ProjectReportView
+from lsml.quality.budget import one_report
 from lsml.quality.next.services import LISTED_MAX, NextTasks, Strategy, next_tasks
 
 
@@ -80,9 +81,12 @@ class NextTasksView(ProjectReportView):
     def get(self, request: Request, project_pk: int) -> Response:
         """Rank the unlabelled tasks of a project, each with the reason."""
         wanted = validated_query(NextQuerySerializer, request)
-        found = next_tasks(
-            project=self.project(),
-            limit=wanted["limit"],
-            strategy=Strategy(wanted["strategy"]),
-        )
+        project = self.project()
+        with one_report() as budget:
+            found = next_tasks(
+                project=project,
+                limit=wanted["limit"],
+                strategy=Strategy(wanted["strategy"]),
+                budget=budget,
+            )
         return Response(NextTasksSerializer(found).data)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from lsml.api.v1.openapi import errors
 from lsml.api.v1.requests import validated_query
 from lsml.api.v1.viewset import ProjectReportView
+from lsml.quality.budget import one_report
 from lsml.quality.suspicious.services import (
     LISTED_MAX,
     Report,
@@ -78,5 +79,9 @@ class SuspiciousAnnotationsView(ProjectReportView):
     def get(self, request: Request, project_pk: int) -> Response:
         """Report the annotations of a project that may be wrong, and the coverage."""
         wanted = validated_query(SuspiciousQuerySerializer, request)
-        report = suspicious_annotations(project=self.project(), limit=wanted["limit"])
+        project = self.project()
+        with one_report() as budget:
+            report = suspicious_annotations(
+                project=project, limit=wanted["limit"], budget=budget
+            )
         return Response(SuspiciousReportSerializer(report).data)

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from lsml.access.roles import Permission, may
+from lsml.quality.budget import ReportBusy
 from lsml.registry.models import ModelVersion, Project
 
 View = Callable[..., HttpResponseBase]
@@ -51,6 +52,16 @@ def page(
     answer = TemplateResponse(request, template, frame | context, status=status)
     if origins := context.get("image_origins"):
         answer._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
+    return answer
+
+
+def busy_page(
+    request: HttpRequest, busy: ReportBusy, project: Project
+) -> TemplateResponse:
+    """Say that a report must wait, with a link to try again."""
+    context = {"title": str(busy), "project": project, "again": request.get_full_path()}
+    answer = page(request, "console/busy.html", context, status=503)
+    answer["Retry-After"] = str(busy.retry_after_s)
     return answer
 
 

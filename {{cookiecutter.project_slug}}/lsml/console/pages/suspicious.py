@@ -10,9 +10,10 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.base import needs, page
+from lsml.console.pages.base import busy_page, needs, page
 from lsml.console.pages.prediction import Side, canvas_of, sides_of
 from lsml.dataset.models import Annotation, Task
+from lsml.quality.budget import ReportBusy, one_report
 from lsml.quality.suspicious.services import Suspicious, suspicious_annotations
 from lsml.registry.models import Project
 
@@ -33,7 +34,13 @@ class Entry:
 def suspicious(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the most suspicious annotations of a project."""
     project = get_object_or_404(Project, pk=pk)
-    report = suspicious_annotations(project=project, limit=_SHOWN)
+    try:
+        with one_report() as budget:
+            report = suspicious_annotations(
+                project=project, limit=_SHOWN, budget=budget
+            )
+    except ReportBusy as busy:
+        return busy_page(request, busy, project)
     entries = list(_entries(project, report.worst))
     origins = {
         origin

@@ -13,6 +13,7 @@ from typing import Final
 from lsml.dataset.agreement_measures import agreement
 from lsml.dataset.models import Task
 from lsml.labelstudio.results import meaning, words_of
+from lsml.quality.budget import Budget
 from lsml.quality.next import reads, strategies
 from lsml.quality.next.reads import Latest
 from lsml.registry.models import Project
@@ -34,10 +35,12 @@ class Ranked:
     notes: list[str] = field(default_factory=list)
 
 
-Ranking = Callable[[Project, list[int], int], Ranked]
+Ranking = Callable[[Project, list[int], int, Budget], Ranked]
 
 
-def by_uncertainty(project: Project, candidates: list[int], limit: int) -> Ranked:
+def by_uncertainty(
+    project: Project, candidates: list[int], limit: int, _budget: Budget
+) -> Ranked:
     """Rank by the score of the served version's latest prediction, lowest first."""
     version = project.served_version
     latest = reads.latest_predictions(project, version)
@@ -65,7 +68,9 @@ def by_uncertainty(project: Project, candidates: list[int], limit: int) -> Ranke
     )
 
 
-def by_diversity(project: Project, candidates: list[int], limit: int) -> Ranked:
+def by_diversity(
+    project: Project, candidates: list[int], limit: int, _budget: Budget
+) -> Ranked:
     """Rank texts by their distance from all that is labelled or ranked before."""
     keys = reads.text_keys(project)
     if not keys:
@@ -92,7 +97,9 @@ def by_diversity(project: Project, candidates: list[int], limit: int) -> Ranked:
     return Ranked(reasons, notes)
 
 
-def by_disagreement(project: Project, candidates: list[int], limit: int) -> Ranked:
+def by_disagreement(
+    project: Project, candidates: list[int], limit: int, budget: Budget
+) -> Ranked:
     """Rank tasks by how much the answers of the latest versions differ."""
     served = project.served_version
     others = project.versions.exclude(version=served).order_by("-number")
@@ -105,22 +112,27 @@ def by_disagreement(project: Project, candidates: list[int], limit: int) -> Rank
         return Ranked(notes=[_too_few(project, list(found))])
     contested: dict[int, float] = {}
     said: dict[int, str] = {}
-    for start in range(0, len(shared), _RESULTS_AT_ONCE):
-        answers = _answers(found, shared[start : start + _RESULTS_AT_ONCE])
+    compared = 0
+    while compared < len(shared) and not budget.is_used_up:
+        answers = _answers(found, shared[compared : compared + _RESULTS_AT_ONCE])
+        compared += _RESULTS_AT_ONCE
         differing = strategies.disagreement(list(answers.values()), _difference)
         contested |= differing
         said |= {task: _said(answers, task, differing[task]) for task in differing}
     order = sorted(contested, key=lambda task: -contested[task])
     notes = []
-    if len(all_shared) > len(shared):
-        notes.append(f"Only the {_CONTESTED_MAX} least certain tasks were compared.")
+    compared = min(compared, len(shared))
+    if len(all_shared) > compared:
+        notes.append(f"Only the {compared} least certain tasks were compared.")
     if not contested:
         who = " and ".join(found)
-        notes.append(f"Compared tasks: {len(shared):,}. {who} agree on all of them.")
+        notes.append(f"Compared tasks: {compared:,}. {who} agree on all of them.")
     return Ranked({task: said[task] for task in order[:limit]}, notes)
 
 
-def at_random(project: Project, candidates: list[int], limit: int) -> Ranked:
+def at_random(
+    project: Project, candidates: list[int], limit: int, _budget: Budget
+) -> Ranked:
     """Pick a sample, the same again while the unlabelled tasks are the same."""
     order = strategies.random_order(len(candidates), seed=project.pk)
     return Ranked({candidates[at]: "picked at random" for at in order[:limit]})

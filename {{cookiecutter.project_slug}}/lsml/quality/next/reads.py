@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from django.db.models import Expression, QuerySet
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Expression, F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Left
 
 from lsml.audit.models import Prediction
@@ -14,6 +14,7 @@ from lsml.registry.models import Project
 
 PREDICTIONS_MAX: Final = 50_000  # of one version
 TEXT_CHARS_MAX: Final = 1_000  # of each tag
+_TEXTS_OF_A_TASK_MAX: Final = 20  # tags
 
 _TEXT_TAGS: Final = {"Text", "HyperText", "Paragraphs", "Chat"}
 
@@ -58,11 +59,12 @@ def results(pks: Iterable[int]) -> dict[int, object]:
 def text_keys(project: Project) -> list[str]:
     """Return the paths in the tasks' data that the label config shows as text."""
     config = readable_label_config(project.label_config)
-    return [
+    keys = [
         tag.value.removeprefix("$")
         for tag in (config.objects if config else ())
         if tag.type in _TEXT_TAGS and tag.value.startswith("$")
     ]
+    return keys[:_TEXTS_OF_A_TASK_MAX]
 
 
 def texts(tasks: QuerySet[Task], keys: list[str]) -> dict[int, str]:
@@ -77,11 +79,9 @@ def texts(tasks: QuerySet[Task], keys: list[str]) -> dict[int, str]:
 
 
 def _beginning(path: str) -> Expression:
-    *parents, key = path.split(".")
-    place: str | KeyTransform = "data"
-    for parent in parents:
-        place = KeyTransform(parent, place)
-    return Left(KeyTextTransform(key, place), TEXT_CHARS_MAX)
+    keys = Value(path.split("."), output_field=ArrayField(TextField()))
+    text = Func(F("data"), keys, arg_joiner=" #>> ", template="(%(expressions)s)")
+    return Left(text, TEXT_CHARS_MAX, output_field=TextField())
 
 
 def _is_address(text: str) -> bool:

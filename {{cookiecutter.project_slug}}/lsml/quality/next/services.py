@@ -7,6 +7,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from lsml.dataset.models import Task
+from lsml.quality.budget import UNLIMITED, Budget
 from lsml.quality.next import reads
 from lsml.registry.label_studio import task_address
 from lsml.registry.models import Project
@@ -42,7 +43,11 @@ class NextTasks:
 
 
 def next_tasks(
-    *, project: Project, limit: int, strategy: Strategy = Strategy.UNCERTAINTY
+    *,
+    project: Project,
+    limit: int,
+    strategy: Strategy = Strategy.UNCERTAINTY,
+    budget: Budget = UNLIMITED,
 ) -> NextTasks:
     """Rank the known tasks of a project that have no annotation.
 
@@ -53,6 +58,7 @@ def next_tasks(
         project: with its active version.
         limit: at most so many tasks.
         strategy: how to choose them.
+        budget: When it is used up, answers of versions are no longer compared.
     """
     # NumPy takes a tenth of a second, so it is not imported when web starts.
     from lsml.quality.next import rankings
@@ -67,7 +73,7 @@ def next_tasks(
         Strategy.DISAGREEMENT: rankings.by_disagreement,
         Strategy.RANDOM: rankings.at_random,
     }[strategy]
-    ranked = rank(project, candidates, limit)
+    ranked = rank(project, candidates, limit, budget)
     notes = ranked.notes
     if more:
         most = f"{_CANDIDATES_MAX:,}"

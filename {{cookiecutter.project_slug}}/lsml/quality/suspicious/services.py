@@ -8,6 +8,7 @@ from typing import Final, cast
 from lsml.audit.models import Prediction
 from lsml.dataset.models import Annotation
 from lsml.labelstudio.label_config import readable_label_config
+from lsml.quality.budget import UNLIMITED, Budget
 from lsml.quality.suspicious.choices import Choice, doubtful_choices
 from lsml.quality.suspicious.comparing import compare
 from lsml.quality.suspicious.doubts import Doubt
@@ -99,17 +100,22 @@ class _Compared:
         )
 
 
-def suspicious_annotations(*, project: Project, limit: int) -> Report:
+def suspicious_annotations(
+    *, project: Project, limit: int, budget: Budget = UNLIMITED
+) -> Report:
     """Find annotations that a version not trained on their task finds improbable.
 
     Args:
         project: of the annotations.
         limit: at most so many are listed, the most suspicious first.
+        budget: When it is used up, older annotations are not examined.
     """
     counts: Counter[str] = Counter()
     compared: list[_Compared] = []
     labels = _labels(project)
     for annotation, prediction in unseen_predictions(project):
+        if budget.is_used_up:
+            break
         counts["examined"] += 1
         if prediction is None:
             counts["without_prediction"] += 1

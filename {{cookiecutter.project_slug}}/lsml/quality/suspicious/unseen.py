@@ -12,7 +12,7 @@ from lsml.dataset.models import Annotation, Task
 from lsml.registry.models import Project
 
 ANNOTATIONS_MAX: Final = 20_000  # examined; the newest
-_AT_ONCE: Final = 1_000  # annotations whose results are in memory
+_AT_ONCE: Final = 100  # annotations in memory; a result may have a megabyte
 _NO_NUMBER: Final = (1 << 31) - 1  # larger than that of any version
 _NO_ID: Final = (1 << 63) - 1
 

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 # of a sample.
 ANSWERS_MAX: Final = 1_000
 SECONDS_MAX: Final = 2.0
+_SEALS_MAX: Final = 1_000  # an older service has hundreds of thousands
 _ROWS_AT_ONCE: Final = 20  # of the answers in memory; one may have megabytes
 _REASON_CHARS_MAX: Final = 500
 _POSITION: Final = 1  # the key of the one row
@@ -43,11 +44,12 @@ def check_new_answers() -> None:
     them. Each seal is looked at once, whatever is interrupted or runs twice.
     """
     position, _ = AnswerCheckPosition.objects.get_or_create(pk=_POSITION)
-    seals = list(
+    latest = (
         Seal.objects.filter(table="audit_prediction", pk__gt=position.seal_number)
         .defer("locator")
-        .order_by("pk")
+        .order_by("-pk")
     )
+    seals = list(latest[:_SEALS_MAX])[::-1]
     if not seals:
         return
     *_, newest = batches(seals)  # after an outage, those before would take minutes

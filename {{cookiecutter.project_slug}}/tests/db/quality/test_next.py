@@ -293,6 +293,20 @@ def test_the_text_is_what_the_label_config_shows(project):
     assert ranked(project, Strategy.DIVERSE, limit=1) == [3]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [["9" * 25], [".".join("a" * 400)], [f"text{n}" for n in range(2_000)]],
+    ids=["a large number", "a long path", "many tags"],
+)
+def test_any_paths_of_a_label_config_can_be_read(project, values):
+    tags = "".join(
+        f'<Text name="t{at}" value="${value}"/>' for at, value in enumerate(values)
+    )
+    project.label_config = CONFIG.replace("<Choices", f"{tags}<Choices", 1)
+    known(project, None)
+    assert notes(project, Strategy.DIVERSE) == "No unlabelled task has a text."
+
+
 def test_a_label_config_without_text_is_named_as_the_reason(project):
     known(project, "a")
     project.label_config = CONFIG.replace("<Text", "<Image")
