@@ -152,7 +152,6 @@ CELERY_TASK_ROUTES = {
     "lsml.audit.tasks.seal": {"queue": "scheduled"},
     "lsml.audit.tasks.maintain_partitions": {"queue": "scheduled"},
     "lsml.access.tasks.remove_expired_logins": {"queue": "scheduled"},
-    "lsml.inference.tasks.follow_all": {"queue": "scheduled"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -196,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(30.0, nowfun=steady_now),
         "options": {"expiration": 30.0},
     },
+    # Goes to `default` too: it waits for Label Studio's answers.
     "follow": {
         "task": "lsml.inference.tasks.follow_all",
         "schedule": schedule(60.0, nowfun=steady_now),

@@ -5,13 +5,13 @@ What it does was seen in Label Studio 1.23.2; tests/labelstudio/ checks it again
 
 import json
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from tests.http_stub import METHOD, http_stub
+from tests.http_stub import http_stub
 from tests.studio_stub import PROJECT, StudioStub
 
 URL = "http://10.0.0.5:9090"
 AWAY = (503, {}, {"detail": "away"})
+REFUSED = (400, {}, {"detail": "not now"})  # unlike 503, not tried again
 
 
 class OrderStub(StudioStub):
@@ -23,7 +23,7 @@ class OrderStub(StudioStub):
         self.shown = "lsml"
         self.backends, self.tabs, self.calls = {}, [], []
         self.away = False
-        self.fail_on = ""  # a call that is refused once
+        self.fail_on = ""  # calls that begin like this are refused
         self.add_backend("lsml")
 
     def add_backend(self, title, url=URL):
@@ -38,20 +38,19 @@ class OrderStub(StudioStub):
         titles = [each["title"] for each in self.backends.values()]
         return titles, self.shown, self.sampling
 
-    def answer(self, path, headers):
+    def respond(self, url, method):
         self.titles = {each["title"] for each in self.backends.values()}
         if self.away:
             return AWAY
-        found = urlsplit(path).path, headers[METHOD]
-        if found[0].endswith("import/predictions"):
+        if url.path.endswith("import/predictions"):
             self.calls.append("predictions")
-        if found[0].startswith("/api/ml"):
-            return self._ml(*found)
-        if found == (PROJECT, "PATCH"):
-            return self._change_project(json.loads(self.bodies[-1]))
-        if found[0] == "/api/dm/views/":
-            return self._tabs(found[1])
-        return super().answer(path, headers)
+        if url.path.startswith("/api/ml"):
+            return self._ml(url.path, method)
+        if (url.path, method) == (PROJECT, "PATCH"):
+            return self._change_project(self.changes)
+        if url.path == "/api/dm/views/":
+            return self._tabs(method)
+        return super().respond(url, method)
 
     def _project(self, query):
         status, headers, about = super()._project(query)
@@ -64,10 +63,7 @@ class OrderStub(StudioStub):
 
     def _refused(self, call):
         self.calls.append(call)
-        if self.fail_on and call.startswith(self.fail_on):
-            self.fail_on = ""
-            return True
-        return False
+        return bool(self.fail_on) and call.startswith(self.fail_on)
 
     def _ml(self, path, method):
         if method == "GET":
@@ -76,17 +72,17 @@ class OrderStub(StudioStub):
         before = backend["title"]
         if method == "DELETE":
             if self._refused("remove backend"):
-                return AWAY
+                return REFUSED
             del self.backends[backend["id"]]
             if self.shown == before:
                 self.shown = None
             return 204, {}, b""
-        fields = json.loads(self.bodies[-1])
+        fields = self.changes
         assert {"url", "project"} <= fields.keys()
         # An empty password stands for the stored one; none at all is refused.
         assert fields["basic_auth_pass"] == ""
         if self._refused(f"title {fields['title']}"):
-            return AWAY
+            return REFUSED
         backend |= fields
         if self.shown == before:
             self.shown = fields["title"]
@@ -94,7 +90,7 @@ class OrderStub(StudioStub):
 
     def _change_project(self, fields):
         if self._refused(f"project {' '.join(sorted(fields))}"):
-            return AWAY
+            return REFUSED
         version = fields.get("model_version", self.shown)
         stored = {name for _, name in self.predictions}
         if version != self.shown and version not in stored | self.titles:

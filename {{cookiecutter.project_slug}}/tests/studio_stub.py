@@ -48,9 +48,12 @@ class StudioStub(HttpStub):
 
     def answer(self, path, headers):
         self.requests.append((path, headers))
-        changing = headers[METHOD] in {"PATCH", "DELETE"}
-        self.changes = json.loads(self.bodies.pop()) if changing else None
-        url = urlsplit(path)
+        method = headers[METHOD]
+        changing = method in {"PATCH", "DELETE"}
+        self.changes = json.loads(self.bodies.pop() or b"null") if changing else None
+        return self.respond(urlsplit(path), method)
+
+    def respond(self, url, _method):
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if url.path.startswith("/api/dm/views/"):
             return self._view(int(url.path.split("/")[4]))

@@ -212,7 +212,7 @@ class Following(models.Model):
     since = models.DateTimeField(null=True)
     # Label Studio's setting before, for when ours is switched off; "" = not changed.
     sampling_before = models.CharField(max_length=50, blank=True)
-    checked_at = models.DateTimeField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)  # null = no check is under way
     problem = models.TextField(blank=True)  # of the last check, as a sentence
 
     def __str__(self) -> str:

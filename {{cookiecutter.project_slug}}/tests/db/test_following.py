@@ -5,6 +5,7 @@ from io import StringIO
 from itertools import count
 
 import pytest
+from celery import current_app
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -12,7 +13,8 @@ from lsml.audit.models import AuditEntry
 from lsml.dataset.models import Annotation, Task
 from lsml.inference import tasks
 from lsml.inference.bulk import work
-from lsml.inference.following import check
+from lsml.inference.following import check, connecting
+from lsml.inference.following.status import order_status
 from lsml.inference.models import PredictionJob
 from lsml.jobs.services import request_cancel
 from lsml.labelstudio.identity import ProjectKey
@@ -187,6 +189,32 @@ def test_a_promotion_and_a_change_of_the_setting_wake_a_worker(
     assert notifications == [(tasks.follow.name, project.pk)] * 2
 
 
+@pytest.mark.parametrize(
+    "setting", [{"predict_on_promotion": "all"}, {"sampling": "uncertainty"}]
+)
+def test_the_end_of_a_bulk_prediction_wakes_a_worker(
+    project,
+    promoted,
+    change,
+    notifications,
+    setting,
+    django_capture_on_commit_callbacks,
+):
+    change(**setting)
+    promoted()
+    tasks.follow(project.pk)
+    notifications.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        work.predict_all(PredictionJob.objects.get().pk)
+    assert (tasks.follow.name, project.pk) in notifications
+
+
+def test_checks_of_all_projects_occupy_no_training_worker():
+    """They send requests to Label Studio, one after the other."""
+    name = tasks.follow_all.name
+    assert current_app.amqp.router.route({}, name)["queue"].name == "default"
+
+
 def test_a_promotion_whose_message_was_lost_is_followed_at_the_next_check(
     project, promoted, change
 ):
@@ -332,7 +360,8 @@ def test_killed_between_the_steps_the_next_check_does_the_rest(
     change(sampling="uncertainty")
     studio.fail_on = step
     settle()
-    assert "503" in problem() or studio.order == by(UNTRAINED)
+    assert "not now" in problem()
+    studio.fail_on = ""
     settle()
     assert studio.order == by(UNTRAINED)
     assert moves()[-1][1] == UNTRAINED
@@ -343,8 +372,12 @@ def test_killed_before_the_row_is_written_the_move_is_recorded_later(
 ):
     change(sampling="uncertainty")
     record = check._record
-    monkeypatch.setattr(check, "_record", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+
+    def killed(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(check, "_record", killed)
+    with pytest.raises(SystemExit):
         settle()
     assert studio.order == by(UNTRAINED)
     monkeypatch.setattr(check, "_record", record)
@@ -425,16 +458,28 @@ def test_tasks_that_come_later_take_part(project, settle, studio, change):
     assert studio.each_once(UNTRAINED)
 
 
-def test_predictions_that_were_never_sent_move_nothing(
+def test_without_the_key_no_job_is_started_and_with_it_the_order_follows(
     project, settle, studio, change, settings
 ):
     settings.LABEL_STUDIO_API_KEY = ""
     change(sampling="uncertainty")
     settle()
     assert "LABEL_STUDIO_API_KEY" in problem()
+    assert not jobs()
     settings.LABEL_STUDIO_API_KEY = "key"
     settle()
+    assert studio.order == by(UNTRAINED)
+
+
+def test_a_version_without_predictions_in_label_studio_is_reported(
+    project, settle, studio, change
+):
+    annotate(project, IDS)  # nothing is left to predict
+    change(sampling="uncertainty")
+    settle()
     assert studio.order == OWN
+    assert f"Label Studio has no predictions of {UNTRAINED}" in problem()
+    assert not order_status(project).waiting
 
 
 def test_a_project_that_connect_does_not_know_is_reported(project, settle, change):
@@ -465,16 +510,64 @@ def test_if_label_studio_is_away_the_other_projects_do_not_wait_for_it(
     assert "does not answer" in problems.pop()
 
 
+def test_a_check_that_fails_for_an_unknown_reason_does_not_stop_the_others(
+    project, settle, studio, change
+):
+    change(sampling="uncertainty")
+    settle()
+    del studio.backends[1]["url"]  # an answer that nobody expects
+    other = Project.objects.create(labelstudio_id=2, sampling="uncertainty")
+    check.follow_all(Origin("check-00001", "worker"))
+    said = dict(Following.objects.values_list("project", "problem"))
+    assert said[project.pk] == "The check failed: KeyError: 'url'"
+    assert "manage.py sync" in said[other.pk]
+
+
+# --- Only one check of a project at a time ---
+
+
+def test_what_is_switched_off_during_a_check_is_switched_off_after_the_next(
+    project, settle, studio, change, monkeypatch
+):
+    change(sampling="uncertainty")
+    settle()
+    keep_order = check.keep_order
+
+    def slow(*args, **options):
+        monkeypatch.setattr(check, "keep_order", keep_order)
+        change(sampling="label-studio")
+        tasks.follow(project.pk)  # in another worker
+        return keep_order(*args, **options)
+
+    monkeypatch.setattr(check, "keep_order", slow)
+    tasks.follow(project.pk)
+    tasks.follow(project.pk)
+    assert studio.order == OWN
+
+
+def test_a_check_of_a_killed_worker_blocks_others_only_until_its_lease_expires(
+    project, settle, studio, change
+):
+    change(sampling="uncertainty")
+    row = Following.objects.create(
+        project=project, lease_expires_at=timezone.now() + timedelta(minutes=5)
+    )
+    settle()
+    assert not studio.requests
+    row.lease_expires_at = timezone.now() - timedelta(seconds=1)
+    row.save()
+    settle()
+    assert studio.order == by(UNTRAINED)
+
+
 # --- connect ---
 
 
 @pytest.fixture
 def connect(project, studio, monkeypatch):
     """Run `connect` without its tests of the connection, which the stub lacks."""
-    from lsml.registry import connecting
-
-    monkeypatch.setattr(connecting, "try_prediction", lambda *_: None)
-    monkeypatch.setattr(connecting, "_try_webhook", lambda *_: None)
+    for name in ("try_prediction", "_try_webhook"):
+        monkeypatch.setattr(f"lsml.registry.connecting.{name}", lambda *_: None)
     for name in ("connect_webhook", "remove_stale_webhooks"):
         monkeypatch.setattr(f"lsml.labelstudio.connection.{name}", lambda *_: False)
 
@@ -509,6 +602,21 @@ def test_connect_switches_on_and_off_and_says_how_far_it_is(connect, settle, stu
         "uncertainty",
         "label-studio",
     ]
+
+
+@pytest.mark.usefixtures("password")
+def test_connect_waits_for_the_check_of_a_worker(
+    connect, studio, project, settle, monkeypatch
+):
+    connect("--sampling", "uncertainty")
+    settle()
+    rows = Following.objects.all()
+    rows.update(lease_expires_at=timezone.now() + timedelta(minutes=5))
+    monkeypatch.setattr(
+        connecting, "sleep", lambda _: rows.update(lease_expires_at=None)
+    )
+    assert "A worker is checking the project" in connect("--sampling", "sequential")
+    assert studio.order == OWN
 
 
 @pytest.mark.usefixtures("password")
@@ -569,6 +677,20 @@ def test_several_annotators_are_reported(connect, project):
 def test_a_tab_by_score_needs_scores(connect):
     with pytest.raises(CommandError, match="--sampling uncertainty"):
         connect("--add-tab")
+
+
+@pytest.mark.parametrize("own", ["sequential", "uniform"])
+def test_a_tab_by_score_is_refused_before_anything_is_changed(connect, studio, own):
+    with pytest.raises(CommandError, match="--sampling uncertainty"):
+        connect("--add-tab", "--sampling", own)
+    assert not studio.requests
+
+
+def test_workers_order_tasks_only_in_their_own_label_studio(connect, studio, settings):
+    settings.LABEL_STUDIO_URL = "https://other.example.org"
+    with pytest.raises(CommandError, match=r"https://other\.example\.org"):
+        connect("--sampling", "uncertainty", "--url", studio.url)
+    assert not studio.requests
 
 
 def test_sampling_needs_a_label_studio_that_the_workers_know(connect, settings):

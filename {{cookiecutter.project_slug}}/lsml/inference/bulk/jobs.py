@@ -15,7 +15,7 @@ from lsml.jobs.errors import JobRefused
 from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
 from lsml.observability.origin import Origin
-from lsml.registry.following import wake_follower
+from lsml.registry.following import is_followed, wake_follower
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.models import Project
 
@@ -76,11 +76,11 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
         }
 
     def on_end(self, job: PredictionJob) -> None:
-        """Forget the tasks of the view, and have Label Studio's order follow."""
+        """Forget the tasks of the view, and wake what follows the served version."""
         # Only another attempt would need them.
         if job.state == job.State.SUCCEEDED:
             ViewedTasks.objects.filter(job=job).delete()
-        if job.project.sampling == Project.Sampling.UNCERTAINTY:
+        if is_followed(job.project):
             wake_follower(job.project)
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:

@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
+from lsml.inference.following.lease import checking
 from lsml.inference.following.predicting import (
-    Predicted,
-    Served,
+    LastPromotion,
+    Progress,
     ensure_predicted,
-    served_by,
+    last_promotion,
 )
+from lsml.jobs.errors import in_words
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import DEFAULT_TITLE
 from lsml.labelstudio.failures import LabelStudioError, Unreachable
@@ -47,6 +49,19 @@ class Check:
     actor: str
     origin: Origin
 
+    def label_studio(self) -> LabelStudio:
+        """Return the connection.
+
+        Raises:
+            LabelStudioError: There is none.
+        """
+        if self.studio is None:
+            raise LabelStudioError(
+                "Label Studio's order of tasks cannot be changed.",
+                f"Set {SETTINGS_NEEDED} for the workers.",
+            )
+        return self.studio
+
 
 def follow_all(origin: Origin) -> None:
     """Check the projects that need it, one after the other.
@@ -58,9 +73,7 @@ def follow_all(origin: Origin) -> None:
     away = ""
     for pk in projects.order_by("pk").values_list("pk", flat=True):
         if away:
-            Following.objects.filter(project=pk).update(
-                problem=away, checked_at=timezone.now()
-            )
+            Following.objects.filter(project=pk).update(problem=away)
         else:
             away = follow(pk, origin=origin)
 
@@ -68,12 +81,19 @@ def follow_all(origin: Origin) -> None:
 def follow(project_pk: int, *, origin: Origin) -> str:
     """Check one project with the configured Label Studio.
 
+    Does nothing if another process checks it: the next check sees what that one misses.
+
     Returns:
         Why Label Studio does not answer; "" = it does.
     """
     project = Project.objects.filter(pk=project_pk, archived_at__isnull=True).first()
     if project is None:
         return ""
+    with checking(project) as is_ours:
+        return _follow(project, origin) if is_ours else ""
+
+
+def _follow(project: Project, origin: Origin) -> str:
     try:
         studio = configured_label_studio()
         check_project(project, Check(studio, "worker", origin))
@@ -81,74 +101,86 @@ def follow(project_pk: int, *, origin: Origin) -> str:
         problem = f"{error} {error.next_step}"
         _keep_problem(project, problem)
         return problem if isinstance(error, Unreachable) else ""
+    except Exception as error:  # must not stop the checks of other projects
+        log.exception("check failed", project=str(project.key))
+        _keep_problem(project, f"The check failed: {in_words(error)}")
     return ""
 
 
 def check_project(project: Project, check: Check) -> list[str]:
     """Do the next step for a project, and return what was changed in Label Studio.
 
+    Call it inside `checking`.
+
     Raises:
         LabelStudioError: Label Studio is away or refuses; the next check tries again.
     """
-    following, _ = Following.objects.get_or_create(project=project)
-    served = served_by(project)
-    studio = check.studio
+    following = Following.objects.get(project=project)
+    promoted = last_promotion(project)
 
     def before_start() -> None:
-        if studio is not None:
-            studio.project(project.labelstudio_id)
+        # Predictions that are only recorded here would not change the order.
+        if check.studio or project.sampling == Project.Sampling.UNCERTAINTY:
+            check.label_studio().project(project.labelstudio_id)
 
-    predicted = ensure_predicted(
-        project, following, served, origin=check.origin, before_start=before_start
+    progress = ensure_predicted(
+        project, following, promoted, origin=check.origin, before_start=before_start
     )
-    changes = _order(project, following, served, predicted, check)
-    _keep_problem(project, predicted.note)
+    changes, note = _order(project, following, promoted, progress, check)
+    _keep_problem(project, progress.note or note)
     return changes
 
 
 def _order(
     project: Project,
     following: Following,
-    served: Served,
-    predicted: Predicted,
+    promoted: LastPromotion,
+    progress: Progress,
     check: Check,
-) -> list[str]:
+) -> tuple[list[str], str]:
     """Have Label Studio order by the served version once that has predicted.
 
     Until then it orders by the version before. If uncertainty sampling was switched
     off, its own order and the backend's title are restored.
+
+    Returns:
+        What was changed, and why the order does not follow; "" = it does.
     """
     uncertainty = project.sampling == Project.Sampling.UNCERTAINTY
     if not uncertainty and not following.sampling_before:
-        return []
-    if uncertainty and not (predicted.ready or following.version):
-        return []
-    if check.studio is None:
-        raise LabelStudioError(
-            "Label Studio's order of tasks cannot be changed.",
-            f"Set {SETTINGS_NEEDED} for the workers.",
-        )
+        return [], ""
+    if uncertainty and not (progress.ready or following.version):
+        return [], ""
+    studio = check.label_studio()
     if not project.backend_url:
         raise NotConnected(url="")
-    version = ""
+    version = note = ""
     if uncertainty:
         version = following.version
-        if predicted.ready and version != served.version:
-            stored = check.studio.prediction_versions(project.labelstudio_id)
-            # There are none if, for example, all tasks have an annotation.
-            version = served.version if served.version in stored else version
+        if progress.ready and version != promoted.version:
+            if promoted.version in studio.prediction_versions(project.labelstudio_id):
+                version = promoted.version
+            else:  # for example, because all tasks have an annotation
+                note = _not_stored(promoted)
         if not version:
-            return []
-        _remember_sampling(check.studio, project, following)
+            return [], note
+        _remember_sampling(studio, project, following)
     order = Order(
         title=version or project.backend_title or DEFAULT_TITLE,
         sampling=UNCERTAINTY if version else following.sampling_before,
     )
     changes = keep_order(
-        check.studio, project.labelstudio_id, url=project.backend_url, order=order
+        studio, project.labelstudio_id, url=project.backend_url, order=order
     )
     _record(project, following.version, version, changes, check)
-    return changes
+    return changes, note
+
+
+def _not_stored(promoted: LastPromotion) -> str:
+    return (
+        f"Label Studio has no predictions of {promoted.version}, so the order stays as"
+        " it is. If there are unlabelled tasks, start a bulk prediction."
+    )
 
 
 def _remember_sampling(
@@ -167,19 +199,16 @@ def _record(
     project: Project, before: str, version: str, changes: list[str], check: Check
 ) -> None:
     """Write which version Label Studio orders by now, and what was changed for it."""
-    if not changes and version == before and version:
-        return
     now = timezone.now()
     written: dict[str, Any] = {"version": version}
     if version != before:
         written["since"] = now
     if not version:
         written["sampling_before"] = ""
-    rows = Following.objects.filter(project=project, version=before)
     with transaction.atomic():
-        moved = rows.update(**written) and version != before
-        if not moved and not changes:
-            return  # another check did it
+        Following.objects.filter(project=project).update(**written)
+        if version == before and not changes:
+            return
         record_entry(
             origin=check.origin,
             at=now,
@@ -198,12 +227,12 @@ def _record(
 
 
 def _keep_problem(project: Project, problem: str) -> None:
-    following, _ = Following.objects.get_or_create(project=project)
+    following = Following.objects.get(project=project)
     if problem and problem != following.problem:
         log.warning(
             "predictions or Label Studio's order do not follow the served version",
             project=str(project.key),
             problem=problem,
         )
-    following.problem, following.checked_at = problem, timezone.now()
-    following.save(update_fields=["problem", "checked_at"])
+    following.problem = problem
+    following.save(update_fields=["problem"])

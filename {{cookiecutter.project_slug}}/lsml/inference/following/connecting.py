@@ -1,10 +1,13 @@
 """What `manage.py connect` does about the order of tasks in Label Studio."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import sleep
 from typing import Final
 
 from lsml.dataset.models import Annotation
 from lsml.inference.following.check import Check, check_project
+from lsml.inference.following.lease import checking
 from lsml.inference.following.status import order_status
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.task_order import (
@@ -18,9 +21,26 @@ from lsml.observability.origin import Origin
 from lsml.registry.models import Following, Project
 from lsml.registry.policy import change_policy
 
-UNCERTAINTY: Final = "uncertainty"
 # The names of the command, and what Label Studio calls them.
 OWN_SAMPLING: Final = {"sequential": SEQUENTIAL, "uniform": UNIFORM}
+
+
+_POLL_S: Final = 0.5
+
+
+@contextmanager
+def waiting_for_checks(project: Project, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no worker checks the project, and keep workers from it meanwhile."""
+    is_told = False
+    while True:
+        with checking(project) as is_ours:
+            if is_ours:
+                yield
+                return
+        if not is_told:
+            say("A worker is checking the project: waiting until it is ready …")
+            is_told = True
+        sleep(_POLL_S)
 
 
 def switch_sampling(
@@ -28,25 +48,23 @@ def switch_sampling(
 ) -> None:
     """Switch uncertainty sampling on, or off and back to one of Label Studio's own.
 
+    Call it, and `repair_order`, inside `waiting_for_checks`.
+
     Args:
         project: Updated in place.
-        sampling: UNCERTAINTY, or a key of OWN_SAMPLING.
+        sampling: `Project.Sampling.UNCERTAINTY`, or a key of OWN_SAMPLING.
         actor: Who runs the command.
         origin: Of the command.
     """
-    if sampling != UNCERTAINTY:
-        Following.objects.update_or_create(
-            project=project, defaults={"sampling_before": OWN_SAMPLING[sampling]}
+    setting = Project.Sampling.UNCERTAINTY
+    if sampling in OWN_SAMPLING:
+        setting = Project.Sampling.LABEL_STUDIO
+        Following.objects.filter(project=project).update(
+            sampling_before=OWN_SAMPLING[sampling]
         )
-    setting = Project.Sampling
-    changes = {
-        "sampling": setting.UNCERTAINTY
-        if sampling == UNCERTAINTY
-        else setting.LABEL_STUDIO
-    }
     change_policy(
         project=project,
-        changes=changes,
+        changes={"sampling": setting},
         actor=actor,
         reason=f"connect --sampling {sampling}",
         origin=origin,
@@ -62,7 +80,7 @@ def repair_order(
     origin: Origin,
     say: Callable[[str], None],
 ) -> None:
-    """Bring Label Studio's order up to date, and say how far it is.
+    """Bring Label Studio's order up to date, and report its state.
 
     Args:
         project: As it is connected.

@@ -24,15 +24,15 @@ _FAILURES_MAX: Final = 6  # counted: after them, 64 minutes pass
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class LastPromotion:
     """What was promoted last. Both are read from one row."""
 
-    promotion: int  # 0 = nothing was promoted yet
+    pk: int  # 0 = nothing was promoted yet
     version: str
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class Progress:
     """How far the served version has predicted what it should.
 
     Attributes:
@@ -45,22 +45,22 @@ class Predicted:
     note: str = ""
 
 
-def served_by(project: Project) -> Served:
+def last_promotion(project: Project) -> LastPromotion:
     """Return the last promotion of a project and the version that it serves."""
     last = project.promotions.select_related("to_version").order_by("-pk").first()
     if last is None:
-        return Served(0, INITIAL_VERSION)
+        return LastPromotion(0, INITIAL_VERSION)
     version = last.to_version.version if last.to_version else INITIAL_VERSION
-    return Served(last.pk, version)
+    return LastPromotion(last.pk, version)
 
 
-def tasks_wanted(project: Project, served: Served) -> str | None:
+def tasks_wanted(project: Project, promoted: LastPromotion) -> str | None:
     """Return which tasks the served version should predict by itself; None = none.
 
     Label Studio can order only tasks with predictions, so uncertainty sampling needs
     those of all unlabelled tasks, even before the first promotion.
     """
-    setting = project.predict_on_promotion if served.promotion else _Setting.NONE
+    setting = project.predict_on_promotion if promoted.pk else _Setting.NONE
     if setting == _Setting.ALL:
         return _Only.WITHOUT_THIS_VERSION
     uncertainty = project.sampling == Project.Sampling.UNCERTAINTY
@@ -70,11 +70,11 @@ def tasks_wanted(project: Project, served: Served) -> str | None:
 def ensure_predicted(
     project: Project,
     following: Following,
-    served: Served,
+    promoted: LastPromotion,
     *,
     origin: Origin,
     before_start: Callable[[], object],
-) -> Predicted:
+) -> Progress:
     """Start a bulk prediction if one should run and none is active.
 
     A job that is active when another version is promoted continues with that version,
@@ -83,15 +83,15 @@ def ensure_predicted(
     Args:
         project: Its settings say what is wanted.
         following: Of the project; what is noticed is written to it.
-        served: What was promoted last.
+        promoted: The last promotion.
         origin: Of the check.
         before_start: Called before a job is started; raises if it would fail.
     """
-    only = tasks_wanted(project, served)
+    only = tasks_wanted(project, promoted)
     jobs = PredictionJob.objects.filter(project=project).order_by("-pk").defer("log")
-    _notice(following, served, jobs)
+    _notice(following, promoted, jobs)
     if only is None:
-        return Predicted(ready=False)
+        return Progress(ready=False)
     covering = jobs.filter(  # all tasks that are wanted
         pk__gt=following.jobs_before,
         task_ids=[],
@@ -100,22 +100,22 @@ def ensure_predicted(
     )
     ready = covering.filter(state=_State.SUCCEEDED).exists()
     if jobs.filter(state__in=PredictionJob.ACTIVE).exists():
-        return Predicted(ready)
+        return Progress(ready)
     wanted = selected(PredictionJob(project=project, only=only))
-    is_due, note = _next(project, served, list(covering[:_FAILURES_MAX]), wanted)
+    is_due, note = _next(project, promoted, list(covering[:_FAILURES_MAX]), wanted)
     if not is_due:
-        return Predicted(ready, note)
+        return Progress(ready, note)
     if wanted.exists():
         before_start()
-        return Predicted(ready, _start(project, only, origin))
+        return Progress(ready, _start(project, only, origin))
     if project.tasks.filter(deleted_at__isnull=True).exists():
-        return Predicted(ready=True)
-    return Predicted(ready, _no_tasks(project))
+        return Progress(ready=True)
+    return Progress(ready, _no_tasks(project))
 
 
 def _next(
     project: Project,
-    served: Served,
+    promoted: LastPromotion,
     since: list[PredictionJob],
     wanted: QuerySet[Task],
 ) -> tuple[bool, str]:
@@ -123,7 +123,7 @@ def _next(
 
     Args:
         project: Its tasks are to be predicted.
-        served: By this version.
+        promoted: The last promotion.
         since: The jobs that began after its promotion, newest first; none is active.
         wanted: The tasks that should have been predicted.
     """
@@ -131,7 +131,7 @@ def _next(
         return True, ""
     last = since[0]
     if last.state == _State.CANCELLED:
-        return False, _cancelled(served)
+        return False, _cancelled(promoted)
     if last.state == _State.FAILED:
         return _may_try_again(since), f"Bulk prediction {last.pk} failed: {last.error}"
     # Label Studio would serve tasks without predictions last.
@@ -148,11 +148,11 @@ def _start(project: Project, only: str, origin: Origin) -> str:
 
 
 def _notice(
-    following: Following, served: Served, jobs: QuerySet[PredictionJob]
+    following: Following, promoted: LastPromotion, jobs: QuerySet[PredictionJob]
 ) -> None:
-    if following.promotion == served.promotion:
+    if following.promotion == promoted.pk:
         return
-    following.promotion = served.promotion
+    following.promotion = promoted.pk
     following.jobs_before = jobs.values_list("pk", flat=True).first() or 0
     following.save(update_fields=["promotion", "jobs_before"])
 
@@ -168,9 +168,9 @@ def _may_try_again(since: list[PredictionJob]) -> bool:
     return timezone.now() - ended >= timedelta(minutes=2 ** len(failed))
 
 
-def _cancelled(served: Served) -> str:
+def _cancelled(promoted: LastPromotion) -> str:
     return (
-        f"The bulk prediction by {served.version} was cancelled. Start one for all"
+        f"The bulk prediction by {promoted.version} was cancelled. Start one for all"
         " tasks to continue."
     )
 

@@ -14,7 +14,7 @@ class OrderStatus:
     uncertainty: bool  # whether uncertainty sampling is switched on
     version: str  # Label Studio orders by its scores; "" = by none
     since: datetime | None
-    waiting: str  # for what, as a sentence; "" = the order is up to date
+    waiting: str  # for what, as a sentence; "" = for nothing
     problem: str  # as a sentence; "" = none
 
 
@@ -46,4 +46,6 @@ def _waiting(project: Project, following: Following, uncertainty: bool) -> str:
             f"{served} is being predicted: {job.done:,} of {job.total:,}, then the"
             " order follows."
         )
+    if following.problem:  # says more
+        return ""
     return f"{served} has not predicted the tasks yet; the order follows when it has."

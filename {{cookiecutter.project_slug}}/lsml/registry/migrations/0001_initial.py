@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                 ("version", models.CharField(blank=True, max_length=200)),
                 ("since", models.DateTimeField(null=True)),
                 ("sampling_before", models.CharField(blank=True, max_length=50)),
-                ("checked_at", models.DateTimeField(null=True)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
                 ("problem", models.TextField(blank=True)),
             ],
         ),

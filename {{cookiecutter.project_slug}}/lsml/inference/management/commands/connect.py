@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from lsml.inference.following.connecting import (
     OWN_SAMPLING,
-    UNCERTAINTY,
     repair_order,
     switch_sampling,
+    waiting_for_checks,
 )
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import DEFAULT_TITLE, Backend
@@ -19,6 +19,12 @@ from lsml.observability.origin import Origin, command_actor
 from lsml.registry.connecting import connect_project
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.models import Project
+
+_UNCERTAINTY = Project.Sampling.UNCERTAINTY.value
+_TAB_NEEDS_SCORES = (
+    "--add-tab needs --sampling uncertainty: without it, Label Studio has no scores to"
+    " order by."
+)
 
 
 class Command(BaseCommand):
@@ -56,7 +62,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--sampling",
-            choices=[UNCERTAINTY, *OWN_SAMPLING],
+            choices=[_UNCERTAINTY, *OWN_SAMPLING],
             help="uncertainty: Label Studio serves the tasks with the lowest scores of"
             " the served version first, kept so by the workers; sequential, uniform:"
             " its own orders (default: unchanged)",
@@ -75,11 +81,10 @@ class Command(BaseCommand):
                 " LABEL_STUDIO_API_KEY."
             )
         sampling, with_tab = o["sampling"], o["add_tab"]
-        if sampling == UNCERTAINTY and not is_label_studio_configured():
-            raise CommandError(
-                f"The workers keep the order of tasks: set {SETTINGS_NEEDED} for them"
-                " and for this command."
-            )
+        if sampling == _UNCERTAINTY:
+            _demand_same_label_studio(url)
+        if with_tab and sampling in OWN_SAMPLING:
+            raise CommandError(_TAB_NEEDS_SCORES)
         origin, actor = Origin.from_command("connect"), command_actor()
         try:
             studio = LabelStudio(url=url, api_key=api_key)
@@ -90,23 +95,35 @@ class Command(BaseCommand):
                 actor=actor,
                 say=self.stdout.write,
             )
-            if sampling:
-                switch_sampling(connected, sampling, actor=actor, origin=origin)
-            if with_tab and connected.sampling != Project.Sampling.UNCERTAINTY:
-                raise CommandError(
-                    "--add-tab needs --sampling uncertainty: without it, Label Studio"
-                    " has no scores to order by."
+            with waiting_for_checks(connected, self.stdout.write):
+                if sampling:
+                    switch_sampling(connected, sampling, actor=actor, origin=origin)
+                if with_tab and connected.sampling != _UNCERTAINTY:
+                    raise CommandError(_TAB_NEEDS_SCORES)
+                repair_order(
+                    connected,
+                    studio,
+                    with_tab=with_tab,
+                    actor=actor,
+                    origin=origin,
+                    say=self.stdout.write,
                 )
-            repair_order(
-                connected,
-                studio,
-                with_tab=with_tab,
-                actor=actor,
-                origin=origin,
-                say=self.stdout.write,
-            )
         except LabelStudioError as error:
             raise CommandError(f"{error}\nNext step: {error.next_step}") from error
+
+
+def _demand_same_label_studio(url: str) -> None:
+    if not is_label_studio_configured():
+        raise CommandError(
+            f"The workers keep the order of tasks: set {SETTINGS_NEEDED} for them and"
+            " for this command."
+        )
+    if url.rstrip("/") != settings.LABEL_STUDIO_URL.rstrip("/"):
+        raise CommandError(
+            "The workers keep the order of tasks only in the Label Studio at"
+            f" {settings.LABEL_STUDIO_URL} (LABEL_STUDIO_URL): give --sampling without"
+            " --url."
+        )
 
 
 def _backend(url: str, title: str | None, interactive: bool | None) -> Backend:
