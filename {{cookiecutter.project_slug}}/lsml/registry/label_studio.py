@@ -34,7 +34,7 @@ def task_address(project: Project, task_id: int) -> str:
     """Return the page of a task in Label Studio, for people to open.
 
     Returns:
-        "" if Label Studio's address is not known, or is no web address.
+        "" if the address is unknown or not http(s).
     """
     url = project.hostname or settings.LABEL_STUDIO_URL
     if not url.lower().startswith(("http://", "https://")):

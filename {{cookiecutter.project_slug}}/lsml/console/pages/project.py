@@ -129,8 +129,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
             "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),
             "predict_on_promotion": gettext_lazy(
-                "The version that is promoted predicts these tasks at once, and so does"
-                " the one that is served now."
+                "Each promoted version predicts these tasks. When you switch this on,"
+                " the served version does so too."
             ),
             "sampling": gettext_lazy(
                 "Least certain first: the served version predicts the tasks without an"
