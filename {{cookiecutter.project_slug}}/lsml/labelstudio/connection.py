@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lsml.labelstudio.addresses import check_address
+from lsml.labelstudio.backends import best_at, is_at, remove_duplicates
 from lsml.labelstudio.connection_webhook import (
     connect_webhook,
     remove_stale_webhooks,
@@ -24,7 +25,6 @@ from lsml.labelstudio.failures import (
 )
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
-from lsml.labelstudio.task_order import is_at
 
 if TYPE_CHECKING:
     from lsml.labelstudio.client import LabelStudio
@@ -166,20 +166,11 @@ def _connect_backend(
 def _remove_duplicates(
     studio: LabelStudio, project_id: int, connected: JsonObject, say: Say
 ) -> bool:
-    """Leave one backend at our address. A repeated POST creates several.
-
-    The backends are listed again, because our own POST may have been repeated.
-    """
-    url = str(connected["url"]).rstrip("/")
-    duplicates = [
-        each
-        for each in studio.backends(project_id)
-        if is_at(url, each) and each["id"] != connected["id"]
-    ]
-    for duplicate in duplicates:
-        studio.remove_backend(cast("int", duplicate["id"]))
-        say(f"Removed a second backend at {url}: “{duplicate['title']}”.")
-    return bool(duplicates)
+    # Listed again, because our own POST may have been repeated.
+    removed = remove_duplicates(studio, connected, studio.backends(project_id))
+    for title in removed:
+        say(f"Removed a second backend at {connected['url']}: “{title}”.")
+    return bool(removed)
 
 
 def _show_predictions(
@@ -224,17 +215,11 @@ def _exists(studio: LabelStudio, project_id: int, name: object) -> bool:
 
 
 def _ours(backend: Backend, known: list[JsonObject]) -> JsonObject | None:
-    """Find our backend by address, or else by the earlier one, or else by title.
-
-    Of several at one address, a connected one is preferred, then one with our title.
-    """
+    """Find our backend by address, or else by the earlier one, or else by title."""
     title = backend.title or DEFAULT_TITLE
     for url in (backend.url, backend.earlier_url):
-        if here := [each for each in known if is_at(url, each)]:
-            return max(
-                here,
-                key=lambda each: (each.get("state") == "CO", each["title"] == title),
-            )
+        if found := best_at(url, known, title=title):
+            return found
     titles = {title} if backend.earlier_url else {title, *backend.versions}
     return next((each for each in known if each["title"] in titles), None)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from lsml.labelstudio.backends import best_at, remove_duplicates
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.labelstudio.reading import as_dict
 
@@ -68,17 +69,12 @@ def keep_order(
     Raises:
         LabelStudioError: a step failed; those before it are done.
     """
-    here = [each for each in studio.backends(project_id) if is_at(url, each)]
-    if not here:
+    known = studio.backends(project_id)
+    best = best_at(url, known, title=order.title)
+    if best is None:
         raise NotConnected(url=url)
-    best = max(
-        here, key=lambda each: (each.get("state") == "CO", each["title"] == order.title)
-    )
-    changes = []
-    for other in here:
-        if other is not best:
-            studio.remove_backend(cast("int", other["id"]))
-            changes.append(f"second backend “{other['title']}” removed")
+    removed = remove_duplicates(studio, best, known)
+    changes = [f"second backend “{title}” removed" for title in removed]
     if best["title"] != order.title:
         studio.change_backend(
             cast("int", best["id"]), _retitled(best, project_id, order.title)
@@ -97,11 +93,6 @@ def keep_order(
             for name, new in wrong.items()
         ]
     return changes
-
-
-def is_at(url: str, backend: JsonObject) -> bool:
-    """Whether a backend has this address."""
-    return str(backend["url"]).rstrip("/") == url
 
 
 def _retitled(backend: JsonObject, project_id: int, title: str) -> JsonObject:

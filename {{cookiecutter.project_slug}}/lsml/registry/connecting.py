@@ -13,7 +13,6 @@ from django.utils import timezone
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.audit.services import record_entry
-from lsml.labelstudio.addresses import check_address
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.connection import Backend, Connection, connect, try_prediction
 from lsml.labelstudio.failures import BackendRefused
@@ -41,7 +40,6 @@ def connect_project(
     Raises:
         LabelStudioError: it cannot be connected; `next_step` says what to do.
     """
-    check_address(backend.url)
     began = timezone.now()
     connection = connect(
         studio=studio,
