@@ -78,7 +78,7 @@ class TaskListing:
             raise NoSuchView(view=view_id, project=self._project_id)
         found = as_dict(as_dict(view.get("data")).get("filters"))
         filters = [as_dict(each) for each in as_list(found.get("items"))]
-        if found.get("conjunction") != "or":
+        if found.get("conjunction") != "or" or not filters:
             return set(self.ids(filters))
         # Filters with "or" between them cannot be combined with the range of a page.
         return {task_id for each in filters for task_id in self.ids([each])}

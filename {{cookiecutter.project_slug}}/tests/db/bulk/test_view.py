@@ -67,6 +67,11 @@ def test_a_view_without_filters_shows_all_tasks(run, studio):
     assert run(view=VIEW).total == 10
 
 
+def test_a_view_whose_last_filter_was_removed_shows_all_tasks(run, show):
+    show(conjunction="or")
+    assert run(view=VIEW).total == 10
+
+
 def test_tasks_of_the_view_that_are_not_known_here_are_counted(run, studio, show):
     studio.tasks |= {201, 202}
     show(ids_between(110, 300))
