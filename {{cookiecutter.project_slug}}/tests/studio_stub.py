@@ -30,6 +30,7 @@ class StudioStub(HttpStub):
         self.shown, self.titles = "v", {"v"}
         self.changes = None  # what the request's body changes or removes
         self.removals = 0
+        self.removal_answer = None  # in place of the number of those removed
         self.asked = 0
 
     def import_count(self):
@@ -94,7 +95,7 @@ class StudioStub(HttpStub):
             self.removals += 1
             if self.shown == removed or self.shown in self.titles:
                 self.shown = None
-            return 200, {}, {"deleted_predictions": count}
+            return self.removal_answer or (200, {}, {"deleted_predictions": count})
         counts = Counter(version for _, version in self.predictions)
         static = [{"model_version": name, "count": n} for name, n in counts.items()]
         return 200, {}, {"static": static}

@@ -22,6 +22,7 @@ from lsml.labelstudio.failures import (
     Unreachable,
     import_refusal,
     refusal,
+    removal_refusal,
 )
 from lsml.labelstudio.reading import JsonObject, as_dict, as_id, as_list
 
@@ -29,7 +30,8 @@ TIMEOUT_S = 60
 # Tasks per page. Label Studio gathers all annotations and predictions of a page.
 PAGE_SIZE = 200
 _TEST_PREDICTION_TIMEOUT_S = 110  # Label Studio itself waits 100 s for the backend
-IMPORT_TIMEOUT_S = 300  # an import recounts all tasks: 14 s for 20,000
+# An import or a removal recounts all tasks: 14 s for an import of 20,000.
+IMPORT_TIMEOUT_S = 300
 
 
 class LabelStudio:
@@ -185,27 +187,12 @@ class LabelStudio:
             InvalidTask: none is stored, because a task is not in the project.
             LabelStudioError: none is stored.
         """
-        url = f"{self.url}/api/projects/{project_id}/import/predictions"
-        try:
-            headers = self._sdk._client_wrapper.get_headers()
-            # Without the SDK's transport, which repeats a POST after some errors.
-            response = self._http.post(
-                url,
-                content=predictions,
-                headers={**headers, "Content-Type": "application/json"},
-                timeout=IMPORT_TIMEOUT_S,
-            )
-            answer = as_dict(response.json())
-        except self._api_error as error:  # the exchange of a personal access token
-            raise refusal(error.status_code, error.body, url=self.url) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unreachable(url=self.url, reason=error) from None
-        except (httpx.HTTPError, ValueError) as error:
-            raise OutcomeUnknown(url=self.url, reason=str(error)) from None
+        path = f"api/projects/{project_id}/import/predictions"
+        status, answer = self._request_once("POST", path, predictions)
         created = as_id(answer.get("created"))
-        if response.is_success and created is not None:
+        if status < 400 and created is not None:
             return created
-        raise import_refusal(response.status_code, answer, url=self.url)
+        raise import_refusal(status, answer, url=self.url)
 
     def webhooks(self, project_id: int) -> list[JsonObject]:
         """Return the project's own webhooks, without the organisation's."""
@@ -252,14 +239,18 @@ class LabelStudio:
 
         Label Studio also empties the project's `model_version` if it is this version,
         or the title of a backend.
+
+        Raises:
+            OutcomeUnknown: they may be removed, now or much later, all at once.
+            LabelStudioError: none is removed.
         """
-        answer = self._object(
-            "DELETE",
-            f"api/projects/{project_id}/model-versions/",
-            body={"model_version": model_version},
-            timeout_s=IMPORT_TIMEOUT_S,
-        )
-        return as_id(answer.get("deleted_predictions")) or 0
+        path = f"api/projects/{project_id}/model-versions/"
+        body = json.dumps({"model_version": model_version}).encode()
+        status, answer = self._request_once("DELETE", path, body)
+        removed = as_id(answer.get("deleted_predictions"))
+        if status < 400 and removed is not None:
+            return removed
+        raise removal_refusal(status, answer, url=self.url)
 
     def touch_project(self, project_id: int) -> None:
         """Save the project unchanged, which makes Label Studio send PROJECT_UPDATED."""
@@ -330,6 +321,36 @@ class LabelStudio:
         if response.is_success:
             return answer
         raise refusal(response.status_code, answer, url=self.url)
+
+    def _request_once(
+        self, method: str, path: str, body: bytes
+    ) -> tuple[int, JsonObject]:
+        """Send a long request, and return the status and, if it is JSON, the answer.
+
+        Raises:
+            OutcomeUnknown: there is no answer.
+            LabelStudioError: it was not received, or the token was refused.
+        """
+        try:
+            headers = self._sdk._client_wrapper.get_headers()
+            # Without the SDK's transport, which repeats a request after some errors.
+            response = self._http.request(
+                method,
+                f"{self.url}/{path}",
+                content=body,
+                headers={**headers, "Content-Type": "application/json"},
+                timeout=IMPORT_TIMEOUT_S,
+            )
+        except self._api_error as error:  # the exchange of a personal access token
+            raise refusal(error.status_code, error.body, url=self.url) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable(url=self.url, reason=error) from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(url=self.url, reason=str(error)) from None
+        try:
+            return response.status_code, as_dict(response.json())
+        except ValueError:
+            return response.status_code, {}
 
 
 def _check_address(url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from lsml.labelstudio.reading import JsonObject
 from lsml.labelstudio.secrets import masked_text
 
 _TAG = re.compile(r"<[^>]{0,200}>")  # some messages contain HTML
@@ -127,8 +128,8 @@ class OutcomeUnknown(LabelStudioError):
 
     def __init__(self, *, url: str, reason: str) -> None:
         super().__init__(
-            f"Label Studio at {masked_text(url)} did not say whether it stored the"
-            f" predictions: {masked_text(reason) or 'no answer in time'}.",
+            f"Label Studio at {masked_text(url)} did not say whether it completed the"
+            f" request: {masked_text(reason) or 'no answer in time'}.",
             "See Label Studio's own log, and try again later.",
         )
 
@@ -160,13 +161,28 @@ def import_refusal(status: int, body: object, *, url: str) -> LabelStudioError:
 
     Source: Label Studio 1.23.2, `data_import/api.py`, `ImportPredictionsAPI`.
     """
-    # A proxy may answer for a Label Studio that is still at work.
-    if status < 400 or status >= 500 or status in {408, 409, 429}:
-        reason = f"it answered {status} {_detail(body)}"
-        return OutcomeUnknown(url=url, reason=reason[:200])
     said = _words(body)  # the prediction, and then what is wrong with it
     if status == 400 and ('invalid "task" field' in said or "Invalid task ID" in said):
         return InvalidTask(detail=masked_text(said[-200:]))
+    return _refusal_or_unknown(status, body, url=url)
+
+
+def removal_refusal(status: int, body: JsonObject, *, url: str) -> LabelStudioError:
+    """Return the failure for the answer to a removal of predictions.
+
+    Source: Label Studio 1.23.2, `core/utils/common.py`, `custom_exception_handler`.
+    """
+    # Label Studio's own error comes after its transaction ended.
+    if status >= 500 and "status_code" in body:
+        return refusal(status, body, url=url)
+    return _refusal_or_unknown(status, body, url=url)
+
+
+def _refusal_or_unknown(status: int, body: object, *, url: str) -> LabelStudioError:
+    # A proxy may answer for a Label Studio that is still at work.
+    if status < 400 or status >= 500 or status in {408, 409, 429}:
+        reason = f"it answered {status} {_detail(body)}".strip()
+        return OutcomeUnknown(url=url, reason=reason[:200])
     return refusal(status, body, url=url)
 
 

@@ -11,17 +11,18 @@ from lsml.inference.models import PredictionJob
 from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob
 from lsml.labelstudio.client import LabelStudio
-from lsml.labelstudio.failures import Unreachable
+from lsml.labelstudio.failures import OutcomeUnknown
 from lsml.labelstudio.stored_predictions import StoredPredictions
 from lsml.registry.models import INITIAL_VERSION, Project
 from lsml.registry.served import served
 
-# Label Studio removes predictions one by one, in one transaction.
+# Label Studio removes predictions one by one, in one transaction. So their number says
+# nothing about its progress.
 _LONGEST_REMOVAL_S = 3_600
 _POLL_S = 5.0
 
 
-def served_version(project: Project) -> str:
+def served_now(project: Project) -> str:
     """Return the version that the project serves now."""
     found = served(project.key)
     return found.version if found else INITIAL_VERSION
@@ -45,7 +46,7 @@ def remove_version(
     )
     try:
         removed = studio.delete_predictions(project_id, version)
-    except Unreachable as error:
+    except OutcomeUnknown as error:
         running.log(f"{error} Asking whether predictions of {version} are left.")
         _wait_until_removed(running, studio, version, error)
         removed = count
@@ -58,9 +59,9 @@ def _wait_until_removed(
     running: RunningJob[PredictionJob],
     studio: LabelStudio,
     version: str,
-    error: Unreachable,
+    error: OutcomeUnknown,
 ) -> None:
-    """Wait for a removal whose answer did not come in time; it still takes place."""
+    """Wait for the end of a removal that gave no answer, as it may still go on."""
     deadline = time.monotonic() + _LONGEST_REMOVAL_S
     while version in studio.prediction_versions(running.job.project.labelstudio_id):
         if time.monotonic() > deadline:
@@ -104,12 +105,11 @@ def remove_older_versions(
     job = running.job
     project_id = job.project.labelstudio_id
     stored = StoredPredictions(studio, project_id)
-    newest = served_version(job.project)
     made = {INITIAL_VERSION, *job.project.versions.values_list("version", flat=True)}
-    older = made - {newest, job.model_version}
     kept = []
     for version in studio.prediction_versions(project_id):
-        if version not in older:
+        newest = served_now(job.project)  # each time: a removal may take minutes
+        if version not in made - {newest, job.model_version}:
             continue
         if stored.is_needed(version, beside=newest):
             kept.append(version)
@@ -119,7 +119,7 @@ def remove_older_versions(
     if kept:
         job.message = (
             f"Predictions of {', '.join(kept)} were kept, because some tasks have these"
-            f" but none of {newest}."
+            " but none of the served version."
         )[:500]
         running.log(job.message)
 

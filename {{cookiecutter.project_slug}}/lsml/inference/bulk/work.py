@@ -16,7 +16,7 @@ from lsml.inference.bulk.removal import (
     remove_older_versions,
     remove_version,
     restore_shown_version,
-    served_version,
+    served_now,
 )
 from lsml.inference.bulk.selection import look_at_view, selected
 from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
@@ -207,7 +207,7 @@ class _SendingAttempt(_Attempt):
 
     def _prepare(self) -> None:
         project = self.job.project
-        version = served_version(project)
+        version = served_now(project)
         config = self._studio.project(project.labelstudio_id).get("label_config")
         try:
             self._validator = PredictionValidator(str(config or ""))

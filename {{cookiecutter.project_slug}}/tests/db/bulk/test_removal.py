@@ -1,4 +1,4 @@
-"""Bulk predictions that at last remove those of older versions from Label Studio."""
+"""Bulk predictions that end by removing those of older versions from Label Studio."""
 
 from io import StringIO
 
@@ -12,9 +12,10 @@ from lsml.inference.models import PredictionJob
 from lsml.jobs.errors import JobRefused
 from lsml.jobs.services import retry
 from lsml.labelstudio.client import LabelStudio
-from lsml.labelstudio.failures import Unreachable
+from lsml.labelstudio.failures import OutcomeUnknown, Unreachable
 from lsml.registry.models import ModelVersion
 from tests.db.bulk.conftest import IDS, VERSION, lose_worker
+from tests.studio_stub import LOST
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +82,22 @@ def test_a_version_is_kept_while_a_task_has_it_but_not_the_served_one(
     assert job.removed == 10
     assert versions(studio) == {"v1", "somebody's", "v2"}
     assert "Predictions of v1 were kept" in job.message
+
+
+def test_a_version_that_is_served_again_meanwhile_is_kept(
+    run, studio, v2, project, monkeypatch
+):
+    original = LabelStudio.delete_predictions
+
+    def roll_back(self, *arguments):
+        project.active_version = project.versions.get(version="v1")
+        project.save()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(LabelStudio, "delete_predictions", roll_back)
+    job = run(delete_older=True)
+    assert (job.state, job.removed) == ("succeeded", 10)
+    assert versions(studio) == {"v1", "somebody's", "v2"}
 
 
 @pytest.mark.parametrize("served", ["v1", "v10"])
@@ -156,7 +173,7 @@ def remove_late(monkeypatch, studio, *, polls):
 
     def delete(self, project_id, version):
         late.append((self, project_id, version))
-        raise Unreachable(url=studio.url, reason=TimeoutError("timed out"))
+        raise OutcomeUnknown(url=studio.url, reason="timed out")
 
     def versions(self, project_id):
         if late and polls:
@@ -185,6 +202,24 @@ def test_a_removal_that_never_ends_fails_the_job(run, studio, v2, monkeypatch):
     remove_late(monkeypatch, studio, polls=[1] * 1000)
     job = run(delete_older=True)
     assert job.state == "failed"
+    assert "did not say whether it completed the request: timed out" in job.error
+
+
+def test_a_removal_whose_answer_a_proxy_lost_is_not_repeated(run, studio, v2):
+    studio.removal_answer = LOST
+    job = run(delete_older=True)
+    assert (job.state, job.removed, studio.removals) == ("succeeded", 20, 2)
+
+
+def test_a_removal_that_was_not_received_fails_the_job_at_once(
+    run, studio, v2, monkeypatch
+):
+    def refuse(self, *_arguments):
+        raise Unreachable(url=self.url, reason=ConnectionRefusedError("refused"))
+
+    monkeypatch.setattr(LabelStudio, "delete_predictions", refuse)
+    job = run(delete_older=True)
+    assert (job.state, studio.removals) == ("failed", 0)
     assert "does not answer" in job.error
 
 

@@ -159,7 +159,7 @@ def test_a_label_studio_that_stores_nothing_fails_the_job_and_can_be_retried(
     studio.imports = ["never"] * 3
     job = run()
     assert job.state == "failed"
-    assert "did not say whether it stored" in job.error
+    assert "did not say whether it completed the request" in job.error
     again = run(retry(job, actor="olga", origin=origin))
     assert again.state == "succeeded"
     assert studio.each_once(VERSION)

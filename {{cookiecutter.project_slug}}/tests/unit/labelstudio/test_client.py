@@ -379,6 +379,63 @@ def test_an_import_that_was_not_received_is_known_not_to_be_stored():
         importing(0, httpx.ConnectError("refused"))
 
 
+def test_an_import_that_a_proxy_refused_is_known_not_to_be_stored():
+    with pytest.raises(LabelStudioError, match="answered 413") as refused:
+        importing(413, None)
+    assert not isinstance(refused.value, OutcomeUnknown)
+
+
+def removing(status, body, seen=None):
+    def answer(request):
+        if seen is not None:
+            seen.append(request)
+        if isinstance(body, Exception):
+            raise body
+        return httpx.Response(status, json=body)
+
+    return studio(answer).delete_predictions(1, "v1")
+
+
+def test_a_removal_says_how_many_predictions_there_were():
+    seen = []
+    assert removing(200, {"deleted_predictions": 7}, seen) == 7
+    assert removing(200, {"deleted_predictions": 0}) == 0
+    assert json.loads(seen[0].content) == {"model_version": "v1"}
+    assert seen[0].method == "DELETE"
+    assert seen[0].extensions["timeout"]["read"] == IMPORT_TIMEOUT_S
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, None),
+        (504, {"message": "Endpoint request timed out"}),
+        (200, {}),
+        (0, httpx.ReadTimeout("timed out")),
+        (0, httpx.RemoteProtocolError("disconnected")),
+    ],
+)
+def test_a_removal_that_may_go_on_is_said_to_be_unknown_and_not_repeated(status, body):
+    seen = []
+    with pytest.raises(OutcomeUnknown):
+        removing(status, body, seen)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (0, httpx.ConnectError("refused")),
+        (500, {"status_code": 500, "detail": "database is locked"}),
+        (404, {"detail": "Not found."}),
+    ],
+)
+def test_a_removal_that_does_not_take_place_is_known_to_have_failed(status, body):
+    with pytest.raises(LabelStudioError) as failed:
+        removing(status, body)
+    assert not isinstance(failed.value, OutcomeUnknown)
+
+
 def test_a_task_that_the_project_lacks_is_found_behind_a_long_prediction():
     text = f'{"x" * 5_000} contains invalid "task" field: corresponding task ID'
     body = {"detail": "", "validation_errors": {"non_field_errors": [text]}}
