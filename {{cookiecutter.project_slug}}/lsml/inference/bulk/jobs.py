@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -16,7 +17,7 @@ from lsml.jobs.kinds import Event
 from lsml.jobs.outcomes import wake_worker
 from lsml.observability.origin import Origin
 from lsml.registry.following import is_followed, wake_follower
-from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
+from lsml.registry.label_studio import SETTINGS_NEEDED
 from lsml.registry.models import Project
 
 TASK_IDS_MAX = 10_000  # in one request; they are kept in the row of the job
@@ -36,8 +37,8 @@ class Options:
         view: of these, the tasks that match the filters of this view of Label Studio's
             data manager when the job begins; None = all.
         replace: first remove the served version's predictions from Label Studio.
-        delete_older: at last remove those of older versions, unless a task would lose
-            its only prediction.
+        delete_older: when all predictions are sent, remove those of this service's
+            older versions, unless a task would lose its only prediction.
     """
 
     only: str = PredictionJob.Only.WITHOUT_THIS_VERSION
@@ -161,7 +162,8 @@ def _demand_sensible(job: PredictionJob) -> None:
         raise JobRefused(f"{job.project} is archived; its tasks are not predicted.")
     if len(job.task_ids) > TASK_IDS_MAX:
         raise JobRefused(f"Name at most {TASK_IDS_MAX:,} tasks at a time.")
-    if job.needs_label_studio and not is_label_studio_configured():
+    # The workers have the key; web has none in containers.
+    if job.needs_label_studio and not settings.LABEL_STUDIO_URL:
         raise JobRefused(NEEDS_LABEL_STUDIO)
     is_part = job.only != job.Only.WITHOUT_THIS_VERSION or job.view is not None
     if job.replace and (job.task_ids or is_part):
@@ -172,7 +174,7 @@ def _demand_sensible(job: PredictionJob) -> None:
 
 
 def _demand_known_tasks(job: PredictionJob) -> None:
-    known = job.project.tasks.filter(deleted_at__isnull=True)
+    known = job.project.tasks.known()
     if not known.exists():
         raise JobRefused(
             f"No tasks of {job.project} are known here: run"

@@ -281,6 +281,22 @@ def test_removing_needs_access_to_label_studio(start, settings):
         start(delete_older=True)
 
 
+def test_a_process_that_knows_only_the_address_can_start_the_job(start, settings):
+    settings.LABEL_STUDIO_URL, settings.LABEL_STUDIO_API_KEY = "http://ls", ""
+    assert start(delete_older=True).state == "queued"
+
+
+def test_a_worker_without_the_key_removes_nothing(
+    start, studio, v2, constant, settings
+):
+    settings.LABEL_STUDIO_API_KEY = ""
+    job = start(delete_older=True)
+    work.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, studio.requests) == ("failed", [])
+    assert "LABEL_STUDIO_API_KEY" in job.error
+
+
 def test_the_command_says_what_was_kept(studio, v2, constant):
     studio.tasks |= {500}
     studio.predictions += [(500, "v1")]
