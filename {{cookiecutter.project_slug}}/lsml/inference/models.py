@@ -28,7 +28,7 @@ class PredictionJob(Job):
     task_ids = ArrayField(models.BigIntegerField(), default=list)  # empty = all
     view = models.BigIntegerField(null=True)  # Label Studio's ID; null = all
     replace = models.BooleanField(default=False)  # first remove those of this version
-    delete_older = models.BooleanField(default=False)  # at last remove older versions'
+    delete_older = models.BooleanField(default=False)  # those of older versions
     model_version = models.CharField(max_length=200, blank=True)
 
     last_task_id = models.BigIntegerField(default=0)  # our key, not Label Studio's ID
@@ -61,7 +61,7 @@ class PredictionJob(Job):
 
     @property
     def needs_label_studio(self) -> bool:
-        """Whether it can do nothing without access to Label Studio."""
+        """Whether the job needs access to Label Studio."""
         return self.replace or self.delete_older or self.view is not None
 
     def summary(self) -> str:

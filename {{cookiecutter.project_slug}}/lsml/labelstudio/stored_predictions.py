@@ -72,9 +72,10 @@ class StoredPredictions:
         return TasksWithVersion(self._with(version, versions, 0, LARGEST_ID))
 
     def all_have(self, version: str, ids: Collection[int]) -> bool:
-        """Whether each of the tasks, unless it was deleted, has the version.
+        """Whether each of the tasks has a prediction of the version.
 
-        A question is enough if this is true of all tasks between them.
+        If no task in this range of IDs lacks the version, one count answers. Otherwise
+        the tasks are listed, and a deleted one counts as lacking it.
         """
         versions = self._studio.prediction_versions(self._project_id)
         if not _is_part_of_another(version, versions):

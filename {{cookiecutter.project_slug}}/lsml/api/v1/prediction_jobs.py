@@ -102,8 +102,8 @@ class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
     )
     delete_older = serializers.BooleanField(
         default=False,
-        help_text="at last remove the predictions of this service's older versions,"
-        " unless a task would lose its only prediction",
+        help_text="when all predictions are sent, remove those of this service's older"
+        " versions, unless a task would lose its only prediction",
     )
 
 

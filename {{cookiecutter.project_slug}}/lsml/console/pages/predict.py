@@ -66,7 +66,7 @@ class PredictForm(forms.Form):
         ),
     )
     replace = forms.BooleanField(
-        label=gettext_lazy("Replace"),
+        label=gettext_lazy("Replace predictions"),
         required=False,
         help_text=gettext_lazy(
             "First removes the predictions of the served version from Label Studio, of"
@@ -74,11 +74,11 @@ class PredictForm(forms.Form):
         ),
     )
     delete_older = forms.BooleanField(
-        label=gettext_lazy("Delete older"),
+        label=gettext_lazy("Remove older versions' predictions"),
         required=False,
         help_text=gettext_lazy(
-            "At last removes the predictions of this service's older versions, unless a"
-            " task would lose its only prediction."
+            "When all predictions are sent, removes those of this service's older"
+            " versions, unless a task would lose its only prediction."
         ),
     )
 

@@ -62,8 +62,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--delete-older",
             action="store_true",
-            help="at last remove the predictions of this service's older versions,"
-            " unless a task would lose its only prediction",
+            help="when all predictions are sent, remove those of this service's older"
+            " versions, unless a task would lose its only prediction",
         )
 
     def handle(
