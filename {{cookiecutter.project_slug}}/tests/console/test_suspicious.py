@@ -117,11 +117,11 @@ def lose_the_annotation(report):
 
 def lose_the_prediction(report):
     """Its partition was pruned."""
-    worst = [
+    results = [
         replace(one, prediction_id=1) if one.task_id == 500 else one
-        for one in report.worst
+        for one in report.results
     ]
-    return replace(report, worst=worst)
+    return replace(report, results=results)
 
 
 @pytest.mark.parametrize(

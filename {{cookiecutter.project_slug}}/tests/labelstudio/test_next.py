@@ -40,7 +40,7 @@ def test_unlabelled_tasks_are_listed_in_the_order_of_label_studios_scores(
     studio, service, project
 ):
     said = service.manage("next", "--project", str(project), "--json")
-    listed = json.loads(said[: said.rindex("}") + 1])["tasks"]
+    listed = json.loads(said[: said.rindex("}") + 1])["results"]
 
     version = listed[0]["reason"].rpartition(" ")[2]
     scores = {

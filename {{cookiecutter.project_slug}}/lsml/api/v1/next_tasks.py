@@ -40,7 +40,7 @@ class NextTaskSerializer(serializers.Serializer[Any]):
         OpenApiExample(
             "Two tasks",
             {
-                "tasks": [
+                "results": [
                     {
                         "task_id": 101,
                         "reason": "score 0.02 by v3",
@@ -61,7 +61,7 @@ class NextTaskSerializer(serializers.Serializer[Any]):
 class NextTasksSerializer(serializers.Serializer[NextTasks]):
     """Unlabelled tasks, best first."""
 
-    tasks = NextTaskSerializer(many=True)
+    results = NextTaskSerializer(many=True)
     notes = serializers.ListField(
         child=serializers.CharField(), help_text="what limits the list, as sentences"
     )

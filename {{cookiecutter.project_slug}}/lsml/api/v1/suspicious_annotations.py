@@ -62,7 +62,7 @@ class SuspiciousReportSerializer(serializers.Serializer[Report]):
     suspicious = serializers.IntegerField(help_text="all, listed or not")
     confident = serializers.IntegerField(help_text="of the suspicious")
     coverage = serializers.CharField(help_text="These numbers as a sentence.")
-    results = SuspiciousSerializer(many=True, source="worst")
+    results = SuspiciousSerializer(many=True)
 
 
 class SuspiciousAnnotationsView(ProjectReportView):

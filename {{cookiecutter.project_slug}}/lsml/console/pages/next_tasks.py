@@ -44,7 +44,7 @@ def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
             )
     except ReportBusy as busy:
         return busy_page(request, busy, project)
-    ids = [task.task_id for task in found.tasks]
+    ids = [task.task_id for task in found.results]
     known = Task.objects.filter(project=project, task_id__in=ids)
     by_id = {task.task_id: task for task in known}
     context = {
@@ -53,7 +53,7 @@ def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
         "strategy": strategy,
         "explained": _EXPLAINED[strategy],
         "notes": found.notes,
-        "tasks": [(task, by_id.get(task.task_id)) for task in found.tasks],
+        "tasks": [(task, by_id.get(task.task_id)) for task in found.results],
         "project": project,
     }
     return page(request, "console/next.html", context)

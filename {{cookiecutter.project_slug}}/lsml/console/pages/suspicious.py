@@ -41,7 +41,7 @@ def suspicious(request: HttpRequest, pk: int) -> HttpResponse:
             )
     except ReportBusy as busy:
         return busy_page(request, busy, project)
-    entries = list(_entries(project, report.worst))
+    entries = list(_entries(project, report.results))
     origins = {
         origin
         for entry in entries

@@ -38,7 +38,7 @@ class NextTask:
 class NextTasks:
     """The tasks to label next, best first, and what limits the list."""
 
-    tasks: list[NextTask]
+    results: list[NextTask]
     notes: list[str]  # sentences
 
 

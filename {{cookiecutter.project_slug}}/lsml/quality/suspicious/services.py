@@ -50,7 +50,7 @@ class Report:
     not_comparable: int  # no single choice, span or box with a score above chance
     suspicious: int
     confident: int  # of the suspicious
-    worst: list[Suspicious]
+    results: list[Suspicious]  # the most suspicious first
 
     @property
     def coverage(self) -> str:
@@ -133,7 +133,7 @@ def suspicious_annotations(
         not_comparable=counts["not_comparable"],
         suspicious=len(found),
         confident=sum(one.confident for one in found),
-        worst=found[:limit],
+        results=found[:limit],
     )
 
 

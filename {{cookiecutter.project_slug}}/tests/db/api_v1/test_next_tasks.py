@@ -20,7 +20,7 @@ def test_it_answers_the_tasks_with_reasons_and_addresses(viewer, url):
     reply = viewer.get(url)
     assert reply.status_code == 200
     assert reply.json() == {
-        "tasks": [
+        "results": [
             {
                 "task_id": 1,
                 "reason": "score 0.25 by 0.0.1",
@@ -32,13 +32,13 @@ def test_it_answers_the_tasks_with_reasons_and_addresses(viewer, url):
 
 
 def test_the_strategy_is_chosen(viewer, url):
-    [task] = viewer.get(url, {"strategy": "random"}).json()["tasks"]
+    [task] = viewer.get(url, {"strategy": "random"}).json()["results"]
     assert task["reason"] == "picked at random"
 
 
 def test_the_notes_say_what_is_missing(viewer, url):
     reply = viewer.get(url, {"strategy": "disagreement", "limit": 3}).json()
-    assert reply["tasks"] == []
+    assert reply["results"] == []
     assert "manage.py predict --project 41" in reply["notes"][0]
 
 

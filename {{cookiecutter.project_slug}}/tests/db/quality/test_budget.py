@@ -55,5 +55,5 @@ def test_when_the_time_is_used_up_no_more_answers_are_compared(history):
         strategy=Strategy.DISAGREEMENT,
         budget=USED_UP,
     )
-    assert not found.tasks
+    assert not found.results
     assert "Only the 0 least certain tasks were compared." in found.notes

@@ -85,7 +85,7 @@ def predicted(project, task_id, score=0.5, version="v2", said="Positive", **fact
 def ranked(project, strategy=Strategy.UNCERTAINTY, limit=10):
     """Return the IDs of the tasks, best first."""
     found = next_tasks(project=project, limit=limit, strategy=strategy)
-    return [task.task_id for task in found.tasks]
+    return [task.task_id for task in found.results]
 
 
 def notes(project, strategy=Strategy.UNCERTAINTY):
@@ -156,7 +156,7 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(
 
 def test_each_task_has_its_address_in_label_studio(project):
     give_all_to_rank(project)
-    task = next_tasks(project=project, limit=1).tasks[0]
+    task = next_tasks(project=project, limit=1).results[0]
     page = f"https://labels.example.com/projects/7/data?task={task.task_id}"
     assert task.address == page
 
@@ -188,7 +188,7 @@ def test_the_least_certain_tasks_come_first_with_score_and_version(project):
     for task_id, score in ((1, 0.9), (2, 0.126), (3, 0.5)):
         predicted(project, task_id, score)
     found = next_tasks(project=project, limit=2)
-    assert [(task.task_id, task.reason) for task in found.tasks] == [
+    assert [(task.task_id, task.reason) for task in found.results] == [
         (2, "score 0.13 by v2"),
         (3, "score 0.50 by v2"),
     ]
@@ -260,7 +260,7 @@ def test_the_text_farthest_from_what_is_labelled_comes_first(project):
     known(project, "where is the parcel", first=4)
     label(project, 1)
     found = next_tasks(project=project, limit=1, strategy=Strategy.DIVERSE)
-    [task] = found.tasks
+    [task] = found.results
     assert task.task_id == 3
     assert task.reason.startswith("farthest from what is labelled or listed above (")
 
@@ -274,8 +274,8 @@ def test_a_near_copy_of_what_is_listed_comes_late(project):
 def test_with_nothing_labelled_the_first_text_is_a_typical_one(project):
     known(project, "a parcel came", "the parcel is late", "the parcel is lost", "zzz")
     found = next_tasks(project=project, limit=4, strategy=Strategy.DIVERSE)
-    assert found.tasks[0].reason == "the most typical text; nothing is labelled yet"
-    assert found.tasks[0].task_id != 4
+    assert found.results[0].reason == "the most typical text; nothing is labelled yet"
+    assert found.results[0].task_id != 4
 
 
 def test_the_text_is_what_the_label_config_shows(project):
@@ -326,8 +326,8 @@ def test_a_copy_of_what_is_labelled_comes_last(project):
     known(project, "my parcel is late", "refund", "my parcel is late")
     label(project, 1)
     found = next_tasks(project=project, limit=2, strategy=Strategy.DIVERSE)
-    assert [task.task_id for task in found.tasks] == [2, 3]
-    assert found.tasks[1].reason == (
+    assert [task.task_id for task in found.results] == [2, 3]
+    assert found.results[1].reason == (
         "same wording as a text that is labelled or listed above"
     )
 
@@ -361,7 +361,7 @@ def test_the_reason_is_what_each_version_says(project):
         predicted(project, task_id, version="v1", said=said)
         predicted(project, task_id, version="v2", said="Negative")
     found = next_tasks(project=project, limit=5, strategy=Strategy.DISAGREEMENT)
-    assert [(task.task_id, task.reason) for task in found.tasks] == [
+    assert [(task.task_id, task.reason) for task in found.results] == [
         (1, "v2 says Negative, v1 says Positive")
     ]
 
@@ -381,7 +381,7 @@ def test_the_less_regions_agree_the_earlier_a_task_comes(project):
     predicted(project, 2, version="v1", said=spans(1, 2, 3))
     predicted(project, 2, version="v2", said=spans(4, 5, 6))
     found = next_tasks(project=project, limit=5, strategy=Strategy.DISAGREEMENT)
-    assert [(task.task_id, task.reason) for task in found.tasks] == [
+    assert [(task.task_id, task.reason) for task in found.results] == [
         (2, "the regions of v2 and v1 differ by 100%"),
         (1, "the regions of v2 and v1 differ by 33%"),
     ]
@@ -451,7 +451,7 @@ def test_the_command_prints_json(project):
     known(project, "a")
     predicted(project, 1, 0.9)
     found = json.loads(run(json=True, strategy="uncertainty", limit=5)[0])
-    [task] = found["tasks"]
+    [task] = found["results"]
     assert (task["task_id"], task["reason"]) == (1, "score 0.90 by v2")
 
 

@@ -175,7 +175,7 @@ def test_annotations_of_deleted_tasks_are_not_examined(history):
 def test_a_confident_contradiction_is_listed_with_its_reason(history):
     history.agree(range(1, 11))
     contradict(history)
-    (found,) = report(history).worst
+    (found,) = report(history).results
     assert (found.task_id, found.annotation_id, found.completed_by) == (50, 5000, 3)
     assert found.reason == (
         "annotated Refund; v1, not trained on it, says Billing (0.97)"
@@ -189,7 +189,7 @@ def test_the_most_improbable_annotations_come_first(history):
     for task_id, score in ((51, 0.9), (52, 0.99), (53, 0.95)):
         contradict(history, task_id, score)
     found = report(history, limit=2)
-    assert [one.task_id for one in found.worst] == [52, 53]
+    assert [one.task_id for one in found.results] == [52, 53]
     assert found.suspicious == 3
 
 
@@ -198,7 +198,7 @@ def test_hesitant_contradictions_are_listed_as_such(history):
     contradict(history, 51, score=0.6)  # usually 0.8
     contradict(history, 52, score=0.9)
     found = report(history)
-    assert [(one.task_id, one.confident) for one in found.worst] == [
+    assert [(one.task_id, one.confident) for one in found.results] == [
         (52, True),
         (51, False),
     ]
@@ -207,7 +207,7 @@ def test_hesitant_contradictions_are_listed_as_such(history):
 
 def test_agreements_are_not_listed(history):
     history.agree(range(1, 11))
-    assert report(history).worst == []
+    assert report(history).results == []
     assert report(history).checked == 10
 
 
@@ -216,7 +216,7 @@ def test_each_annotation_of_a_task_is_checked(history):
     history.predict(TASK, "Billing", 0.97, "v1")
     history.annotate(TASK, "Billing", 1)
     history.annotate(TASK, "Refund", 2)
-    assert [one.annotation_id for one in report(history).worst] == [2]
+    assert [one.annotation_id for one in report(history).results] == [2]
 
 
 def test_spans_are_listed_with_what_they_mark(history):
@@ -224,7 +224,7 @@ def test_spans_are_listed_with_what_they_mark(history):
     region = {"from_name": "ner", "to_name": "text", "type": "labels", "value": value}
     history.predict(TASK, "", version="v1", result=[region | {"score": 0.97}])
     history.annotate(TASK, "", result=[])
-    (found,) = report(history).worst
+    (found,) = report(history).results
     assert found.reason == (
         "annotated nothing; v1, not trained on it, says ORG (0.97) of “Acme”"
     )

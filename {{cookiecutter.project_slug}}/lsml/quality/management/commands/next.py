@@ -53,7 +53,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(answer), indent=2, ensure_ascii=False))
             return
-        self._print(answer.tasks)
+        self._print(answer.results)
         for note in answer.notes:
             self.stderr.write(note)
 

@@ -41,7 +41,7 @@ class Command(BaseCommand):
         except UnknownProject as error:
             raise CommandError(str(error)) from error
         report = suspicious_annotations(project=found, limit=limit)
-        for number, one in enumerate(report.worst, 1):
+        for number, one in enumerate(report.results, 1):
             self.stdout.write(
                 f"{number:>4}. task {one.task_id}, annotation {one.annotation_id}:"
                 f" {one.reason} {one.address}".rstrip()
