@@ -54,7 +54,7 @@ class OrderStub(StudioStub):
 
     def _project(self, query):
         status, headers, about = super()._project(query)
-        about |= {"id": 1, "title": "P", "created_at": "2026-11-23T11:39:00Z"}
+        about |= {"id": 1, "title": "P"}
         about |= {
             "sampling": self.sampling,
             "maximum_annotations": self.maximum_annotations,

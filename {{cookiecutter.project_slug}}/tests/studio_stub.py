@@ -28,6 +28,7 @@ class StudioStub(HttpStub):
         # What the project shows. It is emptied if its predictions are removed, or if it
         # is the title of a backend.
         self.shown, self.titles = "v", {"v"}
+        self.created_at = "2026-11-23T11:39:00Z"  # second 1795433940
         self.changes = None  # what the request's body changes or removes
         self.removals = 0
         self.removal_answer = None  # in place of the number of those removed
@@ -83,6 +84,7 @@ class StudioStub(HttpStub):
                 "label_config": self.label_config,
                 "task_number": len(self.tasks),
                 "model_version": self.shown,
+                "created_at": self.created_at,
             },
         )
 

@@ -7,6 +7,9 @@ decide where credentials are sent.
 from django.conf import settings
 
 from lsml.labelstudio.client import LabelStudio
+from lsml.labelstudio.failures import LabelStudioError
+from lsml.labelstudio.identity import unix_second
+from lsml.labelstudio.reading import JsonObject
 from lsml.registry.models import Project
 
 SETTINGS_NEEDED = "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"
@@ -28,6 +31,24 @@ def configured_label_studio() -> LabelStudio | None:
     return LabelStudio(
         url=settings.LABEL_STUDIO_URL, api_key=settings.LABEL_STUDIO_API_KEY
     )
+
+
+def same_project(studio: LabelStudio, project: Project) -> JsonObject:
+    """Return the project as Label Studio has it, before anything is changed there.
+
+    Raises:
+        LabelStudioError: its ID belongs to another project now. Label Studio reuses the
+            IDs of deleted projects.
+    """
+    found = studio.project(project.labelstudio_id)
+    created = unix_second(found.get("created_at"))
+    if created and project.created_stamp not in {0, created}:
+        raise LabelStudioError(
+            f"{project} was deleted in Label Studio: project {project.labelstudio_id}"
+            " there is another one now.",
+            "Archive the deleted one in the admin.",
+        )
+    return found
 
 
 def task_address(project: Project, task_id: int) -> str:

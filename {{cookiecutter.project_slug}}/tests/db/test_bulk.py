@@ -205,6 +205,22 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on(job, scripted):
     assert "ZeroDivisionError" in job.error
 
 
+def test_a_job_without_a_single_answer_fails_and_a_retry_begins_again(
+    job, scripted, origin
+):
+    scripted.answer = lambda _model, _tasks: 1 / 0
+    work.predict_all(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.failed) == ("failed", 10, 10)
+    assert "No task could be predicted. " in job.error
+    assert "ZeroDivisionError" in job.error
+    scripted.answer = lambda _model, tasks: [{"result": []} for _ in tasks]
+    again = retry(job, actor="olga", origin=origin)
+    work.predict_all(again.pk)
+    again.refresh_from_db()
+    assert (again.state, again.predicted, again.failed) == ("succeeded", 10, 0)
+
+
 @pytest.fixture
 def hostile(known, post, server):
     """A host that a caller of /setup names as Label Studio's."""

@@ -431,6 +431,17 @@ def test_switched_off_title_and_sampling_are_as_before(settle, studio, change, o
     assert not studio.requests
 
 
+def test_a_project_that_took_over_the_id_of_a_deleted_one_is_not_ordered(
+    settle, studio, change, promoted
+):
+    studio.created_at = "2026-11-30T00:00:00Z"
+    change(sampling="uncertainty")
+    promoted()
+    settle()
+    assert studio.calls == []
+    assert "was deleted in Label Studio" in problem()
+
+
 def test_switching_is_recorded_with_its_author(change):
     change(sampling="uncertainty")
     entry = AuditEntry.objects.get(verb="policy changed")

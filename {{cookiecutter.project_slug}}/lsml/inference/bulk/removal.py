@@ -97,7 +97,7 @@ def _can_be_shown(studio: LabelStudio, project_id: int, name: str) -> bool:
 def remove_older_versions(
     running: RunningJob[PredictionJob], studio: LabelStudio
 ) -> None:
-    """Remove predictions of this project's versions but the served and the sent one.
+    """Remove predictions of this project's versions from before the served one.
 
     Predictions of a version are kept if a task has one of these and none of the served
     version. Those of versions that this service did not make are never removed.
@@ -105,11 +105,12 @@ def remove_older_versions(
     job = running.job
     project_id = job.project.labelstudio_id
     stored = StoredPredictions(studio, project_id)
-    made = {INITIAL_VERSION, *job.project.versions.values_list("version", flat=True)}
+    numbers = dict(job.project.versions.values_list("version", "number"))
+    numbers[INITIAL_VERSION] = 0
     kept = []
     for version in studio.prediction_versions(project_id):
         newest = served_now(job.project)  # each time: a removal may take minutes
-        if version not in made - {newest, job.model_version}:
+        if version not in numbers or numbers[version] >= numbers[newest]:
             continue
         if stored.is_needed(version, beside=newest):
             kept.append(version)

@@ -33,7 +33,11 @@ from lsml.labelstudio.stored_predictions import TasksWithVersion
 from lsml.labelstudio.validation import PredictionValidator
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.registry.errors import StorageUnavailable
-from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
+from lsml.registry.label_studio import (
+    SETTINGS_NEEDED,
+    configured_label_studio,
+    same_project,
+)
 
 STEP = 100  # tasks per call of predict(), at most
 _FIRST_STEP = 10
@@ -61,11 +65,20 @@ def predict_all(job_id: int, *, on_step: OnStep | None = None) -> None:
             else:
                 _SendingAttempt(running, studio, on_step).run()
             running.log(running.job.summary())
+            _demand_some_success(running)
         except LabelStudioError as error:
             raise JobFailed(f"{error} {error.next_step}") from error
         return {}
 
     run_job(kind, job_id, work)
+
+
+def _demand_some_success(running: RunningJob[PredictionJob]) -> None:
+    """Fail a job without a single answer of the model; a retry begins again."""
+    job = running.job
+    if job.failed and not (job.predicted or job.already_there):
+        running.save(last_task_id=0)
+        raise JobFailed(f"No task could be predicted. {job.error}")
 
 
 def next_step(step: int, *, took_s: float) -> int:
@@ -208,7 +221,7 @@ class _SendingAttempt(_Attempt):
     def _prepare(self) -> None:
         project = self.job.project
         version = served_now(project)
-        config = self._studio.project(project.labelstudio_id).get("label_config")
+        config = same_project(self._studio, project).get("label_config")
         try:
             self._validator = PredictionValidator(str(config or ""))
         except WireError as error:

@@ -29,7 +29,11 @@ from lsml.labelstudio.task_order import (
     keep_order,
 )
 from lsml.observability.origin import Origin
-from lsml.registry.label_studio import SETTINGS_NEEDED, configured_label_studio
+from lsml.registry.label_studio import (
+    SETTINGS_NEEDED,
+    configured_label_studio,
+    same_project,
+)
 from lsml.registry.models import Following, Project
 
 log = structlog.get_logger(__name__)
@@ -121,7 +125,7 @@ def check_project(project: Project, check: Check) -> list[str]:
     def before_start() -> None:
         # Predictions that are only recorded here would not change the order.
         if check.studio or project.sampling == Project.Sampling.UNCERTAINTY:
-            check.label_studio().project(project.labelstudio_id)
+            same_project(check.label_studio(), project)
 
     progress = ensure_predicted(
         project, following, promoted, origin=check.origin, before_start=before_start
@@ -152,6 +156,7 @@ def _order(
     if uncertainty and not (progress.ready or following.version):
         return [], ""
     studio = check.label_studio()
+    same_project(studio, project)
     if not project.backend_url:
         raise NotConnected(url="")
     version = note = ""

@@ -100,12 +100,25 @@ def test_a_version_that_is_served_again_meanwhile_is_kept(
     assert versions(studio) == {"v1", "somebody's", "v2"}
 
 
+def test_after_a_roll_back_newer_versions_keep_their_predictions(
+    run, studio, project, register
+):
+    register("v1", "v2", "v3")
+    project.active_version = project.versions.get(version="v2")
+    project.save()
+    for version in ("v1", "v3"):
+        studio.predictions += [(task, version) for task in IDS]
+    job = run(delete_older=True)
+    assert (job.state, job.removed) == ("succeeded", 10)
+    assert versions(studio) == {"v2", "v3"}
+
+
 @pytest.mark.parametrize("served", ["v1", "v10"])
 def test_versions_whose_names_contain_each_other_are_told_apart(
     run, studio, register, served
 ):
     other = {"v1": "v10", "v10": "v1"}[served]
-    register(other, served)
+    register(other, served)  # the other is the older one
     studio.tasks |= {500}
     studio.predictions = [(task, other) for task in [*IDS, 500]]
     job = run(delete_older=True)
@@ -304,3 +317,14 @@ def test_the_command_says_what_was_kept(studio, v2, constant):
     call_command("predict", project=1, delete_older=True, stdout=output, stderr=errors)
     assert "10 predictions of older versions removed." in output.getvalue()
     assert "Predictions of v1 were kept" in errors.getvalue()
+
+
+def test_a_project_that_took_over_the_id_of_a_deleted_one_is_left_alone(
+    run, studio, v2
+):
+    studio.created_at = "2026-11-30T00:00:00Z"
+    before = list(studio.predictions)
+    job = run(delete_older=True)
+    assert job.state == "failed"
+    assert "was deleted in Label Studio" in job.error
+    assert studio.predictions == before

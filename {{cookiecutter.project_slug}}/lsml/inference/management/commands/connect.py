@@ -110,6 +110,11 @@ class Command(BaseCommand):
                 )
         except LabelStudioError as error:
             raise CommandError(f"{error}\nNext step: {error.next_step}") from error
+        if not connected.tasks.known().exists():
+            self.stdout.write(
+                f"Next: `manage.py sync --project {project}` fetches the tasks and"
+                " annotations that Label Studio has already."
+            )
 
 
 def _demand_same_label_studio(url: str) -> None:

@@ -97,6 +97,12 @@ class Command(BaseCommand):
                 "The predictions are recorded here only. To send them to Label Studio,"
                 f" set {SETTINGS_NEEDED}."
             )
+        elif job.predicted and not job.sent:
+            self.stderr.write(
+                f"None of them was sent to Label Studio; the log of job {job.pk} in the"
+                f" admin says why. Workers that started before {SETTINGS_NEEDED} were"
+                " set must be restarted."
+            )
         self._show_problems(job)
 
     def _run(self, job: PredictionJob) -> None:
