@@ -11,6 +11,7 @@ from django.utils import timezone
 from lsml.audit import rollups
 from lsml.audit.models import Prediction
 from lsml.console.pages.home_figures import last_day
+from lsml.registry.models import Following
 from tests.console import factory
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +71,11 @@ def test_home_adds_up_the_predictions_of_a_day_but_for_shadow_ones():
 
 def test_home_without_a_project_shows_the_command_that_connects_one(viewer):
     assert "manage.py connect --url" in viewer.get(reverse("admin:index")).text
+
+
+def test_home_says_why_label_studio_does_not_follow(viewer):
+    Following.objects.create(project=factory.project(), problem="It is away.")
+    assert "It is away." in viewer.get(reverse("admin:index")).text
 
 
 def test_home_warns_about_what_needs_attention(viewer):

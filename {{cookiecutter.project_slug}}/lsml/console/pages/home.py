@@ -92,7 +92,7 @@ def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
         Project.objects.filter(archived_at=None)
         .order_by("-pk")
         .annotate(invalid_answers=invalid_answers_of_served(now))
-        .select_related("active_version__parent")
+        .select_related("active_version__parent", "following")
         .only(
             "title",
             "labelstudio_id",
@@ -101,6 +101,7 @@ def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
             "active_version__metrics",
             "active_version__missing_labels",
             "active_version__parent__metrics",
+            "following__problem",
         )
     )
     cards = {
@@ -138,6 +139,8 @@ def _alarms(cards: list[Card], now: datetime) -> list[Alarm]:
             text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
             values = {"project": project, "n": card.failed}
             alarms.append(Alarm(text % values, there))
+        if (following := getattr(project, "following", None)) and following.problem:
+            alarms.append(Alarm(f"{project}: {following.problem}", page_of(project)))
         if card.answers:
             text = _(
                 "%(project)s: %(invalid)d of %(checked)d checked answers of %(version)s"
