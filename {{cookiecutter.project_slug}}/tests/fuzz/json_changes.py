@@ -4,6 +4,7 @@ import copy
 import json
 
 _RAW_BYTES_MAX = 100_000_000
+_CONFIG_CHARS_MAX = 100_000
 _RAW = "@@raw"  # a text that is replaced by what json.dumps would not write
 _AGAIN = "@@again@"  # the prefix of a key that the object has already
 
@@ -152,7 +153,10 @@ def _change_config(rng, container, key, places, raws):
     configs = [
         (inner, at)
         for inner, at in places
-        if isinstance(inner[at], str) and "<View" in inner[at]
+        if isinstance(inner[at], str)
+        and "<View" in inner[at]
+        # Changed twice, it could take gigabytes.
+        and len(inner[at]) < _CONFIG_CHARS_MAX
     ]
     for inner, at in configs:
         inner[at] = rng.choice(_CONFIG_CHANGES)(rng, inner[at])
