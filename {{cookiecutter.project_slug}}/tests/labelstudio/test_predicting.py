@@ -134,25 +134,24 @@ def test_older_versions_are_removed_and_the_project_goes_on_showing_predictions(
     service.manage("connect", "--project", str(project))
     shown = shown_by(studio, project)
     assert shown
-    first, *others = (task["id"] for task in studio.tasks(project))
-    predict(service, project, "--tasks", *map(str, others))
+    ids = [task["id"] for task in studio.tasks(project)]
+    predict(service, project)
+    older = job_of(service, project)["model_version"]
     import_of = f"/api/projects/{project}/import/predictions"
     result = [region("Positive")]
     body = [
-        {"task": task, "model_version": version, "result": result}
-        for version in ("old", "somebody's")
-        for task in (first, *others)
+        {"task": task, "model_version": "somebody's", "result": result} for task in ids
     ]
     studio.call("POST", import_of, body=body)
-    served = job_of(service, project)["model_version"]
-    service.add_version(project, "old")
+    service.add_version(project, "new")
+    service.manage("promote", str(project), "new", "--reason", "test")
 
-    said = predict(service, project, "--tasks", str(others[0]), "--delete-older")
-    assert "Predictions of old were kept" in said
-    assert versions(studio, project) == {"old", "somebody's", served}
+    said = predict(service, project, "--tasks", str(ids[0]), "--delete-older")
+    assert f"Predictions of {older} were kept" in said
+    assert versions(studio, project) == {older, "somebody's", "new"}
     said = predict(service, project, "--delete-older")
     assert "200 predictions of older versions removed" in said
-    assert versions(studio, project) == {"somebody's", served}
+    assert versions(studio, project) == {"somebody's", "new"}
     assert shown_by(studio, project) == shown
     assert "0 predictions of older versions" in predict(
         service, project, "--delete-older"
