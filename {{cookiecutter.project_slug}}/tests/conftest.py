@@ -25,6 +25,12 @@ def pytest_xdist_auto_num_workers():
     return 1 if settings.DATABASE_URL else None
 
 
+_END_OTHER_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """Start a fast PostgreSQL without durability, unless DATABASE_URL names one."""
@@ -53,7 +59,7 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup):
+def django_db_setup(django_db_setup, django_db_blocker):
     """Let tests that commit (`transaction=True`) clean up after themselves.
 
     Rows are deleted from the few tables that have any: TRUNCATE of every table takes a
@@ -70,6 +76,10 @@ def django_db_setup(django_db_setup):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(connection.ops), "execute_sql_flush", delete_rows)
         yield
+    # A thread that a test left may still have a session. Then the database could not be
+    # dropped.
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(_END_OTHER_SESSIONS)
 
 
 _SWITCH_TRIGGERS = """
