@@ -156,7 +156,7 @@ def _order(
     if uncertainty and not (progress.ready or following.version):
         return [], ""
     studio = check.label_studio()
-    same_project(studio, project)
+    found = same_project(studio, project)
     if not project.backend_url:
         raise NotConnected(url="")
     version = note = ""
@@ -169,7 +169,7 @@ def _order(
                 note = _not_stored(promoted)
         if not version:
             return [], note
-        _remember_sampling(studio, project, following)
+        _remember_sampling(str(found.get("sampling") or ""), following)
     order = Order(
         title=version or project.backend_title or DEFAULT_TITLE,
         sampling=UNCERTAINTY if version else following.sampling_before,
@@ -188,15 +188,11 @@ def _not_stored(promoted: LastPromotion) -> str:
     )
 
 
-def _remember_sampling(
-    studio: LabelStudio, project: Project, following: Following
-) -> None:
+def _remember_sampling(now: str, following: Following) -> None:
     """Keep what Label Studio's own sampling is, before it is changed."""
     if following.sampling_before:
         return
-    now = studio.project(project.labelstudio_id).get("sampling")
-    own = str(now) if now and now != UNCERTAINTY else SEQUENTIAL
-    following.sampling_before = own
+    following.sampling_before = now if now not in {"", UNCERTAINTY} else SEQUENTIAL
     following.save(update_fields=["sampling_before"])
 
 

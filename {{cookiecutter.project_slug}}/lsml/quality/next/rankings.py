@@ -35,12 +35,10 @@ class Ranked:
     notes: list[str] = field(default_factory=list)
 
 
-Ranking = Callable[[Project, list[int], int, Budget], Ranked]
+Ranking = Callable[[Project, list[int], int], Ranked]
 
 
-def by_uncertainty(
-    project: Project, candidates: list[int], limit: int, _budget: Budget
-) -> Ranked:
+def by_uncertainty(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Rank by the score of the served version's latest prediction, lowest first."""
     version = project.served_version
     latest = reads.latest_predictions(project, version)
@@ -68,9 +66,7 @@ def by_uncertainty(
     )
 
 
-def by_diversity(
-    project: Project, candidates: list[int], limit: int, _budget: Budget
-) -> Ranked:
+def by_diversity(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Rank texts by their distance from all that is labelled or ranked before."""
     keys = reads.text_keys(project)
     if not keys:
@@ -130,9 +126,7 @@ def by_disagreement(
     return Ranked({task: said[task] for task in order[:limit]}, notes)
 
 
-def at_random(
-    project: Project, candidates: list[int], limit: int, _budget: Budget
-) -> Ranked:
+def at_random(project: Project, candidates: list[int], limit: int) -> Ranked:
     """Pick a sample, the same again while the unlabelled tasks are the same."""
     order = strategies.random_order(len(candidates), seed=project.pk)
     return Ranked({candidates[at]: "picked at random" for at in order[:limit]})

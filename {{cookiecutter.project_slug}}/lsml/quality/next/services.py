@@ -1,6 +1,7 @@
 """Ranks the unlabelled tasks of a project by what labelling them teaches the model."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from django.db.models import TextChoices
@@ -67,13 +68,13 @@ def next_tasks(
     candidates, more = reads.newest(tasks.unlabelled(), _CANDIDATES_MAX)
     if not candidates:
         return NextTasks([], [_none_left(project)])
-    rank: rankings.Ranking = {
+    rankers: dict[Strategy, rankings.Ranking] = {
         Strategy.UNCERTAINTY: rankings.by_uncertainty,
         Strategy.DIVERSE: rankings.by_diversity,
-        Strategy.DISAGREEMENT: rankings.by_disagreement,
+        Strategy.DISAGREEMENT: partial(rankings.by_disagreement, budget=budget),
         Strategy.RANDOM: rankings.at_random,
-    }[strategy]
-    ranked = rank(project, candidates, limit, budget)
+    }
+    ranked = rankers[strategy](project, candidates, limit)
     notes = ranked.notes
     if more:
         most = f"{_CANDIDATES_MAX:,}"
