@@ -13,7 +13,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 
 from lsml.embedded.addresses import model_url
-from lsml.environment import handshake
+from lsml.environment import handshake, heap
 from lsml.model_process.address import socket_of
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
@@ -54,6 +54,7 @@ def post_worker_init(worker: Any) -> None:
 
     # On the same machine, webhooks and health checks get the CPU before a model does.
     os.nice(5)
+    heap.start_trimming()
     with suppress(Exception, SystemExit):
         model_class()
 
