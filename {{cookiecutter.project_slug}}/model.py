@@ -59,13 +59,13 @@ class TextClassifier(LabelStudioMLBase):
         ]
 
     def train(self, dataset: Dataset, run: Run) -> None:
-        """Fit on all annotated texts, and measure quality on held-out ones."""
+        """Fit on all annotated texts, and measure quality by cross-validation."""
         from_name, _, value = self.get_first_tag_occurence("Choices", "Text")
         texts, labels = dataset.chosen(value, from_name)
         classifier = None  # a classifier needs at least two different labels
         if len(set(labels)) > 1:
-            run.progress(0.1, f"measuring on {len(texts)} texts, each held out once")
-            run.metrics.update(held_out_metrics(texts, labels))
+            run.progress(0.1, f"cross-validating {len(texts)} texts")
+            run.metrics.update(cross_validated_metrics(texts, labels))
             run.progress(0.8, f"fitting on all {len(texts)} texts")
             classifier = new_classifier().fit(texts, labels)
         joblib.dump(classifier, run.artifacts / "classifier.joblib")
@@ -94,11 +94,11 @@ def probabilities(
     return [[row.get(label, 0.0) for label in labels] for row in by_label]
 
 
-def held_out_metrics(texts: list[str], labels: list[str]) -> dict[str, float]:
+def cross_validated_metrics(texts: list[str], labels: list[str]) -> dict[str, float]:
     """Measure quality by cross-validation, on texts that the classifier has not seen.
 
-    Only labels with at least two texts can be held out. With fewer than two such labels
-    nothing can be measured, and the result is empty.
+    Only labels with at least two texts can be measured. With fewer than two such
+    labels the result is empty.
     """
     counts = Counter(labels)
     measured = sorted(label for label in counts if counts[label] > 1)
@@ -110,7 +110,7 @@ def held_out_metrics(texts: list[str], labels: list[str]) -> dict[str, float]:
     guesses = cross_val_predict(new_classifier(), x, y, cv=folds)
     f1 = f1_score(y, guesses, labels=measured, average=None, zero_division=0.0)
     cells = Counter(zip(y, guesses, strict=True))
-    metrics = {"accuracy": float(accuracy_score(y, guesses)), "held_out_texts": len(y)}
+    metrics = {"accuracy": float(accuracy_score(y, guesses)), "measured_texts": len(y)}
     metrics |= {f"f1/{label}": float(f1[at]) for at, label in enumerate(measured)}
     metrics |= {f"confusion/{true}/{guess}": n for (true, guess), n in cells.items()}
     return metrics

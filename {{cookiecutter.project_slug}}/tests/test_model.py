@@ -107,7 +107,7 @@ def test_scores_per_label_and_the_confusion_matrix_are_reported(model, texts, tm
 
     assert {f"f1/{topic}" for topic in TOPICS} <= set(metrics)
     cells = [metrics[name] for name in metrics if name.startswith("confusion/")]
-    assert sum(cells) == metrics["held_out_texts"] == 60
+    assert sum(cells) == metrics["measured_texts"] == 60
 
 
 def test_with_one_label_it_learns_nothing_and_scores_stay_equal(model, tmp_path):
@@ -129,7 +129,7 @@ def test_a_label_seen_once_is_learned_but_not_measured(model, tmp_path):
 
     metrics = trained(model, pairs, tmp_path)
 
-    assert metrics["held_out_texts"] == 4
+    assert metrics["measured_texts"] == 4
     assert choices(model, ["my app crashes"]) == ["Technical"]
 
 
