@@ -152,6 +152,11 @@ class Dataset:
     """The annotated tasks of a project. It can be iterated over more than once.
 
     Tasks without annotations, or with only cancelled ones, are left out.
+
+    Attributes:
+        held_out: Annotated tasks for measuring; do not train on them. Neither iteration
+            nor `len()` includes them. The service measures every version on them, which
+            says nothing if a version has seen the answers.
     """
 
     def __init__(
@@ -159,17 +164,18 @@ class Dataset:
         tasks: Iterable[AnnotatedTask | Mapping[str, Any]] = (),
         *,
         label_config: str = "",
+        held_out: Iterable[AnnotatedTask | Mapping[str, Any]] = (),
     ) -> None:
         """Create a dataset.
 
         Args:
             tasks: Annotated tasks, or task dicts of Label Studio's API or JSON export.
             label_config: The project's label config (XML).
+            held_out: Likewise, but not to be trained on.
         """
         self.label_config = label_config
-        self._tasks: Sequence[AnnotatedTask] = [
-            task for task in map(_annotated, tasks) if task.annotations
-        ]
+        self._tasks: Sequence[AnnotatedTask] = _with_annotations(tasks)
+        self.held_out: Sequence[AnnotatedTask] = _with_annotations(held_out)
 
     def __iter__(self) -> Iterator[AnnotatedTask]:
         return iter(self._tasks)
@@ -219,6 +225,12 @@ def _number(value: object) -> float | None:
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     return None
+
+
+def _with_annotations(
+    tasks: Iterable[AnnotatedTask | Mapping[str, Any]],
+) -> list[AnnotatedTask]:
+    return [task for task in map(_annotated, tasks) if task.annotations]
 
 
 def _annotated(task: AnnotatedTask | Mapping[str, Any]) -> AnnotatedTask:

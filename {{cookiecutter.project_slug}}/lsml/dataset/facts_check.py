@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
 from lsml.audit.facts import BATCH, Tally, kept_since
 from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.dataset.events import Changes, ReceivedEvent, changes_in
 from lsml.dataset.models import Annotation, Snapshot, Sync
-from lsml.dataset.snapshots import DIGEST_BYTES, annotation_digest, snapshot_digest
+from lsml.dataset.snapshots import (
+    annotation_digest,
+    held_out_of,
+    snapshot_digest,
+    trained_on,
+)
 from lsml.dataset.tables import ANNOTATIONS
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.reading import as_dict
@@ -29,15 +35,10 @@ def check_snapshots(tally: Tally) -> Iterator[str]:
     """Yield the snapshots whose digest is not that of their annotations."""
     for snapshot in Snapshot.objects.order_by("pk").iterator(chunk_size=1):
         tally.add(1)
-        digests = bytes(snapshot.annotation_digests)
-        sizes = {
-            len(snapshot.annotation_ids),
-            len(snapshot.annotation_updates),
-            len(digests) / DIGEST_BYTES,
-        }
-        if len(sizes) > 1 or snapshot.digest != snapshot_digest(
-            snapshot.annotation_ids, snapshot.annotation_updates, digests
-        ):
+        trained, held_out = trained_on(snapshot), held_out_of(snapshot)
+        digest = snapshot_digest(trained, held_out, snapshot.holdout_percent)
+        complete = trained.complete and held_out.complete
+        if not complete or snapshot.digest != digest:
             yield (
                 f"Snapshot {snapshot.pk} of project {snapshot.project_id} was changed:"
                 " its digest is not that of its annotations."
@@ -62,7 +63,7 @@ def check_annotations(tally: Tally) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Seen:
-    """The annotations that the last version of a project trained on."""
+    """The annotations in the snapshot of a project's last version, held out or not."""
 
     states: dict[int, _State] = field(default_factory=dict)  # by Label Studio's ID
     at: datetime | None = None
@@ -81,14 +82,10 @@ class _Seen:
 
 
 def _states(snapshot: Snapshot) -> dict[int, _State]:
-    digests = bytes(snapshot.annotation_digests)
     return {
-        annotation_id: (updated_at, digests[at : at + DIGEST_BYTES])
-        for annotation_id, updated_at, at in zip(
-            snapshot.annotation_ids,
-            snapshot.annotation_updates,
-            range(0, len(digests), DIGEST_BYTES),
-            strict=False,
+        annotation_id: (updated_at, digest)
+        for annotation_id, updated_at, digest in chain(
+            trained_on(snapshot), held_out_of(snapshot)
         )
     }
 
@@ -117,7 +114,7 @@ def _check_present(project: Project, seen: _Seen, tally: Tally) -> Iterator[str]
             if row not in uncovered:
                 yield (
                     f"Annotation {row.annotation_id} of project {project.pk} is neither"
-                    " what the last version trained on nor what any webhook sent."
+                    " what the last version's snapshot has nor what any webhook sent."
                 )
 
 

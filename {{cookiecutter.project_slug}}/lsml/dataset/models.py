@@ -113,16 +113,26 @@ class Sync(models.Model):
 
 
 class Snapshot(models.Model):
-    """The exact annotations a run trained on. Runs that saw the same share one."""
+    """The exact annotations a run trained on, and those it was not given.
+
+    Runs that saw the same share one.
+    """
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="snapshots")
-    digest = models.CharField(max_length=64)  # SHA-256 hex of the three columns below
+    digest = models.CharField(max_length=64)  # SHA-256 hex, see `snapshot_digest`
     annotation_ids = ArrayField(models.BigIntegerField())  # ascending
     annotation_updates = ArrayField(models.DateTimeField())  # same order
     # The first 8 bytes of the SHA-256 of each annotation's content, same order.
     annotation_digests = models.BinaryField()
     task_count = models.PositiveIntegerField()
     label_counts = JsonField(default=dict)  # label -> annotations with it
+    # The hold-out, see `holdout.py`. 0 % = none, whatever the project's policy says.
+    holdout_percent = models.PositiveSmallIntegerField(default=0)
+    # The annotations of held-out tasks; columns as above.
+    held_out_ids = ArrayField(models.BigIntegerField(), default=list)
+    held_out_updates = ArrayField(models.DateTimeField(), default=list)
+    held_out_digests = models.BinaryField(default=b"")
+    held_out_task_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
 
     class Meta:

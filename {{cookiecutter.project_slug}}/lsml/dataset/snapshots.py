@@ -1,9 +1,9 @@
 """Reads the dataset for a training run and records exactly what was read."""
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.audit.services import digest_of
+from lsml.dataset.annotated import annotated_tasks
+from lsml.dataset.holdout import is_held_out, percent_in_force
 from lsml.dataset.merge import content
 from lsml.dataset.models import Annotation, Snapshot
 from lsml.dataset.tables import ANNOTATIONS
@@ -22,73 +24,110 @@ DIGEST_BYTES: Final = 8  # of each annotation
 
 @dataclass(frozen=True, slots=True)
 class TrainingInputs:
-    """The tasks that a run trains on, and the record of them."""
+    """The tasks that a run trains on, those held out, and the record of both."""
 
     tasks: list[AnnotatedTask]
+    held_out: list[AnnotatedTask]
     snapshot: Snapshot
 
 
-def take_snapshot(project: Project) -> TrainingInputs:
-    """Read everything that may be trained on.
+@dataclass(frozen=True, slots=True)
+class RecordedAnnotations:
+    """Annotations and their states, as three columns of a snapshot record them."""
+
+    ids: Sequence[int] = ()  # Label Studio's, ascending
+    updates: Sequence[datetime] = ()  # when each was updated
+    digests: bytes = field(default=b"", repr=False)  # `annotation_digest` of each
+
+    @classmethod
+    def of(cls, rows: Sequence[Annotation]) -> "RecordedAnnotations":
+        """Record annotations as they are."""
+        return cls(
+            [row.annotation_id for row in rows],
+            [row.updated_at for row in rows],
+            b"".join(annotation_digest(ANNOTATIONS.state_of(row)) for row in rows),
+        )
+
+    def __iter__(self) -> Iterator[tuple[int, datetime, bytes]]:
+        starts = range(0, len(self.digests), DIGEST_BYTES)
+        digests = (self.digests[start : start + DIGEST_BYTES] for start in starts)
+        return zip(self.ids, self.updates, digests, strict=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the three columns are equally long."""
+        lengths = {
+            len(self.ids),
+            len(self.updates),
+            len(self.digests) / DIGEST_BYTES,
+        }
+        return len(lengths) == 1
+
+
+def trained_on(snapshot: Snapshot) -> RecordedAnnotations:
+    """Return the annotations that a snapshot's runs trained on."""
+    return RecordedAnnotations(
+        snapshot.annotation_ids,
+        snapshot.annotation_updates,
+        bytes(snapshot.annotation_digests),
+    )
+
+
+def held_out_of(snapshot: Snapshot) -> RecordedAnnotations:
+    """Return the annotations of the tasks that a snapshot holds out."""
+    return RecordedAnnotations(
+        snapshot.held_out_ids,
+        snapshot.held_out_updates,
+        bytes(snapshot.held_out_digests),
+    )
+
+
+def take_snapshot(project: Project, *, hold_out: bool = True) -> TrainingInputs:
+    """Read every annotation that may be trained on, and split it by task.
 
     Call inside `writing`, so that nothing changes meanwhile. Runs that see the same
     annotations in the same state share one snapshot.
+
+    Args:
+        project: The project.
+        hold_out: Whether its hold-out applies. If not, all tasks are trained on.
     """
     rows = list(
         Annotation.objects.filter(project=project).trainable().order_by("annotation_id")
     )
-    tasks = _annotated_tasks(project, rows)
-    ids = [row.annotation_id for row in rows]
-    updates = [row.updated_at for row in rows]
-    digests = b"".join(annotation_digest(ANNOTATIONS.state_of(row)) for row in rows)
+    tasks = annotated_tasks(project, rows)
+    percent = percent_in_force(project, len(tasks)) if hold_out else 0
+    held = {
+        task_id
+        for task_id in {row.task_id for row in rows}
+        if task_id is not None and is_held_out(project.pk, task_id, percent)
+    }
+    kept_rows = [row for row in rows if row.task_id not in held]
+    trained = RecordedAnnotations.of(kept_rows)
+    held_out = RecordedAnnotations.of([row for row in rows if row.task_id in held])
+    held_out_tasks = [task for task in tasks if task.id in held]
     snapshot, _ = Snapshot.objects.get_or_create(
         project=project,
-        digest=snapshot_digest(ids, updates, digests),
+        digest=snapshot_digest(trained, held_out, percent),
         defaults={
-            "annotation_ids": ids,
-            "annotation_updates": updates,
-            "annotation_digests": digests,
-            "task_count": len(tasks),
-            "label_counts": _label_counts(rows),
+            "annotation_ids": trained.ids,
+            "annotation_updates": trained.updates,
+            "annotation_digests": trained.digests,
+            "task_count": len(tasks) - len(held_out_tasks),
+            "label_counts": _label_counts(kept_rows),
+            "holdout_percent": percent,
+            "held_out_ids": held_out.ids,
+            "held_out_updates": held_out.updates,
+            "held_out_digests": held_out.digests,
+            "held_out_task_count": len(held_out_tasks),
             "created_at": timezone.now(),
         },
     )
-    return TrainingInputs(tasks=tasks, snapshot=snapshot)
-
-
-def _annotated_tasks(
-    project: Project, rows: Iterable[Annotation]
-) -> list[AnnotatedTask]:
-    by_task: dict[int, list[Annotation]] = defaultdict(list)
-    for row in sorted(rows, key=lambda each: each.updated_at):  # oldest first
-        if row.task_id is not None:
-            by_task[row.task_id].append(row)
-    return [
-        AnnotatedTask(
-            id=task.task_id,
-            data=task.data,
-            meta=task.meta,
-            annotations=[_as_json(row) for row in by_task[task.task_id]],
-        )
-        for task in project.tasks.filter(
-            task_id__in=list(by_task), deleted_at__isnull=True
-        ).order_by("task_id")
-    ]
-
-
-def _as_json(row: Annotation) -> dict[str, Any]:
-    return {
-        "id": row.annotation_id,
-        "task": row.task_id,
-        "result": row.result,
-        "was_cancelled": row.was_cancelled,
-        "ground_truth": row.ground_truth,
-        "completed_by": row.completed_by,
-        "lead_time": row.lead_time,
-        "parent_prediction": row.parent_prediction,
-        "created_at": row.created_at and row.created_at.isoformat(),
-        "updated_at": row.updated_at.isoformat(),
-    }
+    return TrainingInputs(
+        tasks=[task for task in tasks if task.id not in held],
+        held_out=held_out_tasks,
+        snapshot=snapshot,
+    )
 
 
 def annotation_digest(state: AnnotationState) -> bytes:
@@ -97,23 +136,25 @@ def annotation_digest(state: AnnotationState) -> bytes:
 
 
 def snapshot_digest(
-    ids: Iterable[int], updates: Iterable[datetime], digests: bytes
+    trained: RecordedAnnotations, held_out: RecordedAnnotations, percent: int
 ) -> str:
     """Return the SHA-256 (hex) of a snapshot's annotations.
 
-    Args:
-        ids: Label Studio's, ascending.
-        updates: When each was updated, in that order.
-        digests: The `annotation_digest` of each, in that order.
+    A line per annotation trained on; then the percentage and a line per annotation held
+    out, if there is a hold-out.
     """
     found = hashlib.sha256()
-    for number, (annotation_id, updated_at) in enumerate(
-        zip(ids, updates, strict=True)
-    ):
-        digest = digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
-        line = f"{annotation_id} {updated_at.timestamp():.6f} {digest.hex()}\n"
-        found.update(line.encode())
+    _add(found, trained)
+    if percent or held_out.ids:
+        found.update(f"held out {percent}\n".encode())
+        _add(found, held_out)
     return found.hexdigest()
+
+
+def _add(digest: Any, annotations: RecordedAnnotations) -> None:
+    for annotation_id, updated_at, content_digest in annotations:
+        line = f"{annotation_id} {updated_at.timestamp():.6f} {content_digest.hex()}\n"
+        digest.update(line.encode())
 
 
 def _label_counts(rows: Iterable[Annotation]) -> dict[str, int]:

@@ -6,6 +6,7 @@ too. Source: Label Studio 1.23.2 `webhooks/`, `tests/protocol/`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -128,6 +129,31 @@ class WebhookRequest:
         """The project's label config, which every full project object has."""
         config = (self.project_object or {}).get("label_config")
         return config if isinstance(config, str) and config else None
+
+
+def without_tasks(
+    payload: JsonObject, is_left_out: Callable[[int], bool]
+) -> JsonObject | None:
+    """Return a webhook's payload without some tasks and their annotations.
+
+    None if it is about no other task. An event that names no task is returned as it is.
+    """
+    task_ids = WebhookRequest.parse(payload).task_ids
+    left_out = {task_id for task_id in task_ids if is_left_out(task_id)}
+    if not left_out:
+        return payload
+    if len(left_out) == len(task_ids):
+        return None
+    keys = {"task": "id", "tasks": "id", "annotation": "task", "annotations": "task"}
+    return payload | {
+        name: [
+            item
+            for item in as_list(payload[name])
+            if as_id(as_dict(item).get(key)) not in left_out
+        ]
+        for name, key in keys.items()
+        if isinstance(payload.get(name), list)
+    }
 
 
 def _objects(sent: JsonObject, singular: str, plural: str) -> list[JsonObject]:

@@ -3,6 +3,7 @@
 from datetime import time
 from typing import Self
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -11,6 +12,7 @@ from lsml.environment.json_field import JsonField
 from lsml.labelstudio.identity import ProjectKey
 
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
+HOLDOUT_PERCENT_MAX = 50
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -70,6 +72,12 @@ class Project(models.Model):
     time_limit_s = models.PositiveIntegerField(null=True, blank=True)
     memory_mb = models.PositiveIntegerField(null=True, blank=True)
 
+    # Hold-out, see `lsml/dataset/holdout.py`
+    holdout_percent = models.PositiveSmallIntegerField(
+        default=15, validators=[MaxValueValidator(HOLDOUT_PERCENT_MAX)]
+    )  # of the annotated tasks; 0 = none
+    holdout_fit = models.BooleanField(default=False)  # not given to `fit` either
+
     # What follows the served version, see `Following`
     predict_on_promotion = models.CharField(
         max_length=10,
@@ -94,6 +102,10 @@ class Project(models.Model):
                 condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
                 | Q(quiet_from__isnull=False, quiet_until__isnull=False),
                 name="project_quiet_hours_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(holdout_percent__lte=HOLDOUT_PERCENT_MAX),
+                name="project_holdout_percent",
             ),
         ]
 
@@ -138,7 +150,8 @@ class ModelVersion(models.Model):
     artifact_bytes = models.BigIntegerField(default=0)
     metrics = JsonField(default=dict)  # name -> number, as the model reported
     snapshot_digest = models.CharField(max_length=64, blank=True)
-    annotation_count = models.PositiveIntegerField(default=0)
+    annotation_count = models.PositiveIntegerField(default=0)  # trained on
+    held_out_tasks = models.PositiveIntegerField(default=0)  # never trained on
     label_config = models.TextField(blank=True)  # used for training
     label_config_digest = models.CharField(max_length=64, blank=True)
     # Labels of that config that the project's current config lacks.

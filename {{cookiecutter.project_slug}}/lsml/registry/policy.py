@@ -22,6 +22,8 @@ POLICY_FIELDS: Final = (
     "auto_promote",
     "time_limit_s",
     "memory_mb",
+    "holdout_percent",
+    "holdout_fit",
     "predict_on_promotion",
     "sampling",
 )

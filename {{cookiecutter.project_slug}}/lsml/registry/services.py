@@ -139,6 +139,7 @@ class VersionFacts:
     metrics: dict[str, Any] = field(default_factory=dict)
     snapshot_digest: str = ""
     annotation_count: int = 0
+    held_out_tasks: int = 0
     label_config: str = ""
     label_config_digest: str = ""
     code_revision: str = ""
@@ -204,6 +205,7 @@ def version_facts(version: ModelVersion) -> dict[str, Any]:
         "artifact_bytes": version.artifact_bytes,
         "snapshot_digest": version.snapshot_digest,
         "annotation_count": version.annotation_count,
+        "held_out_tasks": version.held_out_tasks,
         "label_config_digest": version.label_config_digest,
         "label_config_text": digest_of(version.label_config),
         "code_revision": version.code_revision,

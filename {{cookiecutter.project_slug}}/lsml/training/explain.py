@@ -106,6 +106,8 @@ def _snapshot(run: TrainingRun | None) -> dict[str, Any] | None:
         "digest": snapshot.digest,
         "count": len(snapshot.annotation_ids),
         "tasks": snapshot.task_count,
+        "holdout_percent": snapshot.holdout_percent,
+        "held_out_tasks": snapshot.held_out_task_count,
         "annotations": [
             {"id": annotation_id, "updated_at": updated_at}
             for annotation_id, updated_at in zip(

@@ -29,7 +29,8 @@ def run_facts(run_ids: Iterable[int]) -> list[dict[str, Any]]:
     runs = list(
         TrainingRun.objects.select_related("snapshot")
         .defer("log", "snapshot__annotation_ids", "snapshot__annotation_updates")
-        .defer("snapshot__annotation_digests")
+        .defer("snapshot__annotation_digests", "snapshot__held_out_digests")
+        .defer("snapshot__held_out_ids", "snapshot__held_out_updates")
         .filter(pk__in=run_ids)
         .order_by("pk")
     )
@@ -52,6 +53,7 @@ def _facts(run: TrainingRun, events: _Events) -> dict[str, Any]:
         "metrics": run.metrics,
         "snapshot_digest": snapshot and snapshot.digest,
         "snapshot_tasks": snapshot and snapshot.task_count,
+        "snapshot_held_out_tasks": snapshot and snapshot.held_out_task_count,
         "snapshot_labels": snapshot and digest_of(snapshot.label_counts),
         "events": events.number,
         "events_digest": events.digest.hexdigest(),

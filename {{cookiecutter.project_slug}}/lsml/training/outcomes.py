@@ -92,6 +92,7 @@ def _register(
             metrics=storable_names(product.metrics),
             snapshot_digest=snapshot.digest if snapshot else "",
             annotation_count=len(snapshot.annotation_ids) if snapshot else 0,
+            held_out_tasks=snapshot.held_out_task_count if snapshot else 0,
             label_config=product.label_config,
             label_config_digest=product.label_config_digest,
             code_revision=product.code_revision,

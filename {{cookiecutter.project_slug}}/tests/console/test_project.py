@@ -20,6 +20,7 @@ POLICY = {
     "auto_promote": "on",
     "time_limit_s": "",
     "memory_mb": 2048,
+    "holdout_percent": 15,
     "predict_on_promotion": "none",
     "sampling": "label-studio",
     "reason": "too many runs",
@@ -52,6 +53,14 @@ def test_changing_the_policy_keeps_each_value_before_and_after(operator):
     assert entry.detail["min_annotations"] == {"before": 1, "after": 25}
     assert "time_limit_s" not in entry.detail
     assert "min_annotations 1 → 25" in operator.get(detail_page(of)).text
+
+
+def test_more_than_half_of_the_tasks_cannot_be_held_out(operator):
+    of = factory.project()
+    answer = operator.post(page("policy", of.pk), POLICY | {"holdout_percent": 51})
+    assert "less than or equal to 50" in answer.text
+    of.refresh_from_db()
+    assert of.holdout_percent == 15
 
 
 def test_half_a_pair_of_quiet_hours_is_refused_and_nothing_written(operator):

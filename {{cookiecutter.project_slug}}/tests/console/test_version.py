@@ -3,10 +3,44 @@
 import pytest
 
 from lsml.audit.models import AuditEntry
+from lsml.registry.models import ModelVersion
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("held_out", "words"),
+    [
+        (0, "not held out"),
+        (1, "1 held-out task: too few to tell"),
+        (9, "9 held-out tasks: too few to tell"),
+        (37, "37 tasks held out"),
+        (1_200, "1,200 tasks held out"),
+    ],
+)
+def test_what_was_held_out_is_shown_with_each_version(operator, held_out, words):
+    story = factory.story(predictions=1)
+    made = story["project"].versions.get(version="v2")
+    ModelVersion.objects.filter(pk=made.pk).update(held_out_tasks=held_out)
+    made.run.snapshot.held_out_task_count = held_out
+    made.run.snapshot.save()
+    shown = pages_of(operator, made)
+    assert [address for address, text in shown.items() if words not in text] == []
+
+
+def pages_of(client, made):
+    """The pages that say what a version was trained on."""
+    addresses = [
+        detail_page(made),
+        detail_page(made.run),
+        detail_page(made.project),
+        "/admin/registry/modelversion/",
+        page("compare", made.pk) + "?with=v1",
+        page("promote", made.project_id) + "?version=v2",
+    ]
+    return {address: client.get(address).text for address in addresses}
 
 
 def test_notes_are_replaced_and_the_old_ones_kept(operator):

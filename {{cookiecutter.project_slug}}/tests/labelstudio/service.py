@@ -21,6 +21,7 @@ USER, PASSWORD = "label-studio", "geh:äim"
 _VERSION = {
     "number": 1_000, "state": "ready", "artifact_key": "", "artifact_sha256": "",
     "artifact_bytes": 0, "metrics": {}, "snapshot_digest": "", "annotation_count": 0,
+    "held_out_tasks": 0,
     "label_config": "", "label_config_digest": "", "missing_labels": [],
     "code_revision": "", "python_version": "", "packages": {}, "notes": "",
     "load_error": "", "created_at": "2026-11-01T00:00:00Z",

@@ -24,6 +24,15 @@ class Remembering(LabelStudioMLBase):
         return {"tasks": len(seen)}
 
 
+class Measuring(Remembering):
+    """Measures itself on the tasks held out, as a model may."""
+
+    def train(self, dataset, run):
+        held_out = [task.id for task in dataset.held_out]
+        (run.artifacts / "held_out.json").write_text(json.dumps(held_out))
+        return super().train(dataset, run) | {"held_out": len(held_out)}
+
+
 class Legacy(LabelStudioMLBase):
     """As written for the reference SDK: one `fit` per event, state in strings."""
 

@@ -28,7 +28,8 @@ from lsml.registry.models import ModelVersion
             state="ready",
             parent_version="v2",
             metrics={"accuracy": 0.91},
-            annotation_count=60,
+            annotation_count=212,
+            held_out_tasks=37,
         )
     ]
 )
@@ -51,6 +52,7 @@ class VersionSerializer(ModelSerializer[ModelVersion]):
             "metrics",
             "snapshot_digest",
             "annotation_count",
+            "held_out_tasks",
             "label_config_digest",
             "missing_labels",
             "code_revision",

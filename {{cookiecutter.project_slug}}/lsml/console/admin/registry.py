@@ -15,7 +15,7 @@ from lsml.console.numbers import readable
 from lsml.console.pages.metrics import plain
 from lsml.console.pages.project import project_context
 from lsml.console.pages.version import version_context
-from lsml.console.templatetags.console import badge, moment
+from lsml.console.templatetags.console import badge, held_out, moment
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 
 
@@ -82,6 +82,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "state_",
         "headline",
         "annotations",
+        "held_out_",
         "created",
     )
     list_columns = (
@@ -91,6 +92,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "state",
         "metrics",
         "annotation_count",
+        "held_out_tasks",
         "created_at",
     )
     list_filter = (
@@ -114,6 +116,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def annotations(self, row: ModelVersion) -> int:
         return row.annotation_count
 
+    @admin.display(description=_("Held out"))
+    def held_out_(self, row: ModelVersion) -> str:
+        return held_out(row.held_out_tasks)
+
     @admin.display(description=_("Created"))
     def created(self, row: ModelVersion) -> str:
         return moment(row.created_at)
@@ -129,6 +135,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                 link_to(found.parent, found.parent and found.parent.version),
             ),
             Fact(_("Annotations"), found.annotation_count),
+            Fact(_("Held out"), held_out(found.held_out_tasks)),
             Fact(_("Artifact"), _artifact(found)),
             Fact(_("Code"), _code(found.code_revision)),
             Fact(_("Python"), found.python_version or "–"),

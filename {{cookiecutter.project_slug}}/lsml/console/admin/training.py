@@ -11,6 +11,7 @@ from lsml.console.admin.jobs import JobAdmin
 from lsml.console.links import link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
 from lsml.console.pages.run import run_context
+from lsml.console.templatetags.console import held_out
 from lsml.training.models import TrainingRun
 
 
@@ -48,8 +49,13 @@ class TrainingRunAdmin(JobAdmin):
             Fact(_("Trigger"), found.get_trigger_display()),
             *self.job_facts(found),
             Fact(_("Trained on"), found.snapshot or "–"),
+            Fact(_("Held out"), _held_out(found)),
             Fact(_("Version"), link_to(found.version)),
         ]
 
     def detail(self, request: HttpRequest, found: TrainingRun) -> dict[str, Any]:
         return run_context(request, found)
+
+
+def _held_out(run: TrainingRun) -> str:
+    return held_out(run.snapshot.held_out_task_count) if run.snapshot else "–"

@@ -119,6 +119,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "auto_promote": gettext_lazy("Automatic promotion"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
+            "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),
+            "holdout_fit": gettext_lazy("Hold out from fit() as well"),
             "predict_on_promotion": gettext_lazy("Predict after a promotion"),
             "sampling": gettext_lazy("Order of tasks in Label Studio"),
         }
@@ -128,6 +130,14 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
             "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),
+            "holdout_percent": gettext_lazy(
+                "Never trained on, so that versions can be measured on them. From 30"
+                " annotated tasks on; 0: none."
+            ),
+            "holdout_fit": gettext_lazy(
+                "For a model without train(): fit() does not get the events of held-out"
+                " tasks."
+            ),
             "predict_on_promotion": gettext_lazy(
                 "Each promoted version predicts these tasks. When you switch this on,"
                 " the served version does so too."

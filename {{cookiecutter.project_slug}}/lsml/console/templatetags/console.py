@@ -10,10 +10,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsml.console import progress
 from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds, readable
+from lsml.dataset.holdout import HELD_OUT_TASKS_TO_TELL
 from lsml.jobs.models import Job
 from lsml.labelstudio.results import words_of
 
@@ -99,6 +101,21 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else readable(value)
+
+
+@register.filter
+def held_out(tasks: int) -> str:
+    """Write how many annotated tasks a version was not trained on."""
+    if not tasks:
+        return _("not held out")
+    if tasks < HELD_OUT_TASKS_TO_TELL:
+        text = ngettext(
+            "%d held-out task: too few to tell",
+            "%d held-out tasks: too few to tell",
+            tasks,
+        )
+        return text % tasks
+    return _("%s tasks held out") % number(tasks)
 
 
 @register.filter

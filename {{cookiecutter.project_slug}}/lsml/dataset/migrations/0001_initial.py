@@ -131,6 +131,21 @@ class Migration(migrations.Migration):
                 ("annotation_digests", models.BinaryField()),
                 ("task_count", models.PositiveIntegerField()),
                 ("label_counts", models.JSONField(default=dict)),
+                ("holdout_percent", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "held_out_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), default=list, size=None
+                    ),
+                ),
+                (
+                    "held_out_updates",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.DateTimeField(), default=list, size=None
+                    ),
+                ),
+                ("held_out_digests", models.BinaryField(default=b"")),
+                ("held_out_task_count", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField()),
                 (
                     "project",

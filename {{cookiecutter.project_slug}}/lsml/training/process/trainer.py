@@ -16,16 +16,16 @@ import orjson
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from label_studio_ml.hosting import ModelClass, make_model, offers_fit, offers_train
-from label_studio_ml.model import LabelStudioMLBase
-from label_studio_ml.training import Dataset, Run, RunCancelled, numbers
+from label_studio_ml.hosting import ModelClass, learns_by_fit, make_model
+from label_studio_ml.training import Run, RunCancelled, numbers
 from lsml.jobs.errors import JobError
 from lsml.registry.artifacts import store_artifact
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.model_class import model_class
-from lsml.training.errors import FitFailed, NotTrainable, in_words
+from lsml.training.errors import FitFailed, in_words
 from lsml.training.process.inputs import TrainingInputs, take_inputs
-from lsml.training.process.legacy import Learned, fit_events, with_model_dir
+from lsml.training.process.learning import learn, nothing_to_learn
+from lsml.training.process.legacy import Learned, with_model_dir
 from lsml.training.process.loadcheck import why_not_loadable
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
@@ -110,7 +110,10 @@ class Trainer:
             self._reporter.send("done", **product)
 
     def _train(self, order: Order) -> dict[str, Any]:
-        inputs = take_inputs(run_id=order.run_id, fence=order.fence)
+        kind = _checked(self._model_class)
+        inputs = take_inputs(
+            run_id=order.run_id, fence=order.fence, by_fit=learns_by_fit(kind)
+        )
         if inputs.warning:
             print(inputs.warning, flush=True)  # noqa: T201 - into the run's log
         store = RunStore(inputs.project)
@@ -119,7 +122,9 @@ class Trainer:
             on_progress=self._reporter.progress,
             is_cancelled=self._cancelled.is_set,
         )
-        learned = self._learned(inputs, store, run, order.memory_mb)
+        learned = nothing_to_learn(kind, inputs, self._revision) or self._learned(
+            inputs, store, run, order.memory_mb
+        )
         artifact = (
             self._wait(lambda: store_artifact(run.artifacts, key=order.artifact_key))
             if learned.makes_version
@@ -141,7 +146,7 @@ class Trainer:
         if learned.makes_version:
             check = partial(
                 why_not_loadable,
-                _checked(self._model_class),
+                kind,
                 project=inputs.project,
                 store=store,
                 artifact=artifact,
@@ -174,27 +179,7 @@ class Trainer:
             os.nice(_NICE)
             store.begin_training()
             self._reporter.send("training")
-            return _learn(model, run, inputs, store)
-
-
-def _learn(
-    model: LabelStudioMLBase, run: Run, inputs: TrainingInputs, store: RunStore
-) -> Learned:
-    """Call the user's `train` or `fit`.
-
-    Raises:
-        NotTrainable: There are no annotations, or the model has neither method.
-        FitFailed: `fit` raised, and no call returned.
-    """
-    if offers_train(type(model)):
-        dataset = Dataset(inputs.tasks, label_config=inputs.project.label_config)
-        if not len(dataset):
-            raise NotTrainable("There is nothing to train on: no annotations so far.")
-        run.metrics.update(numbers(model.train(dataset, run)))
-        return Learned()
-    if not offers_fit(type(model)):
-        raise NotTrainable("The model has neither train(dataset, run) nor fit().")
-    return fit_events(model, run, inputs, store)
+            return learn(model, run, inputs, store)
 
 
 def _checked(found: ModelClass | None) -> ModelClass:

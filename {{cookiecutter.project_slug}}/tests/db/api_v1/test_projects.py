@@ -46,11 +46,27 @@ def test_the_policy_is_changed_and_recorded(operator, project):
         {"sampling": "uncertainty"},
         CHANGE | {"sampling": "best"},
         CHANGE | {"quiet_from": "22:00"},
+        CHANGE | {"holdout_percent": 51},
+        CHANGE | {"holdout_percent": -1},
     ],
 )
 def test_a_wrong_policy_is_refused(operator, project, body):
     assert policy(operator, project, **body).status_code == 400
     assert not entries()
+
+
+def test_the_hold_out_is_part_of_the_policy(operator, project):
+    assert (project.holdout_percent, project.holdout_fit) == (15, False)
+    row = policy(
+        operator, project, holdout_percent=0, holdout_fit=True, reason="few texts"
+    ).json()
+    assert (row["holdout_percent"], row["holdout_fit"]) == (0, True)
+    project.refresh_from_db()
+    assert (project.holdout_percent, project.holdout_fit) == (0, True)
+    assert AuditEntry.objects.get().detail == {
+        "holdout_percent": {"before": 15, "after": 0},
+        "holdout_fit": {"before": False, "after": True},
+    }
 
 
 def test_a_viewer_may_not_change_the_policy(viewer, project):

@@ -149,9 +149,10 @@ NEW_ANNOTATION = (
 NEW_VERSION = (
     "INSERT INTO registry_modelversion (project_id, number, version, state,"
     " artifact_key, artifact_sha256, artifact_bytes, metrics, snapshot_digest,"
-    " annotation_count, label_config, label_config_digest, missing_labels,"
+    " annotation_count, held_out_tasks, label_config, label_config_digest,"
+    " missing_labels,"
     " code_revision, python_version, packages, notes, load_error, created_at)"
-    " VALUES ({h.project}, 99, 'v99', 'ready', '', '', 0, '{{}}', '', 0, '', '',"
+    " VALUES ({h.project}, 99, 'v99', 'ready', '', '', 0, '{{}}', '', 0, 0, '', '',"
     " '[]', '', '', '{{}}', '', '', now())"
 )
 
@@ -303,6 +304,11 @@ WAYS = [
         "change a snapshot's counts",
         sql(SNAPSHOT("task_count = 99")),
         "snapshot tasks is 99",
+    ),
+    Tampering(
+        "change what a snapshot holds out",
+        sql(SNAPSHOT("holdout_percent = 15")),
+        "was changed: its digest is not that of its annotations",
     ),
     Tampering(
         "change a run's outcome",

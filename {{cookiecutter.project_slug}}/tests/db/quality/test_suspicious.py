@@ -5,7 +5,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from lsml.dataset.holdout import held_out_tasks
 from lsml.dataset.models import Task
+from lsml.dataset.snapshots import take_snapshot
 from lsml.quality.suspicious import unseen
 from lsml.quality.suspicious.services import suspicious_annotations
 from lsml.quality.suspicious.unseen import unseen_predictions
@@ -101,6 +103,26 @@ def test_a_task_that_was_never_trained_on_is_checked_with_the_newest(history):
     history.train(1, 2)
     last = history.predict(TASK, "Billing", version="v2")
     assert used(history) == last
+
+
+def test_a_held_out_task_is_checked_with_the_newest_version(history):
+    history.project.holdout_percent = 50
+    for task_id in range(1, 41):
+        history.annotate(task_id, "Refund")
+    snapshot = take_snapshot(history.project).snapshot
+    history.version(1, snapshot.digest, timezone.now())
+    made = {
+        task_id: history.predict(task_id, "Billing", version="v1")
+        for task_id in range(1, 41)
+    }
+    checked = {
+        annotation.task_id: prediction
+        for annotation, prediction in unseen_predictions(history.project)
+        if prediction is not None
+    }
+    held_out = {task.id for task in held_out_tasks(snapshot)}
+    assert held_out
+    assert checked == {task_id: made[task_id] for task_id in held_out}
 
 
 def test_training_on_another_annotation_of_the_task_counts_too(history):

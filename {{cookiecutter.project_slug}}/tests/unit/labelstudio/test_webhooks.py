@@ -7,7 +7,7 @@ import pytest
 
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.identity import ProjectKey
-from lsml.labelstudio.webhooks import WebhookRequest
+from lsml.labelstudio.webhooks import WebhookRequest, without_tasks
 
 WEBHOOKS = Path(__file__).parents[2] / "protocol" / "webhook"
 
@@ -105,3 +105,26 @@ def test_an_unknown_action_with_unusable_fields_is_still_an_event():
 def test_a_body_without_an_action_is_refused(body):
     with pytest.raises(WireError):
         WebhookRequest.parse(body)
+
+
+@pytest.mark.parametrize("name", ["annotation_created", "tasks_deleted"])
+def test_nothing_is_left_of_an_event_without_its_only_tasks(name):
+    assert without_tasks(recorded(name), lambda task_id: True) is None
+
+
+def test_other_tasks_and_their_annotations_stay():
+    sent = {
+        "action": "ANNOTATIONS_CREATED",
+        "annotation": [{"id": 10, "task": 1}, {"id": 20, "task": 2}],
+        "task": [{"id": 1}, {"id": 2}],
+    }
+    assert without_tasks(sent, lambda task_id: task_id == 1) == {
+        "action": "ANNOTATIONS_CREATED",
+        "annotation": [{"id": 20, "task": 2}],
+        "task": [{"id": 2}],
+    }
+
+
+@pytest.mark.parametrize("name", ["start_training", "annotations_deleted"])
+def test_an_event_that_names_no_task_stays_whatever_is_left_out(name):
+    assert without_tasks(recorded(name), lambda task_id: True) == recorded(name)

@@ -28,6 +28,20 @@ def task(*annotations, task_id=1, **data):
     return {"id": task_id, "data": data, "annotations": [*annotations]}
 
 
+def test_held_out_tasks_are_offered_but_not_trained_on():
+    trained, held_out = task(annotation("Good"), task_id=1), task(annotation("Bad"))
+    unlabelled = task(task_id=3)
+    dataset = Dataset([trained], held_out=[held_out | {"id": 2}, unlabelled])
+    assert ([each.id for each in dataset], len(dataset)) == ([1], 1)
+    assert dataset.chosen("text") == (["fine"], ["Good"])
+    [measured] = dataset.held_out
+    assert (measured.id, measured.choice()) == (2, "Bad")
+
+
+def test_a_dataset_made_by_hand_holds_nothing_out():
+    assert list(Dataset([task(annotation("Good"))]).held_out) == []
+
+
 def test_a_run_without_a_folder_gets_an_empty_one():
     run = Run()
     assert list(run.artifacts.iterdir()) == []
