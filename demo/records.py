@@ -21,24 +21,36 @@ def recorded() -> dict[str, Any]:
     if project is None:
         return {}
     runs = TrainingRun.objects.filter(project=project).order_by("pk")
-    last = runs.last()
+    last = runs.select_related("snapshot").last()
     return {
         "predictions": Prediction.objects.filter(project_pk=project.pk).count(),
         "events": WebhookEvent.objects.filter(project_pk=project.pk).count(),
         "promotions": Promotion.objects.filter(project=project).count(),
         "runs": [run.state for run in runs],
-        "run": {"message": last.message, "progress": last.progress, "error": last.error}
+        "run": {
+            "message": last.message,
+            "progress": last.progress,
+            "error": last.error,
+            "annotations": _read_by(last),
+        }
         if last
         else None,
         "versions": [
             {
                 "version": version.version,
                 "annotations": version.annotation_count,
+                "held_out": version.held_out_tasks,
                 "metrics": version.metrics,
             }
             for version in project.versions.order_by("number")
         ],
     }
+
+
+def _read_by(run: Any) -> int:
+    """Return the annotations that a run trained on or held out."""
+    found = run.snapshot
+    return len(found.annotation_ids) + len(found.held_out_ids) if found else 0
 
 
 if __name__ == "__main__":
