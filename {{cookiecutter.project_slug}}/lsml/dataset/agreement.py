@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from lsml.audit.models import Prediction
-from lsml.dataset.agreement_measures import agreement
+from lsml.dataset.measures import agreement
 from lsml.dataset.models import Agreement, Annotation
 from lsml.registry.models import Project
 

@@ -10,7 +10,7 @@ from math import isinf
 from statistics import fmean
 from typing import Final
 
-from lsml.dataset.agreement_measures import agreement
+from lsml.dataset.measures import compare
 from lsml.dataset.models import Task
 from lsml.labelstudio.results import meaning, words_of
 from lsml.quality.budget import Budget
@@ -173,8 +173,8 @@ def _answers(
 def _difference(one: object, other: object) -> float:
     if meaning(one) == meaning(other):
         return 0.0
-    measured = agreement(_regions(one), _regions(other))
-    return 1 - fmean(measured.values()) if measured else 0.0
+    scores = compare(_regions(one), _regions(other))
+    return 1 - fmean(score.value for score in scores) if scores else 0.0
 
 
 def _regions(result: object) -> list[object]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lsml.dataset.agreement_measures import Region
+from lsml.dataset.measures import Region
 from lsml.quality.suspicious.doubts import Doubt, score_of
 
 _ROUNDING: Final = 1e-6

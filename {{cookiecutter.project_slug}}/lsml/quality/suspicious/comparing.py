@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lsml.dataset.agreement_measures import by_control
+from lsml.dataset.measures import by_control
 from lsml.quality.suspicious.choices import Choice, compared_choice
 from lsml.quality.suspicious.doubts import Doubt
 from lsml.quality.suspicious.regions import OVERLAPS, worst_region

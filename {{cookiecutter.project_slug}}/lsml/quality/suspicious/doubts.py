@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lsml.dataset.agreement_measures import Region
+from lsml.dataset.measures import Region
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ predict has no score that would say how improbable the model finds it.
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lsml.dataset.agreement_measures import Region, box_overlap, labels_of
+from lsml.dataset.measures import Region, box_overlap, labels_of
 from lsml.quality.suspicious.doubts import Doubt, score_of
 
 Overlap = Callable[[Region, Region], float]
