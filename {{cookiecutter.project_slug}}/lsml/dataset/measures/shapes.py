@@ -79,8 +79,8 @@ def shape_ious(pairs: Sequence[tuple[Shape, Shape]]) -> list[float]:
         elif box_iou(a.bounds, b.bounds):
             others.append(at)
     if others:
-        rings = [(_ring(pairs[at][0]), _ring(pairs[at][1])) for at in others]
-        found = polygon_ious(rings)
+        outlines = [(_outline(pairs[at][0]), _outline(pairs[at][1])) for at in others]
+        found = polygon_ious(outlines)
         for at, iou in zip(others, found, strict=True):
             ious[at] = iou
     return ious
@@ -166,7 +166,7 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _ring(shape: Shape) -> Sequence[Point]:
+def _outline(shape: Shape) -> Sequence[Point]:
     left, top, right, bottom = shape.bounds
     upright = [(left, top), (right, top), (right, bottom), (left, bottom)]
     return shape.vertices or upright
