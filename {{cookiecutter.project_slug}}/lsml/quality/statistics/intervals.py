@@ -1,0 +1,94 @@
+"""Intervals for what a version reaches on tasks: means, precision, recall, F1.
+
+All are Wilson's interval, which stays within 0 and 1 and does not claim certainty when
+every task is right. Scores between 0 and 1, or tasks with several regions, vary less or
+more than right and wrong do: the interval is then that of the number of tasks with
+which right and wrong would vary as much.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from statistics import NormalDist
+from typing import Final, NamedTuple
+
+from lsml.dataset.measures import Counts
+
+LEVEL: Final = 0.95  # of an interval that is shown
+
+
+class Interval(NamedTuple):
+    """An estimate, and the range that contains the true value in 95 % of cases."""
+
+    value: float
+    low: float
+    high: float
+
+
+def proportion(successes: int, tasks: int) -> Interval | None:
+    """Return the share of successes; None without tasks."""
+    return _wilson(successes / tasks, tasks) if tasks else None
+
+
+def mean(scores: Sequence[float]) -> Interval | None:
+    """Return the mean of scores from 0 to 1; None without scores."""
+    return ratio([(score, 1) for score in scores])
+
+
+def precision(counts: Iterable[Counts]) -> Interval | None:
+    """Return the share of the predicted that is right; None if nothing is predicted.
+
+    Args:
+        counts: One label in each task.
+    """
+    return ratio([(each.both, each.both + each.only_predicted) for each in counts])
+
+
+def recall(counts: Iterable[Counts]) -> Interval | None:
+    """Return the share of the annotated that is found; None if nothing is annotated.
+
+    Args:
+        counts: One label in each task.
+    """
+    return ratio([(each.both, each.both + each.only_annotated) for each in counts])
+
+
+def f1(counts: Iterable[Counts]) -> Interval | None:
+    """Return the F1 over all tasks; None if nothing is predicted or annotated.
+
+    F1 is 2j / (1 + j) of the share j of what is predicted or annotated that is both. So
+    its bounds are those of j.
+
+    Args:
+        counts: One label in each task.
+    """
+    shares = ratio([(each.both, sum(each)) for each in counts])
+    return shares and Interval(*(2 * share / (1 + share) for share in shares))
+
+
+def ratio(tasks: Sequence[tuple[float, float]]) -> Interval | None:
+    """Return the sum of parts by the sum of wholes; None if all wholes are 0.
+
+    Args:
+        tasks: Of each task, a part and the whole, with 0 <= part <= whole. The tasks
+            are independent of each other, what is in one of them need not be.
+    """
+    total = sum(whole for _, whole in tasks)
+    if not total:
+        return None
+    value = sum(part for part, _ in tasks) / total
+    squares = sum(whole**2 for _, whole in tasks)
+    binary = value * (1 - value) * squares  # if each task were right or wrong entirely
+    observed = sum((part - value * whole) ** 2 for part, whole in tasks)
+    # One more task that is right or wrong: few equal scores are no proof that all are.
+    one = value * (1 - value) * squares / sum(1 for _, whole in tasks if whole)
+    effect = (observed + one) / (binary + one) if binary else 1.0
+    return _wilson(value, total**2 / squares / effect)
+
+
+def _wilson(share: float, tasks: float) -> Interval:
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    centre = (share + z**2 / (2 * tasks)) / (1 + z**2 / tasks)
+    half = (z * sqrt(share * (1 - share) / tasks + (z / (2 * tasks)) ** 2)) / (
+        1 + z**2 / tasks
+    )
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))

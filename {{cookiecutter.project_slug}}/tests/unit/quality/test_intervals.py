@@ -1,0 +1,93 @@
+"""Intervals of means, precision, recall and F1."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.quality.coverage import coverage_exactly
+from lsml.dataset.measures import Counts
+from lsml.quality.statistics.intervals import (
+    f1,
+    mean,
+    precision,
+    proportion,
+    recall,
+)
+
+small = st.integers(0, 5)
+counts = st.lists(st.builds(Counts, small, small, small))
+
+
+def test_a_proportion_has_wilsons_interval():
+    # Newcombe (1998), table I: 81 of 263 with the score method without correction.
+    assert proportion(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=1e-4)
+
+
+def test_without_tasks_there_is_no_interval():
+    assert proportion(0, 0) is None
+    assert mean([]) is None
+    assert recall([Counts(0, 3, 0)]) is None
+    assert precision([Counts(0, 0, 3)]) is None
+    assert f1([]) is None
+
+
+def test_right_and_wrong_as_scores_are_a_proportion():
+    scores = [1.0] * 7 + [0.0] * 3
+
+    assert mean(scores) == pytest.approx(proportion(7, 10))
+
+
+def test_all_right_is_not_certainty():
+    found = mean([1.0] * 10)
+
+    assert found.value == found.high == 1
+    assert found.low == pytest.approx(proportion(10, 10).low)
+
+
+def test_equal_scores_are_not_certainty():
+    found = mean([0.8] * 5)
+
+    assert found.low < 0.7
+    assert found.high > 0.85
+
+
+def test_scores_that_vary_less_than_right_and_wrong_have_a_narrower_interval():
+    scores = mean([0.7, 0.9] * 50)
+
+    assert scores.high - scores.low < 0.5 * (
+        proportion(80, 100).high - proportion(80, 100).low
+    )
+
+
+def test_regions_of_one_task_count_as_one_observation():
+    together = recall([Counts(10, 0, 0)] * 8 + [Counts(0, 0, 10)] * 2)
+
+    assert together == pytest.approx(proportion(8, 10))
+
+
+def test_precision_recall_and_f1_are_those_of_all_tasks_together():
+    tasks = [Counts(3, 1, 0), Counts(1, 1, 4), Counts(0, 0, 0)]
+
+    assert precision(tasks).value == pytest.approx(4 / 6)
+    assert recall(tasks).value == pytest.approx(4 / 8)
+    assert f1(tasks).value == pytest.approx(8 / 14)
+
+
+def test_tasks_without_the_label_change_nothing():
+    tasks = [Counts(3, 1, 0), Counts(1, 1, 4)]
+
+    assert f1([*tasks, *[Counts(0, 0, 0)] * 100]) == f1(tasks)
+
+
+@given(counts)
+def test_every_interval_contains_its_value_and_stays_between_0_and_1(tasks):
+    for found in (precision(tasks), recall(tasks), f1(tasks)):
+        if found:
+            assert 0 <= found.low <= found.value + 1e-9
+            assert found.value - 1e-9 <= found.high <= 1
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.85, 0.97])
+@pytest.mark.parametrize("tasks", [50, 200, 1000])
+def test_intervals_of_an_accuracy_contain_it_in_93_to_97_of_100_cases(accuracy, tasks):
+    assert 0.93 <= coverage_exactly(accuracy, tasks) <= 0.97
