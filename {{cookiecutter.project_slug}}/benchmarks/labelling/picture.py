@@ -18,12 +18,12 @@ from lsml.console.charts.axes import (
 
 _TITLE, _LEGEND, _GAP = 30, 46, 14  # pixels
 _UNITS = "accuracy by number of labels"
-_STYLE = """
+STYLE = """
 svg { --ground: #fff; --line: #e5e7eb; --faint: #4b5563; --strong: #111827;
-  --c0: #78716c; --c1: #4f46e5; --c2: #d97706 }
+  --c0: #78716c; --c1: #4f46e5; --c2: #d97706; --c3: #059669 }
 @media (prefers-color-scheme: dark) {
   svg { --ground: #0d1117; --line: #30363d; --faint: #9ca3af; --strong: #f3f4f6;
-    --c0: #a8a29e; --c1: #818cf8; --c2: #fbbf24 }
+    --c0: #a8a29e; --c1: #818cf8; --c2: #fbbf24; --c3: #34d399 }
 }
 .ground { fill: var(--ground) }
 .c-grid { stroke: var(--line) }
@@ -48,7 +48,7 @@ def draw(results: Sequence[Result]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
             f' width="{WIDTH}" height="{height}" role="img"'
             ' aria-label="Accuracy by number of labels">',
-            f"<style>{_STYLE}{colours}\n</style>",
+            f"<style>{STYLE}{colours}\n</style>",
             '<rect class="ground" width="100%" height="100%"/>',
             *_legend(names),
             *(

@@ -1,0 +1,1 @@
+"""Simulations of the statistics behind docs/quality.md, with fixed seeds."""

@@ -1,0 +1,131 @@
+"""How often intervals contain the true value: 95 % is promised."""
+
+from collections.abc import Callable, Iterator
+from math import comb
+
+import numpy as np
+
+from benchmarks.quality.tables import percent, table
+from lsml.dataset.measures import Counts
+from lsml.quality.statistics.intervals import (
+    Interval,
+    f1,
+    mean,
+    precision,
+    proportion,
+    recall,
+)
+from lsml.quality.statistics.paired import difference
+
+SIZES = 50, 200, 1000  # tasks
+REPETITIONS = 1_000
+
+Random = np.random.Generator
+Draw = Callable[[Random, int], Interval | None]  # the interval of that many tasks
+
+
+def covered(
+    draw: Draw, truth: float, tasks: int, repetitions: int = REPETITIONS
+) -> float:
+    """Return the share of intervals that contain the truth, of those that exist."""
+    random = np.random.default_rng(tasks)
+    found = [draw(random, tasks) for _ in range(repetitions)]
+    return float(np.mean([each.low <= truth <= each.high for each in found if each]))
+
+
+def coverage_exactly(truth: float, tasks: int) -> float:
+    """Return the share for a proportion, summed over all possible counts."""
+    return sum(
+        comb(tasks, right) * truth**right * (1 - truth) ** (tasks - right)
+        for right in range(tasks + 1)
+        if (found := proportion(right, tasks)) and found.low <= truth <= found.high
+    )
+
+
+def coverage_table() -> str:
+    """Simulate all kinds of intervals."""
+    return table(
+        ["interval of", "true value", *(f"{n} tasks" for n in SIZES)],
+        (
+            [name, f"{truth:g}", *(percent(covered(draw, truth, n), 1) for n in SIZES)]
+            for name, truth, draw in _cases()
+        ),
+    )
+
+
+def exact_table() -> str:
+    """Compute the coverage of accuracies, without chance."""
+    return table(
+        ["accuracy", *(f"{n} tasks" for n in SIZES)],
+        (
+            [f"{p:g}", *(percent(coverage_exactly(p, n), 1) for n in SIZES)]
+            for p in (0.5, 0.85, 0.97)
+        ),
+    )
+
+
+def _cases() -> Iterator[tuple[str, float, Draw]]:
+    for truth in (0.5, 0.85, 0.97):
+        yield "accuracy", truth, _accuracy(truth)
+    yield "scores: 70 % are 1, the others evenly from 0 to 1", 0.85, _mixed
+    yield "scores: most above 0.99, a few far below", 0.97, _skewed
+    for share in (0.02, 0.05, 0.1):
+        rare = f"of a label on {percent(share)} of the tasks"
+        yield f"F1 {rare}", 0.8, _label(f1, share)
+        yield f"precision {rare}", 0.8, _label(precision, share)
+        yield f"recall {rare}", 0.8, _label(recall, share)
+    yield "F1 of spans, three per task on average", 0.8, _spans
+    for differ, gained in ((0.02, 0), (0.05, 0), (0.05, 0.02), (0.1, 0.03), (0.2, 0.1)):
+        name = f"difference of two versions, {percent(differ)} of the answers differ"
+        yield name, gained, _difference(differ, gained)
+
+
+def _accuracy(truth: float) -> Draw:
+    return lambda random, tasks: proportion(int(random.binomial(tasks, truth)), tasks)
+
+
+def _mixed(random: Random, tasks: int) -> Interval | None:
+    right = random.random(tasks) < 0.7
+    return mean(np.where(right, 1, random.random(tasks)).tolist())
+
+
+def _skewed(random: Random, tasks: int) -> Interval | None:
+    return mean(random.beta(1.94, 0.06, tasks).tolist())
+
+
+def _label(measure: Callable[[list[Counts]], Interval | None], share: float) -> Draw:
+    """Return a draw of tasks with one label each; precision and recall are 0.8."""
+
+    def draw(random: Random, tasks: int) -> Interval | None:
+        annotated = random.random(tasks) < share
+        chance = np.where(annotated, 0.8, 0.2 * share / (1 - share))
+        predicted = random.random(tasks) < chance
+        # Tasks without the label change nothing.
+        return measure(
+            [
+                Counts(int(a and b), int(b and not a), int(a and not b))
+                for a, b in zip(annotated, predicted, strict=True)
+                if a or b
+            ]
+        )
+
+    return draw
+
+
+def _spans(random: Random, tasks: int) -> Interval | None:
+    """Draw tasks that are differently hard: their spans are not independent."""
+    spans = random.poisson(3, tasks)
+    found = random.binomial(spans, random.beta(8, 2, tasks))
+    wrong = random.binomial(spans, random.beta(2, 8, tasks))
+    each = zip(spans.tolist(), found.tolist(), wrong.tolist(), strict=True)
+    return f1([Counts(right, more, all_ - right) for all_, right, more in each])
+
+
+def _difference(differ: float, gained: float) -> Draw:
+    chances = [(differ + gained) / 2, (differ - gained) / 2, 1 - differ]
+
+    def draw(random: Random, tasks: int) -> Interval:
+        better, worse, same = random.multinomial(tasks, chances)
+        return difference([1.0] * better + [-1.0] * worse + [0.0] * same)
+
+    return draw
