@@ -79,6 +79,13 @@ def test_no_agreement_at_all_is_a_drop_from_every_level():
         assert state.dropped
 
 
+@pytest.mark.parametrize("reference", [0.05, 0.14, 0.2])
+def test_half_of_a_low_level_is_a_drop(reference):
+    state = DropDetector.with_reference(reference).update([reference / 2] * 2_000)
+
+    assert state.dropped
+
+
 def test_drops_are_reported_soon_and_seldom_without_a_reason():
     of_10_points = sorted(delays(0.85, 0.75, drops=300))
 
