@@ -72,7 +72,8 @@ def amount_done(job: Job) -> str:
         return f"{job.progress:.0%}"
     if not job.total:
         return ""
-    unit = _("rows") if kind_of(job).name == "audit" else _("tasks")
+    units = {"audit": _("rows"), "evaluation": _("predictions")}
+    unit = units.get(kind_of(job).name, _("tasks"))
     return f"{job.done:,} / {job.total:,} {unit}"
 
 

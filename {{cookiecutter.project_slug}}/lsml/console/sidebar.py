@@ -46,6 +46,11 @@ UNFOLD: dict[str, Any] = {
                         "training_trainingrun_changelist",
                     ),
                     _item(
+                        _("Evaluations"),
+                        "balance",
+                        "quality_evaluation_changelist",
+                    ),
+                    _item(
                         _("Promotions"),
                         "rocket_launch",
                         "registry_promotion_changelist",

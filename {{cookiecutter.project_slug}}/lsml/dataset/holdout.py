@@ -14,9 +14,6 @@ from lsml.dataset.models import Annotation, Snapshot
 from lsml.registry.models import Project
 
 ANNOTATED_TASKS_MIN: Final = 30  # with fewer, nothing is held out
-# With fewer, versions cannot be told apart: if 9 of 10 answers are right, the 95 %
-# interval (Wilson) of 30 tasks is 22 points wide.
-HELD_OUT_TASKS_TO_TELL: Final = 30
 
 
 def is_held_out(project_pk: int, task_id: int, percent: int) -> bool:

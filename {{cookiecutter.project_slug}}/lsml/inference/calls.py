@@ -18,6 +18,7 @@ KINDS_BY_URGENCY = (
     Prediction.Kind.BULK,
     Prediction.Kind.SHADOW,
 )
+JOB_KINDS = (Prediction.Kind.BULK, Prediction.Kind.SHADOW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from lsml.audit.models import Prediction
-from lsml.inference.calls import Answer, Call, OnTimeout
+from lsml.inference.calls import JOB_KINDS, Answer, Call, OnTimeout
 from lsml.inference.errors import (
     ModelBusy,
     ModelCrashed,
@@ -97,7 +96,7 @@ class ModelsElsewhere:
         except NoAnswerInTime as error:
             raise ModelTimedOut(timeout_s) from error
         except ModelProcessEnded as error:
-            if call.kind is Prediction.Kind.BULK:
+            if call.kind in JOB_KINDS:
                 raise ModelCrashed from error
             raise
         try:

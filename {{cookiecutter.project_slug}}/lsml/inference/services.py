@@ -30,6 +30,7 @@ class Predicted:
 
     model_version: str
     by_task: list[list[TaskPrediction]]  # as the tasks were ordered; [] = no prediction
+    seconds: float = 0.0  # in the model's predict()
 
     def as_wire(self) -> list[dict[str, Any] | list[dict[str, Any]]]:
         """Return one item per task, in the tasks' order, as Label Studio expects.
@@ -94,6 +95,28 @@ def predict(
         return _predict_instead(serving, work, failure)
 
 
+def predict_shadow(
+    serving: Served, tasks: list[dict[str, Any]], *, origin: Origin
+) -> Predicted:
+    """Let a version predict that need not be served; its answers are only recorded.
+
+    Everything that waits for the same model comes first.
+
+    Args:
+        serving: The version.
+        tasks: As Label Studio sends them: `id` and `data`.
+        origin: Recorded on every row.
+
+    Raises:
+        ModelNotLoadable: The version cannot be loaded; no row is written.
+        ModelError: As for `predict`; recorded for each task.
+        ModelBusy, ModelProcessUnavailable, StorageUnavailable: As for `predict`.
+    """
+    call = Call(tasks, Prediction.Kind.SHADOW, origin)
+    work = _Work(call, received_at=timezone.now(), started=time.perf_counter())
+    return work.predict(serving)
+
+
 class _ProjectChanged(Exception):
     """The project changed since its served version was read. No row was written."""
 
@@ -140,7 +163,7 @@ class _Work:
             version, if_project = answer.version, ""
         rows = _answered(self.call, answer.by_task)
         self._record(serving, version, answer.seconds, rows, if_project)
-        return Predicted(version, answer.by_task)
+        return Predicted(version, answer.by_task, answer.seconds)
 
     def record_failure(
         self, serving: Served, error: ModelError, if_project: str = ""

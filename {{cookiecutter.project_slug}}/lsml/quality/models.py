@@ -1,5 +1,6 @@
 """The tables of this room, where Django looks for them."""
 
+from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
 
-__all__ = ["AnswerCheck", "AnswerCheckPosition"]
+__all__ = ["AnswerCheck", "AnswerCheckPosition", "Evaluation"]

@@ -1,8 +1,9 @@
-"""Celery tasks of quality. Beat sends them."""
+"""Celery tasks of quality. They take ids and may be called twice."""
 
 from celery import shared_task
 
 from lsml.environment.pace import Pace
+from lsml.quality.evaluation import jobs, work
 from lsml.quality.validity import live
 
 _EVERY_S = 15.0  # half of beat's period: messages that piled up check once
@@ -14,3 +15,15 @@ def check_answers() -> None:
     """Check a sample of the latest answers of `/predict` against the label configs."""
     if _checks.allows(every_s=_EVERY_S):
         live.check_new_answers()
+
+
+@shared_task
+def evaluate_version(version_pk: int) -> None:
+    """Start the evaluation of a new version."""
+    jobs.evaluate_new(version_pk)
+
+
+@shared_task
+def evaluate(evaluation_id: int) -> None:
+    """Run an evaluation to its end."""
+    work.evaluate(evaluation_id)

@@ -3,7 +3,7 @@
 from datetime import time
 from typing import Self
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -13,6 +13,8 @@ from lsml.labelstudio.identity import ProjectKey
 
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 HOLDOUT_PERCENT_MAX = 50
+HELD_OUT_TASKS_TO_TELL = 20  # with fewer, versions cannot be told apart
+_POINTS_MAX = 100
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -32,6 +34,14 @@ class Project(models.Model):
     class TrainingMode(models.TextChoices):
         AUTO = "auto"  # annotations start a run
         MANUAL = "manual"  # only START_TRAINING or a person starts one
+
+    class PromotionPolicy(models.TextChoices):
+        """Which new versions are promoted."""
+
+        NOT_WORSE = "not-worse", "if not worse than the served version"
+        BETTER = "better", "if better than the served version"
+        ALWAYS = "always", "always"
+        MANUAL = "manual", "only by people"
 
     class PredictOnPromotion(models.TextChoices):
         NONE = "none", "no tasks"
@@ -67,7 +77,6 @@ class Project(models.Model):
     debounce_s = models.PositiveIntegerField(default=0)  # quiet time before a run
     quiet_from = models.TimeField(null=True, blank=True)  # UTC; no automatic runs from
     quiet_until = models.TimeField(null=True, blank=True)  # UTC; until then
-    auto_promote = models.BooleanField(default=True)  # after a run that succeeded
     # Null: TRAINING_TIME_LIMIT and TRAINING_MEMORY_MB apply.
     time_limit_s = models.PositiveIntegerField(null=True, blank=True)
     memory_mb = models.PositiveIntegerField(null=True, blank=True)
@@ -77,6 +86,23 @@ class Project(models.Model):
         default=15, validators=[MaxValueValidator(HOLDOUT_PERCENT_MAX)]
     )  # of the annotated tasks; 0 = none
     holdout_fit = models.BooleanField(default=False)  # not given to `fit` either
+
+    # Promotion policy, see `lsml/quality/gates/`. A point is 0.01 of a score.
+    promotion_policy = models.CharField(
+        max_length=9, choices=PromotionPolicy.choices, default=PromotionPolicy.NOT_WORSE
+    )
+    gate_min_tasks = models.PositiveSmallIntegerField(  # held out
+        default=HELD_OUT_TASKS_TO_TELL
+    )
+    gate_margin = models.PositiveSmallIntegerField(  # points that it may be worse
+        default=3, validators=[MaxValueValidator(_POINTS_MAX)]
+    )
+    gate_label_margin = models.PositiveSmallIntegerField(  # points, for each label
+        default=5, validators=[MaxValueValidator(_POINTS_MAX)]
+    )
+    gate_latency_factor = models.PositiveSmallIntegerField(  # how much slower
+        default=2, validators=[MinValueValidator(1)]
+    )
 
     # What follows the served version, see `Following`
     predict_on_promotion = models.CharField(

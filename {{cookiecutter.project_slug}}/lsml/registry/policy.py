@@ -19,7 +19,11 @@ POLICY_FIELDS: Final = (
     "debounce_s",
     "quiet_from",
     "quiet_until",
-    "auto_promote",
+    "promotion_policy",
+    "gate_min_tasks",
+    "gate_margin",
+    "gate_label_margin",
+    "gate_latency_factor",
     "time_limit_s",
     "memory_mb",
     "holdout_percent",
@@ -114,4 +118,4 @@ def _not_policy() -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | None) else str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)

@@ -17,6 +17,7 @@ from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
 from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import Project, StateItem
+from lsml.registry.promotion_policy import wake_evaluator, why_promoted_at_once
 from lsml.registry.services import VersionFacts, promote, register_version
 from lsml.training.inbox.events import set_aside
 from lsml.training.models import TrainingAttempt, TrainingRun
@@ -108,14 +109,17 @@ def _register(
         warning = f"{version.version} was not promoted: it cannot be loaded."
         message = f"{product.note} {warning}".strip()
         TrainingRun.objects.filter(pk=run.pk).update(message=message)
-    elif project.auto_promote:
+        return
+    if reason := why_promoted_at_once(project, version):
         promote(
             project=project,
             version=version,
             actor="policy",
-            reason=f"run {run.pk} succeeded",
+            reason=f"run {run.pk} succeeded; {reason}",
             origin=origin,
         )
+    if version.held_out_tasks:
+        wake_evaluator(version)
 
 
 def fail(

@@ -1,4 +1,4 @@
-"""What the three kinds of jobs share: columns, log, cancelling and retrying."""
+"""What all kinds of jobs share: columns, log, cancelling and retrying."""
 
 from typing import Any, ClassVar, Final, TypeVar
 

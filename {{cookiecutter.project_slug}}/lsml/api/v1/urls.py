@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from lsml.api.v1.answer_checks import AnswerCheckViewSet
 from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
+from lsml.api.v1.evaluations import EvaluationViewSet
 from lsml.api.v1.events import EventViewSet
 from lsml.api.v1.next_tasks import NextTasksView
 from lsml.api.v1.prediction_jobs import PredictionJobViewSet
@@ -34,8 +35,9 @@ router.register("projects", ProjectViewSet, "projects")  # …/<id>/policy
 router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
 router.register("answer-checks", AnswerCheckViewSet, "answer-checks")
-# The three kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
+# The kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
+router.register("evaluations", EvaluationViewSet, "evaluations")
 router.register("prediction-jobs", PredictionJobViewSet, "prediction-jobs")
 router.register("prediction-problems", PredictionProblemViewSet, "prediction-problems")
 router.register("audit-jobs", AuditJobViewSet, "audit-jobs")  # …/<id>/file

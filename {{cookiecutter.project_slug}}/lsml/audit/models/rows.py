@@ -216,6 +216,11 @@ class AuditEntry(AuditRow):
         EXPORT_CANCELLED = "export cancelled"
         EXPORT_SUCCEEDED = "export succeeded"
         EXPORT_FAILED = "export failed"
+        EVALUATION_REQUESTED = "evaluation requested"
+        EVALUATION_RETRIED = "evaluation retried"
+        EVALUATION_CANCELLED = "evaluation cancelled"
+        EVALUATION_FAILED = "evaluation failed"
+        VERSION_EVALUATED = "version evaluated"  # with the promotion policy's verdict
         # Data that left the service
         EXPORT_DOWNLOADED = "export downloaded"
         LIST_EXPORTED = "list exported"

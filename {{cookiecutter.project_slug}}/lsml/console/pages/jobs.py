@@ -23,6 +23,7 @@ from lsml.observability.origin import requester
 _PERMISSIONS: Final[dict[str, Permission]] = {
     "training": "operate",
     "prediction": "operate",
+    "evaluation": "operate",
     "audit": "export",
 }
 _CONSEQUENCES: Final = {
@@ -32,6 +33,10 @@ _CONSEQUENCES: Final = {
     ),
     "prediction": gettext_lazy(
         "The job stops after the current step. Predictions already made are kept."
+    ),
+    "evaluation": gettext_lazy(
+        "The evaluation stops. Unless another one passes, or a person promotes it, its"
+        " version is not promoted."
     ),
     "audit": gettext_lazy("The job stops. You can start it again at any time."),
 }

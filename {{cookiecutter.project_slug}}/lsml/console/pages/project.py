@@ -116,7 +116,13 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "debounce_s": gettext_lazy("Quiet time before a run (s)"),
             "quiet_from": gettext_lazy("Start no run from (UTC)"),
             "quiet_until": gettext_lazy("until (UTC)"),
-            "auto_promote": gettext_lazy("Automatic promotion"),
+            "promotion_policy": gettext_lazy("New versions are promoted"),
+            "gate_min_tasks": gettext_lazy("Held-out tasks required to compare"),
+            "gate_margin": gettext_lazy("Points that a version may be worse"),
+            "gate_label_margin": gettext_lazy("Points that a label may be worse"),
+            "gate_latency_factor": gettext_lazy(
+                "Times that a prediction may be slower"
+            ),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),
@@ -127,6 +133,17 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "training_mode": gettext_lazy(
                 "auto: new annotations start a run. manual: only people start runs."
+            ),
+            "promotion_policy": gettext_lazy(
+                "New and served version predict the held-out tasks; the annotations"
+                " tell which is right. While there are too few of them, every version"
+                " is promoted, except if only people promote."
+            ),
+            "gate_margin": gettext_lazy(
+                "Of 100, with 80 % certainty. Only for “if not worse”."
+            ),
+            "gate_label_margin": gettext_lazy(
+                "Of 100, of the recall and precision of each label."
             ),
             "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
             "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),

@@ -15,9 +15,9 @@ from django.utils.translation import ngettext
 from lsml.console import progress
 from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds, readable
-from lsml.dataset.holdout import HELD_OUT_TASKS_TO_TELL
 from lsml.jobs.models import Job
 from lsml.labelstudio.results import words_of
+from lsml.registry.models import HELD_OUT_TASKS_TO_TELL
 
 register = template.Library()
 register.filter(milliseconds)
@@ -26,9 +26,9 @@ JSON_CHARS_MAX: Final = 20_000  # of one value; the rest is only counted
 LOG_CHARS_SHOWN: Final = 20_000
 
 _TONES: Final = {
-    "good": {"ok", "succeeded", "serving", "ready", "valid", "alive"},
+    "good": {"ok", "succeeded", "serving", "ready", "valid", "alive", "passed"},
     "busy": {"running", "queued", "waiting", "handed_back"},
-    "bad": {"error", "failed", "lost", "broken", "refused", "deleted"},
+    "bad": {"error", "failed", "lost", "broken", "refused", "deleted", "held back"},
     "calm": {"empty", "cancelled", "archived", "paused", "skipped", "held", "0.0.1"},
 }
 
@@ -116,6 +116,29 @@ def held_out(tasks: int) -> str:
         )
         return text % tasks
     return _("%s tasks held out") % number(tasks)
+
+
+@register.filter
+def score(value: float | None) -> str:
+    """Write a score from 0 to 1."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+@register.filter
+def interval(values: list[float] | None) -> str:
+    """Write a value with its 95 % interval: 0.93 (0.88–0.96)."""
+    if values is None:
+        return "–"
+    value, low, high = values
+    return f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    """Write a difference of scores with its sign."""
+    if value is None:
+        return "–"
+    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
 
 
 @register.filter

@@ -50,7 +50,7 @@ class Gate:
     """
 
     rule: Rule = "not_worse"
-    margin: float = 0.01
+    margin: float = 0.03
     min_tasks: int = 20
     label_margin: float = 0.05
     latency_factor: float = 2.0

@@ -99,7 +99,41 @@ class Migration(migrations.Migration):
                 ("debounce_s", models.PositiveIntegerField(default=0)),
                 ("quiet_from", models.TimeField(blank=True, null=True)),
                 ("quiet_until", models.TimeField(blank=True, null=True)),
-                ("auto_promote", models.BooleanField(default=True)),
+                (
+                    "promotion_policy",
+                    models.CharField(
+                        choices=[
+                            ("not-worse", "if not worse than the served version"),
+                            ("better", "if better than the served version"),
+                            ("always", "always"),
+                            ("manual", "only by people"),
+                        ],
+                        default="not-worse",
+                        max_length=9,
+                    ),
+                ),
+                ("gate_min_tasks", models.PositiveSmallIntegerField(default=20)),
+                (
+                    "gate_margin",
+                    models.PositiveSmallIntegerField(
+                        default=3,
+                        validators=[django.core.validators.MaxValueValidator(100)],
+                    ),
+                ),
+                (
+                    "gate_label_margin",
+                    models.PositiveSmallIntegerField(
+                        default=5,
+                        validators=[django.core.validators.MaxValueValidator(100)],
+                    ),
+                ),
+                (
+                    "gate_latency_factor",
+                    models.PositiveSmallIntegerField(
+                        default=2,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
                 ("time_limit_s", models.PositiveIntegerField(blank=True, null=True)),
                 ("memory_mb", models.PositiveIntegerField(blank=True, null=True)),
                 (

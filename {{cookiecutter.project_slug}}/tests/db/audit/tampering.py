@@ -392,7 +392,7 @@ WAYS = [
         "change a version's notes or state, or a project's settings",
         sql(
             VERSION("notes = 'good', state = 'archived'"),
-            "UPDATE registry_project SET auto_promote = false, label_config = ''",
+            "UPDATE registry_project SET gate_margin = 50, label_config = ''",
         ),
         None,
     ),

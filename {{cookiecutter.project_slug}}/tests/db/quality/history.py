@@ -55,7 +55,7 @@ class History:
             **{"result": choice(label), "completed_by": 3} | facts,
         )
 
-    def train(self, *annotation_ids, seconds=1):
+    def train(self, *annotation_ids, held_out=(), seconds=1):
         """Make a version of these annotations, created so many seconds from now.
 
         Not now: rows written within the same millisecond have no order.
@@ -69,16 +69,22 @@ class History:
             annotation_updates=[now] * len(annotation_ids),
             annotation_digests=b"",
             task_count=len(annotation_ids),
+            holdout_percent=15 if held_out else 0,
+            held_out_ids=list(held_out),
+            held_out_updates=[now] * len(held_out),
+            held_out_task_count=len(held_out),
             created_at=now,
         )
-        return self.version(number, snapshot.digest, now + timedelta(seconds=seconds))
+        at = now + timedelta(seconds=seconds)
+        return self.version(number, snapshot.digest, at, len(held_out))
 
-    def version(self, number, snapshot_digest, at):
+    def version(self, number, snapshot_digest, at, held_out_tasks=0):
         return ModelVersion.objects.create(
             project=self.project,
             number=number,
             version=f"v{number}",
             snapshot_digest=snapshot_digest,
+            held_out_tasks=held_out_tasks,
             created_at=at,
         )
 

@@ -1,0 +1,82 @@
+"""The figures of an evaluation: controls, labels and tasks of two versions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lsml.audit.models import Prediction
+from lsml.jobs.outcomes import job_origin
+from lsml.quality.models import Evaluation
+
+_TASKS_SHOWN: Final = 20
+_LABELS_SHOWN: Final = 30
+
+Interval = list[float]  # value, low, high
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure of both versions."""
+
+    name: str
+    count: int  # tasks, or annotations of a label
+    old: Interval | None
+    new: Interval | None
+
+    @property
+    def change(self) -> float | None:
+        """New minus old; None if one of them is missing."""
+        return self.new[0] - self.old[0] if self.new and self.old else None
+
+
+def evaluation_context(found: Evaluation) -> dict[str, Any]:
+    """Return what the page of an evaluation shows; empty before it has ended."""
+    if not found.report:
+        return {}
+    new, old = found.report["versions"]
+    return {
+        "new": new,
+        "old": old,
+        "difference": found.report["comparison"].get("difference"),
+        "controls": list(_controls(new, old)),
+        "recalls": list(_labels(new, old, "recall")),
+        "precisions": list(_labels(new, old, "precision")),
+        "worst": _worst(found),
+    }
+
+
+def _controls(new: dict[str, Any], old: dict[str, Any]) -> Iterator[Compared]:
+    for name, figures in new["controls"].items():
+        before = old["controls"].get(name, {}).get("score")
+        label = f"{name} ({figures['measure']})"
+        yield Compared(label, figures["tasks"], before, figures["score"])
+
+
+def _labels(
+    new: dict[str, Any], old: dict[str, Any], measure: str
+) -> Iterator[Compared]:
+    before = {row["label"]: row for row in old["labels"]}
+    for row in new["labels"][:_LABELS_SHOWN]:
+        yield Compared(
+            row["label"],
+            row["annotated"],
+            before.get(row["label"], {}).get(measure),
+            row[measure],
+        )
+
+
+def _worst(found: Evaluation) -> list[dict[str, Any]]:
+    """Return the tasks that the new version did worst on, with its predictions."""
+    rows = [row for row in found.task_scores if row[1] is None or row[1] < 1]
+    rows = rows[:_TASKS_SHOWN]
+    predictions = dict(
+        Prediction.objects.filter(
+            request_id=job_origin(found).request_id,
+            task_id__in=[row[0] for row in rows],
+            model_version=found.version.version,
+        ).values_list("task_id", "pk")
+    )
+    return [
+        {"task": task, "new": new, "old": old, "prediction": predictions.get(task)}
+        for task, new, old in rows
+    ]

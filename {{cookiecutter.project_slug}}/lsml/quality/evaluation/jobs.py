@@ -1,0 +1,131 @@
+"""Evaluations as a kind of job, and how one is started."""
+
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from lsml.audit.job_kind import RecordedJobKind
+from lsml.audit.models import AuditEntry
+from lsml.jobs.errors import JobRefused
+from lsml.jobs.kinds import Event
+from lsml.jobs.outcomes import wake_worker
+from lsml.observability.origin import Origin
+from lsml.quality.evaluation.decision import decide
+from lsml.quality.evaluation.models import Evaluation
+from lsml.registry.models import ModelVersion
+
+_REMEMBERED: Final = timedelta(days=1)  # a version whose message was lost
+
+
+class EvaluationKind(RecordedJobKind[Evaluation]):
+    """Evaluations as a kind of job. Their end decides about a promotion."""
+
+    name = "evaluation"
+    model = Evaluation
+    task = "lsml.quality.tasks.evaluate"
+    noun = "evaluation"
+    records_end = True
+    verbs: ClassVar = {
+        Event.REQUESTED: AuditEntry.Verb.EVALUATION_REQUESTED,
+        Event.RETRIED: AuditEntry.Verb.EVALUATION_RETRIED,
+        Event.CANCELLED: AuditEntry.Verb.EVALUATION_CANCELLED,
+        Event.SUCCEEDED: AuditEntry.Verb.VERSION_EVALUATED,
+        Event.FAILED: AuditEntry.Verb.EVALUATION_FAILED,
+    }
+
+    def detail(self, job: Evaluation) -> dict[str, Any]:
+        """Return what was compared, and the verdict once there is one."""
+        facts: dict[str, Any] = {"version": job.version_id}
+        if job.state == job.State.SUCCEEDED:
+            facts |= {
+                "compared_with": job.compared_with_id,
+                "policy": job.policy,
+                "verdict": job.verdict,
+                "reason": job.reason,
+                "tasks": job.task_count,
+                "report": job.report,
+            }
+        return facts | ({"error": job.error} if job.error else {})
+
+    def on_end(self, job: Evaluation) -> None:
+        """Promote the version if the policy says so."""
+        if job.state == job.State.SUCCEEDED and not decide(job):
+            start_evaluation(job.version, actor="policy")  # another version is served
+
+    def retry(self, job: Evaluation, *, actor: str, origin: Origin) -> Evaluation:
+        """Evaluate the version again, against what is served by then."""
+        return _start(job.version, Event.RETRIED, actor, origin)
+
+    def sweep(self) -> None:
+        """Start the evaluations whose messages were lost."""
+        lacking = ModelVersion.objects.filter(
+            created_at__gt=timezone.now() - _REMEMBERED,
+            held_out_tasks__gt=0,
+            state=ModelVersion.State.READY,
+            load_error="",
+            evaluations=None,
+        )
+        for version in lacking.select_related("project"):
+            start_evaluation(version, actor="policy")
+
+
+kind = EvaluationKind()
+
+
+def evaluate_new(version_pk: int) -> None:
+    """Start the evaluation of a new version, unless that was done already."""
+    version = ModelVersion.objects.select_related("project").get(pk=version_pk)
+    if not version.evaluations.exists():
+        start_evaluation(version, actor="policy")
+
+
+def start_evaluation(version: ModelVersion, *, actor: str) -> Evaluation | None:
+    """Queue an evaluation for the policy; return None if one is active."""
+    try:
+        return _create(version, actor)
+    except JobRefused:
+        return None
+
+
+def request_evaluation(
+    version: ModelVersion, *, actor: str, origin: Origin
+) -> Evaluation:
+    """Queue an evaluation that a person asked for.
+
+    Raises:
+        JobRefused: One is active, or nothing was held out when it was trained.
+    """
+    return _start(version, Event.REQUESTED, actor, origin)
+
+
+def _start(
+    version: ModelVersion, event: Event, actor: str, origin: Origin
+) -> Evaluation:
+    with transaction.atomic():
+        evaluation = _create(version, actor)
+        kind.record(evaluation, event, actor=actor, origin=origin)
+    return evaluation
+
+
+def _create(version: ModelVersion, actor: str) -> Evaluation:
+    if not version.held_out_tasks:
+        raise JobRefused(
+            f"No tasks were held out when {version.version} was trained, so there is"
+            " nothing to evaluate it on."
+        )
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            evaluation = Evaluation.objects.create(
+                project=version.project,
+                version=version,
+                requested_by=actor[:200],
+                created_at=now,
+                notified_at=now,
+            )
+    except IntegrityError:  # one_active_evaluation_per_version
+        raise JobRefused(f"{version.version} is being evaluated already.") from None
+    wake_worker(evaluation)
+    return evaluation

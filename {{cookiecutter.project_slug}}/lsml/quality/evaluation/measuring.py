@@ -1,0 +1,149 @@
+"""Lets a version predict held-out tasks, and compares the answers with annotations."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean, median
+from typing import Any, Final
+
+from label_studio_ml.training import AnnotatedTask
+from lsml.dataset.measures import ControlScore, Counts, compare
+from lsml.inference.errors import ModelBusy, ModelError, ModelNotLoadable
+from lsml.inference.services import Predicted, predict_shadow
+from lsml.model_process.errors import ModelProcessUnavailable
+from lsml.observability.origin import Origin
+from lsml.quality.gates.rules import Scored
+from lsml.registry.errors import StorageUnavailable
+from lsml.registry.served import Served
+
+_STEP: Final = 20  # tasks per call of predict(), at most
+# A click of an annotator waits while a step runs. A slow model gets smaller steps.
+_STEP_S: Final = 1.0
+
+OnProgress = Callable[[int], None]  # called with the number of tasks that are done
+
+
+@dataclass(slots=True)
+class Measured:
+    """How one version did on the tasks."""
+
+    version: str
+    scores: dict[int, float] = field(default_factory=dict)
+    labels: dict[int, dict[str, Counts]] = field(default_factory=dict)
+    # control -> task -> value, and control -> name of the measure
+    controls: dict[str, dict[int, float]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    measures: dict[str, str] = field(default_factory=dict)
+    failed: int = 0  # tasks
+    error: str = ""  # of the last task that failed
+    # Of each call of predict(); the first one may be slower than all others.
+    seconds_per_task: list[float] = field(default_factory=list)
+
+    def scored(self) -> Scored:
+        """Return what the promotion policy compares."""
+        usual = median(self.seconds_per_task[1:] or self.seconds_per_task or [0.0])
+        return Scored(self.version, self.scores, self.labels, usual)
+
+    def take(self, tasks: Sequence[AnnotatedTask], predicted: Predicted) -> None:
+        """Compare what was predicted with the annotations of each task."""
+        self.seconds_per_task.append(predicted.seconds / len(tasks))
+        for task, predictions in zip(tasks, predicted.by_task, strict=True):
+            self.add(task, predictions[0].result if predictions else [])
+
+    def add(self, task: AnnotatedTask, result: Sequence[object]) -> None:
+        """Compare a prediction with the task's annotations."""
+        by_control: defaultdict[str, list[ControlScore]] = defaultdict(list)
+        for annotation in _standard(task):
+            for each in compare(result, annotation.get("result") or []):
+                by_control[each.control].append(each)
+        labels: dict[str, Counts] = {}
+        for control, scores in by_control.items():
+            self.controls[control][task.id] = fmean(each.value for each in scores)
+            self.measures[control] = scores[0].measure
+            for each in scores:
+                _add_counts(labels, control, each.labels)
+        values = [self.controls[control][task.id] for control in by_control]
+        self.scores[task.id] = fmean(values) if values else 1.0  # both are empty
+        self.labels[task.id] = labels
+
+
+def measure(
+    serving: Served,
+    tasks: Sequence[AnnotatedTask],
+    *,
+    origin: Origin,
+    on_progress: OnProgress,
+) -> Measured:
+    """Let a version predict tasks, and compare its answers with the annotations.
+
+    Waits while the model is busy or away; `on_progress` may raise to stop that.
+
+    Args:
+        serving: The version, whether it is served or not.
+        tasks: Annotated tasks.
+        origin: Of the recorded predictions.
+        on_progress: Called after each call of the model, and while waiting.
+
+    Raises:
+        ModelNotLoadable: The version cannot be loaded.
+    """
+    measured = Measured(serving.version)
+    done, step = 0, 1  # the first call tells how slow the model is
+    while done < len(tasks):
+        part = tasks[done : done + step]
+        started = time.monotonic()
+        try:
+            predicted = _predict(serving, part, origin, partial(on_progress, done))
+        except ModelNotLoadable:
+            raise
+        except ModelError as error:
+            if len(part) > 1:  # one of them is the cause
+                step = 1
+                continue
+            measured.failed += 1
+            measured.error = str(error)
+        else:
+            measured.take(part, predicted)
+        done += len(part)
+        on_progress(done)
+        step = _next_step(step, took_s=time.monotonic() - started)
+    return measured
+
+
+def _predict(
+    serving: Served,
+    tasks: Sequence[AnnotatedTask],
+    origin: Origin,
+    on_wait: Callable[[], None],
+) -> Predicted:
+    wire = [{"id": task.id, "data": task.data} for task in tasks]
+    while True:
+        try:
+            return predict_shadow(serving, wire, origin=origin)
+        except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
+            on_wait()
+            time.sleep(error.retry_after_s)
+
+
+def _next_step(step: int, *, took_s: float) -> int:
+    if took_s > _STEP_S:
+        return max(1, step // 2)
+    return min(_STEP, step * 2)
+
+
+def _standard(task: AnnotatedTask) -> Sequence[Mapping[str, Any]]:
+    """Return the annotations to compare with: ground truth if there is any."""
+    truths = [each for each in task.annotations if each.get("ground_truth")]
+    return truths or task.annotations
+
+
+def _add_counts(
+    to: dict[str, Counts], control: str, labels: Mapping[str, Counts]
+) -> None:
+    for label, counts in labels.items():
+        name = f"{control}: {label}"
+        before = to.get(name, Counts(0, 0, 0))
+        to[name] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))

@@ -1,0 +1,99 @@
+"""`manage.py quality`: how the versions of a project do on its held-out tasks."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from lsml.labelstudio.identity import ProjectKey
+from lsml.quality.evaluation.models import Evaluation
+from lsml.registry.errors import UnknownProject
+from lsml.registry.services import find_project
+
+_LABELS_SHOWN: Final = 20
+_NONE: Final = (
+    "No version was evaluated yet. Versions are compared with the served one once"
+    " annotated tasks are held out, which begins with 30 of them."
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Show how new versions compare with the served one on annotated tasks that no"
+        " version was trained on, and what the promotion policy decided."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--project", type=int, required=True, help="Label Studio's project ID"
+        )
+        parser.add_argument(
+            "-n",
+            dest="limit",
+            metavar="LIMIT",
+            type=int,
+            default=10,
+            help="at most so many evaluations, the latest ones (default: 10)",
+        )
+        parser.add_argument("--json", action="store_true", help="as JSON")
+
+    def handle(self, *_: Any, project: int, limit: int, **options: Any) -> None:
+        try:
+            found = find_project(ProjectKey(project))
+        except UnknownProject as error:
+            raise CommandError(str(error)) from error
+        ended = found.evaluations.exclude(verdict="").order_by("-pk")
+        latest = list(ended.select_related("version", "compared_with")[: max(1, limit)])
+        if options["json"]:
+            rows = [_as_json(each) for each in latest]
+            self.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False))
+            return
+        self.stdout.write(f"{found} serves {found.served_version}.")
+        if not latest:
+            self.stdout.write(_NONE)
+            return
+        for each in latest:
+            done = "promoted" if each.promoted else each.verdict
+            self.stdout.write(f"  {each.version.version:<12} {done}: {each.reason}")
+        self._print_labels(latest[0])
+
+    def _print_labels(self, evaluation: Evaluation) -> None:
+        new, old = evaluation.report["versions"]
+        before = {row["label"]: row for row in old["labels"]}
+        if not new["labels"]:
+            return
+        self.stdout.write(
+            f"\nRecall with its 95 % interval on {evaluation.task_count} held-out tasks"
+        )
+        width = max(len(row["label"]) for row in new["labels"][:_LABELS_SHOWN])
+        self.stdout.write(
+            f"  {'':<{width}}  {old['version']:<18}  {new['version']:<18}  annotated"
+        )
+        for row in new["labels"][:_LABELS_SHOWN]:
+            earlier = before.get(row["label"], {}).get("recall")
+            self.stdout.write(
+                f"  {row['label']:<{width}}  {_interval(earlier):<18}"
+                f"  {_interval(row['recall']):<18}  {row['annotated']}"
+            )
+
+
+def _interval(values: list[float] | None) -> str:
+    if values is None:
+        return "–"
+    value, low, high = values
+    return f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "version": evaluation.version.version,
+        "compared_with": evaluation.other,
+        "at": evaluation.finished_at and evaluation.finished_at.isoformat(),
+        "policy": evaluation.policy,
+        "verdict": evaluation.verdict,
+        "promoted": evaluation.promoted,
+        "reason": evaluation.reason,
+        "tasks": evaluation.task_count,
+        "report": evaluation.report,
+    }

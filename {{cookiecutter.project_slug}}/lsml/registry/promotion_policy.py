@@ -1,0 +1,40 @@
+"""What a project's promotion policy does with a new version.
+
+It is compared with the served one in `lsml/quality/evaluation/`, which this room cannot
+import: a message wakes a worker, and the sweeper finds versions whose message was lost.
+"""
+
+from functools import partial
+from typing import Final
+
+from django.db import transaction
+
+from lsml.jobs.notify import notify
+from lsml.registry.models import ModelVersion, Project
+
+EVALUATE: Final = "lsml.quality.tasks.evaluate_version"
+COMPARING: Final = (Project.PromotionPolicy.NOT_WORSE, Project.PromotionPolicy.BETTER)
+
+
+def why_promoted_at_once(project: Project, version: ModelVersion) -> str | None:
+    """Return why a new version is promoted without a comparison; None = it is not."""
+    if project.promotion_policy == Project.PromotionPolicy.ALWAYS:
+        return "policy: always"
+    if project.promotion_policy not in COMPARING:
+        return None
+    if not version.held_out_tasks:
+        return "nothing is held out to compare it on"
+    if version.held_out_tasks < project.gate_min_tasks:
+        return too_few(version.held_out_tasks, project.gate_min_tasks)
+    return None
+
+
+def too_few(tasks: int, needed: int) -> str:
+    """Return a sentence about too few held-out tasks."""
+    count = "1 held-out task" if tasks == 1 else f"{tasks} held-out tasks"
+    return f"{count}: too few to tell ({needed} needed)"
+
+
+def wake_evaluator(version: ModelVersion) -> None:
+    """Have a worker evaluate the version after the transaction commits."""
+    transaction.on_commit(partial(notify, EVALUATE, version.pk))

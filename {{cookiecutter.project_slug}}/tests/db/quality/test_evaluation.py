@@ -1,0 +1,259 @@
+"""A new version is compared with the served one, and promoted or held back."""
+
+import pytest
+
+from lsml.audit.models import AuditEntry, Prediction
+from lsml.inference.errors import ModelNotLoadable
+from lsml.inference.services import predict_shadow
+from lsml.quality.evaluation.jobs import evaluate_new, kind, request_evaluation
+from lsml.quality.evaluation.measuring import measure
+from lsml.quality.evaluation.models import Evaluation
+from lsml.quality.evaluation.work import evaluate
+from lsml.registry.models import Promotion
+from lsml.registry.services import promote
+from tests.broker import collect_messages
+from tests.db.quality.history import History, choice
+
+pytestmark = pytest.mark.django_db
+
+HELD_OUT = range(1, 101)
+LABELS = ("Refund", "Billing")
+
+
+@pytest.fixture(autouse=True)
+def messages(monkeypatch):
+    return collect_messages(monkeypatch)
+
+
+@pytest.fixture
+def wrong(scripted, monkeypatch):
+    """Version -> tasks that it gets wrong, or an error that it raises."""
+    wrong = {}
+
+    def predict_by(serving, tasks, **more):
+        scripted.version = serving.version
+        return predict_shadow(serving, tasks, **more)
+
+    def answer(model, tasks):
+        about = wrong.get(scripted.version, ())
+        if isinstance(about, Exception):
+            raise about
+        return [
+            {"result": choice(LABELS[(task["id"] + (task["id"] in about)) % 2])}
+            for task in tasks
+        ]
+
+    scripted.answer = answer
+    monkeypatch.setattr("lsml.quality.evaluation.measuring.predict_shadow", predict_by)
+    return wrong
+
+
+@pytest.fixture
+def history(origin):
+    """A hundred held-out tasks; v1 is served and v2 is new."""
+    history = History()
+    for task in HELD_OUT:
+        history.annotate(task, LABELS[task % 2])
+    history.train(held_out=[100 * task for task in HELD_OUT])
+    history.train(held_out=[100 * task for task in HELD_OUT])
+    serve_version(history, "v1", origin)
+    return history
+
+
+def serve_version(history, name, origin):
+    version = history.project.versions.get(version=name) if name else None
+    promote(
+        project=history.project,
+        version=version,
+        actor="ada",
+        reason="",
+        origin=origin,
+    )
+
+
+def policy(history, name, **more):
+    history.project.promotion_policy = name
+    for field, value in more.items():
+        setattr(history.project, field, value)
+    history.project.save()
+
+
+def evaluated(history, name="v2"):
+    """Evaluate a new version, and return its latest evaluation."""
+    version = history.project.versions.get(version=name)
+    evaluate_new(version.pk)
+    evaluate(version.evaluations.latest("pk").pk)
+    history.project.refresh_from_db()
+    return version.evaluations.latest("pk")
+
+
+def test_a_version_that_is_not_worse_is_promoted_with_the_figures(history, wrong):
+    wrong["v1"] = {1, 2, 3, 4, 5}
+    found = evaluated(history)
+    assert (found.state, found.verdict, found.promoted) == ("succeeded", "passed", True)
+    assert history.project.served_version == "v2"
+    assert found.reason == "0.95 → 1.00 on 100 held-out tasks"
+    last = Promotion.objects.latest("pk")
+    assert (last.actor, last.reason) == ("policy", found.reason)
+    new, old = found.report["versions"]
+    assert (new["version"], new["score"][0]) == ("v2", 1.0)
+    assert (old["version"], old["score"][0]) == ("v1", 0.95)
+    assert old["score"][1] < 0.95 < old["score"][2]
+
+
+def test_a_worse_version_is_held_back_and_the_label_is_named(history, wrong):
+    wrong["v2"] = {task for task in HELD_OUT if task % 2 and task < 42}
+    found = evaluated(history)
+    assert (found.verdict, found.promoted) == ("held back", False)
+    assert history.project.served_version == "v1"
+    assert "recall of Billing fell from 1.00 to 0.58 on 50 tasks" in found.reason
+    billing = {row["label"]: row for row in found.report["versions"][0]["labels"]}
+    assert billing["topic: Billing"]["recall"][0] == 0.58
+
+
+def test_the_verdict_is_in_the_audit_log(history, wrong):
+    wrong["v2"] = set(HELD_OUT)
+    found = evaluated(history)
+    entry = AuditEntry.objects.get(verb="version evaluated")
+    assert entry.target == f"evaluation {found.pk}"
+    assert entry.detail["verdict"] == "held back"
+    assert entry.detail["reason"] == found.reason
+    assert entry.detail["report"]["comparison"]["tasks"] == 100
+
+
+def test_its_predictions_are_recorded_as_shadow_and_the_worst_tasks_are_kept(
+    history, wrong
+):
+    wrong["v2"] = {7}
+    found = evaluated(history)
+    rows = Prediction.objects.filter(kind="shadow")
+    assert rows.count() == 200
+    assert {row.request_id for row in rows} == {f"evaluation-{found.pk:08d}"}
+    assert found.task_scores[0] == [7, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["always", "manual"])
+def test_these_policies_only_record_the_comparison(history, wrong, name):
+    policy(history, name)
+    wrong["v1"] = set(HELD_OUT)
+    found = evaluated(history)
+    assert (found.verdict, found.promoted, found.policy) == ("passed", False, name)
+    assert history.project.served_version == "v1"
+
+
+def test_better_holds_back_what_is_only_as_good(history, wrong):
+    policy(history, "better")
+    assert evaluated(history).verdict == "held back"
+
+
+def test_with_too_few_tasks_it_is_promoted_and_says_so(history, wrong):
+    policy(history, "not-worse", gate_min_tasks=101)
+    wrong["v2"] = set(HELD_OUT)
+    found = evaluated(history)
+    assert (found.verdict, found.promoted) == ("too few tasks", True)
+    assert found.reason == "100 held-out tasks: too few to tell (101 needed)"
+
+
+def test_tasks_that_the_served_version_was_trained_on_do_not_count(
+    history, wrong, origin
+):
+    history.train(*[100 * task for task in range(1, 51)])
+    serve_version(history, "v3", origin)
+    found = evaluated(history, "v2")
+    assert found.task_count == 50
+    assert found.report["versions"][1]["version"] == "v3"
+
+
+def test_a_task_counts_as_wrong_if_only_the_new_version_fails_on_it(
+    history, wrong, scripted
+):
+    answer = scripted.answer
+
+    def fail(model, tasks):
+        if scripted.version == "v2" and any(task["id"] <= 30 for task in tasks):
+            raise ValueError("a broken task")
+        return answer(model, tasks)
+
+    scripted.answer = fail
+    found = evaluated(history)
+    assert found.verdict == "held back"
+    assert found.reason.startswith("1.00 → 0.70 on 100 held-out tasks")
+    assert found.report["versions"][0]["failed"] == 30
+    assert "a broken task" in found.log
+
+
+def test_if_the_served_version_fails_on_everything_the_new_one_is_promoted(
+    history, wrong
+):
+    wrong["v1"] = ValueError("not trained")
+    found = evaluated(history)
+    assert found.promoted
+    assert "v1 failed on all held-out tasks" in found.reason
+
+
+def test_the_untrained_model_is_compared_as_well(history, wrong, origin):
+    serve_version(history, None, origin)
+    wrong["v2"] = set(HELD_OUT)
+    found = evaluated(history)
+    assert found.report["versions"][1]["version"] == "0.0.1"
+    assert (found.verdict, found.compared_with) == ("held back", None)
+
+
+def test_if_another_version_is_served_by_then_it_is_compared_with_that(
+    history, wrong, scripted, origin
+):
+    answer = scripted.answer
+
+    def roll_back(model, tasks):
+        if history.project.served_version == "v1":
+            serve_version(history, None, origin)
+        return answer(model, tasks)
+
+    scripted.answer = roll_back
+    again = evaluated(history)  # the second one, which has not begun
+    first = again.version.evaluations.exclude(pk=again.pk).get()
+    assert (first.verdict, first.promoted) == ("passed", False)
+    evaluate(again.pk)
+    again.refresh_from_db()
+    assert (again.compared_with, again.promoted) == (None, True)
+
+
+def test_an_older_version_does_not_replace_a_newer_one(history, wrong, origin):
+    history.train(held_out=[100 * task for task in HELD_OUT])
+    serve_version(history, "v3", origin)
+    found = evaluated(history, "v2")
+    assert (found.verdict, found.promoted) == ("passed", False)
+    assert history.project.served_version == "v3"
+
+
+def test_a_version_whose_message_was_lost_is_found_by_the_sweeper(history, wrong):
+    kind.sweep()
+    assert {each.version.version for each in Evaluation.objects.all()} == {"v1", "v2"}
+    kind.sweep()
+    assert Evaluation.objects.count() == 2
+
+
+def test_a_person_can_evaluate_a_version_again(history, wrong, origin):
+    first = evaluated(history)
+    first.version.parent = history.project.versions.get(version="v1")
+    first.version.save()
+    again = request_evaluation(first.version, actor="ada", origin=origin)
+    evaluate(again.pk)
+    again.refresh_from_db()
+    assert again.compared_with.version == "v1"  # its parent, because it is served
+    assert AuditEntry.objects.filter(verb="evaluation requested", actor="ada").exists()
+
+
+def test_a_version_that_cannot_be_loaded_is_not_promoted(history, wrong, monkeypatch):
+    def fail(serving, tasks, **_):
+        if serving.version == "v2":
+            raise ModelNotLoadable("weights are missing")
+        return measure(serving, tasks, **_)
+
+    monkeypatch.setattr("lsml.quality.evaluation.work.measure", fail)
+    found = evaluated(history)
+    assert found.state == "failed"
+    assert found.error == "v2 cannot be loaded: weights are missing"
+    found.version.refresh_from_db()
+    assert found.version.load_error == "weights are missing"
+    assert history.project.served_version == "v1"
