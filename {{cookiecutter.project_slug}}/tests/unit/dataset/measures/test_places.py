@@ -190,8 +190,8 @@ def test_ranges_of_a_timeline_include_their_last_frame():
         value = {"ranges": ranges, "timelinelabels": ["run"]}
         return region("timelinelabels", value)
 
-    score = only(timeline((1, 4), (7, 10)), timeline((1, 4)))
-    assert (score.value, score.also) == (0, {"spans_overlap": 1 / 2})
+    score = only(timeline((1, 4), (7, 10)), timeline((1, 4), (7, 7)))
+    assert (score.value, score.also) == (0, {"spans_overlap": 5 / 8})
 
 
 def test_generic_labels_of_an_image_are_compared_as_what_they_lie_on():
