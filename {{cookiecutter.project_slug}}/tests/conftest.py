@@ -12,17 +12,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
+from django.test import TransactionTestCase
 
 from lsml.embedded.servers import running
 
 
 def pytest_xdist_auto_num_workers():
-    """Use one process if all would share the server that DATABASE_URL names.
+    """Use one process more than there are cores: many tests wait for something.
 
-    Sealing waits for every transaction of the cluster, also for other tests'.
+    Use a single one if all would share the server that DATABASE_URL names: sealing
+    waits for every transaction of the cluster, also for other tests'.
     """
-    return 1 if settings.DATABASE_URL else None
+    return 1 if settings.DATABASE_URL else len(os.sched_getaffinity(0)) + 1
 
 
 _END_OTHER_SESSIONS = """
@@ -62,19 +64,17 @@ def django_db_modify_db_settings(
 def django_db_setup(django_db_setup, django_db_blocker):
     """Let tests that commit (`transaction=True`) clean up after themselves.
 
-    Rows are deleted from the few tables that have any: TRUNCATE of every table takes a
-    hundred times as long. The append-only tables refuse both; only here, and only for
-    this transaction, their triggers are off.
+    Django's flush truncates every table, then creates all content types, permissions
+    and roles again, which is most of the time of many tests. Here these stay, and rows
+    are deleted from the few tables that have any.
     """
 
-    def delete_rows(self, sql_list):
-        with transaction.atomic(), self.connection.cursor() as cursor:
-            cursor.execute(_SWITCH_TRIGGERS, ["DISABLE"])
+    def delete_rows(test_case):
+        with connection.cursor() as cursor:
             cursor.execute(_DELETE_ROWS)
-            cursor.execute(_SWITCH_TRIGGERS, ["ENABLE ALWAYS"])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(connection.ops), "execute_sql_flush", delete_rows)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", delete_rows)
         yield
     # A thread that a test left may still have a session. Then the database could not be
     # dropped.
@@ -82,25 +82,27 @@ def django_db_setup(django_db_setup, django_db_blocker):
         cursor.execute(_END_OTHER_SESSIONS)
 
 
-_SWITCH_TRIGGERS = """
-    DO $do$ DECLARE each record; BEGIN
-      FOR each IN
-        SELECT tgrelid::regclass AS owner, tgname FROM pg_trigger
-        WHERE tgfoid = 'audit_forbid_change'::regproc AND tgparentid = 0
-      LOOP
-        EXECUTE format('ALTER TABLE %%s %%s TRIGGER %%I', each.owner, %s, each.tgname);
-      END LOOP;
-    END $do$
-"""
+# The append-only tables refuse a deletion. Only here, and only for this transaction,
+# their triggers are off.
 _DELETE_ROWS = """
-    DO $do$ DECLARE owner regclass; used boolean; BEGIN
+    DO $do$ DECLARE owner regclass; used boolean; guard name; BEGIN
       FOR owner IN
-        SELECT oid FROM pg_class WHERE relkind = 'r' AND relname <> 'django_migrations'
-        AND relnamespace = current_schema()::regnamespace
+        SELECT oid FROM pg_class WHERE relkind = 'r'
+        AND relnamespace = current_schema()::regnamespace AND relname NOT IN (
+          'django_migrations', 'django_content_type', 'auth_permission', 'auth_group',
+          'auth_group_permissions'
+        )
       LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', owner) INTO used;
-        IF used THEN
+        CONTINUE WHEN NOT used;
+        SELECT tgname INTO guard FROM pg_trigger WHERE tgrelid = owner
+          AND tgfoid = 'audit_forbid_change'::regproc AND (tgtype & 8) <> 0;
+        IF guard IS NULL THEN
           EXECUTE format('DELETE FROM %s', owner);
+        ELSE
+          EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', owner, guard);
+          EXECUTE format('DELETE FROM %s', owner);
+          EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', owner, guard);
         END IF;
       END LOOP;
       SET CONSTRAINTS ALL IMMEDIATE;  -- foreign keys are checked now: all rows are gone
