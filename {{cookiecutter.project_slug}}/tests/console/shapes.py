@@ -6,7 +6,6 @@ import struct
 import zlib
 
 from django.utils import timezone
-from label_studio_sdk.converter.brush import encode_rle
 
 from lsml.dataset.models import Annotation, Task
 from tests.console import factory
@@ -58,6 +57,9 @@ def region(kind, name, value, to="text", **more):
 
 
 def results():
+    # Loads SciPy: a second for each process that collects the browser's tests.
+    from label_studio_sdk.converter.brush import encode_rle
+
     size = {"original_width": WIDTH, "original_height": HEIGHT, "to": "image"}
     mask = [0, 0, 0, 0] * (WIDTH * HEIGHT)
     for y in range(160, 195):
