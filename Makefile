@@ -16,7 +16,7 @@ export UV := $(CURDIR)/$(VENV)/bin/uv
 # Libraries are compiled when they are first imported: keep that, or all processes do it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint format requirements clean
+.PHONY: help demo test test-template lint lint-demo format requirements clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -25,10 +25,16 @@ demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090,
 	@$(VENV)/bin/python -m demo --port $(PORT) $(if $(filter-out 0,$(EXIT)),--exit)
 
 test: $(READY) build/demo  ## Bake every option and check it; run the default project's own tests
-	$(MAKE) --no-print-directory lint
-	$(MAKE) -C build/demo lint
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(MAKE) -C build/demo .venv/.tools
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-template lint-demo
 	$(MAKE) -C build/demo test
+
+test-template: lint
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# Type checks take one core, and the longest.
+lint-demo:
+	$(MAKE) -C build/demo lint
 
 # Bake and install the default project. Data that a demo recorded in it is kept.
 .PHONY: build/demo
