@@ -17,6 +17,8 @@ from tests.models import learning
 
 from .conftest import ORIGIN
 
+slow = pytest.mark.slow
+
 
 @pytest.fixture
 def strict(worker, monkeypatch):
@@ -85,10 +87,11 @@ def test_the_error_of_an_event_is_masked_and_bounded(strict, studio, monkeypatch
     ("raised", "state"),
     [
         ("builtins.MemoryError", "failed"),
-        ("builtins.SystemExit", "failed"),
         ("django.db.utils.OperationalError", "queued"),
-        ("django.db.utils.DataError", "failed"),
-        ("label_studio_ml.training.RunCancelled", "queued"),  # nobody asked for it
+        pytest.param("builtins.SystemExit", "failed", marks=slow),
+        pytest.param("django.db.utils.DataError", "failed", marks=slow),
+        # Nobody asked for it:
+        pytest.param("label_studio_ml.training.RunCancelled", "queued", marks=slow),
     ],
 )
 def test_an_error_that_does_not_concern_one_event_ends_the_run(

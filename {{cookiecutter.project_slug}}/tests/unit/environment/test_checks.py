@@ -237,11 +237,11 @@ def test_a_process_refuses_wrong_settings_with_their_hints(settings):
 @pytest.mark.parametrize(
     "command",
     [
-        ["manage.py", "check"],
-        ["manage.py", "prepare"],
+        pytest.param(["manage.py", "check"], marks=pytest.mark.slow),
+        pytest.param(["manage.py", "prepare"], marks=pytest.mark.slow),
         ["-c", "import config.wsgi"],
         ["-m", "celery", "-A", "config", "worker", "--pool", "threads"],
-        ["-m", "celery", "-A", "config", "beat"],
+        pytest.param(["-m", "celery", "-A", "config", "beat"], marks=pytest.mark.slow),
     ],
     ids=["check", "prepare", "web", "worker", "beat"],
 )
