@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from lsml.api.v1.access import MayExport
 from lsml.api.v1.filtering import OneOfFilter
 from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
-from lsml.api.v1.requests import validated
+from lsml.api.v1.requests import ChoiceField, validated
 from lsml.audit import jobs
 from lsml.audit.formats import FORMATS
 from lsml.audit.models import AuditJob
@@ -69,7 +69,7 @@ class AuditJobSerializer(serializers.ModelSerializer[AuditJob]):
 class StartAuditJobSerializer(serializers.Serializer[AuditJob]):
     """What to verify or export."""
 
-    kind = serializers.ChoiceField(choices=AuditJob.Kind.choices)
+    kind = ChoiceField(choices=AuditJob.Kind.choices)
     since = serializers.DateTimeField(
         default=None,
         allow_null=True,
@@ -79,9 +79,7 @@ class StartAuditJobSerializer(serializers.Serializer[AuditJob]):
     until = serializers.DateTimeField(
         default=None, allow_null=True, help_text="export only: rows before then"
     )
-    file_format = serializers.ChoiceField(
-        choices=FORMATS, default="jsonl", help_text="export only"
-    )
+    file_format = ChoiceField(choices=FORMATS, default="jsonl", help_text="export only")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check the time range: an export needs both ends, a verification has none."""

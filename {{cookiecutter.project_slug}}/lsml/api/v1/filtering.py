@@ -6,9 +6,9 @@ from typing import Any, Final
 from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as django_filters
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from lsml.api.v1.requests import names, refuse_unknown
 from lsml.audit.fields import first_id_at
 from lsml.registry.models import Project
 
@@ -31,10 +31,8 @@ class StrictFilterBackend(django_filters.DjangoFilterBackend):
             ValidationError: A value is wrong, or the list has no such filter.
         """
         known = view.filterset_class.base_filters
-        if unknown := request.query_params.keys() - known - _OTHER_PARAMETERS:
-            names = ", ".join(sorted(known))
-            sentence = f"Unknown filter. This list has: {names}"
-            raise ValidationError({min(unknown): sentence})
+        sent = request.query_params.keys() - _OTHER_PARAMETERS
+        refuse_unknown(sent, sorted(known), "filter")
         rows: QuerySet[Any] = super().filter_queryset(request, queryset, view)
         return rows
 
@@ -53,7 +51,9 @@ class OneOfFilter(django_filters.ChoiceFilter):
     """Takes one of the choices."""
 
     def __init__(self, choices: list[tuple[str, str]], **kwargs: Any) -> None:
-        errors = {"invalid_choice": '"%(value)s" is not a valid choice.'}
+        words = names(value for value, _label in choices)
+        refusal = f'"%(value)s" is not a valid choice. Use: {words}.'
+        errors = {"invalid_choice": refusal}
         super().__init__(choices=choices, error_messages=errors, **kwargs)
 
 

@@ -10,7 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from lsml.api.v1.openapi import OperatorSchema, one_row
-from lsml.api.v1.requests import ReasonSerializer, reason_of
+from lsml.api.v1.requests import (
+    NothingSerializer,
+    ReasonSerializer,
+    reason_of,
+    validated,
+)
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.jobs import services
 from lsml.jobs.models import Job
@@ -75,8 +80,10 @@ class JobViewSet(OperatorViewSet[_Job]):
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: int) -> Response:
         """Start a new job that does what this one did not finish."""
-        job = services.retry(self.get_object(), **requester(request))
-        return Response(self.get_serializer(job).data, status=201)
+        job = self.get_object()
+        validated(NothingSerializer, request)
+        new = services.retry(job, **requester(request))
+        return Response(self.get_serializer(new).data, status=201)
 
     @extend_schema(responses={(200, "text/plain"): str})
     @action(detail=True)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from lsml.api.v1.openapi import errors
-from lsml.api.v1.requests import validated_query
+from lsml.api.v1.requests import ChoiceField, validated_query
 from lsml.api.v1.viewset import ProjectReportView
 from lsml.quality.budget import one_report
 from lsml.quality.next.services import LISTED_MAX, NextTasks, Strategy, next_tasks
@@ -21,9 +21,7 @@ from lsml.quality.next.services import LISTED_MAX, NextTasks, Strategy, next_tas
 class NextQuerySerializer(serializers.Serializer[Any]):
     """How many tasks, chosen in which way."""
 
-    strategy = serializers.ChoiceField(
-        Strategy.choices, default=Strategy.UNCERTAINTY.value
-    )
+    strategy = ChoiceField(Strategy.choices, default=Strategy.UNCERTAINTY.value)
     limit = serializers.IntegerField(min_value=1, max_value=LISTED_MAX, default=50)
 
 

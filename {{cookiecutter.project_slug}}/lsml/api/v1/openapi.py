@@ -76,19 +76,19 @@ class OperatorSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation:
             error = self.resolve_serializer(ErrorSerializer, "response").ref
-            for status in self._errors(operation):
+            for status in self._errors():
                 operation["responses"][str(status)] = {
                     "description": _ERRORS[status],
                     "content": {"application/json": {"schema": error}},
                 }
         return operation
 
-    def _errors(self, operation: dict[str, Any]) -> list[int]:
+    def _errors(self) -> list[int]:
         view: Any = self.view  # an OperatorViewSet
         statuses = [401, 403, 429, 503]
         if view.action == "list":
             statuses += [400]
-        if "requestBody" in operation:
+        if self.method == "POST":
             statuses += [400, 413, 415]
         if view.detail:
             statuses += [404]

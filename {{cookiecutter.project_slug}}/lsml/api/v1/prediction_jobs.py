@@ -14,7 +14,7 @@ from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
 from lsml.api.v1.jobs import JOB_FIELDS, JobViewSet, one_job
 from lsml.api.v1.openapi import REFUSED
-from lsml.api.v1.requests import validated
+from lsml.api.v1.requests import ChoiceField, validated
 from lsml.inference.bulk.jobs import TASK_IDS_MAX, Options, start_job
 from lsml.inference.models import PredictionJob
 from lsml.labelstudio.reading import LARGEST_ID
@@ -75,7 +75,7 @@ class StartPredictionSerializer(serializers.Serializer[PredictionJob]):
         error_messages={"does_not_exist": _NO_PROJECT},
         help_text="this service's key",
     )
-    only = serializers.ChoiceField(
+    only = ChoiceField(
         PredictionJob.Only.choices,
         default=PredictionJob.Only.WITHOUT_THIS_VERSION.value,
         help_text="`unlabelled`: of the tasks without this version, those without an"

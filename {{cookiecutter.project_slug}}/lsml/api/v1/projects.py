@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import ProjectFilterSet
 from lsml.api.v1.openapi import one_row
-from lsml.api.v1.requests import validated
+from lsml.api.v1.requests import ChoiceField, validated
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.observability.origin import requester
 from lsml.registry.models import Project
@@ -82,6 +82,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 class PolicySerializer(serializers.ModelSerializer[Project]):
     """What to change of the policy, and why; the rest stays."""
 
+    serializer_choice_field = ChoiceField
     reason = serializers.CharField(max_length=2_000)
 
     class Meta:

@@ -1,11 +1,23 @@
 """What views read from the body and the query of a request."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+
+class ChoiceField(serializers.ChoiceField):
+    """Names the choices to a client that sends another value."""
+
+    default_error_messages = {
+        "invalid_choice": '"{input}" is not a valid choice. Use: {choices}.'
+    }
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        super().fail(key, choices=names(self.choices), **values)
 
 
 def validated(
@@ -14,12 +26,9 @@ def validated(
     """Return the values in the body of a request.
 
     Raises:
-        ValidationError: A value is missing or wrong.
+        ValidationError: A value is missing or wrong, or a field unknown.
     """
-    body = serializer(data=request.data)
-    body.is_valid(raise_exception=True)
-    values: dict[str, Any] = body.validated_data
-    return values
+    return _validated(serializer(data=request.data), "field")
 
 
 def validated_query(
@@ -30,13 +39,36 @@ def validated_query(
     Raises:
         ValidationError: A value is wrong, or a parameter unknown.
     """
-    query = serializer(data=request.query_params)
-    known = query.fields.keys()
-    if unknown := request.query_params.keys() - known:
-        raise ValidationError({min(unknown): f"Use {' and '.join(known)}."})
-    query.is_valid(raise_exception=True)
-    values: dict[str, Any] = query.validated_data
+    return _validated(serializer(data=request.query_params), "parameter")
+
+
+def refuse_unknown(sent: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Refuse names that a client misspelt or that another endpoint has.
+
+    Raises:
+        ValidationError: A name is not among the known ones.
+    """
+    known = list(known)
+    if unknown := set(sent).difference(known):
+        uses = f"Use: {names(known)}." if known else f"Send no {kind}."
+        raise ValidationError({min(unknown): f"There is no such {kind}. {uses}"})
+
+
+def names(those: Iterable[str]) -> str:
+    """Return names as a part of a sentence."""
+    return ", ".join(map(str, those))
+
+
+def _validated(serializer: Any, kind: str) -> dict[str, Any]:
+    if isinstance(serializer.initial_data, Mapping):  # if not, it is refused below
+        refuse_unknown(serializer.initial_data, serializer.fields, kind)
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
     return values
+
+
+class NothingSerializer(serializers.Serializer[Any]):
+    """A request without a body, or an empty one."""
 
 
 @extend_schema_serializer(

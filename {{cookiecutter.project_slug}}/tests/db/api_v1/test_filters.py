@@ -73,7 +73,7 @@ def test_a_project_that_does_not_exist_has_no_rows(
 def test_the_answer_to_an_unknown_filter_names_the_known_ones(viewer, name):
     reply = viewer.get(f"/api/v1/{name}?colour=red")
     assert (reply.status_code, reply.json()["field"]) == (400, "colour")
-    known = reply.json()["detail"].split(": ")[1].split(", ")
+    known = reply.json()["detail"].split(": ")[1].rstrip(".").split(", ")
     document = APIClient().get("/api/v1/schema", HTTP_ACCEPT="application/json").json()
     parameters = document["paths"][f"/api/v1/{name}"]["get"]["parameters"]
     described = {one["name"] for one in parameters}

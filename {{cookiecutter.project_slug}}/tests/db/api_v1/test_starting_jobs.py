@@ -30,7 +30,8 @@ def notifications(monkeypatch):
 @pytest.mark.parametrize("group", ["viewer", "auditor", "operator", "admin"])
 @pytest.mark.parametrize("name", ["prediction-jobs", "audit-jobs"])
 def test_a_role_decides_who_starts_a_job(person, client_of, project, name, group):
-    body = {"project_pk": project.pk, "kind": "verify"}
+    bodies = {"prediction-jobs": {"project_pk": project.pk}}
+    body = bodies.get(name, {"kind": "verify"})
     reply = send(client_of(person(group)), f"/api/v1/{name}", body)
     allowed = may_change(group, name)
     assert reply.status_code == (201 if allowed else 403)
