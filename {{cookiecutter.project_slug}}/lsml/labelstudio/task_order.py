@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 UNCERTAINTY: Final = "Uncertainty sampling"
 SEQUENTIAL: Final = "Sequential sampling"  # Label Studio's default
-UNIFORM: Final = "Uniform sampling"
 
 TAB_TITLE: Final = "Least certain first"
 _BY_SCORE: Final = ["tasks:predictions_score"]

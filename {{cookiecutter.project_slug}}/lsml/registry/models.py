@@ -49,8 +49,8 @@ class Project(models.Model):
         ALL = "all", "all tasks"
 
     class Sampling(models.TextChoices):
-        LABEL_STUDIO = "label-studio", "as set in Label Studio"
-        UNCERTAINTY = "uncertainty", "least certain tasks first"
+        LABEL_STUDIO = "label-studio"  # as set there
+        UNCERTAINTY = "uncertainty"  # the least certain tasks first
 
     labelstudio_id = models.BigIntegerField()
     # Unix seconds of creation. Label Studio reuses project IDs, so the ID alone is not

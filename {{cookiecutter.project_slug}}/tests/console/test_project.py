@@ -151,7 +151,7 @@ def test_the_policy_decides_what_follows_a_promotion(operator):
         "before": "label-studio",
         "after": "uncertainty",
     }
-    assert "least certain tasks first" in operator.get(detail_page(of)).text
+    assert "Uncertainty" in operator.get(detail_page(of)).text
 
 
 def test_the_page_says_how_far_the_order_in_label_studio_follows(operator):

@@ -599,6 +599,7 @@ def password(settings):
 
 @pytest.mark.usefixtures("password")
 def test_connect_switches_on_and_off_and_says_how_far_it_is(connect, settle, studio):
+    studio.sampling = "Uniform sampling"
     said = connect("--sampling", "uncertainty")
     assert f"{UNTRAINED} is being predicted: 0 of 10" in said
     settle()
@@ -606,7 +607,7 @@ def test_connect_switches_on_and_off_and_says_how_far_it_is(connect, settle, stu
     said = connect()
     assert f"orders tasks by the scores of {UNTRAINED}" in said
     assert "Not every annotator" not in said
-    said = connect("--sampling", "uniform")
+    said = connect("--sampling", "label-studio")
     assert studio.order == (["lsml"], "lsml", "Uniform sampling")
     entries = AuditEntry.objects.filter(verb="policy changed")
     assert [each.detail["sampling"]["after"] for each in entries.order_by("pk")] == [
@@ -626,7 +627,7 @@ def test_connect_waits_for_the_check_of_a_worker(
     monkeypatch.setattr(
         connecting, "sleep", lambda _: rows.update(lease_expires_at=None)
     )
-    assert "A worker is checking the project" in connect("--sampling", "sequential")
+    assert "A worker is checking the project" in connect("--sampling", "label-studio")
     assert studio.order == OWN
 
 
@@ -641,7 +642,7 @@ def test_connect_repairs_the_order_and_keeps_the_title_of_the_version(
     connect("--title", "Sentiment")
     assert studio.order == by(UNTRAINED)
     assert not any(call.startswith("title") for call in studio.calls)
-    connect("--sampling", "sequential")
+    connect("--sampling", "label-studio")
     assert studio.order == (["Sentiment"], "Sentiment", "Sequential sampling")
 
 
@@ -690,10 +691,9 @@ def test_a_tab_by_score_needs_scores(connect):
         connect("--add-tab")
 
 
-@pytest.mark.parametrize("own", ["sequential", "uniform"])
-def test_a_tab_by_score_is_refused_before_anything_is_changed(connect, studio, own):
+def test_a_tab_by_score_is_refused_before_anything_is_changed(connect, studio):
     with pytest.raises(CommandError, match="--sampling uncertainty"):
-        connect("--add-tab", "--sampling", own)
+        connect("--add-tab", "--sampling", "label-studio")
     assert not studio.requests
 
 

@@ -159,9 +159,10 @@ def test_switched_off_title_and_sampling_are_restored(
 ):
     number = new_scored_project
     wait_for_order(studio, number, "0.0.1")
-    said = scoring.manage("connect", "--project", str(number), "--sampling", "uniform")
+    off = ["--project", str(number), "--sampling", "label-studio"]
+    said = scoring.manage("connect", *off)
     assert "title “0.0.1” → “lsml”" in said
-    assert about(studio, number) == ("lsml", "lsml", "Uniform sampling")
+    assert about(studio, number) == ("lsml", "lsml", "Sequential sampling")
 
 
 @pytest.fixture

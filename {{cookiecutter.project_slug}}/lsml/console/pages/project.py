@@ -112,7 +112,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {
             "training_mode": gettext_lazy("Training starts"),
             "training_paused": gettext_lazy("Paused"),
-            "min_annotations": gettext_lazy("New annotations required"),
+            "min_annotations": gettext_lazy("Minimum annotations"),
             "debounce_s": gettext_lazy("Quiet time before a run (s)"),
             "quiet_from": gettext_lazy("Start no run from (UTC)"),
             "quiet_until": gettext_lazy("until (UTC)"),
@@ -160,9 +160,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
                 " the served version does so too."
             ),
             "sampling": gettext_lazy(
-                "Least certain first: the served version predicts the tasks without an"
-                " annotation, then Label Studio serves those with the lowest scores"
-                " first."
+                "Label Studio: as set there. Uncertainty: the served version predicts"
+                " the tasks without an annotation, then Label Studio serves those with"
+                " the lowest scores first."
             ),
         }
 

@@ -11,19 +11,12 @@ from lsml.inference.following.lease import checking
 from lsml.inference.following.status import order_status
 from lsml.labelstudio.client import LabelStudio
 from lsml.labelstudio.task_order import (
-    SEQUENTIAL,
     TAB_TITLE,
-    UNIFORM,
     add_tab,
     why_sampling_is_defeated,
 )
 from lsml.observability.origin import Origin
-from lsml.registry.models import Following, Project
-from lsml.registry.policy import change_policy
-
-# The names of the command, and what Label Studio calls them.
-OWN_SAMPLING: Final = {"sequential": SEQUENTIAL, "uniform": UNIFORM}
-
+from lsml.registry.models import Project
 
 _POLL_S: Final = 0.5
 
@@ -43,34 +36,6 @@ def waiting_for_checks(project: Project, say: Callable[[str], None]) -> Iterator
         sleep(_POLL_S)
 
 
-def switch_sampling(
-    project: Project, sampling: str, *, actor: str, origin: Origin
-) -> None:
-    """Switch uncertainty sampling on, or off and back to one of Label Studio's own.
-
-    Call it, and `repair_order`, inside `waiting_for_checks`.
-
-    Args:
-        project: Updated in place.
-        sampling: `Project.Sampling.UNCERTAINTY`, or a key of OWN_SAMPLING.
-        actor: Who runs the command.
-        origin: Of the command.
-    """
-    setting = Project.Sampling.UNCERTAINTY
-    if sampling in OWN_SAMPLING:
-        setting = Project.Sampling.LABEL_STUDIO
-        Following.objects.filter(project=project).update(
-            sampling_before=OWN_SAMPLING[sampling]
-        )
-    change_policy(
-        project=project,
-        changes={"sampling": setting},
-        actor=actor,
-        reason=f"connect --sampling {sampling}",
-        origin=origin,
-    )
-
-
 def repair_order(
     project: Project,
     studio: LabelStudio,
@@ -81,6 +46,8 @@ def repair_order(
     say: Callable[[str], None],
 ) -> None:
     """Bring Label Studio's order up to date, and report its state.
+
+    Call it inside `waiting_for_checks`.
 
     Args:
         project: As it is connected.

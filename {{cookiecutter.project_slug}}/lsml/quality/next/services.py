@@ -20,9 +20,9 @@ _CANDIDATES_MAX: Final = 50_000  # unlabelled tasks that are looked at
 class Strategy(TextChoices):
     """How the next tasks are chosen."""
 
-    UNCERTAINTY = "uncertainty", _("Least certain")
-    DIVERSE = "diverse", _("Most different")
-    DISAGREEMENT = "disagreement", _("Versions disagree")
+    UNCERTAINTY = "uncertainty", _("Uncertainty")
+    DIVERSE = "diverse", _("Diverse")
+    DISAGREEMENT = "disagreement", _("Disagreement")
     RANDOM = "random", _("Random")
 
 

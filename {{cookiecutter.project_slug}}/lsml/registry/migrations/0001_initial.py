@@ -160,8 +160,8 @@ class Migration(migrations.Migration):
                     "sampling",
                     models.CharField(
                         choices=[
-                            ("label-studio", "as set in Label Studio"),
-                            ("uncertainty", "least certain tasks first"),
+                            ("label-studio", "Label Studio"),
+                            ("uncertainty", "Uncertainty"),
                         ],
                         default="label-studio",
                         max_length=12,

@@ -7,9 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from lsml.inference.following.connecting import (
-    OWN_SAMPLING,
     repair_order,
-    switch_sampling,
     waiting_for_checks,
 )
 from lsml.labelstudio.client import LabelStudio
@@ -19,6 +17,7 @@ from lsml.observability.origin import Origin, command_actor
 from lsml.registry.connecting import connect_project
 from lsml.registry.label_studio import SETTINGS_NEEDED, is_label_studio_configured
 from lsml.registry.models import Project
+from lsml.registry.policy import change_policy
 
 _UNCERTAINTY = Project.Sampling.UNCERTAINTY.value
 _TAB_NEEDS_SCORES = (
@@ -62,10 +61,10 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--sampling",
-            choices=[_UNCERTAINTY, *OWN_SAMPLING],
+            choices=Project.Sampling.values,
             help="uncertainty: Label Studio serves the tasks with the lowest scores of"
-            " the served version first, kept so by the workers; sequential, uniform:"
-            " its own orders (default: unchanged)",
+            " the served version first, kept so by the workers; label-studio: in its"
+            " own order, as before (default: unchanged)",
         )
         parser.add_argument(
             "--add-tab",
@@ -83,7 +82,7 @@ class Command(BaseCommand):
         sampling, with_tab = o["sampling"], o["add_tab"]
         if sampling == _UNCERTAINTY:
             _demand_same_label_studio(url)
-        if with_tab and sampling in OWN_SAMPLING:
+        if with_tab and sampling == Project.Sampling.LABEL_STUDIO:
             raise CommandError(_TAB_NEEDS_SCORES)
         origin, actor = Origin.from_command("connect"), command_actor()
         try:
@@ -97,7 +96,13 @@ class Command(BaseCommand):
             )
             with waiting_for_checks(connected, self.stdout.write):
                 if sampling:
-                    switch_sampling(connected, sampling, actor=actor, origin=origin)
+                    change_policy(
+                        project=connected,
+                        changes={"sampling": sampling},
+                        actor=actor,
+                        reason=f"connect --sampling {sampling}",
+                        origin=origin,
+                    )
                 if with_tab and connected.sampling != _UNCERTAINTY:
                     raise CommandError(_TAB_NEEDS_SCORES)
                 repair_order(
