@@ -382,12 +382,18 @@ SECURE_REDIRECT_EXEMPT = [r"^(?!admin/)"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # --- Logs ---
-LOG_FORMAT = env.one_of("LOG_FORMAT", ("json", "console"), default="json")
+# A person reads what a command prints: beside it, only warnings, in words.
+_is_command = PROCESS == "command" and Path(sys.argv[0]).name == "manage.py"
+LOG_FORMAT = env.one_of(
+    "LOG_FORMAT", ("json", "console"), default="console" if _is_command else "json"
+)
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = None
 logging_config(
     fmt=LOG_FORMAT,
-    level=env.one_of("LOG_LEVEL", _LEVELS, default="INFO"),
+    level=env.one_of(
+        "LOG_LEVEL", _LEVELS, default="WARNING" if _is_command else "INFO"
+    ),
     mask=masked_text,
 )
 

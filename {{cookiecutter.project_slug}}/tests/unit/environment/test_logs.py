@@ -1,5 +1,11 @@
-"""Lines of libraries that would only alarm people are not logged."""
+"""People read lines that concern them: none that only alarm, none beside a command."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from kombu import Connection
 
 
@@ -12,3 +18,50 @@ def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
         channel.connection._deliver(channel._get("default"), "default")
         assert queue.qsize() == 1
     assert caplog.text == ""
+
+
+# --- Which process logs what ---
+
+LOG_ONCE = """
+import sys
+sys.argv[0] = {program!r}
+import django, structlog
+django.setup()
+structlog.get_logger("lsml").info("version promoted", version="v3")
+structlog.get_logger("lsml").warning("disk nearly full")
+"""
+
+
+def logged_by(program, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_ONCE.format(program=program)],
+        cwd=Path(__file__).parents[3],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": os.environ["PATH"],
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "x" * 60,
+            **environment,
+        },
+    )
+    return done.stderr
+
+
+def test_a_command_logs_only_warnings_and_in_words():
+    logged = logged_by("manage.py")
+    assert "disk nearly full" in logged
+    assert "version promoted" not in logged
+    assert "{" not in logged
+
+
+def test_a_command_logs_what_the_environment_says():
+    logged = logged_by("manage.py", LOG_LEVEL="INFO", LOG_FORMAT="json")
+    assert '"event": "version promoted"' in logged
+
+
+@pytest.mark.parametrize("program", ["celery", "gunicorn"])
+def test_a_service_logs_events_as_json(program):
+    assert '"event": "version promoted"' in logged_by(program)
