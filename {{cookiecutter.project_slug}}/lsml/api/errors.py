@@ -23,6 +23,7 @@ from lsml.labelstudio.errors import BodyTooLarge, WireError
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
 from lsml.quality.budget import ReportBusy
+from lsml.quality.suspicious.confirming import AnnotationChanged
 from lsml.registry.errors import (
     RegistryError,
     StorageUnavailable,
@@ -110,6 +111,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     JobGone: (410, "gone", None),
     RegistryError: (409, "refused", None),
     JobError: (409, "refused", None),
+    AnnotationChanged: (409, "refused", None),
     OperationalError: (503, "database_away", DATABASE_AWAY),
     InterfaceError: (503, "database_away", DATABASE_AWAY),
 }

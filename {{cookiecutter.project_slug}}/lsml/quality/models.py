@@ -1,6 +1,7 @@
 """The tables of this room, where Django looks for them."""
 
 from lsml.quality.evaluation.models import Evaluation
+from lsml.quality.suspicious.models import ConfirmedAnnotation
 from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
 
-__all__ = ["AnswerCheck", "AnswerCheckPosition", "Evaluation"]
+__all__ = ["AnswerCheck", "AnswerCheckPosition", "ConfirmedAnnotation", "Evaluation"]

@@ -1,10 +1,13 @@
 """The page of suspicious annotations."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from lsml.audit.models import AuditEntry
 from lsml.console.pages import suspicious
 from lsml.dataset.models import Annotation, Task
 from lsml.quality.suspicious.services import suspicious_annotations
@@ -101,7 +104,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_entries(
     viewer.get(page("suspicious", of.pk))
     for n in range(100, 110):
         answered(of, n, factory.choice("Positive", 0.97), factory.choice("Negative"))
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         viewer.get(page("suspicious", of.pk))
 
 
@@ -175,3 +178,53 @@ def test_the_page_allows_images_from_its_tasks_host_only(viewer, of):
     answered(of, 1, [region | {"score": 0.9}], [], data=data)
     policy = viewer.get(page("suspicious", of.pk))["Content-Security-Policy"]
     assert "img-src 'self' data: https://pictures.example;" in policy + ";"
+
+
+# --- Annotations that a person found right ---
+
+
+def confirm(client, of, updated_at):
+    address = page("confirm_annotation", of.pk, 600)
+    return client.post(address, {"updated_at": updated_at}, follow=True)
+
+
+def test_a_person_confirms_an_annotation_as_shown(operator, of):
+    flipped(of)
+    shown = operator.get(page("suspicious", of.pk)).text
+    assert page("confirm_annotation", of.pk, 600) in shown
+    (state,) = re.findall(r'name="updated_at" value="([^"]+)"', shown)
+    after = confirm(operator, of, state)
+    assert "Annotation 600 is confirmed" in after.text
+    assert after.context["entries"] == []
+    assert "Not listed: 1 that people confirmed." in after.text
+    assert AuditEntry.objects.get(verb="annotation confirmed").actor == "olga"
+
+
+def test_an_annotation_that_changed_meanwhile_is_not_confirmed(operator, of):
+    flipped(of)
+    after = confirm(operator, of, "2026-11-01T00:00:00+00:00")
+    assert "was changed or deleted since you looked at it" in after.text
+    assert len(after.context["entries"]) == 1
+
+
+@pytest.mark.parametrize("state", ["", "x"])
+def test_a_form_without_the_state_is_refused(operator, of, state):
+    flipped(of)
+    assert confirm(operator, of, state).status_code == 400
+
+
+def test_a_viewer_sees_no_button_and_may_not_confirm(viewer, of):
+    flipped(of)
+    shown = viewer.get(page("suspicious", of.pk)).text
+    assert page("confirm_annotation", of.pk, 600) not in shown
+    state = Annotation.objects.get(annotation_id=600).updated_at.isoformat()
+    assert confirm(viewer, of, state).status_code == 403
+
+
+def test_a_confirmation_from_another_site_is_refused(of):
+    flipped(of)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(factory.person("olga", "operator"))
+    state = Annotation.objects.get(annotation_id=600).updated_at.isoformat()
+    assert confirm(client, of, state).status_code == 403
+    assert not AuditEntry.objects.filter(verb="annotation confirmed").exists()

@@ -7,10 +7,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lsml.api.v1.access import MayOperate
 from lsml.api.v1.openapi import errors
-from lsml.api.v1.requests import validated_query
+from lsml.api.v1.requests import validated, validated_query
 from lsml.api.v1.viewset import ProjectReportView
+from lsml.observability.origin import requester
 from lsml.quality.budget import one_report
+from lsml.quality.suspicious.confirming import confirm_annotation
 from lsml.quality.suspicious.services import (
     LISTED_MAX,
     Report,
@@ -30,6 +33,7 @@ class SuspiciousSerializer(serializers.Serializer[Suspicious]):
 
     task_id = serializers.IntegerField(help_text="Label Studio's ID")
     annotation_id = serializers.IntegerField(help_text="Label Studio's ID")
+    updated_at = serializers.DateTimeField(help_text="of the annotation's state")
     completed_by = serializers.IntegerField(
         allow_null=True, help_text="Label Studio's ID of the annotator"
     )
@@ -61,8 +65,17 @@ class SuspiciousReportSerializer(serializers.Serializer[Report]):
     )
     suspicious = serializers.IntegerField(help_text="all, listed or not")
     confident = serializers.IntegerField(help_text="of the suspicious")
+    confirmed = serializers.IntegerField(
+        help_text="not listed: people found them right"
+    )
     coverage = serializers.CharField(help_text="These numbers as a sentence.")
     results = SuspiciousSerializer(many=True)
+
+
+class ConfirmationSerializer(serializers.Serializer[Any]):
+    """Which state of the annotation a person found right."""
+
+    updated_at = serializers.DateTimeField(help_text="as in the report")
 
 
 class SuspiciousAnnotationsView(ProjectReportView):
@@ -85,3 +98,24 @@ class SuspiciousAnnotationsView(ProjectReportView):
                 project=project, limit=wanted["limit"], budget=budget
             )
         return Response(SuspiciousReportSerializer(report).data)
+
+
+class ConfirmAnnotationView(ProjectReportView):
+    """Confirm an annotation that a person looked at."""
+
+    permission_classes = [MayOperate]
+
+    @extend_schema(
+        request=ConfirmationSerializer,
+        responses={204: None, **errors(400, 401, 403, 404, 409, 413, 415, 429, 503)},
+        tags=["operators"],
+    )
+    def post(self, request: Request, project_pk: int, annotation_id: int) -> Response:
+        """Keep an annotation off the list until it changes: it is right."""
+        confirm_annotation(
+            project=self.project(),
+            annotation_id=annotation_id,
+            updated_at=validated(ConfirmationSerializer, request)["updated_at"],
+            **requester(request),
+        )
+        return Response(status=204)

@@ -19,7 +19,10 @@ from lsml.api.v1.projects import ProjectViewSet
 from lsml.api.v1.promotions import PromotionViewSet
 from lsml.api.v1.runs import RunViewSet
 from lsml.api.v1.seals import SealViewSet
-from lsml.api.v1.suspicious_annotations import SuspiciousAnnotationsView
+from lsml.api.v1.suspicious_annotations import (
+    ConfirmAnnotationView,
+    SuspiciousAnnotationsView,
+)
 from lsml.api.v1.tokens import TokensView, TokenView
 from lsml.api.v1.versions import VersionViewSet
 
@@ -50,6 +53,11 @@ urlpatterns = [
         "projects/<int:project_pk>/suspicious-annotations",
         SuspiciousAnnotationsView.as_view(),
         name="v1-suspicious-annotations",
+    ),
+    path(
+        "projects/<int:project_pk>/suspicious-annotations/<int:annotation_id>/confirm",
+        ConfirmAnnotationView.as_view(),
+        name="v1-confirm-annotation",
     ),
     path("tokens", TokensView.as_view(), name="v1-tokens"),
     path("tokens/<slug:token_key>", TokenView.as_view(), name="v1-token"),

@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                             ("policy changed", "Policy Changed"),
                             ("task order changed", "Task Order Changed"),
                             ("dataset synced", "Dataset Synced"),
+                            ("annotation confirmed", "Annotation Confirmed"),
                             ("version created", "Version Created"),
                             ("version noted", "Version Noted"),
                             ("promotion refused", "Promotion Refused"),

@@ -192,6 +192,7 @@ class AuditEntry(AuditRow):
         POLICY_CHANGED = "policy changed"
         TASK_ORDER_CHANGED = "task order changed"  # in Label Studio
         DATASET_SYNCED = "dataset synced"
+        ANNOTATION_CONFIRMED = "annotation confirmed"  # a suspicious one, found right
         VERSION_CREATED = "version created"
         VERSION_NOTED = "version noted"
         PROMOTION_REFUSED = "promotion refused"

@@ -4,16 +4,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from django import forms
 from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from lsml.audit.models import Prediction
 from lsml.console.pages.base import busy_page, needs, page
 from lsml.console.pages.prediction import Side, canvas_of, sides_of
 from lsml.dataset.models import Annotation, Task
+from lsml.observability.origin import requester
 from lsml.quality.budget import ReportBusy, one_report
+from lsml.quality.suspicious.confirming import (
+    AnnotationChanged,
+    confirm_annotation,
+)
 from lsml.quality.suspicious.services import Suspicious, suspicious_annotations
 from lsml.registry.models import Project
 
@@ -57,6 +66,38 @@ def suspicious(request: HttpRequest, pk: int) -> HttpResponse:
         "image_origins": sorted(origins) if settings.CONSOLE_IMAGES else [],
     }
     return page(request, "console/suspicious.html", context)
+
+
+class SeenForm(forms.Form):
+    """The state of the annotation that the page showed."""
+
+    updated_at = forms.DateTimeField()
+
+
+@require_POST
+@needs("operate")
+def confirm(request: HttpRequest, pk: int, annotation_id: int) -> HttpResponse:
+    """Keep an annotation off the list: the person found it right."""
+    project = get_object_or_404(Project, pk=pk)
+    seen = SeenForm(request.POST)
+    if not seen.is_valid():
+        raise BadRequest
+    try:
+        confirm_annotation(
+            project=project,
+            annotation_id=annotation_id,
+            updated_at=seen.cleaned_data["updated_at"],
+            **requester(request),
+        )
+    except AnnotationChanged as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(
+            request,
+            _("Annotation %(id)s is confirmed. It is listed again only if it changes.")
+            % {"id": annotation_id},
+        )
+    return redirect("admin:console_suspicious", project.pk)
 
 
 def _entries(project: Project, found: Iterable[Suspicious]) -> Iterator[Entry]:

@@ -44,6 +44,11 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("project/<int:pk>/predict/", predict.predict, "predict"),
         page("project/<int:pk>/next/", next_tasks.next_tasks, "next"),
         page("project/<int:pk>/suspicious/", suspicious.suspicious, "suspicious"),
+        page(
+            "project/<int:pk>/suspicious/<int:annotation_id>/confirm/",
+            suspicious.confirm,
+            "confirm_annotation",
+        ),
         page("version/<int:pk>/compare/", compare.compare, "compare"),
         page("version/<int:pk>/note/", version.note, "note"),
         page("version/<int:pk>/artifact/", version.artifact, "artifact"),

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from lsml.audit.models import Prediction
@@ -11,6 +12,7 @@ from lsml.labelstudio.label_config import readable_label_config
 from lsml.quality.budget import UNLIMITED, Budget
 from lsml.quality.suspicious.choices import Choice, doubtful_choices
 from lsml.quality.suspicious.comparing import compare
+from lsml.quality.suspicious.confirming import confirmed_states
 from lsml.quality.suspicious.doubts import Doubt
 from lsml.quality.suspicious.unseen import (
     annotations_of,
@@ -30,6 +32,7 @@ class Suspicious:
 
     task_id: int  # Label Studio's ID
     annotation_id: int  # Label Studio's ID
+    updated_at: datetime  # of the annotation's state
     completed_by: int | None  # Label Studio's user ID
     prediction_id: int  # key of the audit row
     model_version: str
@@ -50,6 +53,7 @@ class Report:
     not_comparable: int  # no single choice, span or box with a score above chance
     suspicious: int
     confident: int  # of the suspicious
+    confirmed: int  # would be suspicious, but a person found them right
     results: list[Suspicious]  # the most suspicious first
 
     @property
@@ -69,6 +73,8 @@ class Report:
             )
         if causes:
             said += f" Not checked: {', '.join(causes)}."
+        if self.confirmed:
+            said += f" Not listed: {self.confirmed} that people confirmed."
         if self.examined < self.annotations:
             said += f" Only the newest {self.examined} were examined."
         return said
@@ -80,6 +86,7 @@ class _Compared:
 
     task_id: int
     annotation_id: int
+    updated_at: datetime
     completed_by: int | None
     prediction_id: int
     model_version: str
@@ -89,6 +96,7 @@ class _Compared:
         return Suspicious(
             task_id=self.task_id,
             annotation_id=self.annotation_id,
+            updated_at=self.updated_at,
             completed_by=self.completed_by,
             prediction_id=self.prediction_id,
             model_version=self.model_version,
@@ -123,8 +131,16 @@ def suspicious_annotations(
             compared.append(one)
         else:
             counts["not_comparable"] += 1
-    doubted = _doubted(project, compared, labels)
-    found = sorted(doubted, key=lambda one: one.quality)
+    doubted = list(_doubted(project, compared, labels))
+    confirmed = confirmed_states(project)
+    found = sorted(
+        (
+            one
+            for one in doubted
+            if (one.annotation_id, one.updated_at) not in confirmed
+        ),
+        key=lambda one: one.quality,
+    )
     return Report(
         annotations=annotations_of(project).count(),
         examined=counts["examined"],
@@ -133,6 +149,7 @@ def suspicious_annotations(
         not_comparable=counts["not_comparable"],
         suspicious=len(found),
         confident=sum(one.confident for one in found),
+        confirmed=len(doubted) - len(found),
         results=found[:limit],
     )
 
@@ -151,6 +168,7 @@ def _compare(
     return _Compared(
         task_id=cast("int", annotation.task_id),
         annotation_id=annotation.annotation_id,
+        updated_at=annotation.updated_at,
         completed_by=annotation.completed_by,
         prediction_id=prediction.pk,
         model_version=prediction.model_version,

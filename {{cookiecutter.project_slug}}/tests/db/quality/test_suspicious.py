@@ -1,5 +1,7 @@
 """Annotations are suspicious to versions that were not trained on their task."""
 
+import random
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -67,13 +69,13 @@ def test_a_version_registered_while_the_list_is_made_is_no_failure(history):
     contradict(history)
     waiting = [lambda: history.train(100 * TASK)]
 
-    def train_after_the_first_query(execute, *query):
-        found = execute(*query)
-        if waiting:
+    def train_after_the_search(execute, sql, *query):
+        found = execute(sql, *query)
+        if sql == unseen._FIRST_TRAINED:
             waiting.pop()()
         return found
 
-    with connection.execute_wrapper(train_after_the_first_query):
+    with connection.execute_wrapper(train_after_the_search):
         assert report(history).checked == 1
 
 
@@ -140,6 +142,29 @@ def test_training_on_an_annotation_deleted_since_counts_too(history):
     history.annotate(TASK, "Refund", 2)
     history.predict(TASK, "Refund", version="v1")
     assert used(history) is None
+
+
+def test_the_first_version_trained_on_each_task_is_found_among_many(history):
+    """Compared with a plain search, on random annotations, deletions and snapshots."""
+    rng = random.Random(1)
+    annotations = {}
+    for annotation_id in rng.sample(range(1, 1_000), 120):
+        annotations[annotation_id] = task_id = rng.randrange(1, 60)
+        deleted = timezone.now() if rng.random() < 0.2 else None
+        history.annotate(task_id, "Refund", annotation_id, deleted_at=deleted)
+    first = {}
+    for number in range(1, 16):
+        size = rng.randrange(len(annotations) // 3)
+        trained = sorted(rng.sample([*annotations, *range(2_000, 2_050)], size))
+        history.train(*trained)
+        for annotation_id in trained:
+            first.setdefault(annotations.get(annotation_id), number)
+    for examined in (5, 60, 1_000):
+        newest = unseen.annotations_of(history.project)[:examined]
+        tasks = {annotation.task_id for annotation in newest}
+        found = unseen._bounds(history.project, tasks)
+        numbers = {task: number for task, (number, _) in found.items()}
+        assert numbers == {task: first[task] for task in tasks if task in first}
 
 
 def test_a_version_copied_from_another_project_does_not_count(history):
@@ -295,7 +320,7 @@ def test_the_number_of_queries_depends_on_thousands_only(
     history, django_assert_num_queries
 ):
     history.agree(range(1, 31))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         report(history)
 
 
