@@ -55,14 +55,24 @@ def page(
     return answer
 
 
-def busy_page(
-    request: HttpRequest, busy: ReportBusy, project: Project
-) -> TemplateResponse:
-    """Say that a report must wait, with a link to try again."""
-    context = {"title": str(busy), "project": project, "again": request.get_full_path()}
-    answer = page(request, "console/busy.html", context, status=503)
-    answer["Retry-After"] = str(busy.retry_after_s)
-    return answer
+def shows_report(view: View) -> View:
+    """Say that a report must wait, with a link to try again, if another goes on."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, pk: int) -> HttpResponseBase:
+        try:
+            return view(request, pk)
+        except ReportBusy as busy:
+            context = {
+                "title": str(busy),
+                "project": get_object_or_404(Project, pk=pk),
+                "again": request.get_full_path(),
+            }
+            answer = page(request, "console/busy.html", context, status=503)
+            answer["Retry-After"] = str(busy.retry_after_s)
+            return answer
+
+    return answered
 
 
 def version_or_404(project: Project, name: str) -> ModelVersion:

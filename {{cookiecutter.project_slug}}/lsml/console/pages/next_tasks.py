@@ -7,9 +7,9 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from lsml.console.pages.base import busy_page, needs, page
+from lsml.console.pages.base import needs, page, shows_report
 from lsml.dataset.models import Task
-from lsml.quality.budget import ReportBusy, one_report
+from lsml.quality.budget import one_report
 from lsml.quality.next import services
 from lsml.quality.next.services import Strategy
 from lsml.registry.models import Project
@@ -31,19 +31,17 @@ _EXPLAINED: Final[dict[Strategy, Any]] = {
 
 
 @needs("read")
+@shows_report
 def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the first tasks of the strategy in `?strategy=`."""
     projects = Project.objects.select_related("active_version")
     project = get_object_or_404(projects, pk=pk)
     wanted = request.GET.get("strategy", "")
     strategy = Strategy(wanted) if wanted in Strategy else Strategy.UNCERTAINTY
-    try:
-        with one_report() as budget:
-            found = services.next_tasks(
-                project=project, limit=_SHOWN, strategy=strategy, budget=budget
-            )
-    except ReportBusy as busy:
-        return busy_page(request, busy, project)
+    with one_report() as budget:
+        found = services.next_tasks(
+            project=project, limit=_SHOWN, strategy=strategy, budget=budget
+        )
     ids = [task.task_id for task in found.results]
     known = Task.objects.filter(project=project, task_id__in=ids)
     by_id = {task.task_id: task for task in known}

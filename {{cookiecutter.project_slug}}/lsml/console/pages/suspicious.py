@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from lsml.audit.models import Prediction
-from lsml.console.pages.base import busy_page, needs, page
+from lsml.console.pages.base import needs, page, shows_report
 from lsml.console.pages.prediction import Side, canvas_of, sides_of
 from lsml.dataset.models import Annotation, Task
 from lsml.observability.origin import requester
-from lsml.quality.budget import ReportBusy, one_report
+from lsml.quality.budget import one_report
 from lsml.quality.suspicious.confirming import (
     AnnotationChanged,
     confirm_annotation,
@@ -40,16 +40,12 @@ class Entry:
 
 
 @needs("read")
+@shows_report
 def suspicious(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the most suspicious annotations of a project."""
     project = get_object_or_404(Project, pk=pk)
-    try:
-        with one_report() as budget:
-            report = suspicious_annotations(
-                project=project, limit=_SHOWN, budget=budget
-            )
-    except ReportBusy as busy:
-        return busy_page(request, busy, project)
+    with one_report() as budget:
+        report = suspicious_annotations(project=project, limit=_SHOWN, budget=budget)
     entries = list(_entries(project, report.results))
     origins = {
         origin

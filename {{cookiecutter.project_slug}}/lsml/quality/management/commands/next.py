@@ -5,33 +5,22 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from lsml.labelstudio.identity import ProjectKey
 from lsml.quality.next.services import LISTED_MAX, NextTask, Strategy, next_tasks
-from lsml.registry.errors import UnknownProject
-from lsml.registry.services import find_project
+from lsml.quality.reports import ReportCommand
+from lsml.registry.models import Project
 
 
-class Command(BaseCommand):
+class Command(ReportCommand):
     help = (
         "List the unlabelled tasks of a project, best first. uncertainty: the least"
         " certain of the served version; diverse: texts that differ most from what is"
         " labelled; disagreement: answered differently by versions; random: a sample."
     )
 
+    listed, listed_max = "tasks", LISTED_MAX
+
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--project", type=int, required=True, help="Label Studio's project ID"
-        )
-        parser.add_argument(
-            "-n",
-            dest="limit",
-            metavar="LIMIT",
-            type=int,
-            default=50,
-            help=f"at most so many tasks, 1 to {LISTED_MAX} (default: 50)",
-        )
+        super().add_arguments(parser)
         parser.add_argument(
             "--strategy",
             choices=Strategy.values,
@@ -40,16 +29,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="as JSON")
 
-    def handle(
-        self, *_: Any, project: int, limit: int, strategy: str, **options: Any
-    ) -> None:
-        if not 1 <= limit <= LISTED_MAX:
-            raise CommandError(f"-n takes a number from 1 to {LISTED_MAX}.")
-        try:
-            found = find_project(ProjectKey(project))
-        except UnknownProject as error:
-            raise CommandError(str(error)) from error
-        answer = next_tasks(project=found, limit=limit, strategy=Strategy(strategy))
+    def report(self, project: Project, limit: int, **options: Any) -> None:
+        strategy = Strategy(options["strategy"])
+        answer = next_tasks(project=project, limit=limit, strategy=strategy)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(answer), indent=2, ensure_ascii=False))
             return

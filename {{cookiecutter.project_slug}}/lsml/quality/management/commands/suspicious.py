@@ -3,44 +3,23 @@
 A version not trained on their task finds them improbable.
 """
 
-from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from lsml.labelstudio.identity import ProjectKey
+from lsml.quality.reports import ReportCommand
 from lsml.quality.suspicious.services import LISTED_MAX, suspicious_annotations
-from lsml.registry.errors import UnknownProject
-from lsml.registry.services import find_project
+from lsml.registry.models import Project
 
 
-class Command(BaseCommand):
+class Command(ReportCommand):
     help = (
         "List annotations that a version not trained on their task finds improbable,"
         " the most improbable first. They may be wrong, or the model is."
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--project", type=int, required=True, help="Label Studio's project ID"
-        )
-        parser.add_argument(
-            "-n",
-            dest="limit",
-            metavar="LIMIT",
-            type=int,
-            default=50,
-            help=f"at most so many annotations, 1 to {LISTED_MAX} (default: 50)",
-        )
+    listed, listed_max = "annotations", LISTED_MAX
 
-    def handle(self, *_: Any, project: int, limit: int, **__: Any) -> None:
-        if not 1 <= limit <= LISTED_MAX:
-            raise CommandError(f"-n takes a number from 1 to {LISTED_MAX}.")
-        try:
-            found = find_project(ProjectKey(project))
-        except UnknownProject as error:
-            raise CommandError(str(error)) from error
-        report = suspicious_annotations(project=found, limit=limit)
+    def report(self, project: Project, limit: int, **_: Any) -> None:
+        report = suspicious_annotations(project=project, limit=limit)
         for number, one in enumerate(report.results, 1):
             self.stdout.write(
                 f"{number:>4}. task {one.task_id}, annotation {one.annotation_id}:"
