@@ -1,8 +1,7 @@
 """A thin client of Label Studio's API, for `connect`, `sync` and fetching changes.
 
-The SDK sends the requests: it handles both kinds of token (legacy tokens, and personal
-access tokens, which are exchanged for short-lived ones) and retries busy servers.
-Answers are returned as plain JSON; failures are raised as `LabelStudioError`.
+`lsml/labelstudio/api.py` sends the requests. Answers are returned as plain JSON;
+failures are raised as `LabelStudioError`.
 """
 
 from __future__ import annotations
@@ -14,21 +13,13 @@ from typing import cast
 
 import httpx
 
-from label_studio_ml.paths import is_sendable, path_below
-from lsml.labelstudio.failures import (
-    LabelStudioError,
-    OutcomeUnknown,
-    RedirectedElsewhere,
-    Unreachable,
-    import_refusal,
-    refusal,
-    removal_refusal,
-)
+from lsml.labelstudio.api import Api, not_label_studio
+from lsml.labelstudio.failures import import_refusal, removal_refusal
 from lsml.labelstudio.reading import JsonObject, as_dict, as_id, as_list
 
-TIMEOUT_S = 60
 # Tasks per page. Label Studio gathers all annotations and predictions of a page.
 PAGE_SIZE = 200
+_PAGE_TIMEOUT_S = 180
 _TEST_PREDICTION_TIMEOUT_S = 110  # Label Studio itself waits 100 s for the backend
 # An import or a removal recounts all tasks: 14 s for an import of 20,000.
 IMPORT_TIMEOUT_S = 300
@@ -40,7 +31,7 @@ class LabelStudio:
     Args:
         url: address as a browser opens it, with a path prefix if it has one.
         api_key: a legacy token or a personal access token.
-        http: for tests; by default a client with `TIMEOUT_S` that follows redirects.
+        http: for tests; by default a client with a time limit that follows redirects.
 
     The token is sent only to paths below `url`/api/. A redirect elsewhere is an error,
     because exchanging a personal access token would send the token there.
@@ -52,31 +43,16 @@ class LabelStudio:
     def __init__(
         self, *, url: str, api_key: str, http: httpx.Client | None = None
     ) -> None:
-        # Imported here: it takes half a second, and web processes do not need it.
-        from label_studio_sdk import LabelStudio as Sdk
-        from label_studio_sdk.core.api_error import ApiError
-
-        _check_address(url)
-        _check_key(api_key)
-        self.url = url.rstrip("/")
-        self._api_error = ApiError
-        self._http = http or httpx.Client(timeout=TIMEOUT_S, follow_redirects=True)
-        self._http.event_hooks = {"request": [self._check_target]}
-        try:
-            # Without the slash the SDK would refresh the token at the host's root.
-            self._sdk = Sdk(
-                base_url=f"{self.url}/", api_key=api_key, httpx_client=self._http
-            )
-        except ApiError as error:
-            raise refusal(error.status_code, error.body, url=self.url) from None
+        self._api = Api(url=url, api_key=api_key, http=http)
+        self.url = self._api.url
 
     def whoami(self) -> JsonObject:
         """Return the user that the token belongs to."""
-        return self._object("GET", "api/current-user/whoami")
+        return self._api.ask("GET", "api/current-user/whoami")
 
     def project(self, project_id: int) -> JsonObject:
         """Return the project with its label config and creation time."""
-        return self._object("GET", f"api/projects/{project_id}/")
+        return self._api.ask("GET", f"api/projects/{project_id}/")
 
     def pages(
         self,
@@ -105,7 +81,7 @@ class LabelStudio:
                 return
             last = as_id(tasks[-1].get("id"))
             if last is None:
-                raise _not_label_studio(self.url)
+                raise not_label_studio(self.url)
             yield tasks, max(0, total - len(tasks))
             if total <= len(tasks):
                 return
@@ -124,7 +100,7 @@ class LabelStudio:
             options: other parameters, such as `fields`.
         """
         query = {"filters": filters, "ordering": ["tasks:id"]}
-        answer = self._object(
+        answer = self._api.ask(
             "GET",
             "api/tasks/",
             params={
@@ -135,37 +111,38 @@ class LabelStudio:
                 "query": json.dumps(query),
                 **options,
             },
+            timeout_s=_PAGE_TIMEOUT_S,
         )
         tasks = [as_dict(each) for each in as_list(answer.get("tasks"))]
         return tasks, as_id(answer.get("total")) or len(tasks)
 
     def view(self, view_id: int) -> JsonObject:
         """Return a view, which is a tab of the data manager, with its filters."""
-        return self._object("GET", f"api/dm/views/{view_id}/")
+        return self._api.ask("GET", f"api/dm/views/{view_id}/")
 
     def predictions(self, task_id: int) -> list[JsonObject]:
         """Return all predictions of a task; none if it does not exist."""
-        return self._list("GET", "api/predictions/", params={"task": task_id})
+        return self._api.ask_list("GET", "api/predictions/", params={"task": task_id})
 
     def backends(self, project_id: int) -> list[JsonObject]:
         """Return the project's ML backends. Label Studio calls each of them first."""
-        return self._list("GET", "api/ml/", params={"project": project_id})
+        return self._api.ask_list("GET", "api/ml/", params={"project": project_id})
 
     def add_backend(self, fields: JsonObject) -> JsonObject:
         """Connect a backend. Label Studio calls its /health and /setup first."""
-        return self._object("POST", "api/ml/", body=fields)
+        return self._api.ask("POST", "api/ml/", body=fields)
 
     def change_backend(self, backend_id: int, fields: JsonObject) -> JsonObject:
         """Change a backend. `url` and `project` must be among the fields."""
-        return self._object("PATCH", f"api/ml/{backend_id}", body=fields)
+        return self._api.ask("PATCH", f"api/ml/{backend_id}", body=fields)
 
     def remove_backend(self, backend_id: int) -> None:
         """Disconnect a backend. Label Studio keeps its webhook."""
-        self._request("DELETE", f"api/ml/{backend_id}")
+        self._api.send("DELETE", f"api/ml/{backend_id}")
 
     def test_prediction(self, backend_id: int) -> JsonObject:
         """Have Label Studio request a prediction for a random task. It stores none."""
-        return self._object(
+        return self._api.ask(
             "POST",
             f"api/ml/{backend_id}/predict/test",
             params={"random": "true"},
@@ -188,7 +165,9 @@ class LabelStudio:
             LabelStudioError: none is stored.
         """
         path = f"api/projects/{project_id}/import/predictions"
-        status, answer = self._request_once("POST", path, predictions)
+        status, answer = self._api.send_once(
+            "POST", path, predictions, timeout_s=IMPORT_TIMEOUT_S
+        )
         created = as_id(answer.get("created"))
         if status < 400 and created is not None:
             return created
@@ -196,34 +175,38 @@ class LabelStudio:
 
     def webhooks(self, project_id: int) -> list[JsonObject]:
         """Return the project's own webhooks, without the organisation's."""
-        hooks = self._list("GET", "api/webhooks/", params={"project": project_id})
+        hooks = self._api.ask_list(
+            "GET", "api/webhooks/", params={"project": project_id}
+        )
         return [hook for hook in hooks if hook.get("project") == project_id]
 
     def add_webhook(self, fields: JsonObject) -> JsonObject:
         """Add a webhook."""
-        return self._object("POST", "api/webhooks/", body=fields)
+        return self._api.ask("POST", "api/webhooks/", body=fields)
 
     def change_webhook(self, webhook_id: int, fields: JsonObject) -> JsonObject:
         """Change a webhook."""
-        return self._object("PATCH", f"api/webhooks/{webhook_id}/", body=fields)
+        return self._api.ask("PATCH", f"api/webhooks/{webhook_id}/", body=fields)
 
     def change_project(self, project_id: int, fields: JsonObject) -> None:
         """Change settings of a project."""
-        self._request("PATCH", f"api/projects/{project_id}/", body=fields)
+        self._api.send("PATCH", f"api/projects/{project_id}/", body=fields)
 
     def tabs(self, project_id: int) -> list[JsonObject]:
         """Return the tabs of the data manager."""
-        return self._list("GET", "api/dm/views/", params={"project": project_id})
+        return self._api.ask_list(
+            "GET", "api/dm/views/", params={"project": project_id}
+        )
 
     def add_tab(self, project_id: int, data: JsonObject) -> None:
         """Add a tab to the data manager; `data` has its title, order and filters."""
-        self._request(
+        self._api.send(
             "POST", "api/dm/views/", body={"project": project_id, "data": data}
         )
 
     def prediction_versions(self, project_id: int) -> dict[str, int]:
         """Return how many predictions of each version the project holds."""
-        answer = self._object(
+        answer = self._api.ask(
             "GET",
             f"api/projects/{project_id}/model-versions/",
             params={"extended": "true"},  # else the chosen version is always listed
@@ -246,7 +229,9 @@ class LabelStudio:
         """
         path = f"api/projects/{project_id}/model-versions/"
         body = json.dumps({"model_version": model_version}).encode()
-        status, answer = self._request_once("DELETE", path, body)
+        status, answer = self._api.send_once(
+            "DELETE", path, body, timeout_s=IMPORT_TIMEOUT_S
+        )
         removed = as_id(answer.get("deleted_predictions"))
         if status < 400 and removed is not None:
             return removed
@@ -258,120 +243,7 @@ class LabelStudio:
 
     def remove_webhook(self, webhook_id: int) -> None:
         """Remove a webhook."""
-        self._request("DELETE", f"api/webhooks/{webhook_id}/")
-
-    def _check_target(self, request: httpx.Request) -> None:
-        """Refuse what is not the API.
-
-        httpx calls this before each request and redirect, with the URL that it sends.
-        """
-        path = path_below(str(request.url), str(httpx.URL(self.url)).rstrip("/"))
-        if path is None or not path.startswith("/api/"):
-            elsewhere = request.url.copy_with(userinfo=b"", query=None, fragment=None)
-            raise RedirectedElsewhere(url=self.url, elsewhere=str(elsewhere))
-
-    def _object(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: JsonObject | None = None,
-        body: JsonObject | None = None,
-        timeout_s: int = TIMEOUT_S,
-    ) -> JsonObject:
-        answer = self._request(
-            method, path, params=params, body=body, timeout_s=timeout_s
-        )
-        if not isinstance(answer, dict):
-            raise _not_label_studio(self.url)
-        return cast("JsonObject", answer)
-
-    def _list(self, method: str, path: str, *, params: JsonObject) -> list[JsonObject]:
-        answer = self._request(method, path, params=params)
-        if not isinstance(answer, list):
-            raise _not_label_studio(self.url)
-        return cast("list[JsonObject]", answer)
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: JsonObject | None = None,
-        body: JsonObject | list[JsonObject] | None = None,
-        timeout_s: int = TIMEOUT_S,
-    ) -> object:
-        # The SDK's transport, not its models: they drop fields that they do not know.
-        transport = self._sdk._client_wrapper.httpx_client
-        try:
-            response = transport.request(
-                path,
-                method=method,
-                params=params,
-                json=body,
-                request_options={"timeout_in_seconds": timeout_s},
-            )
-            answer: object = response.json() if response.content else None
-        except self._api_error as error:  # the exchange of a personal access token
-            raise refusal(error.status_code, error.body, url=self.url) from None
-        except httpx.HTTPError as error:
-            raise Unreachable(url=self.url, reason=error) from None
-        except ValueError:
-            raise _not_label_studio(self.url) from None
-        if response.is_success:
-            return answer
-        raise refusal(response.status_code, answer, url=self.url)
-
-    def _request_once(
-        self, method: str, path: str, body: bytes
-    ) -> tuple[int, JsonObject]:
-        """Send a long request, and return the status and, if it is JSON, the answer.
-
-        Raises:
-            OutcomeUnknown: there is no answer.
-            LabelStudioError: it was not received, or the token was refused.
-        """
-        try:
-            headers = self._sdk._client_wrapper.get_headers()
-            # Without the SDK's transport, which repeats a request after some errors.
-            response = self._http.request(
-                method,
-                f"{self.url}/{path}",
-                content=body,
-                headers={**headers, "Content-Type": "application/json"},
-                timeout=IMPORT_TIMEOUT_S,
-            )
-        except self._api_error as error:  # the exchange of a personal access token
-            raise refusal(error.status_code, error.body, url=self.url) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unreachable(url=self.url, reason=error) from None
-        except httpx.HTTPError as error:
-            raise OutcomeUnknown(url=self.url, reason=str(error)) from None
-        try:
-            return response.status_code, as_dict(response.json())
-        except ValueError:
-            return response.status_code, {}
-
-
-def _check_address(url: str) -> None:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo:
-        raise LabelStudioError(
-            "The address of Label Studio cannot be used.",
-            "Use the form https://host or http://host:port/prefix, without a user name"
-            " or password.",
-        )
-
-
-def _check_key(api_key: str) -> None:
-    if not is_sendable(api_key):
-        raise LabelStudioError(
-            "The API key contains a space, a line break or another such character.",
-            "Copy a personal access token from Account & Settings again.",
-        )
+        self._api.send("DELETE", f"api/webhooks/{webhook_id}/")
 
 
 def _filters(after: int, since: datetime | None) -> JsonObject:
@@ -393,10 +265,3 @@ def _filters(after: int, since: datetime | None) -> JsonObject:
             }
         )
     return {"conjunction": "and", "items": items}
-
-
-def _not_label_studio(url: str) -> LabelStudioError:
-    return LabelStudioError(
-        f"The server at {url} is not Label Studio's API.",
-        "Use the address at which a browser opens Label Studio.",
-    )

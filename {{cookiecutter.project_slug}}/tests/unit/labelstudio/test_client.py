@@ -238,7 +238,7 @@ def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key):
 )
 def test_each_refusal_has_its_own_error_and_next_step(status, body, kind):
     client = studio(lambda request: httpx.Response(status, json=body))
-    client._sdk._client_wrapper.httpx_client.base_max_retries = 0
+    client._api._sdk._client_wrapper.httpx_client.base_max_retries = 0
     with pytest.raises(LabelStudioError) as refusal:
         client.project(1)
     assert type(refusal.value) is kind
@@ -251,7 +251,7 @@ def test_a_failed_connection_is_unreachable():
         raise httpx.ConnectError("Connection refused")
 
     client = studio(refuse)
-    client._sdk._client_wrapper.httpx_client.base_max_retries = 0
+    client._api._sdk._client_wrapper.httpx_client.base_max_retries = 0
     with pytest.raises(Unreachable, match="Connection refused"):
         client.project(1)
 
