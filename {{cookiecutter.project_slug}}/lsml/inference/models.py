@@ -64,6 +64,11 @@ class PredictionJob(Job):
         """Whether the job needs access to Label Studio."""
         return self.replace or self.delete_older or self.view is not None
 
+    @property
+    def lacking(self) -> int:
+        """Tasks that got no prediction although they are still in Label Studio."""
+        return self.failed + self.invalid
+
     def summary(self) -> str:
         """Return what became of the tasks, in one sentence."""
         parts = [

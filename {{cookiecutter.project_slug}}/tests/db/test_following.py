@@ -1,5 +1,6 @@
 """Predictions and Label Studio's order of tasks follow the served version."""
 
+import re
 from datetime import timedelta
 from io import StringIO
 from itertools import count
@@ -13,6 +14,7 @@ from lsml.audit.models import AuditEntry
 from lsml.dataset.models import Annotation, Task
 from lsml.inference import tasks
 from lsml.inference.bulk import work
+from lsml.inference.bulk.jobs import start_job
 from lsml.inference.following import check, connecting
 from lsml.inference.following.status import order_status
 from lsml.inference.models import PredictionJob
@@ -351,6 +353,89 @@ def test_the_order_follows_each_promotion_and_roll_back(
     assert studio.calls == [f"title {first}"]
     assert studio.order == by(first)
     assert moves() == [("", first), (first, second), (second, first)]
+
+
+def failing_for(*broken, invalid=()):
+    """Answer as long as no task is broken, each task in a call of its own."""
+
+    def answer(_model, tasks):
+        if {each["id"] for each in tasks} & {*broken}:
+            raise ValueError("cannot read it")
+        label = ["Unknown"] if tasks[0]["id"] in invalid else ["Positive"]
+        region = {
+            "from_name": "sentiment",
+            "to_name": "text",
+            "type": "choices",
+            "value": {"choices": label},
+        }
+        return [{"result": [region], "score": 0.5} for _ in tasks]
+
+    return answer
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    monkeypatch.setattr(work, "STEP", 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (failing_for(101), "1 of 10 tasks .* [(]1 failed, 0 invalid[)]"),
+        (failing_for(*IDS[1:]), "9 of 10 tasks .* [(]9 failed, 0 invalid[)]"),
+        (failing_for(invalid=IDS[5:]), "5 of 10 tasks .* [(]0 failed, 5 invalid[)]"),
+    ],
+)
+@pytest.mark.usefixtures("one_by_one")
+def test_the_order_stays_if_too_many_tasks_are_without_a_prediction(
+    settle, studio, change, promoted, scripted, answer, said
+):
+    scripted.answer = failing_for()
+    change(sampling="uncertainty")
+    settle()
+    second = promoted()
+    scripted.answer = answer
+    settle()
+    settle()
+    assert jobs() == ["succeeded", "succeeded"]
+    assert studio.order == by(UNTRAINED)
+    assert re.search(f"left {said}", problem())
+    assert "Start one for all tasks" in problem()
+    assert second in problem()
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_the_order_follows_once_the_failed_tasks_are_predicted(
+    project, settle, studio, change, promoted, scripted, origin
+):
+    scripted.answer = failing_for(*IDS[3:])
+    change(sampling="uncertainty")
+    second = promoted()
+    settle()
+    assert studio.order == OWN
+    scripted.answer = failing_for()
+    scripted.calls.clear()
+    start_job(project=project, actor="olga", origin=origin)
+    settle()
+    assert len(scripted.calls) == 7  # the others are not predicted again
+    assert studio.order == by(second)
+    assert not problem()
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_a_few_failed_tasks_and_deleted_ones_do_not_keep_the_order(
+    project, settle, studio, change, promoted, scripted
+):
+    know(project, range(111, 131))
+    studio.tasks |= {*range(120, 131)}  # nine of the others were deleted there
+    scripted.answer = failing_for(101)
+    change(sampling="uncertainty")
+    second = promoted()
+    settle()
+    job = PredictionJob.objects.get()
+    assert (job.gone, job.failed) == (9, 1)
+    assert studio.order == by(second)
+    assert not problem()
 
 
 @pytest.mark.parametrize("step", ["title", "project"])

@@ -85,7 +85,11 @@ class PredictionKind(RecordedJobKind[PredictionJob]):
             wake_follower(job.project)
 
     def retry(self, job: PredictionJob, *, actor: str, origin: Origin) -> PredictionJob:
-        """Start a job that continues where the failed or cancelled one stopped."""
+        """Start a job that continues where the failed or cancelled one stopped.
+
+        If that one left tasks behind, they are tried again. Tasks whose predictions are
+        in Label Studio are not predicted once more.
+        """
         options = Options(
             job.only, job.task_ids, job.view, job.replace, job.delete_older
         )
@@ -122,6 +126,8 @@ def _start(
     earlier: PredictionJob | None = None,
 ) -> PredictionJob:
     now = timezone.now()
+    # After an earlier job it continues, or begins again if that left tasks behind.
+    goes_on = earlier is not None and not earlier.lacking
     job = PredictionJob(
         project=project,
         only=options.only,
@@ -129,7 +135,7 @@ def _start(
         view=options.view,
         replace=options.replace,
         delete_older=options.delete_older,
-        last_task_id=earlier.last_task_id if earlier else 0,  # continues after it
+        last_task_id=earlier.last_task_id if earlier and goes_on else 0,
         requested_by=actor[:200],
         created_at=now,
         notified_at=now,

@@ -20,6 +20,8 @@ from lsml.registry.models import INITIAL_VERSION, Following, Project
 _State = PredictionJob.State
 _Only = PredictionJob.Only
 _Setting = Project.PredictOnPromotion
+# Label Studio's order would be random among the tasks without a prediction.
+_LACKING_MAX: Final = 0.05  # of the tasks of a job that still exist
 _FAILURES_MAX: Final = 6  # counted: after them, 64 minutes pass
 
 
@@ -36,8 +38,8 @@ class Progress:
     """How far the served version has predicted what it should.
 
     Attributes:
-        ready: a bulk prediction that began after the promotion has succeeded. Tasks
-            that came later may be missing.
+        ready: a bulk prediction that began after the promotion has succeeded, and left
+            few tasks behind. Tasks that came later may be missing.
         note: why nothing happens, for people; "" = nothing is wrong.
     """
 
@@ -98,7 +100,7 @@ def ensure_predicted(
         view=None,
         only__in={only, _Only.WITHOUT_THIS_VERSION},
     )
-    ready = covering.filter(state=_State.SUCCEEDED).exists()
+    ready = any(map(_is_complete, covering.filter(state=_State.SUCCEEDED)))
     if jobs.filter(state__in=PredictionJob.ACTIVE).exists():
         return Progress(ready)
     wanted = selected(PredictionJob(project=project, only=only))
@@ -136,7 +138,13 @@ def _next(
         return _may_try_again(since), f"Bulk prediction {last.pk} failed: {last.error}"
     # Label Studio would serve tasks without predictions last.
     uncertainty = project.sampling == Project.Sampling.UNCERTAINTY
-    return uncertainty and wanted.filter(pk__gt=last.last_task_id).exists(), ""
+    is_due = uncertainty and wanted.filter(pk__gt=last.last_task_id).exists()
+    return is_due, "" if _is_complete(last) else _incomplete(last)
+
+
+def _is_complete(job: PredictionJob) -> bool:
+    """Whether a job that succeeded predicted the tasks that it was asked to."""
+    return job.lacking <= _LACKING_MAX * (job.total - job.gone)
 
 
 def _start(project: Project, only: str, origin: Origin) -> str:
@@ -172,6 +180,16 @@ def _cancelled(promoted: LastPromotion) -> str:
     return (
         f"The bulk prediction by {promoted.version} was cancelled. Start one for all"
         " tasks to continue."
+    )
+
+
+def _incomplete(job: PredictionJob) -> str:
+    return (
+        f"Bulk prediction {job.pk} left {job.lacking:,} of {job.total:,} tasks without"
+        f" a prediction of {job.model_version} ({job.failed:,} failed,"
+        f" {job.invalid:,} invalid); its page names them. Start one for all tasks to"
+        f" try them again. Label Studio's order follows a version that left at most"
+        f" {_LACKING_MAX:.0%} behind."
     )
 
 
