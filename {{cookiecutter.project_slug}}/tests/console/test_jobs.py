@@ -190,6 +190,17 @@ def test_the_list_of_bulk_predictions_counts_tasks(olga):
     assert "0.4" not in shown
 
 
+def test_the_list_of_bulk_predictions_shows_failed_tasks_but_does_not_sort_by_them(
+    olga,
+):
+    job = job_states.job("prediction", "succeeded")
+    job.failed = 1_234
+    job.save()
+    shown = olga.get(list_page("inference_predictionjob"))
+    assert "1,234" in words(shown.text)
+    assert shown.context["cl"].get_ordering_field("failed_") is None
+
+
 def test_a_kind_that_does_not_exist_is_not_found(olga):
     assert olga.get(page("job_progress", "cooking", 1)).status_code == 404
 

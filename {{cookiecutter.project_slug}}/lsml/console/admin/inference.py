@@ -26,17 +26,23 @@ class PredictionJobAdmin(JobAdmin):
         "project",
         "state_",
         "progress_",
+        "failed_",
         "model_version",
         "requested_by",
         "requested",
         "took",
     )
-    list_columns = (*JobAdmin.list_columns, *PROJECT_COLUMNS, "model_version")
+    list_columns = (*JobAdmin.list_columns, *PROJECT_COLUMNS, "model_version", "failed")
     list_filter = (
         ProjectFilter,
         choice_filter("state", _("State"), PredictionJob.State.choices),
     )
     empty_hint = _("None yet. “Predict all” on the page of a project starts one.")
+
+    # Not "failed": the list could then be sorted by it, without an index.
+    @admin.display(description=_("Failed"))
+    def failed_(self, row: PredictionJob) -> str:
+        return f"{row.failed:,}" if row.failed else "–"
 
     def facts(self, found: PredictionJob) -> list[Fact]:
         return [
