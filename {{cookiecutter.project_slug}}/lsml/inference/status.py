@@ -14,6 +14,7 @@ class LoadedModel:
     megabytes: int  # that loading it took, about, besides `load_shared`
     idle_s: float  # since the last request
     running: int  # calls of predict()
+    places: int  # for calls of predict() at once
     waiting: dict[str, int]  # predictions by kind
 
 

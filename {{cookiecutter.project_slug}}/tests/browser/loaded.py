@@ -21,7 +21,7 @@ class LoadedModels:
             gpu_megabytes=1804,
             task_cache=TaskCacheFigures(512 << 20, 87 << 20, 214, 1203, 214),
             models=[
-                LoadedModel(self._project.pk, served, 512, 0.2, 1, waiting),
-                LoadedModel(self._project.pk, "v1", 508, 41.7, 0, idle),
+                LoadedModel(self._project.pk, served, 512, 0.2, 1, 1, waiting),
+                LoadedModel(self._project.pk, "v1", 508, 41.7, 0, 1, idle),
             ],
         )

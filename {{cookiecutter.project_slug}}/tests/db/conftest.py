@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from rest_framework.test import APIClient
 
+from lsml.inference.bulk import work
 from lsml.inference.hosting.host import host
 from lsml.observability.origin import Origin
 from lsml.registry import served
@@ -37,6 +38,17 @@ def nobody_guessed():
 def nothing_remembered(monkeypatch):
     """Forget the projects of other tests, as a new web process does."""
     monkeypatch.setattr(served, "_remembered", {})
+
+
+@pytest.fixture(autouse=True)
+def calls_in_one_thread(request, monkeypatch):
+    """Let jobs call the model in their own thread, if a test has a transaction.
+
+    Other threads would not see its rows.
+    """
+    mark = request.node.get_closest_marker("django_db")
+    if not (mark and mark.kwargs.get("transaction")):
+        monkeypatch.setattr(work, "calls_at_once", lambda _project: 1)
 
 
 @pytest.fixture

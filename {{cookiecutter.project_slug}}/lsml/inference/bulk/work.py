@@ -1,7 +1,8 @@
 """Predicts the tasks of a job in steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 from django.db.models import Count, Max
@@ -10,6 +11,7 @@ from lsml.audit.models import Prediction
 from lsml.dataset.models import Task
 from lsml.inference.answers import TaskPrediction
 from lsml.inference.bulk.batch import Batch, Kind
+from lsml.inference.bulk.calls import Calls, Found, Pause, Step, calls_at_once
 from lsml.inference.bulk.delivery import Delivery, forget_unsettled, settle
 from lsml.inference.bulk.jobs import NEEDS_LABEL_STUDIO, kind
 from lsml.inference.bulk.removal import (
@@ -109,42 +111,64 @@ class _Attempt:
 
     def predict_rest(self) -> None:
         """Predict the tasks that are not settled, step by step."""
-        job, step = self.job, min(_FIRST_STEP, STEP)
+        job = self.job
         forget_unsettled(job)
         job.done = selected(job).filter(pk__lte=job.last_task_id).count()
         self.running.save(done_before=job.done)
-        while tasks := list(selected(job).filter(pk__gt=self.batch.upto)[:step]):
-            job.project.refresh_from_db(fields=["archived_at"])
-            if job.project.archived_at is not None:
-                raise JobFailed(f"{job.project} was archived; predictions stop here.")
-            started = time.monotonic()
-            self.do_step(tasks)
-            step = next_step(step, took_s=time.monotonic() - started)
-            self.batch.upto = tasks[-1].pk
-            job.done += len(tasks)
-            self.after_step()
-            if self._on_step:
-                self._on_step(job)
+        with closing(Calls(self._predict, self._pause)) as self._calls:
+            for step, found in self._steps(self._calls):
+                self._take_found(step.asked, found)
+                self.batch.counts["already_there"] += len(step.tasks) - len(step.asked)
+                self.batch.upto = step.tasks[-1].pk
+                job.done += len(step.tasks)
+                self.after_step()
+                if self._on_step:
+                    self._on_step(job)
 
-    def do_step(self, tasks: list[Task]) -> None:
-        """Predict tasks, and add what happened to the batch."""
-        try:
-            predicted = self._predict(tasks)
-        except (ModelTimedOut, ModelCrashed) as error:
-            if len(tasks) > 1:  # one of them is the cause
-                self.running.log(
-                    f"{error} The {len(tasks)} tasks are tried one by one."
-                )
-                for task in tasks:
-                    self.do_step([task])
-            else:
-                self._count_failed(tasks, error)
-            return
-        except ModelError as error:  # recorded per task; the next step may succeed
-            self._count_failed(tasks, error)
-            return
-        self.job.model_version = predicted.model_version
-        self.take(tasks, predicted)
+    def _steps(self, calls: Calls) -> Iterator[tuple[Step, Found]]:
+        """Start calls for the tasks that are left, and yield what each found."""
+        job, upto, size = self.job, self.batch.upto, min(_FIRST_STEP, STEP)
+        is_loaded = False
+        while True:
+            rest = selected(job).filter(pk__gt=upto)
+            while calls.has_room and (tasks := list(rest[:size])):
+                job.project.refresh_from_db(fields=["archived_at"])
+                if job.project.archived_at is not None:
+                    raise JobFailed(
+                        f"{job.project} was archived; predictions stop here."
+                    )
+                calls.start(tasks, self.to_predict(tasks))
+                upto = tasks[-1].pk
+                rest = rest.filter(pk__gt=upto)
+            if not calls:
+                return
+            step = calls.next()
+            found = step.found.result()
+            size = next_step(size, took_s=found.took_s)
+            if step.asked and not is_loaded:
+                calls.at_once, is_loaded = calls_at_once(job.project), True
+            yield step, found
+
+    def to_predict(self, tasks: list[Task]) -> list[Task]:
+        """Return those of the tasks that the model gets."""
+        return tasks
+
+    def _take_found(self, tasks: list[Task], found: Found) -> None:
+        """Add what a call found to the batch."""
+        predicted = found.predicted
+        if isinstance(predicted, ModelTimedOut | ModelCrashed) and len(tasks) > 1:
+            # One of them is the cause, if not one of another call.
+            self._calls.wait_for_all()
+            self.running.log(
+                f"{predicted} The {len(tasks)} tasks are tried one by one."
+            )
+            for task in tasks:
+                self._take_found([task], self._calls.call([task], self._pause))
+        elif isinstance(predicted, ModelError):  # recorded; the next may succeed
+            self._count_failed(tasks, predicted)
+        elif predicted is not None:
+            self.job.model_version = predicted.model_version
+            self.take(tasks, predicted)
 
     def take(self, tasks: list[Task], predicted: Predicted) -> None:
         """Add the model's answers to the batch."""
@@ -168,7 +192,11 @@ class _Attempt:
         more = ", …" if len(tasks) > 5 else ""
         self.running.log(f"{len(tasks)} tasks failed ({ids}{more}): {error}")
 
-    def _predict(self, tasks: list[Task]) -> Predicted:
+    def _pause(self, seconds: float) -> None:
+        self.running.save()  # ends here if the job was cancelled
+        time.sleep(seconds)
+
+    def _predict(self, tasks: list[Task], pause: Pause) -> Predicted:
         order = PredictRequest(
             tasks=[{"id": task.task_id, "data": task.data} for task in tasks],
             project=self.job.project.key,
@@ -180,8 +208,7 @@ class _Attempt:
             try:
                 return predict(order, origin=origin, kind=Prediction.Kind.BULK)
             except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
-                self.running.save()  # ends here if the job was cancelled
-                time.sleep(error.retry_after_s)
+                pause(error.retry_after_s)
 
 
 class _SendingAttempt(_Attempt):
@@ -246,23 +273,18 @@ class _SendingAttempt(_Attempt):
         newest = selected(self.job).aggregate(newest=Max("task_id"))["newest"] or 0
         self._there = self._delivery.stored.tasks_with(version, newest=newest)
 
-    def do_step(self, tasks: list[Task]) -> None:
-        """Predict the tasks that lack the version."""
-        lacking = self._without_version(tasks)
-        if lacking:
-            super().do_step(lacking)
-
-    def _without_version(self, tasks: list[Task]) -> list[Task]:
-        lacking = [task for task in tasks if task.task_id not in self._there]
-        self.batch.counts["already_there"] += len(tasks) - len(lacking)
-        return lacking
+    def to_predict(self, tasks: list[Task]) -> list[Task]:
+        """Return those that lack the version."""
+        return [task for task in tasks if task.task_id not in self._there]
 
     def take(self, tasks: list[Task], predicted: Predicted) -> None:
         """Add the answers that Label Studio can store to the batch."""
         answers = dict(zip(tasks, predicted.by_task, strict=True))
         if predicted.model_version != self.version:
             self._change_version(predicted.model_version)
-            tasks = self._without_version(tasks)
+            lacking = self.to_predict(tasks)
+            self.batch.counts["already_there"] += len(tasks) - len(lacking)
+            tasks = lacking
         super().take(tasks, predicted)
         for task in tasks:
             self._add(task.task_id, answers[task])

@@ -122,6 +122,7 @@ class ModelHost:
                 megabytes=slot.hosted.bytes_taken >> 20,
                 idle_s=round(time.monotonic() - slot.used_at, 1),
                 running=slot.hosted.queue.running(slot.hosted),
+                places=slot.hosted.queue.places,
                 waiting=slot.hosted.queue.waiting(slot.hosted),
             )
             for (project_pk, version, _), slot in slots

@@ -64,7 +64,7 @@ class PredictQueue:
     """
 
     def __init__(self, *, places: int, batch_size: int) -> None:
-        self._places = places
+        self.places = places
         self._batch_size = batch_size
         self._running: list[object] = []  # the model of each taken place
         self._call_s = 0.0  # how long a call takes: an average, the latest count most
@@ -111,7 +111,7 @@ class PredictQueue:
     def spare_place(self, model: object) -> Iterator[bool]:
         """Hold a place for a model if one is free, and yield whether one is."""
         with self._lock:
-            has_place = len(self._running) < self._places
+            has_place = len(self._running) < self.places
             if has_place:
                 self._running.append(model)
         try:
@@ -135,7 +135,7 @@ class PredictQueue:
     def _takes_place(self, turn: Turn, until: float) -> bool:
         kind = turn.call.kind
         with self._lock:
-            if len(self._running) < self._places:
+            if len(self._running) < self.places:
                 self._running.append(turn.model)
                 turn.batch = [turn]
                 return True
@@ -158,7 +158,7 @@ class PredictQueue:
         """Return how long a new call of this kind would wait, about."""
         urgent = KINDS_BY_URGENCY[: KINDS_BY_URGENCY.index(kind) + 1]
         ahead = sum(len(self._waiting[each]) for each in urgent)
-        return self._call_s * ahead / self._batch_size / self._places
+        return self._call_s * ahead / self._batch_size / self.places
 
     def _wait(self, turn: Turn, until: float) -> None:
         if turn.ready.wait(max(0.0, until - time.monotonic())):
@@ -168,7 +168,7 @@ class PredictQueue:
             if turn in waiting:
                 waiting.remove(turn)
                 raise ModelBusy(
-                    f"The model is busy: {self._places} prediction(s) at a time, and"
+                    f"The model is busy: {self.places} prediction(s) at a time, and"
                     f" none ended within {settings.PREDICT_WAIT_S:g} s. Try again, or"
                     " raise the model's `concurrency`.",
                     retry_after_s=max(1, round(settings.PREDICT_WAIT_S / 2)),
