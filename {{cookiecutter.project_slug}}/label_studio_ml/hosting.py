@@ -189,6 +189,14 @@ def offers_prefetch(model_class: ModelClass) -> bool:
     return _parameters(model_class, "prefetch")[:1] == ["task"]
 
 
+def offers_embed(model_class: ModelClass) -> bool:
+    """Return whether the class overrides `embed(tasks)`.
+
+    An older class may have an unrelated helper of that name with other parameters.
+    """
+    return _parameters(model_class, "embed")[:1] == ["tasks"]
+
+
 def batch_size_of(model_class: ModelClass) -> int:
     """Return the class's `batch_size`; 1 if that is not a positive whole number.
 

@@ -18,7 +18,7 @@ from .task_cache import TaskCache
 from .task_files import TaskFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from semver import Version
 
@@ -54,7 +54,8 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
     """A model for Label Studio: override `predict`, and `train` or `fit`.
 
     The service adds these to the API of the reference SDK: `load`, `train`,
-    `load_shared`, `prefetch`, `shared`, `task_cache`, `concurrency`, `batch_size`.
+    `load_shared`, `prefetch`, `embed`, `shared`, `task_cache`, `concurrency`,
+    `batch_size`.
     """
 
     INITIAL_MODEL_VERSION: ClassVar[str] = "0.0.1"
@@ -164,6 +165,20 @@ class LabelStudioMLBase(Configured, TaskFiles, ABC):
         Args:
             task: The task as `predict` got it.
         """
+
+    def embed(self, tasks: list[dict[str, Any]]) -> Iterable[Iterable[float]]:
+        """Return a vector for each task; those of similar tasks are close in angle.
+
+        The service calls it to choose tasks to label that differ from each other.
+
+        Args:
+            tasks: The tasks as `predict` gets them.
+
+        Returns:
+            A vector for each task, in their order, all of the same length: lists, or
+            the rows of a NumPy array or of a tensor in main memory.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no embed(tasks)")
 
     def train(self, dataset: Dataset, run: Run) -> Mapping[str, float] | None:
         """Learn from all annotated tasks. Called once per run, instead of `fit`.

@@ -30,6 +30,12 @@ class Call:
     origin: Origin
     context: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)  # others of predict()
+    embeds: bool = False  # calls embed() instead of predict()
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether one call of the model may also take the tasks of other calls."""
+        return self.context is None and not self.embeds
 
 
 @dataclass(frozen=True, slots=True)

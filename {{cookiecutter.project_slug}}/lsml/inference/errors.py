@@ -19,11 +19,11 @@ class ModelNotLoadable(ModelError):
 class ModelTimedOut(ModelError):
     """The model did not answer within PREDICT_TIMEOUT_S."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, method: str = "predict()") -> None:
         super().__init__(
             f"The model did not answer within {timeout_s:g} s (PREDICT_TIMEOUT_S). A"
-            " predict() that hangs is ended: its process restarts. A version that is"
-            " still loading answers later."
+            f" call of {method} that hangs is ended: its process restarts. A version"
+            " that is still loading answers later."
         )
 
 

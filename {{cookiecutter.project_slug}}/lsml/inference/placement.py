@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 
@@ -36,6 +36,15 @@ class Models(Protocol):
     def predict(
         self, serving: Served, call: Call, *, on_timeout: OnTimeout
     ) -> Answer: ...
+
+    def embed(
+        self,
+        serving: Served,
+        tasks: list[dict[str, Any]],
+        origin: Origin,
+        *,
+        wait_s: float,
+    ) -> list[list[float]]: ...
 
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None
@@ -105,6 +114,29 @@ class ModelsElsewhere:
             _refused[key] = _Refused(error, time.monotonic() + _REFUSE_S)
             raise
         return messages.read_answer(answer)
+
+    def embed(
+        self,
+        serving: Served,
+        tasks: list[dict[str, Any]],
+        origin: Origin,
+        *,
+        wait_s: float,
+    ) -> list[list[float]]:
+        """Let the model process embed tasks.
+
+        Raises:
+            ModelTimedOut: It did not answer within PREDICT_TIMEOUT_S.
+        """
+        message = messages.embed_message(serving, tasks, origin, wait_s)
+        timeout_s = settings.PREDICT_TIMEOUT_S
+        try:
+            answer = client.call("POST", "/embed", message, timeout_s=timeout_s)
+        except NoAnswerInTime as error:
+            raise ModelTimedOut(timeout_s, "embed()") from error
+        messages.raise_error(answer)
+        vectors: list[list[float]] = answer["vectors"]
+        return vectors
 
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from label_studio_ml.hosting import (
     ModelClass,
     model_classes,
+    offers_embed,
     offers_fit,
     offers_train,
 )
@@ -63,6 +64,7 @@ class ModelDescription:
 
     name: str
     learns: bool  # it has `train` or `fit`
+    embeds: bool  # it has `embed`
 
 
 def describe_here() -> ModelDescription:
@@ -73,7 +75,11 @@ def describe_here() -> ModelDescription:
         Exception: Any error that importing the user's module raises.
     """
     kind = model_class()
-    return ModelDescription(kind.__name__, offers_train(kind) or offers_fit(kind))
+    return ModelDescription(
+        kind.__name__,
+        learns=offers_train(kind) or offers_fit(kind),
+        embeds=offers_embed(kind),
+    )
 
 
 def describe_model(*, timeout_s: float = 5.0) -> ModelDescription:

@@ -19,7 +19,8 @@ class MyModel(LabelStudioMLBase):
     concurrency = 1
 
     # Optional, for large or interactive models: `batch_size`, `load_shared`,
-    # `self.task_cache` and `prefetch`. docs/sdk.md has an example of each.
+    # `self.task_cache` and `prefetch`; and `embed`, to find tasks that differ.
+    # docs/sdk.md has an example of each.
 
     def load(self, artifacts: Path) -> None:
         """Read what `train` wrote. Called once per process and version.

@@ -34,6 +34,19 @@ class SlowModel(LabelStudioMLBase):
         return [{"result": []} for _ in tasks]
 
 
+class EmbeddingModel(ScriptedModel):
+    """Also embeds as a test says: `vectors` is called with the tasks, or raised."""
+
+    vectors = None
+
+    def embed(self, tasks):
+        self.calls.append({"embed": [task["id"] for task in tasks]})
+        vectors = type(self).vectors
+        if isinstance(vectors, BaseException):
+            raise vectors
+        return vectors(tasks)
+
+
 class NamedModel(ScriptedModel):
     """Names its version itself, as the reference's examples do."""
 

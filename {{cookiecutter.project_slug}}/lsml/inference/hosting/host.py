@@ -5,6 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import Future
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -67,6 +68,28 @@ class ModelHost:
         if offers_prefetch(type(hosted.model)):
             prefetch_opened(call, hosted)
         return answer
+
+    def embed(
+        self,
+        serving: Served,
+        tasks: list[dict[str, Any]],
+        origin: Origin,
+        *,
+        wait_s: float,
+    ) -> list[list[float]]:
+        """Return the model's vector for each task. Predictions of all kinds go first.
+
+        Args:
+            serving: The version. Its class has `embed()`.
+            tasks: As `embed()` gets them.
+            origin: Recorded on the rows that the model's `setup()` writes.
+            wait_s: Seconds to wait for a place to call the model.
+
+        Raises:
+            ModelBusy, ModelNotLoadable, ModelError, StorageUnavailable: As `predict`.
+        """
+        hosted = self._hosted(serving, origin)
+        return hosted.embed(tasks, origin, until=time.monotonic() + wait_s)
 
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None

@@ -1,6 +1,8 @@
-"""A model in memory: the only place where the user's `predict()` is called."""
+"""A model in memory: the only place where `predict()` and `embed()` are called."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -8,13 +10,16 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from label_studio_ml.model import LabelStudioMLBase
+from lsml.audit.models import Prediction
 from lsml.inference.answers import TaskPrediction, answers_one_only, read_answer
 from lsml.inference.calls import Answer, Call, OnTimeout
 from lsml.inference.errors import USER_ERRORS, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.queue import PredictQueue, Turn
 from lsml.inference.hosting.watch import watch
+from lsml.inference.vectors import read_vectors
 from lsml.labelstudio.secrets import error_text
+from lsml.observability.origin import Origin
 from lsml.registry.artifact_cache import CachedArtifact
 from lsml.registry.state import ProjectStore
 
@@ -66,6 +71,24 @@ class HostedModel:
             self._run(turn.batch)
         return turn.result()
 
+    def embed(
+        self, tasks: list[dict[str, Any]], origin: Origin, *, until: float
+    ) -> list[list[float]]:
+        """Wait for a place as bulk predictions do, and return a vector for each task.
+
+        Raises:
+            ModelBusy: The queue is full, or no place became free in time.
+            ModelError: The model raised, or returned something unusable.
+        """
+        call = Call(tasks, Prediction.Kind.BULK, origin, embeds=True)
+        with (
+            self.queue.turn(
+                call, model=self, until=until, on_timeout=lambda: None
+            ) as turn,
+            self._calling("embed()", [turn], tasks),
+        ):
+            return read_vectors(self.model.embed(tasks), tasks=tasks)
+
     def _run(self, batch: list[Turn]) -> None:
         """Settle every turn of a batch; none, if another thread settled this turn."""
         if len(batch) > 1 and self._settle_together(batch):
@@ -112,29 +135,38 @@ class HostedModel:
         """Call `predict()` for turns that go together."""
         figures.batch_tasks.observe(len(tasks))
         call = turns[0].call
+        with self._calling("predict()", turns, tasks):
+            return self.model.predict(tasks, context=call.context, **call.params)
+
+    @contextmanager
+    def _calling(
+        self, method: str, turns: list[Turn], tasks: list[dict[str, Any]]
+    ) -> Iterator[None]:
+        """Watch the block, which calls the model, and put its errors into words."""
         in_block = connection.in_atomic_block
         try:
             with watch.running(
-                "predict()",
+                method,
                 [turn.on_timeout for turn in turns],
                 project_pk=self.store.project_pk,
                 requests=[turn.call.origin.request_id for turn in turns],
                 tasks=[task.get("id") for task in tasks],
             ):
-                return self.model.predict(tasks, context=call.context, **call.params)
-        except DatabaseError:
-            raise  # the model's `self.get` needs the database: answer 503
+                yield
+        except (DatabaseError, ModelError):
+            raise  # the model's `self.get` needs the database: no error of the model
         except USER_ERRORS as error:
-            raise ModelError(f"predict() raised {error_text(error)}") from error
+            raise ModelError(f"{method} raised {error_text(error)}") from error
         finally:
             if connection.in_atomic_block and not in_block:
-                _leave_block()
+                _leave_block(method)
 
 
-def _leave_block() -> None:
-    """Roll back what `predict()` left open, so that it takes no audit rows with it."""
+def _leave_block(method: str) -> None:
+    """Roll back what the model left open, so that it takes no audit rows with it."""
     log.warning(
-        "predict() entered transaction.atomic() and did not leave it",
+        "the model entered transaction.atomic() and did not leave it",
+        method=method,
         effect="what it wrote there is rolled back",
     )
     connection.close()

@@ -193,7 +193,7 @@ class PredictQueue:
             return []
         batch = [by_urgency[0].popleft()]
         room = self._batch_size - len(batch[0].call.tasks)
-        if batch[0].call.context is not None:
+        if not batch[0].call.may_be_shared:
             return batch
         for turns in by_urgency:
             for turn in list(turns):
@@ -207,7 +207,7 @@ class PredictQueue:
 def _go_together(one: Turn, other: Turn) -> bool:
     return (
         one.model is other.model
-        and one.call.context is None
+        and one.call.may_be_shared
         # As JSON: in Python, True equals 1.
         and orjson.dumps(one.call.params) == orjson.dumps(other.call.params)
     )

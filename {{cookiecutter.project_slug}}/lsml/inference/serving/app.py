@@ -1,4 +1,4 @@
-"""The model process's WSGI application: predict, load, status and metrics.
+"""The model process's WSGI application: predict, embed, load, status and metrics.
 
 Web and workers call it, nobody else: each request carries the token that is made from
 SECRET_KEY. Errors of the model are answers here; the caller raises them again.
@@ -86,6 +86,12 @@ def _predict(message: Message) -> Message:
     return answer_message(host.predict(serving, call, on_timeout=lambda: None))
 
 
+def _embed(message: Message) -> Message:
+    serving, origin = read_load(message)
+    wait_s = message["wait_s"]
+    return {"vectors": host.embed(serving, message["tasks"], origin, wait_s=wait_s)}
+
+
 def _load(message: Message) -> Message:
     serving, origin = read_load(message)
     host.load(serving, origin, within_s=message["within_s"])
@@ -105,6 +111,7 @@ def _status(_: Message) -> Message:
 
 _ROUTES = {
     ("POST", "/predict"): _predict,
+    ("POST", "/embed"): _embed,
     ("POST", "/load"): _load,
     ("GET", "/describe"): _describe,
     ("GET", "/status"): _status,

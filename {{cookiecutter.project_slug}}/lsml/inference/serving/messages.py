@@ -58,6 +58,13 @@ def read_load(message: Message) -> tuple[Served, Origin]:
     return Served(**message["serving"]), Origin(**message["origin"])
 
 
+def embed_message(
+    serving: Served, tasks: list[dict[str, Any]], origin: Origin, wait_s: float
+) -> Message:
+    """Describe tasks to embed."""
+    return {**load_message(serving, origin), "tasks": tasks, "wait_s": wait_s}
+
+
 def answer_message(answer: Answer) -> Message:
     """Describe an answer. orjson writes the predictions, which are dataclasses."""
     return {

@@ -87,6 +87,26 @@ def playground():
         each.end_all()
 
 
+def test_embedding_comes_after_predictions_of_any_kind(playground):
+    play = playground()
+    play.begin(call("runs"))
+    play.begin(call("embedding", BULK, embeds=True))
+    play.begin(call("batch"))
+    play.begin(call("click", INTERACTIVE, context={}))
+    play.end_all()
+    assert play.calls == [["runs"], ["click"], ["batch"], ["embedding"]]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_tasks_to_embed_and_tasks_to_predict_never_share_a_call(playground, first):
+    play = playground(batch_size=16)
+    play.begin(call("runs"))
+    play.begin(call("one", BULK, embeds=first))
+    play.begin(call("other", BULK, embeds=not first))
+    play.end_all()
+    assert play.calls == [["runs"], ["one"], ["other"]]
+
+
 def test_an_idle_model_is_called_at_once(playground):
     ground = playground()
     ground.begin(call("a"))

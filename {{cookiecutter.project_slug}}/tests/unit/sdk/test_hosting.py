@@ -279,6 +279,29 @@ def test_a_model_that_overrides_nothing_prefetches_nothing():
     assert LabelStudioMLBase().prefetch({"id": 1, "data": {}}) is None
 
 
+class Embedding(LabelStudioMLBase):
+    def embed(self, tasks, batch_size=8):
+        """Return vectors."""
+
+
+class OwnEmbed(LabelStudioMLBase):
+    def embed(self, task):
+        """An unrelated helper with the same name."""
+
+
+@pytest.mark.parametrize(
+    ("model_class", "offered"),
+    [(LabelStudioMLBase, False), (Embedding, True), (OwnEmbed, False)],
+)
+def test_embed_is_recognised_by_its_parameter(model_class, offered):
+    assert hosting.offers_embed(model_class) is offered
+
+
+def test_a_model_without_embed_says_so_if_it_is_called():
+    with pytest.raises(NotImplementedError, match=r"has no embed\(tasks\)"):
+        LabelStudioMLBase().embed([])
+
+
 def batching(size):
     return type("Batching", (LabelStudioMLBase,), {"batch_size": size})
 
