@@ -33,7 +33,12 @@ class Budget:
     @property
     def is_used_up(self) -> bool:
         """Whether the report should end with what it has."""
-        return time.monotonic() > self._until
+        return self.seconds_left <= 0
+
+    @property
+    def seconds_left(self) -> float:
+        """How much of the time is left; infinite for a command."""
+        return max(0.0, self._until - time.monotonic())
 
 
 UNLIMITED: Final = Budget(float("inf"))  # of a command, where nobody else waits

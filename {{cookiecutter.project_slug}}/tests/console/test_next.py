@@ -31,7 +31,7 @@ def test_the_least_certain_tasks_are_listed_with_reason_and_link(viewer, project
 @pytest.mark.parametrize(
     ("strategy", "words"),
     [
-        ("diverse", "same wording as a text that is labelled"),
+        ("diverse", "by wording, closer to "),
         ("disagreement", "v3 says "),
         ("random", "picked at random"),
     ],

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from lsml.api.v1.openapi import errors
 from lsml.api.v1.requests import ChoiceField, validated_query
 from lsml.api.v1.viewset import ProjectReportView
+from lsml.observability.origin import Origin
 from lsml.quality.budget import one_report
 from lsml.quality.next.services import LISTED_MAX, NextTasks, Strategy, next_tasks
 
@@ -61,7 +62,8 @@ class NextTasksSerializer(serializers.Serializer[NextTasks]):
 
     results = NextTaskSerializer(many=True)
     notes = serializers.ListField(
-        child=serializers.CharField(), help_text="what limits the list, as sentences"
+        child=serializers.CharField(),
+        help_text="how the list was made and what limits it, as sentences",
     )
 
 
@@ -84,6 +86,7 @@ class NextTasksView(ProjectReportView):
             found = next_tasks(
                 project=project,
                 limit=wanted["limit"],
+                origin=Origin.from_request(request),
                 strategy=Strategy(wanted["strategy"]),
                 budget=budget,
             )

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from lsml.console.pages.base import needs, page, shows_report
 from lsml.dataset.models import Task
+from lsml.observability.origin import Origin
 from lsml.quality.budget import one_report
 from lsml.quality.next import services
 from lsml.quality.next.services import Strategy
@@ -20,8 +21,8 @@ _EXPLAINED: Final[dict[Strategy, Any]] = {
         "Unlabelled tasks with the lowest scores of the served version."
     ),
     Strategy.DIVERSE: gettext_lazy(
-        "Unlabelled tasks whose texts differ most from what is labelled, and from each"
-        " other."
+        "Unlabelled tasks that represent most of what no labelled task resembles, by"
+        " the model's embeddings or by the wording of their texts."
     ),
     Strategy.DISAGREEMENT: gettext_lazy(
         "Unlabelled tasks that the latest versions answer differently."
@@ -40,7 +41,11 @@ def next_tasks(request: HttpRequest, pk: int) -> HttpResponse:
     strategy = Strategy(wanted) if wanted in Strategy else Strategy.UNCERTAINTY
     with one_report() as budget:
         found = services.next_tasks(
-            project=project, limit=_SHOWN, strategy=strategy, budget=budget
+            project=project,
+            limit=_SHOWN,
+            origin=Origin.from_request(request),
+            strategy=strategy,
+            budget=budget,
         )
     ids = [task.task_id for task in found.results]
     known = Task.objects.filter(project=project, task_id__in=ids)

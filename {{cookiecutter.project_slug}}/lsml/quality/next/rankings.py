@@ -6,25 +6,25 @@ Imports NumPy, so import this module inside the function that uses it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from math import isinf
 from statistics import fmean
 from typing import Final
 
 from lsml.dataset.measures import compare
 from lsml.dataset.models import Task
 from lsml.labelstudio.results import meaning, words_of
+from lsml.observability.origin import Origin
 from lsml.quality.budget import Budget
 from lsml.quality.next import reads, strategies
 from lsml.quality.next.reads import Latest
+from lsml.quality.next.vectors import vectors_of
 from lsml.registry.models import Project
 
-_TEXTS_MAX: Final = 5_000  # unlabelled tasks that are compared
-_LABELLED_TEXTS_MAX: Final = 2_000  # labelled tasks that they are compared with
+_COMPARED_MAX: Final = 5_000  # unlabelled tasks
+_LABELLED_MAX: Final = 2_000  # labelled tasks that they are compared with
 _VERSIONS_MAX: Final = 3
 _CONTESTED_MAX: Final = 500  # tasks whose results are compared
 _RESULTS_AT_ONCE: Final = 50  # tasks; a result may have a megabyte
 _WORDS_SHOWN: Final = 3
-_SAME_WORDING: Final = 0.005  # distance that would be shown as 0.00
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +66,32 @@ def by_uncertainty(project: Project, candidates: list[int], limit: int) -> Ranke
     )
 
 
-def by_diversity(project: Project, candidates: list[int], limit: int) -> Ranked:
-    """Rank texts by their distance from all that is labelled or ranked before."""
-    keys = reads.text_keys(project)
-    if not keys:
-        note = "The label config shows no text, and only texts can be compared."
-        return Ranked(notes=[note])
+def by_diversity(
+    project: Project,
+    candidates: list[int],
+    limit: int,
+    *,
+    origin: Origin,
+    budget: Budget,
+) -> Ranked:
+    """Rank tasks by how many they represent better than what is labelled does."""
+    unlabelled = candidates[:_COMPARED_MAX]
     tasks = Task.objects.filter(project=project).known()
-    unlabelled = reads.texts(tasks.filter(task_id__in=candidates[:_TEXTS_MAX]), keys)
-    ids, more_labelled = reads.newest(tasks.labelled(), _LABELLED_TEXTS_MAX)
-    labelled = reads.texts(tasks.filter(task_id__in=ids), keys)
-    if not unlabelled:
-        return Ranked(notes=["No unlabelled task has a text."])
-    vectors = strategies.text_vectors([*unlabelled.values(), *labelled.values()])
-    ranked = strategies.farthest_first(
-        vectors[: len(unlabelled)], vectors[len(unlabelled) :]
+    labelled, more_labelled = reads.newest(tasks.labelled(), _LABELLED_MAX)
+    found = vectors_of(
+        project, unlabelled, labelled, limit=limit, origin=origin, budget=budget
     )
-    listed = list(unlabelled)
-    reasons = {listed[at]: _apart(distance) for at, distance in islice(ranked, limit)}
-    notes = []
-    if len(candidates) > _TEXTS_MAX:
-        notes.append(f"Only the newest {_TEXTS_MAX:,} unlabelled tasks were compared.")
+    ranked = strategies.most_representative(found.unlabelled, found.labelled)
+    reasons = {
+        found.tasks[at]: _represents(share, found.source)
+        for at, share in islice(ranked, limit)
+    }
+    notes = [found.note]
+    if len(candidates) > _COMPARED_MAX:
+        most = f"{_COMPARED_MAX:,}"
+        notes.append(f"Only the newest {most} unlabelled tasks were compared.")
     if more_labelled:
-        most = f"{_LABELLED_TEXTS_MAX:,}"
+        most = f"{_LABELLED_MAX:,}"
         notes.append(f"They were compared with the newest {most} labelled tasks only.")
     return Ranked(reasons, notes)
 
@@ -132,12 +135,9 @@ def at_random(project: Project, candidates: list[int], limit: int) -> Ranked:
     return Ranked({candidates[at]: "picked at random" for at in order[:limit]})
 
 
-def _apart(distance: float) -> str:
-    if isinf(distance):
-        return "the most typical text; nothing is labelled yet"
-    if distance < _SAME_WORDING:
-        return "same wording as a text that is labelled or listed above"
-    return f"farthest from what is labelled or listed above ({distance:.2f})"
+def _represents(share: float, source: str) -> str:
+    what = f"{share:.1%} of the unlabelled tasks" if share else "no unlabelled task"
+    return f"by {source}, closer to {what} than anything labelled or listed above"
 
 
 # --- Disagreement ---

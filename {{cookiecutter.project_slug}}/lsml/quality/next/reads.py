@@ -1,7 +1,7 @@
 """What the strategies need to know about a project, read in bounded amounts."""
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Expression, F, Func, QuerySet, TextField, Value
@@ -31,6 +31,13 @@ def newest(tasks: QuerySet[Task], most: int) -> tuple[list[int], bool]:
     ids = tasks.order_by("-task_id").values_list("task_id", flat=True)
     found = list(ids[: most + 1])
     return found[:most], len(found) > most
+
+
+def as_sent(project: Project, task_ids: list[int]) -> list[dict[str, Any]]:
+    """Return tasks as Label Studio would send them, in this order."""
+    tasks = Task.objects.filter(project=project, task_id__in=task_ids)
+    data = dict(tasks.values_list("task_id", "data"))
+    return [{"id": task, "data": data[task]} for task in task_ids if task in data]
 
 
 def latest_predictions(project: Project, version: str) -> dict[int, Latest]:

@@ -8,6 +8,7 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from lsml.dataset.models import Task
+from lsml.observability.origin import Origin
 from lsml.quality.budget import UNLIMITED, Budget
 from lsml.quality.next import reads
 from lsml.registry.label_studio import task_address
@@ -40,13 +41,14 @@ class NextTasks:
     """The tasks to label next, best first, and what limits the list."""
 
     results: list[NextTask]
-    notes: list[str]  # sentences
+    notes: list[str]  # how it was made and what limits it; sentences
 
 
 def next_tasks(
     *,
     project: Project,
     limit: int,
+    origin: Origin,
     strategy: Strategy = Strategy.UNCERTAINTY,
     budget: Budget = UNLIMITED,
 ) -> NextTasks:
@@ -58,8 +60,10 @@ def next_tasks(
     Args:
         project: with its active version.
         limit: at most so many tasks.
+        origin: recorded on what the model writes, if it is loaded for this.
         strategy: how to choose them.
-        budget: When it is used up, answers of versions are no longer compared.
+        budget: When it is used up, answers of versions are no longer compared, and no
+            more tasks embedded.
     """
     # NumPy takes a tenth of a second, so it is not imported when web starts.
     from lsml.quality.next import rankings
@@ -70,7 +74,7 @@ def next_tasks(
         return NextTasks([], [_none_left(project)])
     rankers: dict[Strategy, rankings.Ranking] = {
         Strategy.UNCERTAINTY: rankings.by_uncertainty,
-        Strategy.DIVERSE: rankings.by_diversity,
+        Strategy.DIVERSE: partial(rankings.by_diversity, origin=origin, budget=budget),
         Strategy.DISAGREEMENT: partial(rankings.by_disagreement, budget=budget),
         Strategy.RANDOM: rankings.at_random,
     }

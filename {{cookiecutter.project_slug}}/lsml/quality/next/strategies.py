@@ -16,7 +16,9 @@ _Whole = NDArray[np.integer]
 _Task = TypeVar("_Task", bound=Hashable)
 _Answer = TypeVar("_Answer")
 
-_DISTANCES_MAX: Final = 4_000_000  # in memory at once
+_SIMILARITIES_MAX: Final = 4_000_000  # in memory at once, or twice that
+
+_EQUAL: Final = 1e-4  # cosines of 32-bit floats that differ by less are the same
 
 _DIMENSIONS: Final = 512
 _TEXT_CHARS_MAX: Final = 2_000  # of each text; the rest is ignored
@@ -37,41 +39,48 @@ def least_certain(scores: Sequence[float | None]) -> list[int]:
 
 
 def diverse(vectors: Array, labelled: Array, n: int) -> list[int]:
-    """Return `n` indices of `vectors` that cover them best: greedy k-centre.
+    """Return `n` indices of `vectors` that represent all of them best.
 
     Args:
-        vectors: A row per candidate, of any length above zero.
+        vectors: A row per candidate, of any length.
         labelled: A row per labelled task, in the same space; may have no rows.
         n: At most so many.
     """
-    return [index for index, _ in islice(farthest_first(vectors, labelled), n)]
+    return [index for index, _ in islice(most_representative(vectors, labelled), n)]
 
 
-def farthest_first(vectors: Array, labelled: Array) -> Iterator[tuple[int, float]]:
-    """Yield each candidate once: next is always the farthest from all before it.
+def most_representative(vectors: Array, labelled: Array) -> Iterator[tuple[int, float]]:
+    """Yield each candidate once: next is what represents most that nothing does so far.
 
-    Distances are cosine distances, 0 to 2. Rows of zeros have no direction: they count
-    as distance 0 from everything and come last. If nothing is labelled, the first
-    candidate is the one nearest to the mean of all.
+    Greedy facility location: each candidate should have something similar that is
+    labelled or was yielded before, so next is what raises the sum of these similarities
+    most. Something that resembles nothing else comes late, as do copies. Similarities
+    are cosines; negative ones, and those of rows of zeros, count as 0.
+
+    The sum is that of all candidates if there are up to 2,000, else of a sample of
+    them, always the same.
 
     Yields:
-        An index of `vectors`, and its distance to the nearest row that is labelled or
-        was yielded before; infinite for the first one if nothing is labelled.
+        An index of `vectors`, and the share of the sample that is more similar to it
+        than to any row that is labelled or was yielded before.
     """
     if not len(vectors):
         return
     vectors, labelled = _normalised(vectors), _normalised(labelled)
-    nearest = _distance_to_nearest(vectors, labelled[labelled.any(axis=1)])
-    nearest[~vectors.any(axis=1)] = 0
-    chosen = int(np.argmax(nearest))
-    if np.isinf(nearest[chosen]):
-        typical = np.where(np.isinf(nearest), vectors @ vectors.mean(axis=0), -np.inf)
-        chosen = int(np.argmax(typical))
+    sample = vectors[_sample(len(vectors), _SIMILARITIES_MAX // len(vectors))]
+    nearest = _similarity_to_nearest(sample, labelled)
+    similar = (vectors @ sample.T).clip(min=nearest)
+    gains = (similar - nearest).sum(axis=1)
     for _ in range(len(vectors)):
-        yield chosen, float(nearest[chosen])
-        np.minimum(nearest, _distances(vectors, vectors[chosen]), out=nearest)
-        nearest[chosen] = -1  # below all distances, so that it is not chosen again
-        chosen = int(np.argmax(nearest))
+        while True:  # Gains only fall: only the highest must be computed again.
+            chosen = int(np.argmax(gains))
+            gain = (similar[chosen] - nearest).clip(min=0).sum()
+            if gain >= gains[chosen]:
+                break
+            gains[chosen] = gain
+        yield chosen, float(np.mean(similar[chosen] > nearest + _EQUAL))
+        np.maximum(nearest, similar[chosen], out=nearest)
+        gains[chosen] = -np.inf
 
 
 def disagreement(
@@ -158,17 +167,16 @@ def _normalised(vectors: NDArray[np.floating]) -> Array:
     return normalised
 
 
-def _distances(vectors: Array, to: Array) -> Array:
-    """Return the cosine distances of normalised rows to a normalised row, or rows."""
-    distances: Array = 1 - vectors @ to.T
-    return distances.clip(min=0)
+def _sample(n: int, size: int) -> NDArray[np.integer]:
+    """Return the indices of at most `size` of `n`, at least of one."""
+    return np.random.default_rng(0).permutation(n)[: max(size, 1)]
 
 
-def _distance_to_nearest(vectors: Array, labelled: Array) -> Array:
-    """Return each row's distance to the nearest labelled row; infinite without any."""
-    nearest = np.full(len(vectors), np.inf, np.float32)
-    step = max(_DISTANCES_MAX // len(vectors), 1)
+def _similarity_to_nearest(vectors: Array, labelled: Array) -> Array:
+    """Return each row's cosine with the nearest labelled row; 0 without any."""
+    nearest = np.zeros(len(vectors), np.float32)
+    step = max(_SIMILARITIES_MAX // len(vectors), 1)
     for at in range(0, len(labelled), step):
-        distances = _distances(vectors, labelled[at : at + step])
-        np.minimum(nearest, distances.min(axis=1), out=nearest)
+        cosines = vectors @ labelled[at : at + step].T
+        np.maximum(nearest, cosines.max(axis=1), out=nearest)
     return nearest

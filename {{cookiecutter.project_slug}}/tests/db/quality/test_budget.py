@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from lsml.observability.origin import Origin
 from lsml.quality import budget
 from lsml.quality.budget import Budget, one_report
 from lsml.quality.next.services import Strategy, next_tasks
@@ -52,6 +53,7 @@ def test_when_the_time_is_used_up_no_more_answers_are_compared(history):
     found = next_tasks(
         project=history.project,
         limit=10,
+        origin=Origin(request_id="test-request", client="test"),
         strategy=Strategy.DISAGREEMENT,
         budget=USED_UP,
     )

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lsml.quality.next import strategies
 from lsml.quality.next.strategies import (
     disagreement,
     diverse,
-    farthest_first,
     least_certain,
+    most_representative,
     random_order,
     text_vectors,
 )
@@ -56,34 +57,61 @@ def test_equal_scores_keep_their_order():
 # --- Diversity ---
 
 
-def cosine_distance(one, other):
-    return 1 - one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+def similarity(one, other):
+    """The cosine, or 0 if it is negative."""
+    return max(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)), 0)
+
+
+def represented(vectors, chosen):
+    """How well `chosen` represent all: each by the one that is most similar."""
+    return sum(
+        max((similarity(vector, one) for one in chosen), default=0)
+        for vector in vectors
+    )
 
 
 @given(points(st.integers(1, 8)), points(st.integers(0, 4)))
-def test_each_next_one_is_the_farthest_from_all_labelled_and_chosen(vectors, labelled):
+def test_each_next_one_represents_most_that_nothing_does_so_far(vectors, labelled):
     order = diverse(vectors, labelled, len(vectors))
 
     assert sorted(order) == list(range(len(vectors)))
-    centres = list(labelled) or [vectors[order.pop(0)]]  # the first has its own rule
-    for place, chosen in enumerate(order):
-        nearest = {
-            at: min(cosine_distance(vectors[at], centre) for centre in centres)
-            for at in order[place:]
+    chosen = list(labelled)
+    for place, at in enumerate(order):
+        reached = {
+            other: represented(vectors, [*chosen, vectors[other]])
+            for other in order[place:]
         }
-        assert nearest[chosen] == pytest.approx(max(nearest.values()), abs=1e-5)
-        centres.append(vectors[chosen])
+        assert reached[at] == pytest.approx(max(reached.values()), abs=1e-4)
+        chosen.append(vectors[at])
 
 
-@given(points(st.integers(1, 8)), points(st.integers(1, 4)))
-def test_the_distances_never_grow(vectors, labelled):
-    distances = [distance for _, distance in farthest_first(vectors, labelled)]
-    assert distances == sorted(distances, reverse=True)
+def test_the_share_counts_those_that_nothing_before_resembles_as_much():
+    vectors = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1]], np.float32)
+    labelled = np.array([[1, 0]], np.float32)
+    assert list(most_representative(vectors, labelled)) == [
+        (3, 0.25),  # itself
+        (2, 0.5),  # itself and [1, 0.1]
+        (1, 0.25),
+        (0, 0.0),
+    ]
+
+
+def test_something_that_resembles_nothing_else_comes_after_groups():
+    groups = np.repeat(np.eye(4, dtype=np.float32)[:3], 5, axis=0)
+    vectors = np.concatenate([np.eye(4, dtype=np.float32)[3:], groups])
+    order = diverse(vectors, vectors[:0], 4)
+    assert {(at - 1) // 5 for at in order[:3]} == {0, 1, 2}
+    assert order[3] == 0
 
 
 def test_with_nothing_labelled_the_most_typical_one_is_first():
     vectors = np.array([[0, 1], [1, 0], [1, 0.1], [1, 0.2]], np.float32)
     assert diverse(vectors, vectors[:0], 2) == [3, 0]
+
+
+def test_a_copy_of_what_is_labelled_comes_last():
+    vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], np.float32)
+    assert diverse(vectors, 7 * vectors[:1], 3)[-1] == 0
 
 
 def test_rows_without_a_direction_come_last():
@@ -92,20 +120,24 @@ def test_rows_without_a_direction_come_last():
     assert diverse(vectors, labelled, 4) == [3, 1, 0, 2]
 
 
-def test_labelled_rows_without_a_direction_do_not_count():
-    vectors = np.array([[0, 1], [1, 0], [-1, 0.1]], np.float32)
-    without = list(farthest_first(vectors, vectors[:0]))
-    assert list(farthest_first(vectors, np.zeros((2, 2), np.float32))) == without
-
-
 def test_the_length_of_a_vector_makes_no_difference():
-    vectors = np.array([[9, 0.9], [1, 0], [0, 0.1]], np.float32)
-    assert diverse(vectors, vectors[1:2], 1) == [2]
+    vectors = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
+    scaled = vectors * 2 ** np.arange(-10, 10, dtype=np.float32)[:, None]
+    assert diverse(scaled, scaled[:0], 20) == diverse(vectors, vectors[:0], 20)
 
 
 def test_nothing_is_chosen_from_nothing():
     empty = np.zeros((0, 512), np.float32)
     assert diverse(empty, empty, 5) == []
+
+
+def test_of_many_candidates_a_sample_decides_and_is_always_the_same(monkeypatch):
+    monkeypatch.setattr(strategies, "_SIMILARITIES_MAX", 40 * 20)
+    groups = np.repeat(np.eye(4, dtype=np.float32), 10, axis=0)
+    order = diverse(groups, groups[:0], 40)
+    assert {at // 10 for at in order[:4]} == {0, 1, 2, 3}
+    assert sorted(order) == list(range(40))
+    assert diverse(groups, groups[:0], 40) == order
 
 
 def test_memory_is_far_below_a_matrix_of_all_pairs():

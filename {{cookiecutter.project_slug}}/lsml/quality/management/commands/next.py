@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from lsml.observability.origin import Origin
 from lsml.quality.next.services import LISTED_MAX, NextTask, Strategy, next_tasks
 from lsml.quality.reports import ReportCommand
 from lsml.registry.models import Project
@@ -13,8 +14,9 @@ from lsml.registry.models import Project
 class Command(ReportCommand):
     help = (
         "List the unlabelled tasks of a project, best first. uncertainty: the least"
-        " certain of the served version; diverse: texts that differ most from what is"
-        " labelled; disagreement: answered differently by versions; random: a sample."
+        " certain of the served version; diverse: those that represent most of what no"
+        " labelled task resembles; disagreement: answered differently by versions;"
+        " random: a sample."
     )
 
     listed, listed_max = "tasks", LISTED_MAX
@@ -30,8 +32,12 @@ class Command(ReportCommand):
         parser.add_argument("--json", action="store_true", help="as JSON")
 
     def report(self, project: Project, limit: int, **options: Any) -> None:
-        strategy = Strategy(options["strategy"])
-        answer = next_tasks(project=project, limit=limit, strategy=strategy)
+        answer = next_tasks(
+            project=project,
+            limit=limit,
+            origin=Origin.from_command("next"),
+            strategy=Strategy(options["strategy"]),
+        )
         if options["json"]:
             self.stdout.write(json.dumps(asdict(answer), indent=2, ensure_ascii=False))
             return
