@@ -4,12 +4,9 @@ import json
 from argparse import ArgumentParser
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
-
-from lsml.labelstudio.identity import ProjectKey
 from lsml.quality.evaluation.models import Evaluation
-from lsml.registry.errors import UnknownProject
-from lsml.registry.services import find_project
+from lsml.quality.reports import ReportCommand
+from lsml.registry.models import Project
 
 _LABELS_SHOWN: Final = 20
 _NONE: Final = (
@@ -18,38 +15,26 @@ _NONE: Final = (
 )
 
 
-class Command(BaseCommand):
+class Command(ReportCommand):
     help = (
         "Show how new versions compare with the served one on annotated tasks that no"
         " version was trained on, and what the promotion policy decided."
     )
 
+    listed, listed_max = "evaluations", 1_000
+
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--project", type=int, required=True, help="Label Studio's project ID"
-        )
-        parser.add_argument(
-            "-n",
-            dest="limit",
-            metavar="LIMIT",
-            type=int,
-            default=10,
-            help="at most so many evaluations, the latest ones (default: 10)",
-        )
+        super().add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="as JSON")
 
-    def handle(self, *_: Any, project: int, limit: int, **options: Any) -> None:
-        try:
-            found = find_project(ProjectKey(project))
-        except UnknownProject as error:
-            raise CommandError(str(error)) from error
-        ended = found.evaluations.exclude(verdict="").order_by("-pk")
-        latest = list(ended.select_related("version", "compared_with")[: max(1, limit)])
+    def report(self, project: Project, limit: int, **options: Any) -> None:
+        ended = project.evaluations.exclude(verdict="").order_by("-pk")
+        latest = list(ended.select_related("version", "compared_with")[:limit])
         if options["json"]:
             rows = [_as_json(each) for each in latest]
             self.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False))
             return
-        self.stdout.write(f"{found} serves {found.served_version}.")
+        self.stdout.write(f"{project} serves {project.served_version}.")
         if not latest:
             self.stdout.write(_NONE)
             return
