@@ -45,9 +45,7 @@ def trained(studio, worsening):
     annotate(studio, tasks[RIGHT_UP_TO - 10 : RIGHT_UP_TO + 20])
     train(worsening, number)
     evaluation = wait_for(lambda: verdict(worsening, "v2"), what="the verdict on v2")
-    return SimpleNamespace(
-        number=number, rest=tasks[RIGHT_UP_TO + 20 :], evaluation=evaluation
-    )
+    return SimpleNamespace(number=number, tasks=tasks, evaluation=evaluation)
 
 
 def annotate(studio, tasks):

@@ -115,7 +115,7 @@ def test_one_kinds_broken_sweep_does_not_stop_the_others(monkeypatch, error):
         )
     monkeypatch.setattr(kind_named("audit"), "sweep", fail)
     sweeper.sweep()
-    assert set(swept) == {"training", "prediction"}
+    assert set(swept) == {"training", "prediction", "evaluation"}
 
 
 def test_a_database_that_is_down_ends_the_sweep(monkeypatch):
