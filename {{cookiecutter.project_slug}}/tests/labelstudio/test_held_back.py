@@ -114,6 +114,6 @@ def test_annotators_never_see_it(studio, worsening, trained):
 def text_of(trained, prediction):
     return next(
         task["data"]["text"]
-        for task in trained.rest
+        for task in trained.tasks
         if task["id"] == prediction["task"]
     )
