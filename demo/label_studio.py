@@ -15,6 +15,7 @@ from typing import Any
 
 # How long Label Studio waits for a response, in seconds.
 HEALTH_S, SETUP_S, PREDICT_S, WEBHOOK_S = 1.0, 3.0, 100.0, 1.0
+FIRST_PREDICTED = 1001  # the ID of the first task in `predict`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class LabelStudio:
         """Request predictions, as "Retrieve predictions" does."""
         body = {
             "tasks": [
-                self._task(number, text) for number, text in enumerate(texts, 1001)
+                self._task(number, text)
+                for number, text in enumerate(texts, FIRST_PREDICTED)
             ],
             "project": self._project,
             "label_config": self._label_config,

@@ -14,6 +14,7 @@ import django
 def recorded() -> dict[str, Any]:
     """Return counts, runs and versions of the newest project."""
     from lsml.audit.models import Prediction, WebhookEvent
+    from lsml.quality.models import Evaluation
     from lsml.registry.models import Project, Promotion
     from lsml.training.models import TrainingRun
 
@@ -22,8 +23,15 @@ def recorded() -> dict[str, Any]:
         return {}
     runs = TrainingRun.objects.filter(project=project).order_by("pk")
     last = runs.select_related("snapshot").last()
+    evaluation = (
+        Evaluation.objects.filter(project=project, state="succeeded")
+        .select_related("version", "compared_with")
+        .order_by("pk")
+        .last()
+    )
+    answers = Prediction.objects.filter(project_pk=project.pk).exclude(kind="shadow")
     return {
-        "predictions": Prediction.objects.filter(project_pk=project.pk).count(),
+        "predictions": answers.count(),
         "events": WebhookEvent.objects.filter(project_pk=project.pk).count(),
         "promotions": Promotion.objects.filter(project=project).count(),
         "runs": [run.state for run in runs],
@@ -34,6 +42,13 @@ def recorded() -> dict[str, Any]:
             "annotations": _read_by(last),
         }
         if last
+        else None,
+        "evaluation": {
+            "version": evaluation.version.version,
+            "verdict": "promoted" if evaluation.promoted else evaluation.verdict,
+            "reason": evaluation.reason,
+        }
+        if evaluation
         else None,
         "versions": [
             {

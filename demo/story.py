@@ -1,4 +1,4 @@
-"""The story: a team connects a project, annotates sixty texts and trains a model."""
+"""The story: a team connects a project, annotates texts and trains two versions."""
 
 import csv
 import statistics
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.label_studio import LabelStudio, Reply
+from demo.label_studio import FIRST_PREDICTED, LabelStudio, Reply
 from demo.screen import Step, StepFailed, expect, step
 from demo.service import Records
 
-ANNOTATED, PREDICTED = 60, 40  # numbers of texts
+ANNOTATED, PREDICTED, MORE = 60, 40, 50  # numbers of texts
 SHARE_RIGHT = 0.8  # of the trained version's predictions, at least
 TRAINING_S = 120.0
 
@@ -47,6 +47,7 @@ class Story:
             texts = [Text(row["text"], row["label"]) for row in csv.DictReader(file)]
         self._annotated = texts[:ANNOTATED]
         self._predicted = texts[ANNOTATED : ANNOTATED + PREDICTED]
+        self._more = texts[ANNOTATED + PREDICTED : ANNOTATED + PREDICTED + MORE]
         self._studio, self._anonymous, self._records = studio, anonymous, records
         self._version = ""
 
@@ -66,6 +67,8 @@ class Story:
             f"{after:.0%} right after training, expected {SHARE_RIGHT:.0%}",
         )
         expect(after > before, "training did not improve the predictions")
+        self._annotate_rest()
+        self._compare(check_service)
         self._check_records()
 
     def _connect(self) -> None:
@@ -111,13 +114,22 @@ class Story:
         return sum(right) / len(right)
 
     def _annotate(self) -> None:
-        with step(f"{ANNOTATED} annotations, by webhook") as shown:
+        self._send(dict(enumerate(self._annotated, 1)), "annotations, by webhook")
+
+    def _annotate_rest(self) -> None:
+        """Annotate the texts that were predicted, and the others."""
+        predicted = dict(enumerate(self._predicted, FIRST_PREDICTED))
+        more = dict(enumerate(self._more, ANNOTATED + 1))
+        self._send(predicted | more, "more annotations")
+
+    def _send(self, texts: dict[int, Text], what: str) -> None:
+        with step(f"{len(texts)} {what}") as shown:
             times = []
-            for number, each in enumerate(self._annotated, 1):
-                reply = self._studio.annotate(number, each.text, each.label)
+            for count, (task, each) in enumerate(texts.items(), 1):
+                reply = self._studio.annotate(task, each.text, each.label)
                 expect(reply.status // 100 == 2, f"POST /webhook: {_brief(reply)}")
                 times.append(reply.seconds * 1000)
-                shown.waiting(f"{number} of {ANNOTATED}")
+                shown.waiting(f"{count} of {len(texts)}")
             shown.outcome = (
                 f"each acknowledged: median {statistics.median(times):.0f} ms,"
                 f" slowest {max(times):.0f} ms"
@@ -125,7 +137,7 @@ class Story:
 
     def _train(self, check_service: Callable[[], None]) -> None:
         with step("training in a Celery worker") as shown:
-            version = self._wait_for_training(shown, check_service)
+            version = self._wait_for_training(ANNOTATED, shown, check_service)
             accuracy = version["metrics"].get("accuracy")
             expect(accuracy is not None, f"no accuracy in {version['metrics']}")
             shown.outcome = (
@@ -140,18 +152,37 @@ class Story:
             )
             shown.outcome = f"model version {self._version}"
 
+    def _compare(self, check_service: Callable[[], None]) -> None:
+        with step("training and comparison") as shown:
+            annotations = ANNOTATED + PREDICTED + MORE
+            version = self._wait_for_training(annotations, shown, check_service)
+            found = self._wait_for_evaluation(version["version"], shown, check_service)
+            shown.outcome = f"{found['version']} {found['verdict']}: {found['reason']}"
+
+    def _wait_for_evaluation(
+        self, version: str, shown: Step, check_service: Callable[[], None]
+    ) -> dict[str, Any]:
+        while shown.seconds < TRAINING_S:
+            found = self._records.read()["evaluation"]
+            if found and found["version"] == version:
+                return dict(found)
+            check_service()
+            shown.waiting(f"comparing {version}")
+            time.sleep(0.3)
+        raise StepFailed(f"{version} was not evaluated")
+
     def _wait_for_training(
-        self, shown: Step, check_service: Callable[[], None]
+        self, annotations: int, shown: Step, check_service: Callable[[], None]
     ) -> dict[str, Any]:
         while shown.seconds < TRAINING_S:
             seen = self._records.read()
-            if seen["versions"] and _trained_on_all(seen):
+            if seen["versions"] and _has_read(seen, annotations):
                 return dict(seen["versions"][-1])
             check_service()
             shown.waiting(_training_now(seen))
             time.sleep(0.3)
         raise StepFailed(
-            f"no run read all {ANNOTATED} annotations and succeeded: {seen}"
+            f"no run read all {annotations} annotations and succeeded: {seen}"
         )
 
     def _check_records(self) -> None:
@@ -161,7 +192,10 @@ class Story:
                 seen["predictions"] == 2 * PREDICTED,
                 f"{seen['predictions']} predictions",
             )
-            expect(seen["events"] == ANNOTATED, f"{seen['events']} webhook events")
+            expect(
+                seen["events"] == ANNOTATED + PREDICTED + MORE,
+                f"{seen['events']} webhook events",
+            )
             shown.outcome = ", ".join(
                 _counted(count, thing)
                 for count, thing in [
@@ -173,10 +207,10 @@ class Story:
             )
 
 
-def _trained_on_all(seen: dict[str, Any]) -> bool:
-    """Whether the last run read every annotation, to train on it or to hold it out."""
+def _has_read(seen: dict[str, Any], annotations: int) -> bool:
+    """Whether the last run read so many, to train on them or to hold them out."""
     succeeded = seen["runs"][-1] == "succeeded"
-    return succeeded and bool(seen["run"]["annotations"] == ANNOTATED)
+    return succeeded and bool(seen["run"]["annotations"] == annotations)
 
 
 def _training_now(seen: dict[str, Any]) -> str:

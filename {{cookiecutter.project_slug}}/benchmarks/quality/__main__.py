@@ -41,6 +41,7 @@ _TABLES = {
     "certainty": promotions.level_table,
     "promotions": promotions.bar_table,
     "sizes": promotions.size_table,
+    "margins": promotions.margin_table,
     "labels": promotions.label_table,
     "intervals": coverage.coverage_table,
     "accuracies": coverage.exact_table,

@@ -151,6 +151,26 @@ def size_table() -> str:
     )
 
 
+def margin_table() -> str:
+    """Judge trainings with other margins than one point."""
+    head = ["held-out tasks", "margin", "same answers"]
+    gained = -0.05, -0.03, 0.0, 0.03, 0.05
+    return table(
+        [*head, "5 worse", "3 worse", "equal", "3 better", "5 better"],
+        (
+            [
+                str(tasks),
+                f"{points} point{'' if points == 1 else 's'}",
+                _promoted_on(tasks, gate, 0, 0),
+                *(_promoted_on(tasks, gate, each, 0.1) for each in gained),
+            ]
+            for tasks in (25, 50, 100, 400)
+            for points in (1, 3, 5)
+            for gate in [Gate(rule="not_worse", margin=points / 100)]
+        ),
+    )
+
+
 def _promoted_on(tasks: int, gate: Gate, gained: float, differ: float) -> str:
     gate = Gate(rule=gate.rule, margin=gate.margin, min_tasks=1)
     return percent(promoted(Training(gained, tasks, differ), gate))

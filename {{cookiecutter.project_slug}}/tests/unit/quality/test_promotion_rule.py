@@ -54,11 +54,12 @@ def test_a_worse_version_does_not_pass():
     )
 
 
-def test_an_equal_version_is_not_worse_on_many_tasks_only():
-    gate = replace(NOT_WORSE, margin=0.01)
+def test_a_version_that_did_worse_on_no_task_is_not_worse():
+    gate = replace(NOT_WORSE, margin=0)
 
-    assert judge(gate, right(90, 100), right(90, 100)).passes
-    assert not judge(gate, right(18, 20), right(18, 20)).passes
+    assert judge(gate, right(18, 20), right(18, 20)).passes
+    assert judge(gate, right(19, 20), right(18, 20)).passes
+    assert not judge(gate, right(17, 20), right(18, 20)).passes
 
 
 def test_an_equal_version_is_not_better():
