@@ -145,6 +145,7 @@ def _copy_versions(original: Project, copy: Project, origin: Origin) -> None:
     for version in original.versions.order_by("number"):
         was = version.pk
         version.pk, version.project, version.parent_id = None, copy, was
+        version.held_out_tasks = 0  # those are tasks of the original
         version._state.adding = True
         version.save()
         record_version(version, actor="label studio", at=at, origin=origin)

@@ -25,9 +25,18 @@ class ProjectStore:
     setting it, as models for the reference SDK do, creates a version and promotes it.
     """
 
-    def __init__(self, project_pk: int, origin: Origin) -> None:
+    def __init__(self, project_pk: int, origin: Origin, *, version: str) -> None:
+        """Create the store of a model.
+
+        Args:
+            project_pk: The project.
+            origin: Recorded on what the model changes.
+            version: The model's. Only the served one may name a version: one that is
+                being evaluated must not promote itself.
+        """
         self.project_pk = project_pk
         self.origin = origin
+        self._version = version
         self.adopted: str | None = None  # the version the model named last
         self._in_setup = False
         self._names_version = True
@@ -82,6 +91,8 @@ class ProjectStore:
         project = self._project()
         if not name or not self._names_version or name == project.served_version:
             return
+        if self._version != project.served_version:
+            return
         active = project.active_version
         if self._in_setup and active is not None and active.trained:
             return
@@ -102,4 +113,4 @@ class ProjectStore:
                 reason=f"model.py set model_version to {name!r}",
                 origin=self.origin,
             )
-        self.adopted = name
+        self.adopted = self._version = name

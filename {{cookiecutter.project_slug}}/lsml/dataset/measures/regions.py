@@ -8,6 +8,7 @@ from lsml.labelstudio.reading import as_number
 
 Region = dict[str, Any]
 T = TypeVar("T")
+LABEL_CHARS_MAX: Final = 200  # of a label's name; a user's model may invent longer ones
 _COORDINATE_MAX: Final = 1e6  # percent, frames' boxes; keeps products of them finite
 
 
@@ -23,7 +24,7 @@ def by_control(result: Iterable[object]) -> dict[str, list[Region]]:
 def labels_of(region: Region) -> frozenset[str]:
     """Return the labels, kept under `labels`, `rectanglelabels` and so on."""
     return frozenset(
-        str(label)
+        str(label)[:LABEL_CHARS_MAX]
         for name, labels in region["value"].items()
         if name.endswith("labels")
         for label in as_items(labels)

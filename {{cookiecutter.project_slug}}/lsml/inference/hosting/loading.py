@@ -51,7 +51,7 @@ def load(serving: Served, origin: Origin) -> HostedModel:
     # this request chose its version.
     version = project.versions.filter(version=serving.version).first()
     trained = version is not None and version.trained
-    store = ProjectStore(project.pk, origin)
+    store = ProjectStore(project.pk, origin, version=serving.version)
     with _in_words(serving.version, ModelError):
         kind = model_class()
     with (

@@ -5,7 +5,7 @@ from typing import Final
 from lsml.jobs.outcomes import job_origin
 from lsml.quality.evaluation.models import Evaluation
 from lsml.registry.errors import NotPromotable
-from lsml.registry.models import Project
+from lsml.registry.models import ModelVersion, Project
 from lsml.registry.promotion_policy import COMPARING
 from lsml.registry.services import promote
 
@@ -24,26 +24,42 @@ def decide(evaluation: Evaluation) -> bool:
         pk=evaluation.project_id
     )
     evaluation.policy = project.promotion_policy
-    version = evaluation.version
-    compared = evaluation.compared_with_id == project.active_version_id
-    served = project.active_version
-    is_newer = served is None or version.number > served.number
-    if project.promotion_policy in COMPARING and is_newer:
-        if not compared:
-            evaluation.save(update_fields=["policy"])
-            return False
-        if evaluation.verdict in _PROMOTES:
-            try:
-                promote(
-                    project=project,
-                    version=version,
-                    actor="policy",
-                    reason=evaluation.reason,
-                    origin=job_origin(evaluation),
-                )
-                evaluation.promoted = True
-            except NotPromotable as refused:  # archived or unloadable by now
-                evaluation.verdict = Evaluation.Verdict.HELD_BACK
-                evaluation.reason = str(refused)
+    decided = True
+    if _may_promote(project, evaluation.version):
+        if evaluation.compared_with_id != project.active_version_id:
+            decided = False
+        elif evaluation.verdict in _PROMOTES:
+            _promote(evaluation, project)
     evaluation.save(update_fields=["policy", "verdict", "reason", "promoted"])
-    return True
+    return decided
+
+
+def _may_promote(project: Project, version: ModelVersion) -> bool:
+    """Whether it is for the policy to promote the version.
+
+    One that has been served before is not: somebody took it back, and only a person
+    promotes it again. An older one is not: it would replace what came after it.
+    """
+    served = project.active_version
+    return (
+        project.promotion_policy in COMPARING
+        and project.archived_at is None
+        and version.state == version.State.READY
+        and (served is None or version.number > served.number)
+        and not version.promotions.exists()
+    )
+
+
+def _promote(evaluation: Evaluation, project: Project) -> None:
+    try:
+        promote(
+            project=project,
+            version=evaluation.version,
+            actor="policy",
+            reason=evaluation.reason,
+            origin=job_origin(evaluation),
+        )
+        evaluation.promoted = True
+    except NotPromotable as refused:  # it was found not to load meanwhile
+        evaluation.verdict = Evaluation.Verdict.HELD_BACK
+        evaluation.reason = str(refused)

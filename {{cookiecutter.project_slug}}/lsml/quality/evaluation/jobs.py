@@ -1,6 +1,5 @@
 """Evaluations as a kind of job, and how one is started."""
 
-from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from django.db import IntegrityError, transaction
@@ -8,15 +7,16 @@ from django.utils import timezone
 
 from lsml.audit.job_kind import RecordedJobKind
 from lsml.audit.models import AuditEntry
+from lsml.audit.services import digest_of
 from lsml.jobs.errors import JobRefused
 from lsml.jobs.kinds import Event
-from lsml.jobs.outcomes import wake_worker
+from lsml.jobs.outcomes import job_origin, wake_worker
 from lsml.observability.origin import Origin
 from lsml.quality.evaluation.decision import decide
 from lsml.quality.evaluation.models import Evaluation
 from lsml.registry.models import ModelVersion
 
-_REMEMBERED: Final = timedelta(days=1)  # a version whose message was lost
+_RECORDED: Final = {Evaluation.State.SUCCEEDED, Evaluation.State.FAILED}
 
 
 class EvaluationKind(RecordedJobKind[Evaluation]):
@@ -26,7 +26,6 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
     model = Evaluation
     task = "lsml.quality.tasks.evaluate"
     noun = "evaluation"
-    records_end = True
     verbs: ClassVar = {
         Event.REQUESTED: AuditEntry.Verb.EVALUATION_REQUESTED,
         Event.RETRIED: AuditEntry.Verb.EVALUATION_RETRIED,
@@ -43,25 +42,32 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
                 "compared_with": job.compared_with_id,
                 "policy": job.policy,
                 "verdict": job.verdict,
+                "promoted": job.promoted,
                 "reason": job.reason,
                 "tasks": job.task_count,
-                "report": job.report,
+                "report": digest_of(job.report),
             }
         return facts | ({"error": job.error} if job.error else {})
 
     def on_end(self, job: Evaluation) -> None:
-        """Promote the version if the policy says so."""
-        if job.state == job.State.SUCCEEDED and not decide(job):
-            start_evaluation(job.version, actor="policy")  # another version is served
+        """Promote the version if the policy says so, and record what was decided."""
+        decided = job.state != job.State.SUCCEEDED or decide(job)
+        if job.state in _RECORDED:
+            origin = job_origin(job)
+            self.record(job, Event(job.state), actor="worker", origin=origin)
+        if not decided:  # another version is served by now
+            start_evaluation(job.version, actor="policy")
 
     def retry(self, job: Evaluation, *, actor: str, origin: Origin) -> Evaluation:
         """Evaluate the version again, against what is served by then."""
         return _start(job.version, Event.RETRIED, actor, origin)
 
     def sweep(self) -> None:
-        """Start the evaluations whose messages were lost."""
+        """Start the evaluations whose messages were lost, of the newest versions."""
+        newest = ModelVersion.objects.order_by("project_id", "-number")
         lacking = ModelVersion.objects.filter(
-            created_at__gt=timezone.now() - _REMEMBERED,
+            pk__in=newest.distinct("project_id").values("pk"),
+            project__archived_at=None,
             held_out_tasks__gt=0,
             state=ModelVersion.State.READY,
             load_error="",

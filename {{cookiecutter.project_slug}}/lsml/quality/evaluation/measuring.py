@@ -10,7 +10,15 @@ from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.measures import ControlScore, Counts, compare
-from lsml.inference.errors import ModelBusy, ModelError, ModelNotLoadable
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelCrashed,
+    ModelError,
+    ModelNotLoadable,
+    ModelTimedOut,
+    StillLoading,
+)
+from lsml.inference.placement import models
 from lsml.inference.services import Predicted, predict_shadow
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
@@ -21,13 +29,17 @@ from lsml.registry.served import Served
 _STEP: Final = 20  # tasks per call of predict(), at most
 # A click of an annotator waits while a step runs. A slow model gets smaller steps.
 _STEP_S: Final = 1.0
+_TIMED: Final = 6  # calls with a single task each, which tell how fast the model is
+# A model that crashes or hangs restarts its process, which others use as well.
+_FAILURES_MAX: Final = 10  # one after the other
+_CRASHES_MAX: Final = 3
 
 OnProgress = Callable[[int], None]  # called with the number of tasks that are done
 
 
 @dataclass(slots=True)
 class Measured:
-    """How one version did on the tasks."""
+    """How one version did on the tasks. One that it failed on counts as unanswered."""
 
     version: str
     scores: dict[int, float] = field(default_factory=dict)
@@ -37,19 +49,40 @@ class Measured:
         default_factory=lambda: defaultdict(dict)
     )
     measures: dict[str, str] = field(default_factory=dict)
-    failed: int = 0  # tasks
+    failed: set[int] = field(default_factory=set)
     error: str = ""  # of the last task that failed
-    # Of each call of predict(); the first one may be slower than all others.
-    seconds_per_task: list[float] = field(default_factory=list)
+    # Of each call of predict() with one task; the first may be slower than all others.
+    seconds: list[float] = field(default_factory=list)
 
-    def scored(self) -> Scored:
-        """Return what the promotion policy compares."""
-        usual = median(self.seconds_per_task[1:] or self.seconds_per_task or [0.0])
-        return Scored(self.version, self.scores, self.labels, usual)
+    @property
+    def answered(self) -> int:
+        """On how many tasks the version did not fail."""
+        return len(self.scores) - len(self.failed)
+
+    def scored(self, *, with_failed: bool) -> Scored:
+        """Return what the promotion rule compares.
+
+        Args:
+            with_failed: Whether tasks that the version failed on count as 0; otherwise
+                they are left out.
+        """
+        usual = median(self.seconds[1:] or self.seconds or [0.0])
+        left_out = set() if with_failed else self.failed
+        scores = {task: x for task, x in self.scores.items() if task not in left_out}
+        return Scored(self.version, scores, self.labels, usual)
+
+    def fail(self, tasks: Sequence[AnnotatedTask], error: str) -> None:
+        """Count tasks that the version could not predict."""
+        self.error = error
+        for task in tasks:
+            self.add(task, [])
+            self.scores[task.id] = 0.0
+            self.failed.add(task.id)
 
     def take(self, tasks: Sequence[AnnotatedTask], predicted: Predicted) -> None:
         """Compare what was predicted with the annotations of each task."""
-        self.seconds_per_task.append(predicted.seconds / len(tasks))
+        if len(tasks) == 1:
+            self.seconds.append(predicted.seconds)
         for task, predictions in zip(tasks, predicted.by_task, strict=True):
             self.add(task, predictions[0].result if predictions else [])
 
@@ -91,7 +124,8 @@ def measure(
         ModelNotLoadable: The version cannot be loaded.
     """
     measured = Measured(serving.version)
-    done, step = 0, 1  # the first call tells how slow the model is
+    _load(serving, origin, partial(on_progress, 0))
+    done, step, failures, crashes = 0, 1, 0, 0
     while done < len(tasks):
         part = tasks[done : done + step]
         started = time.monotonic()
@@ -100,17 +134,37 @@ def measure(
         except ModelNotLoadable:
             raise
         except ModelError as error:
+            crashes += isinstance(error, ModelCrashed | ModelTimedOut)
+            if crashes >= _CRASHES_MAX or failures >= _FAILURES_MAX:
+                measured.fail(tasks[done:], f"gave up after this error: {error}")
+                break
             if len(part) > 1:  # one of them is the cause
                 step = 1
                 continue
-            measured.failed += 1
-            measured.error = str(error)
+            failures += 1
+            measured.fail(part, str(error))
         else:
+            failures = 0
             measured.take(part, predicted)
+            if done >= _TIMED:
+                step = _next_step(step, took_s=time.monotonic() - started)
         done += len(part)
         on_progress(done)
-        step = _next_step(step, took_s=time.monotonic() - started)
     return measured
+
+
+def _load(serving: Served, origin: Origin, on_wait: Callable[[], None]) -> None:
+    """Load the version, so that the first prediction does not wait for that."""
+    while True:
+        try:
+            models().load(serving, origin)
+        except StillLoading:
+            on_wait()
+        except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
+            on_wait()
+            time.sleep(error.retry_after_s)
+        else:
+            return
 
 
 def _predict(

@@ -9,7 +9,7 @@ from lsml.quality.gates.rules import Verdict
 from lsml.quality.statistics import intervals
 from lsml.quality.statistics.intervals import Interval
 
-LABELS_MAX: Final = 100  # of a version, the most frequent ones
+LABELS_MAX: Final = 100  # of a version, the most frequent ones; of the comparison
 _DIGITS: Final = 4
 
 
@@ -20,7 +20,8 @@ def report(new: Measured, old: Measured, verdict: Verdict) -> dict[str, Any]:
     """
     return {
         "versions": [_figures(new), _figures(old)],
-        "comparison": verdict.numbers,
+        "comparison": verdict.numbers
+        | {"labels": verdict.numbers.get("labels", [])[:LABELS_MAX]},
     }
 
 
@@ -29,22 +30,20 @@ def task_scores(new: Measured, old: Measured) -> list[list[Any]]:
 
     A score is None if the version failed on the task.
     """
-    tasks = {*new.scores, *old.scores}
-    rows = [[task, _rounded(new, task), _rounded(old, task)] for task in tasks]
+    rows = [[task, _rounded(new, task), _rounded(old, task)] for task in new.scores]
     return sorted(rows, key=lambda row: (-1 if row[1] is None else row[1], row[0]))
 
 
 def _rounded(measured: Measured, task: int) -> float | None:
-    score = measured.scores.get(task)
-    return None if score is None else round(score, _DIGITS)
+    return None if task in measured.failed else round(measured.scores[task], _DIGITS)
 
 
 def _figures(measured: Measured) -> dict[str, Any]:
-    scored = measured.scored()
+    scored = measured.scored(with_failed=True)
     return {
         "version": measured.version,
-        "answered": len(measured.scores),
-        "failed": measured.failed,
+        "answered": measured.answered,
+        "failed": len(measured.failed),
         "error": measured.error,
         "score": _interval(intervals.mean(list(measured.scores.values()))),
         "seconds_per_task": round(scored.seconds_per_task, 6),

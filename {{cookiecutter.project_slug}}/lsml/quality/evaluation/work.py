@@ -1,5 +1,6 @@
 """Carries out an evaluation: two versions predict the same tasks and are compared."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
@@ -38,21 +39,24 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
         other = version.parent
     tasks = _tasks(version, other)
     if not tasks:
-        raise JobFailed(
-            f"None of the tasks that were held out when {version.version} was trained"
-            " can be used: they were deleted, or the version it is compared with was"
-            " trained on them."
-        )
+        return {
+            "compared_with": other,
+            "verdict": Evaluation.Verdict.TOO_FEW_TASKS,
+            "reason": f"{_name(other)} may have been trained on all tasks held out from"
+            f" {version.version}, so they cannot be compared",
+        }
     running.job.total = 2 * len(tasks)
     try:
         new = _measure(running, project, version, tasks, before=0)
     except ModelNotLoadable as error:
-        mark_unloadable(version, str(error))
+        if version.pk != project.active_version_id:  # it may well load in web
+            mark_unloadable(version, str(error))
         raise JobFailed(f"{version.version} cannot be loaded: {error}") from error
     try:
         old = _measure(running, project, other, tasks, before=len(tasks))
     except ModelNotLoadable as error:
-        old = Measured(_name(other), failed=len(tasks), error=str(error))
+        old = Measured(_name(other))
+        old.fail(tasks, str(error))
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
     return {
@@ -66,12 +70,22 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
 
 
 def _judge(project: Project, new: Measured, old: Measured) -> Verdict:
-    if old.scores:
-        return judge(gate_of(project), new.scored(), old.scored())
-    reason = f"{old.version} failed on all held-out tasks: {old.error}"
-    if not new.scores:
-        reason = f"Both versions failed on all held-out tasks: {new.error}"
-    return Verdict(bool(new.scores), True, reason, {})
+    """Compare the versions. A task that a version failed on counts as 0.
+
+    One that failed on most tasks is held back, whatever the other one did: whether it
+    is good cannot be told.
+    """
+    if new.answered < len(new.failed):
+        count = f"{len(new.failed)} of {len(new.scores)}"
+        reason = f"{new.version} failed on {count} held-out tasks: {new.error}"
+        return Verdict(False, True, reason, {})
+    served = old.scored(with_failed=True)
+    verdict = judge(gate_of(project), new.scored(with_failed=False), served)
+    if not old.failed:
+        return verdict
+    count = f"{len(old.failed)} of {len(old.scores)}"
+    reason = f"{verdict.reason}; {old.version} failed on {count}: {old.error}"
+    return replace(verdict, reason=reason)
 
 
 def gate_of(project: Project) -> Gate:
@@ -92,23 +106,21 @@ def _named(verdict: Verdict) -> Evaluation.Verdict:
 
 
 def _tasks(version: ModelVersion, other: ModelVersion | None) -> list[AnnotatedTask]:
-    """Return the held-out tasks that neither version was trained on."""
-    known = {
-        snapshot.digest: snapshot
-        for snapshot in Snapshot.objects.select_related("project").filter(
-            project=version.project_id,
-            digest__in=[
-                version.snapshot_digest,
-                other.snapshot_digest if other else "",
-            ],
-        )
-    }
-    held_out = held_out_tasks(known[version.snapshot_digest])
-    trained = (
-        trained_task_ids(known[other.snapshot_digest])
-        if other and other.snapshot_digest in known
-        else set()
+    """Return the held-out tasks that neither version was trained on.
+
+    None if it is not known here what the other one was trained on, as in a copied
+    project.
+    """
+    snapshots = Snapshot.objects.select_related("project").filter(
+        project=version.project_id
     )
+    held_out = held_out_tasks(snapshots.get(digest=version.snapshot_digest))
+    if other is None or not other.trained:
+        return held_out[:TASKS_MAX]
+    learned_from = snapshots.filter(digest=other.snapshot_digest).first()
+    if learned_from is None:
+        return []
+    trained = trained_task_ids(learned_from)
     return [task for task in held_out if task.id not in trained][:TASKS_MAX]
 
 
@@ -132,7 +144,8 @@ def _measure(
     origin = job_origin(running.job)
     measured = measure(serving, tasks, origin=origin, on_progress=progressed)
     if measured.failed:
-        running.log(f"{name} failed on {measured.failed} tasks: {measured.error}")
+        count = len(measured.failed)
+        running.log(f"{name} failed on {count} tasks: {measured.error}")
     return measured
 
 
