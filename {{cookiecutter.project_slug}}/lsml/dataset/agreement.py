@@ -1,12 +1,20 @@
-"""Keeps the `Agreement` rows up to date: predictions against final annotations."""
+"""Keeps agreement up to date: predictions against final annotations.
+
+`Agreement` has a row for each of the latest versions, `LiveAgreement` only one, for the
+prediction that the annotator saw.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from lsml.audit.models import Prediction
-from lsml.dataset.measures import agreement
-from lsml.dataset.models import Agreement, Annotation
+from lsml.dataset.live import live_agreement, replace_live_agreements
+from lsml.dataset.measures import by_measure, compare
+from lsml.dataset.models import Agreement, Annotation, LiveAgreement
 from lsml.registry.models import Project
 
 _VERSIONS_MAX: Final = 5  # per task; the latest ones
@@ -16,7 +24,8 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
     """Compare annotations with the last prediction of each version for their task.
 
     The agreements of these annotations are replaced; those of deleted and skipped
-    annotations are removed. Call it inside the transaction that changed them.
+    annotations are removed. Call it inside `writing`, in the transaction that changed
+    the annotations.
 
     Args:
         project: the project of the annotations.
@@ -25,31 +34,81 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
     Returns:
         How many agreements these annotations have now.
     """
-    annotations = list(
-        Annotation.objects.trainable().filter(
+    annotations: list[Any] = list(
+        Annotation.objects.trainable()
+        .filter(
             project=project, annotation_id__in=annotation_ids, task_id__isnull=False
+        )
+        .annotate(
+            made_at=Coalesce("created_at", "updated_at"), shown_id=_shown_id(project)
         )
     )
     predictions = _last_predictions(project, {one.task_id for one in annotations})
-    rows = [
-        Agreement(
-            project=project,
-            prediction_id=prediction.pk,
-            annotation_id=annotation.annotation_id,
-            task_id=cast("int", annotation.task_id),
-            model_version=prediction.model_version,
-            measure=measure,
-            value=value,
-        )
-        for annotation in annotations
-        for prediction in predictions[annotation.task_id]
-        for measure, value in agreement(
-            prediction.result or [], annotation.result or []
-        ).items()
-    ]
+    shown = _shown({one.shown_id for one in annotations}, predictions)
+    rows: list[Agreement] = []
+    live: list[LiveAgreement] = []
+    for annotation in annotations:
+        seen = shown.get(annotation.shown_id)
+        last = predictions[annotation.task_id]
+        scores = {
+            each.pk: compare(each.result or [], annotation.result or [])
+            for each in {*last, seen}
+            if each is not None
+        }
+        rows += [
+            Agreement(
+                project=project,
+                prediction_id=prediction.pk,
+                annotation_id=annotation.annotation_id,
+                task_id=annotation.task_id,
+                model_version=prediction.model_version,
+                measure=measure,
+                value=value,
+            )
+            for prediction in last
+            for measure, value in by_measure(scores[prediction.pk]).items()
+        ]
+        if seen is not None:
+            live.append(
+                live_agreement(
+                    project=project,
+                    annotation_id=annotation.annotation_id,
+                    at=annotation.made_at,
+                    shown=seen,
+                    scores=scores[seen.pk],
+                )
+            )
     Agreement.objects.filter(project=project, annotation_id__in=annotation_ids).delete()
     Agreement.objects.bulk_create(rows)
+    replace_live_agreements(project=project, annotation_ids=annotation_ids, rows=live)
     return len(rows)
+
+
+def _shown_id(project: Project) -> Subquery:
+    """Return the key of the prediction that an annotator saw, for each annotation.
+
+    The last one of the whole task before the annotation was made. An interactive answer
+    belongs to one click, and a shadow prediction is shown to nobody.
+    """
+    made_at = Coalesce(OuterRef("created_at"), OuterRef("updated_at"))
+    before = Prediction.objects.filter(
+        project_pk=project.pk,
+        task_id=OuterRef("task_id"),
+        kind__in=Prediction.TASK_KINDS,
+        outcome=Prediction.Outcome.OK,
+        created_at__lte=made_at,
+    )
+    return Subquery(before.order_by("-pk").values("pk")[:1])
+
+
+def _shown(
+    keys: set[int], predictions: Mapping[int | None, Iterable[Prediction]]
+) -> dict[int, Prediction]:
+    """Return predictions by key; read those that are not among the given ones."""
+    known = {each.pk: each for some in predictions.values() for each in some}
+    missing = keys - known.keys() - {None}
+    rows = Prediction.objects.filter(pk__in=missing)
+    return known | {each.pk: each for each in rows}
 
 
 def _last_predictions(

@@ -173,3 +173,55 @@ class Agreement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.measure} {self.value:.2f}"
+
+
+class LiveAgreement(models.Model):
+    """How close an annotation is to the prediction that its annotator saw."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="live_agreements")
+    annotation_id = models.BigIntegerField()  # Label Studio's ID
+    prediction_id = models.BigIntegerField()  # primary key of the audit row
+    model_version = models.CharField(max_length=200)
+    at = models.DateTimeField()  # when the annotation was made; Label Studio's clock
+    value = models.FloatField()  # 0 to 1; mean over the controls
+    sums = JsonField(default=dict)  # what it adds to its day, see `live.py`
+    watched = models.BooleanField(default=False)  # the test for drops has seen it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "annotation_id"], name="live_agreement_once"
+            )
+        ]
+        indexes = [
+            models.Index(  # the test for drops: the next rows
+                fields=["id"],
+                condition=models.Q(watched=False),
+                name="live_agreement_unwatched",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_version}: {self.value:.2f}"
+
+
+class LiveAgreementDay(models.Model):
+    """The sum of a version's `LiveAgreement` rows of one day."""
+
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="live_agreement_days"
+    )
+    model_version = models.CharField(max_length=200)
+    day = models.DateField()  # UTC
+    sums = JsonField(default=dict)  # see `live.py`
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "model_version", "day"],
+                name="live_agreement_day_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_version} on {self.day}"

@@ -6,7 +6,7 @@ raises, because it comes from the user's model.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isnan
 from statistics import fmean
@@ -27,6 +27,7 @@ __all__ = [
     "agreement",
     "box_overlap",
     "by_control",
+    "by_measure",
     "compare",
     "labels_of",
 ]
@@ -63,8 +64,13 @@ def agreement(
 
     `spans_overlap` stands beside `spans`. Empty when both results are.
     """
+    return by_measure(compare(prediction, annotation))
+
+
+def by_measure(scores: Iterable[ControlScore]) -> dict[str, float]:
+    """Return the mean over all controls by measure, see `agreement`."""
     values: defaultdict[str, list[float]] = defaultdict(list)
-    for score in compare(prediction, annotation):
+    for score in scores:
         for measure, value in {score.measure: score.value, **score.also}.items():
             values[measure].append(value)
     return {name: round(fmean(each), 6) for name, each in values.items()}

@@ -231,4 +231,80 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="LiveAgreement",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("annotation_id", models.BigIntegerField()),
+                ("prediction_id", models.BigIntegerField()),
+                ("model_version", models.CharField(max_length=200)),
+                ("at", models.DateTimeField()),
+                ("value", models.FloatField()),
+                ("sums", models.JSONField(default=dict)),
+                ("watched", models.BooleanField(default=False)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="live_agreements",
+                        to="registry.project",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("watched", False)),
+                        fields=["id"],
+                        name="live_agreement_unwatched",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("project", "annotation_id"), name="live_agreement_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LiveAgreementDay",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("model_version", models.CharField(max_length=200)),
+                ("day", models.DateField()),
+                ("sums", models.JSONField(default=dict)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="live_agreement_days",
+                        to="registry.project",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("project", "model_version", "day"),
+                        name="live_agreement_day_once",
+                    )
+                ],
+            },
+        ),
     ]

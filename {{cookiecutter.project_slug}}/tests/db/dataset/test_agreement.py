@@ -95,5 +95,5 @@ def test_many_annotations_cost_no_more_queries_than_one(
     predicted("v1", "A")
     for number in range(1, 20):
         annotate("A", number=number)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(9):
         update_agreements(project=project, annotation_ids=range(1, 20))

@@ -1,0 +1,144 @@
+"""Agreement of annotations with what annotators saw, added up by version and day.
+
+`sums` are groups of named vectors: of the whole answer, of each control, of each tenth
+of the score, of each label. A vector begins with a count of annotations, so what is
+added can be subtracted again, and what counts nothing any more is left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from statistics import fmean
+from typing import Final
+
+from lsml.audit.models import Prediction
+from lsml.dataset.measures import ControlScore
+from lsml.dataset.models import LiveAgreement, LiveAgreementDay
+from lsml.registry.models import Project
+
+Sums = dict[str, dict[str, list[float]]]
+_Key = tuple[str, date]  # version, day
+
+OVERALL: Final = "overall"  # {"": [annotations, values, squared values]}
+CONTROLS: Final = "controls"  # {control: the same}
+SCORES: Final = "scores"  # {tenth, "0" to "9": [annotations, scores, values]}
+# {"control: label": [annotations, in both, only predicted, only annotated]}
+LABELS: Final = "labels"
+
+_BINS: Final = 10
+
+
+def live_agreement(
+    *,
+    project: Project,
+    annotation_id: int,
+    at: datetime,
+    shown: Prediction,
+    scores: Sequence[ControlScore],
+) -> LiveAgreement:
+    """Return an unsaved row.
+
+    Args:
+        project: of both.
+        annotation_id: Label Studio's ID.
+        at: when the annotation was made.
+        shown: the prediction that the annotator saw.
+        scores: how the annotation compares with it; empty = both are empty.
+    """
+    value = round(fmean(each.value for each in scores), 6) if scores else 1.0
+    sums: Sums = {
+        OVERALL: {"": [1, value, value**2]},
+        CONTROLS: {each.control: [1, each.value, each.value**2] for each in scores},
+        LABELS: {
+            f"{each.control}: {label}": [1, *counts]
+            for each in scores
+            for label, counts in each.labels.items()
+        },
+    }
+    if shown.score is not None and 0 <= shown.score <= 1:
+        tenth = min(int(shown.score * _BINS), _BINS - 1)
+        sums[SCORES] = {str(tenth): [1, shown.score, value]}
+    return LiveAgreement(
+        project=project,
+        annotation_id=annotation_id,
+        prediction_id=shown.pk,
+        model_version=shown.model_version,
+        at=at,
+        value=value,
+        sums=sums,
+    )
+
+
+def replace_live_agreements(
+    *, project: Project, annotation_ids: Iterable[int], rows: Sequence[LiveAgreement]
+) -> None:
+    """Replace the rows of these annotations, and correct the sums of their days.
+
+    Call it inside `writing`: the sums are read, changed and written.
+    """
+    current = LiveAgreement.objects.filter(
+        project=project, annotation_id__in=annotation_ids
+    )
+    changes: defaultdict[_Key, Sums] = defaultdict(dict)
+    for row in current:
+        add(changes[_key(row)], row.sums, sign=-1)
+    for row in rows:
+        add(changes[_key(row)], row.sums)
+    current.exclude(annotation_id__in=[row.annotation_id for row in rows]).delete()
+    LiveAgreement.objects.bulk_create(
+        rows,
+        update_conflicts=True,  # keeps the primary key and `watched`
+        unique_fields=["project", "annotation_id"],
+        update_fields=["prediction_id", "model_version", "at", "value", "sums"],
+    )
+    _add_to_days(project, changes)
+
+
+def add(to: Sums, sums: Mapping[str, Mapping[str, list[float]]], sign: int = 1) -> None:
+    """Add sums to others, or subtract them with sign -1."""
+    for group, vectors in sums.items():
+        totals = to.setdefault(group, {})
+        for name, vector in vectors.items():
+            before = totals.get(name) or [0] * len(vector)
+            totals[name] = [a + sign * b for a, b in zip(before, vector, strict=True)]
+
+
+def _add_to_days(project: Project, changes: Mapping[_Key, Sums]) -> None:
+    known = {
+        (row.model_version, row.day): row
+        for row in LiveAgreementDay.objects.filter(
+            project=project,
+            model_version__in={version for version, _ in changes},
+            day__in={day for _, day in changes},
+        )
+    }
+    kept: list[LiveAgreementDay] = []
+    empty: list[LiveAgreementDay] = []
+    for key, sums in changes.items():
+        version, day = key
+        row = known.get(key) or LiveAgreementDay(
+            project=project, model_version=version, day=day, sums={}
+        )
+        add(row.sums, sums)
+        row.sums = _counted(row.sums)
+        (kept if row.sums else empty).append(row)
+    LiveAgreementDay.objects.bulk_create(
+        kept,
+        update_conflicts=True,
+        unique_fields=["project", "model_version", "day"],
+        update_fields=["sums"],
+    )
+    LiveAgreementDay.objects.filter(pk__in=[row.pk for row in empty]).delete()
+
+
+def _counted(sums: Sums) -> Sums:
+    """Leave out what counts nothing, and the rounding errors that remain of it."""
+    groups = {
+        group: {name: vector for name, vector in vectors.items() if vector[0]}
+        for group, vectors in sums.items()
+    }
+    return {group: vectors for group, vectors in groups.items() if vectors}
+
+
+def _key(row: LiveAgreement) -> _Key:
+    return row.model_version, row.at.date()
