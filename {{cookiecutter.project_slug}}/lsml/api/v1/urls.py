@@ -17,6 +17,7 @@ from lsml.api.v1.prediction_problems import PredictionProblemViewSet
 from lsml.api.v1.predictions import PredictionViewSet
 from lsml.api.v1.projects import ProjectViewSet
 from lsml.api.v1.promotions import PromotionViewSet
+from lsml.api.v1.quality import QualityView
 from lsml.api.v1.runs import RunViewSet
 from lsml.api.v1.seals import SealViewSet
 from lsml.api.v1.suspicious_annotations import (
@@ -49,6 +50,7 @@ router.register("seals", SealViewSet, "seals")
 urlpatterns = [
     *router.urls,
     path("projects/<int:project_pk>/next", NextTasksView.as_view(), name="v1-next"),
+    path("projects/<int:project_pk>/quality", QualityView.as_view(), name="v1-quality"),
     path(
         "projects/<int:project_pk>/suspicious-annotations",
         SuspiciousAnnotationsView.as_view(),

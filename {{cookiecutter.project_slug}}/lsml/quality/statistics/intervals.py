@@ -34,6 +34,21 @@ def mean(scores: Sequence[float]) -> Interval | None:
     return ratio([(score, 1) for score in scores])
 
 
+def mean_of_sums(count: int, total: float, squares: float) -> Interval:
+    """Return the same as `mean`, of scores of which only sums are known.
+
+    Args:
+        count: How many scores, at least one.
+        total: Their sum.
+        squares: The sum of their squares.
+    """
+    value = min(1.0, max(0.0, total / count))
+    one = value * (1 - value)  # the variance of right and wrong; and of one more task
+    observed = max(0.0, squares - count * value**2)
+    effect = (observed + one) / (count * one + one) if one else 1.0
+    return _wilson(value, count / effect)
+
+
 def precision(counts: Iterable[Counts]) -> Interval | None:
     """Return the share of the predicted that is right; None if nothing is predicted.
 

@@ -9,6 +9,7 @@ from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     f1,
     mean,
+    mean_of_sums,
     precision,
     proportion,
     recall,
@@ -35,6 +36,13 @@ def test_right_and_wrong_as_scores_are_a_proportion():
     scores = [1.0] * 7 + [0.0] * 3
 
     assert mean(scores) == pytest.approx(proportion(7, 10))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1))
+def test_the_sums_of_scores_give_the_same_mean(scores):
+    squares = sum(score**2 for score in scores)
+    found = mean_of_sums(len(scores), sum(scores), squares)
+    assert found == pytest.approx(mean(scores), abs=1e-6)
 
 
 def test_all_right_is_not_certainty():

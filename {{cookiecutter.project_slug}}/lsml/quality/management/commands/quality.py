@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from lsml.quality.evaluation.models import Evaluation
+from lsml.quality.live.services import DAYS, live_quality, served_and_former
 from lsml.quality.reports import ReportCommand
 from lsml.registry.models import Project
 
@@ -35,6 +36,7 @@ class Command(ReportCommand):
             self.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False))
             return
         self.stdout.write(f"{project} serves {project.served_version}.")
+        self._print_live(project)
         if not latest:
             self.stdout.write(_NONE)
             return
@@ -42,6 +44,16 @@ class Command(ReportCommand):
             done = "promoted" if each.promoted else each.verdict
             self.stdout.write(f"  {each.version.version:<12} {done}: {each.reason}")
         self._print_labels(latest[0])
+
+    def _print_live(self, project: Project) -> None:
+        for each in live_quality(project, served_and_former(project)):
+            if each.agreement is None:
+                continue
+            self.stdout.write(
+                f"  {each.version:<12} live agreement"
+                f" {_interval(list(each.agreement))} on {each.annotations} annotations"
+                f" of the last {DAYS} days"
+            )
 
     def _print_labels(self, evaluation: Evaluation) -> None:
         new, old = evaluation.report["versions"]

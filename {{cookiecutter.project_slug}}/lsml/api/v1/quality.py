@@ -1,0 +1,200 @@
+"""/api/v1/projects/<project_pk>/quality: how good the served version is."""
+
+from typing import Any
+
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from lsml.api.v1.openapi import errors
+from lsml.api.v1.viewset import ProjectReportView
+from lsml.quality.live.services import live_quality, served_and_former
+from lsml.quality.models import Evaluation
+from lsml.registry.models import Project
+
+
+class IntervalField(serializers.ListField):
+    """An estimate with the bounds of its 95 % interval."""
+
+    child = serializers.FloatField()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            min_length=3,
+            max_length=3,
+            help_text="the value, and the bounds of its 95 % interval",
+            **options,
+        )
+
+
+class HeldOutSerializer(serializers.Serializer[Any]):
+    """The latest evaluation of the served version."""
+
+    evaluation_id = serializers.IntegerField()
+    compared_with = serializers.CharField()
+    tasks = serializers.IntegerField()
+    score = IntervalField(allow_null=True)
+    score_compared_with = IntervalField(allow_null=True)
+    finished_at = serializers.DateTimeField()
+
+
+class LiveDaySerializer(serializers.Serializer[Any]):
+    day = serializers.DateField(help_text="UTC")
+    annotations = serializers.IntegerField()
+    agreement = serializers.FloatField()
+
+
+class LiveControlSerializer(serializers.Serializer[Any]):
+    control = serializers.CharField()
+    annotations = serializers.IntegerField()
+    agreement = IntervalField()
+
+
+class LiveLabelSerializer(serializers.Serializer[Any]):
+    # DRF collects the fields; the attribute `label` of a serializer is set later.
+    label = serializers.CharField(  # type: ignore[assignment]
+        help_text="`control: label`"
+    )
+    annotations = serializers.IntegerField()
+    both = serializers.IntegerField()
+    only_predicted = serializers.IntegerField()
+    only_annotated = serializers.IntegerField()
+    precision = serializers.FloatField(allow_null=True)
+    recall = serializers.FloatField(allow_null=True)
+
+
+class CalibrationSerializer(serializers.Serializer[Any]):
+    """Annotations whose predictions have similar scores."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    annotations = serializers.IntegerField(source="answers")
+    score = serializers.FloatField(help_text="mean")
+    agreement = serializers.FloatField(source="correct", help_text="mean")
+
+
+class LiveQualitySerializer(serializers.Serializer[Any]):
+    """Live agreement of a version in the last 90 days."""
+
+    version = serializers.CharField()
+    annotations = serializers.IntegerField()
+    agreement = IntervalField(allow_null=True)
+    days = LiveDaySerializer(many=True)
+    controls = LiveControlSerializer(many=True)
+    labels = LiveLabelSerializer(many=True)
+    calibration = CalibrationSerializer(many=True)
+    calibration_error = serializers.FloatField(allow_null=True)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A version that serves since yesterday",
+            {
+                "served_version": "v3",
+                "held_out": {
+                    "evaluation_id": 12,
+                    "compared_with": "v2",
+                    "tasks": 31,
+                    "score": [0.96, 0.83, 0.99],
+                    "score_compared_with": [0.93, 0.79, 0.98],
+                    "finished_at": "2026-11-30T09:12:00Z",
+                },
+                "live": [
+                    {
+                        "version": "v3",
+                        "annotations": 40,
+                        "agreement": [0.9, 0.77, 0.96],
+                        "days": [
+                            {"day": "2026-11-30", "annotations": 40, "agreement": 0.9}
+                        ],
+                        "controls": [
+                            {
+                                "control": "topic",
+                                "annotations": 40,
+                                "agreement": [0.9, 0.77, 0.96],
+                            }
+                        ],
+                        "labels": [
+                            {
+                                "label": "topic: Refund",
+                                "annotations": 22,
+                                "both": 18,
+                                "only_predicted": 3,
+                                "only_annotated": 1,
+                                "precision": 0.857,
+                                "recall": 0.947,
+                            }
+                        ],
+                        "calibration": [
+                            {
+                                "low": 0.8,
+                                "high": 0.9,
+                                "annotations": 40,
+                                "score": 0.86,
+                                "agreement": 0.9,
+                            }
+                        ],
+                        "calibration_error": 0.04,
+                    }
+                ],
+            },
+            response_only=True,
+        )
+    ]
+)
+class QualitySerializer(serializers.Serializer[Any]):
+    """On held-out tasks, and live."""
+
+    served_version = serializers.CharField()
+    held_out = HeldOutSerializer(
+        allow_null=True, help_text="null: the served version was not evaluated"
+    )
+    live = LiveQualitySerializer(
+        many=True, help_text="the served version, then the one before it"
+    )
+
+
+class QualityView(ProjectReportView):
+    """How good the served version is."""
+
+    @extend_schema(
+        responses={200: QualitySerializer, **errors(401, 403, 404, 429, 503)},
+        tags=["operators"],
+    )
+    def get(self, request: Request, project_pk: int) -> Response:
+        """Return the quality on held-out tasks and the live agreement."""
+        project = self.project()
+        found = {
+            "served_version": project.served_version,
+            "held_out": _held_out(project),
+            "live": live_quality(project, served_and_former(project)),
+        }
+        return Response(QualitySerializer(found).data)
+
+
+def _held_out(project: Project) -> dict[str, Any] | None:
+    evaluations = Evaluation.objects.select_related("version", "compared_with")
+    latest = (
+        evaluations.filter(project=project, version=project.active_version)
+        .exclude(verdict="")
+        .defer("log", "task_scores")
+        .order_by("-pk")
+        .first()
+    )
+    if latest is None:
+        return None
+    new, other = latest.report["versions"]
+    return {
+        "evaluation_id": latest.pk,
+        "compared_with": latest.other,
+        "tasks": latest.task_count,
+        "score": new["score"],
+        "score_compared_with": other["score"],
+        "finished_at": latest.finished_at,
+    }

@@ -1,0 +1,80 @@
+"""/api/v1/projects/<id>/quality: the served version on held-out tasks, and live."""
+
+import pytest
+from django.utils import timezone
+
+from lsml.dataset.models import LiveAgreementDay
+from lsml.quality.models import Evaluation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def url(project):
+    return f"/api/v1/projects/{project.pk}/quality"
+
+
+def live(project, version):
+    LiveAgreementDay.objects.create(
+        project=project,
+        model_version=version,
+        day=timezone.now().date(),
+        sums={
+            "overall": {"": [4, 3, 3]},
+            "controls": {"topic": [4, 3, 3]},
+            "labels": {"topic: A": [3, 2, 1, 0]},
+            "scores": {"8": [4, 3.4, 3]},
+        },
+    )
+
+
+def test_live_agreement_is_given_with_intervals_and_labels(viewer, url, project):
+    live(project, "0.0.1")
+    reply = viewer.get(url)
+    assert reply.status_code == 200
+    assert reply.json()["held_out"] is None
+    [found] = reply.json()["live"]
+    assert (found["version"], found["annotations"]) == ("0.0.1", 4)
+    assert found["agreement"] == pytest.approx([0.75, 0.30, 0.95], abs=0.01)
+    assert found["days"][0]["agreement"] == 0.75
+    assert found["labels"][0]["precision"] == pytest.approx(2 / 3)
+    assert found["calibration"] == [
+        {
+            "low": 0.8,
+            "high": 0.9,
+            "annotations": 4,
+            "score": pytest.approx(0.85),
+            "agreement": 0.75,
+        }
+    ]
+    assert found["calibration_error"] == pytest.approx(0.1)
+
+
+def test_the_latest_evaluation_of_the_served_version_is_given(viewer, url, project):
+    now = timezone.now()
+    version = project.versions.create(number=1, version="v1", created_at=now)
+    project.active_version = version
+    project.save()
+    scores = [{"score": [0.96, 0.83, 0.99]}, {"score": None}]
+    evaluation = Evaluation.objects.create(
+        project=project,
+        version=version,
+        state="succeeded",
+        verdict="passed",
+        task_count=31,
+        report={"versions": scores},
+        requested_by="test",
+        created_at=now,
+        finished_at=now,
+    )
+    held_out = viewer.get(url).json()["held_out"]
+    assert held_out["evaluation_id"] == evaluation.pk
+    assert (held_out["compared_with"], held_out["tasks"]) == ("0.0.1", 31)
+    assert held_out["score"] == [0.96, 0.83, 0.99]
+    assert held_out["score_compared_with"] is None
+
+
+def test_an_unknown_project_is_not_found(viewer):
+    assert (
+        viewer.get("/api/v1/projects/99999999999999999999/quality").status_code == 404
+    )

@@ -1,0 +1,157 @@
+"""Live agreement of versions is read from its sums by day."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from lsml.dataset.agreement import update_agreements
+from lsml.dataset.models import LiveAgreementDay
+from lsml.quality.live.services import DAYS, live_quality, served_and_former
+from lsml.quality.statistics.intervals import mean
+from lsml.registry.models import Promotion
+from tests.db.audit.rows import predict
+from tests.db.quality.history import choice
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now().replace(hour=12)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def label(history):
+    """Annotate a task that a version predicted before."""
+
+    def label(task_id, predicted, annotated, at=NOW, **facts):
+        facts = {"version": "v1", "created_at": at - timedelta(minutes=1), **facts}
+        history.predict(task_id, predicted, **facts)
+        history.annotate(task_id, annotated, created_at=at)
+        update_agreements(project=history.project, annotation_ids=[100 * task_id])
+
+    return label
+
+
+@pytest.fixture
+def read(history):
+    return lambda version="v1": live_quality(history.project, [version])[0]
+
+
+def test_agreement_has_the_interval_of_all_annotations(label, read):
+    label(1, "Refund", "Refund", at=NOW - DAY)
+    label(2, "Refund", "Billing", at=NOW - DAY)
+    label(3, "Billing", "Billing")
+    found = read()
+    assert found.annotations == 3
+    assert found.agreement == pytest.approx(mean([1, 0, 1]))
+    assert [(each.control, each.annotations) for each in found.controls] == [
+        ("topic", 3)
+    ]
+
+
+def test_days_are_in_order(label, read):
+    label(1, "Refund", "Refund")
+    label(2, "Refund", "Billing", at=NOW - DAY)
+    label(3, "Billing", "Billing", at=NOW - DAY)
+    days = [(each.day, each.annotations, each.agreement) for each in read().days]
+    assert days == [((NOW - DAY).date(), 2, 0.5), (NOW.date(), 1, 1.0)]
+
+
+def test_days_long_past_do_not_count(label, read):
+    label(1, "Refund", "Refund", at=NOW - DAYS * DAY)
+    assert read().annotations == 0
+    assert read().agreement is None
+
+
+def test_labels_have_precision_and_recall(label, read):
+    label(1, "Refund", "Refund")
+    label(2, "Refund", "Billing")
+    label(3, "Refund", "Billing")
+    refund, billing = sorted(read().labels, key=lambda each: each.label, reverse=True)
+    assert (refund.label, refund.precision, refund.recall) == (
+        "topic: Refund",
+        pytest.approx(1 / 3),
+        1.0,
+    )
+    assert (billing.precision, billing.recall) == (None, 0.0)
+
+
+def test_calibration_is_by_tenths_of_the_score(history, read):
+    for task_id, (score, annotated) in enumerate(
+        [(0.92, "Refund"), (0.98, "Billing"), (0.15, "Billing"), (1.5, "Billing")], 1
+    ):
+        predict(
+            project_pk=history.project.pk,
+            task_id=task_id,
+            score=score,
+            result=choice("Refund"),
+            created_at=NOW - DAY,
+        )
+        history.annotate(task_id, annotated, created_at=NOW)
+    update_agreements(project=history.project, annotation_ids=range(100, 500))
+    found = read()
+    assert [tuple(each) for each in found.calibration] == [
+        (0.1, 0.2, 1, pytest.approx(0.15), 0.0),
+        (0.9, 1.0, 2, pytest.approx(0.95), 0.5),
+    ]
+    assert found.calibration_error == pytest.approx((0.15 + 2 * 0.45) / 3)
+
+
+def test_many_days_of_two_versions_are_one_query(history, django_assert_num_queries):
+    sums = {"overall": {"": [10, 8, 8]}}
+    LiveAgreementDay.objects.bulk_create(
+        LiveAgreementDay(
+            project=history.project,
+            model_version=version,
+            day=(NOW - day * DAY).date(),
+            sums=sums,
+        )
+        for version in ("v1", "v2")
+        for day in range(80)
+    )
+    with django_assert_num_queries(1):
+        found = live_quality(history.project, ["v2", "v1"])
+    assert [(each.version, each.annotations) for each in found] == [
+        ("v2", 800),
+        ("v1", 800),
+    ]
+
+
+@pytest.fixture
+def promoted(history):
+    """Serve v2, after v1."""
+    before = None
+    for number in (1, 2):
+        version = history.version(number, f"{number:064}", NOW)
+        Promotion.objects.create(
+            project=history.project,
+            from_version=before,
+            to_version=version,
+            at=NOW,
+            actor="policy",
+            reason="test",
+        )
+        before = version
+    history.project.active_version = before
+    history.project.save()
+    return history.project
+
+
+def test_the_former_version_is_the_one_before(promoted):
+    assert served_and_former(promoted) == ["v2", "v1"]
+
+
+def test_an_untrained_model_has_no_former_version(history):
+    assert served_and_former(history.project) == ["0.0.1"]
+
+
+def test_the_command_prints_both_versions(label, promoted):
+    label(1, "Refund", "Refund", version="v1", created_at=NOW - 2 * DAY)
+    label(2, "Refund", "Refund", version="v2")
+    output = StringIO()
+    call_command("quality", "--project", "7", stdout=output)
+    lines = [each for each in output.getvalue().splitlines() if "live" in each]
+    assert [line.split()[0] for line in lines] == ["v2", "v1"]
+    assert "live agreement 1.00 (0.21–1.00) on 1 annotations" in lines[0]
