@@ -195,6 +195,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(30.0, nowfun=steady_now),
         "options": {"expiration": 30.0},
     },
+    "live agreement": {
+        "task": "lsml.quality.tasks.watch_agreement",
+        "schedule": schedule(30.0, nowfun=steady_now),
+        "options": {"expiration": 30.0},
+    },
     # Goes to `default` too: it waits for Label Studio's answers.
     "follow": {
         "task": "lsml.inference.tasks.follow_all",

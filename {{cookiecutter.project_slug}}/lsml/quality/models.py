@@ -1,7 +1,14 @@
 """The tables of this room, where Django looks for them."""
 
 from lsml.quality.evaluation.models import Evaluation
+from lsml.quality.live.models import AgreementWatch
 from lsml.quality.suspicious.models import ConfirmedAnnotation
 from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
 
-__all__ = ["AnswerCheck", "AnswerCheckPosition", "ConfirmedAnnotation", "Evaluation"]
+__all__ = [
+    "AgreementWatch",
+    "AnswerCheck",
+    "AnswerCheckPosition",
+    "ConfirmedAnnotation",
+    "Evaluation",
+]

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from lsml.environment.pace import Pace
 from lsml.quality.evaluation import jobs, work
+from lsml.quality.live import watching
 from lsml.quality.validity import live
 
 _EVERY_S = 15.0  # half of beat's period: messages that piled up check once
@@ -15,6 +16,12 @@ def check_answers() -> None:
     """Check a sample of the latest answers of `/predict` against the label configs."""
     if _checks.allows(every_s=_EVERY_S):
         live.check_new_answers()
+
+
+@shared_task
+def watch_agreement() -> None:
+    """Look for drops of live agreement."""
+    watching.watch_agreement()
 
 
 @shared_task

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from lsml.api.v1.openapi import errors
 from lsml.api.v1.viewset import ProjectReportView
 from lsml.quality.live.services import live_quality, served_and_former
+from lsml.quality.live.watching import drops
 from lsml.quality.models import Evaluation
 from lsml.registry.models import Project
 
@@ -91,6 +92,16 @@ class LiveQualitySerializer(serializers.Serializer[Any]):
     calibration_error = serializers.FloatField(allow_null=True)
 
 
+class DropSerializer(serializers.Serializer[Any]):
+    """Live agreement of the served version is below its usual level."""
+
+    usual = serializers.FloatField(help_text="mean of its first annotations")
+    level = serializers.FloatField(help_text="mean since it fell")
+    annotations = serializers.IntegerField(help_text="since it fell")
+    since = serializers.DateTimeField(help_text="about when it fell")
+    reported_at = serializers.DateTimeField()
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -143,6 +154,7 @@ class LiveQualitySerializer(serializers.Serializer[Any]):
                         "calibration_error": 0.04,
                     }
                 ],
+                "drop": None,
             },
             response_only=True,
         )
@@ -158,6 +170,7 @@ class QualitySerializer(serializers.Serializer[Any]):
     live = LiveQualitySerializer(
         many=True, help_text="the served version, then the one before it"
     )
+    drop = DropSerializer(allow_null=True, help_text="null: there is none")
 
 
 class QualityView(ProjectReportView):
@@ -174,6 +187,7 @@ class QualityView(ProjectReportView):
             "served_version": project.served_version,
             "held_out": _held_out(project),
             "live": live_quality(project, served_and_former(project)),
+            "drop": next(iter(drops(project)), None),
         }
         return Response(QualitySerializer(found).data)
 

@@ -33,6 +33,7 @@ def test_live_agreement_is_given_with_intervals_and_labels(viewer, url, project)
     reply = viewer.get(url)
     assert reply.status_code == 200
     assert reply.json()["held_out"] is None
+    assert reply.json()["drop"] is None
     [found] = reply.json()["live"]
     assert (found["version"], found["annotations"]) == ("0.0.1", 4)
     assert found["agreement"] == pytest.approx([0.75, 0.30, 0.95], abs=0.01)

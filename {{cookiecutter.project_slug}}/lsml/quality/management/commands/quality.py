@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.live.services import DAYS, live_quality, served_and_former
+from lsml.quality.live.watching import drops
 from lsml.quality.reports import ReportCommand
 from lsml.registry.models import Project
 
@@ -54,6 +55,8 @@ class Command(ReportCommand):
                 f" {_interval(list(each.agreement))} on {each.annotations} annotations"
                 f" of the last {DAYS} days"
             )
+        for drop in drops(project):
+            self.stdout.write(f"  {drop}")
 
     def _print_labels(self, evaluation: Evaluation) -> None:
         new, old = evaluation.report["versions"]
