@@ -133,7 +133,7 @@ def test_a_deleted_or_skipped_annotation_leaves_nothing(annotate, predicted, fac
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_days_are_always_the_sum_of_the_rows(annotate, predicted, seed):
-    dice = random.Random(seed)  # noqa: S311: a test's sequence of events
+    dice = random.Random(seed)
 
     def result():
         return [choice(dice.choice("ABC")), text(dice.choice(["x", "xy", "xyz"]))]
