@@ -152,6 +152,7 @@ CELERY_TASK_ROUTES = {
     "lsml.audit.tasks.seal": {"queue": "scheduled"},
     "lsml.audit.tasks.maintain_partitions": {"queue": "scheduled"},
     "lsml.access.tasks.remove_expired_logins": {"queue": "scheduled"},
+    "lsml.quality.tasks.check_alarms": {"queue": "scheduled"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -199,6 +200,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "lsml.quality.tasks.watch_agreement",
         "schedule": schedule(30.0, nowfun=steady_now),
         "options": {"expiration": 30.0},
+    },
+    # Two checks and sending an alarm take less than a minute.
+    "alarms": {
+        "task": "lsml.quality.tasks.check_alarms",
+        "schedule": schedule(20.0, nowfun=steady_now),
+        "options": {"expiration": 20.0},
     },
     # Goes to `default` too: it waits for Label Studio's answers.
     "follow": {
@@ -257,6 +264,7 @@ SPECTACULAR_SETTINGS = {
         "JobState": "lsml.jobs.models.Job.State",
         "VersionState": "lsml.registry.models.ModelVersion.State",
         "PredictionKind": "lsml.audit.models.Prediction.Kind",
+        "AlarmKind": "lsml.quality.models.Alarm.Kind",
         "AuditJobKind": "lsml.audit.models.AuditJob.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -312,6 +320,19 @@ LABEL_STUDIO_API_KEY = env.str("LABEL_STUDIO_API_KEY", default="")  # for that U
 SERVICE_URL = env.str(
     "SERVICE_URL", default=f"http://localhost:{env.int('PORT', default=9090)}"
 )
+
+# --- Alarms: lsml/quality/alarms ---
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")  # a secret
+ALERT_WEBHOOK_FORMAT = env.one_of(
+    "ALERT_WEBHOOK_FORMAT", ("text", "teams"), default="text"
+)
+ALERT_EMAIL_TO = env.list("ALERT_EMAIL_TO", default=[])
+EMAIL_URL = env.str("EMAIL_URL", default="")  # a secret, if it has a password
+vars().update(env.mail_server("EMAIL_URL"))
+EMAIL_TIMEOUT = 5  # seconds, for each answer of the server
+DEFAULT_FROM_EMAIL = env.str("ALERT_EMAIL_FROM", default="lsml@localhost")
+# Address of the admin as a browser reaches it, for links in messages.
+CONSOLE_URL = (env.str("CONSOLE_URL", default="") or SERVICE_URL).rstrip("/")
 
 # --- Artifacts: lsml/registry ---
 ARTIFACT_STORAGE = env.str(

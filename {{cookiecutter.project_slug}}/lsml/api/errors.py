@@ -22,6 +22,7 @@ from lsml.jobs.errors import JobError
 from lsml.labelstudio.errors import BodyTooLarge, WireError
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.requests import remember_error, request_id_of
+from lsml.quality.alarms.acknowledging import NotAcknowledged
 from lsml.quality.budget import ReportBusy
 from lsml.quality.suspicious.confirming import AnnotationChanged
 from lsml.registry.errors import (
@@ -112,6 +113,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, str | None]] = {
     RegistryError: (409, "refused", None),
     JobError: (409, "refused", None),
     AnnotationChanged: (409, "refused", None),
+    NotAcknowledged: (409, "refused", None),
     OperationalError: (503, "database_away", DATABASE_AWAY),
     InterfaceError: (503, "database_away", DATABASE_AWAY),
 }

@@ -28,7 +28,12 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": False,
         "navigation": [
-            {"items": [_item(_("Home"), "home", "index")]},
+            {
+                "items": [
+                    _item(_("Home"), "home", "index"),
+                    _item(_("Alarms"), "notifications", "quality_alarm_changelist"),
+                ]
+            },
             {
                 "title": _("Models"),
                 "separator": True,

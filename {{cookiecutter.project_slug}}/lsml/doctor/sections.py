@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lsml.doctor import audit, disk, servers, work
+from lsml.doctor import alarms, audit, disk, servers, work
 from lsml.doctor.findings import Check
 
 _IMPORTING_S: Final = 60.0  # large libraries of models take that long
@@ -85,6 +85,7 @@ CHECKS: Final = (
     Check("Queues and jobs", "inbox", work.check_inbox, _LOOK_AT_POSTGRESQL),
     Check("Queues and jobs", "projects", work.check_projects, _LOOK_AT_POSTGRESQL),
     Check("Queues and jobs", "jobs", work.check_jobs, _LOOK_AT_POSTGRESQL),
+    Check("Queues and jobs", "alarms", alarms.check_alarms, _LOOK_AT_POSTGRESQL),
     Check("Sizes", "tables", disk.check_tables, _LOOK_AT_POSTGRESQL),
     Check("Sizes", "artifacts", disk.check_stored_artifacts, _LOOK_AT_POSTGRESQL),
     Check("Sizes", "growth", disk.check_growth, _LOOK_AT_POSTGRESQL),

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from celery import current_app
 from django.utils import timezone
 
 from lsml.doctor.findings import Finding, ok, problem, warning
 from lsml.jobs.kinds import all_kinds
 from lsml.jobs.notify import WAITING_MAX
 from lsml.jobs.states import State
-from lsml.jobs.workers import answering_workers, messages_waiting
+from lsml.jobs.workers import answering_workers, messages_waiting, queues
 from lsml.registry.models import Project
 from lsml.training.attention import STUCK_AFTER, failed_last_runs, stuck_inboxes
 from lsml.training.models import InboxEntry, RunEvent
@@ -32,13 +31,6 @@ def check_queues() -> Iterator[Finding]:
             yield warning(f"queue {queue}", text, step)
         else:
             yield ok(f"queue {queue}", text)
-
-
-def queues() -> list[str]:
-    """Return the names of all queues that messages are sent to."""
-    conf = current_app.conf
-    routed = {route["queue"] for route in conf.task_routes.values()}
-    return sorted({conf.task_default_queue, *routed})
 
 
 def check_inbox() -> Iterator[Finding]:

@@ -35,6 +35,23 @@ class Environment(environ.Env):
             self.unreadable[var] = "a whole number" if cast is int else "a number"
             return default
 
+    def mail_server(self, var: str) -> dict[str, Any]:
+        """Return Django's settings for the mail server that a variable names.
+
+        Without one, mail is discarded.
+        """
+        url = self.str(var, default="")
+        if not url:
+            return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+        try:
+            found: dict[str, Any] = self.email_url_config(url)
+        except (KeyError, ValueError, environ.ImproperlyConfigured):
+            found = {}
+        if not found.get("EMAIL_BACKEND"):
+            self.unreadable[var] = "smtp+tls://user:password@host:587"
+            return {}
+        return found
+
     def one_of(self, var: str, choices: Collection[str], *, default: str) -> str:
         """Read a variable whose value must be one of these words."""
         value: str = self.str(var, default=default)

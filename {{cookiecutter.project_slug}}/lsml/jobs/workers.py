@@ -21,6 +21,13 @@ def answering_workers() -> dict[str, set[str]]:
     }
 
 
+def queues() -> list[str]:
+    """Return the names of all queues that messages are sent to."""
+    conf = current_app.conf
+    routed = {route["queue"] for route in conf.task_routes.values()}
+    return sorted({conf.task_default_queue, *routed})
+
+
 def queue_of(task: str) -> str:
     """Return the name of the queue that a task's messages go to."""
     name: str = current_app.amqp.router.route({}, task)["queue"].name

@@ -6,7 +6,9 @@ class QualityConfig(AppConfig):
     label = "quality"
 
     def ready(self) -> None:
-        """Register the kind of job."""
+        """Register the system checks and the kind of job."""
+        import lsml.quality.checks  # noqa: F401 - registers itself
+
         # Only now: the models must be loaded.
         from lsml.jobs.kinds import register
         from lsml.quality.evaluation.jobs import kind

@@ -1,5 +1,6 @@
 """The tables of this room, where Django looks for them."""
 
+from lsml.quality.alarms.models import Alarm, AlarmCheck, AlarmMessage
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.live.models import AgreementWatch
 from lsml.quality.suspicious.models import ConfirmedAnnotation
@@ -7,6 +8,9 @@ from lsml.quality.validity.models import AnswerCheck, AnswerCheckPosition
 
 __all__ = [
     "AgreementWatch",
+    "Alarm",
+    "AlarmCheck",
+    "AlarmMessage",
     "AnswerCheck",
     "AnswerCheckPosition",
     "ConfirmedAnnotation",

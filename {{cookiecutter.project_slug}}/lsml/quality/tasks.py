@@ -1,8 +1,10 @@
 """Celery tasks of quality. They take ids and may be called twice."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from lsml.environment.pace import Pace
+from lsml.quality.alarms import checks, messages
 from lsml.quality.evaluation import jobs, work
 from lsml.quality.live import watching
 from lsml.quality.validity import live
@@ -34,3 +36,10 @@ def evaluate_version(version_pk: int) -> None:
 def evaluate(evaluation_id: int) -> None:
     """Run an evaluation to its end."""
     work.evaluate(evaluation_id)
+
+
+@shared_task
+def check_alarms() -> None:
+    """Check what can be wrong, open and clear alarms, and send what is to be sent."""
+    checks.check_alarms()
+    messages.send_due(timezone.now())

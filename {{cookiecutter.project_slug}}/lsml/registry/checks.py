@@ -28,7 +28,7 @@ def check_addresses(**_: Any) -> Iterator[CheckMessage]:
             hint="Write file:///folder or s3://bucket/prefix.",
             id="lsml.E030",
         )
-    for name in ("LABEL_STUDIO_URL", "SERVICE_URL"):
+    for name in ("LABEL_STUDIO_URL", "SERVICE_URL", "CONSOLE_URL"):
         url = urlsplit(getattr(settings, name))
         is_usable = url.scheme in {"http", "https"} and url.netloc
         if url.geturl() and not (is_usable and "@" not in url.netloc):

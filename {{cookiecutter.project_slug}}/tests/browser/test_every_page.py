@@ -49,7 +49,7 @@ def every_page(story):
         kind="verify", requested_by="ada", created_at=of.created_at, state="succeeded",
         report={"intact": True, "rows": 5, "seals": 1, "unsealed_rows": 0},
     )  # fmt: skip
-    rows = [of, latest, running, story["runs"][0], job]
+    rows = [of, latest, running, story["runs"][0], job, factory.alarm(of)]
     rows += [
         job_states.job(kind, state, of)
         for kind in ("prediction", "audit")

@@ -13,7 +13,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
 from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
 from lsml.observability.origin import Origin
-from lsml.quality.models import AnswerCheck
+from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck
 from lsml.registry import services
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import (
@@ -59,6 +59,22 @@ def answer_check(of, model_version, *, checked, invalid):
         example_task_id=101,
         example_reason="Score must be between 0.00 and 1.00 inclusive, got 1.2",
     )
+
+
+def alarm(of=None, **facts):
+    """An open alarm, as workers that check the conditions leave it."""
+    now = timezone.now()
+    AlarmCheck.objects.update_or_create(pk=1, defaults={"checked_at": now})
+    given = {
+        "kind": Alarm.Kind.FAILED_RUN,
+        "project": of,
+        "sentence": "Run 7 failed: only one class",
+        "next_step": "Read its log.",
+        "first_seen_at": now,
+        "opened_at": now,
+        "last_seen_at": now,
+    }
+    return Alarm.objects.create(**given | facts)
 
 
 def choice(label, score=0.9):

@@ -11,6 +11,8 @@ from django.utils import timezone
 from lsml.audit import rollups
 from lsml.audit.models import Prediction
 from lsml.console.pages.home_figures import last_day
+from lsml.quality.alarms import reads
+from lsml.quality.models import AlarmCheck
 from lsml.registry.models import Following
 from tests.console import factory
 
@@ -21,11 +23,19 @@ QUERIES_MAX = 20
 def test_home_names_the_served_version_in_few_queries(
     viewer, django_assert_max_num_queries
 ):
-    factory.story(predictions=50)
+    factory.alarm(factory.story(predictions=50)["project"])
     with django_assert_max_num_queries(QUERIES_MAX):
         home = viewer.get(reverse("admin:index"))
     assert "Support mail" in home.text
     assert ">v3<" in home.text
+
+
+def test_home_needs_few_more_queries_if_it_has_to_check_itself(
+    viewer, django_assert_max_num_queries
+):
+    factory.story(predictions=50)
+    with django_assert_max_num_queries(QUERIES_MAX + 8):
+        viewer.get(reverse("admin:index"))
 
 
 def test_the_queries_of_home_do_not_depend_on_the_data(viewer):
@@ -84,8 +94,8 @@ def test_home_warns_about_what_needs_attention(viewer):
     story["latest"].missing_labels = ["Spam"]
     story["latest"].save()
     home = viewer.get("/admin/").text
-    assert "the config has lost labels of v3" in home
-    assert "predictions failed" in home
+    assert "The config has lost labels of v3" in home
+    assert "1 failed" in home
     assert "only one class" in home
     of.runs.filter(state="running").update(state="succeeded")
     of.inbox.update(received_at=timezone.now() - timedelta(hours=1))
@@ -97,7 +107,7 @@ def test_home_warns_if_the_audit_log_is_not_sealed(viewer, settings):
     row = factory.prediction(of, at=timezone.now() - timedelta(minutes=2))
     Prediction.objects.bulk_create([row])
     home = viewer.get("/admin/").text
-    assert "audit log is not being sealed: a row has waited for 2 min" in home
+    assert "audit log is not being sealed: a row has waited for 12" in home
     settings.AUDIT_SEAL_S = 60
     assert "audit log is not being sealed" not in viewer.get("/admin/").text
 
@@ -118,3 +128,59 @@ def test_home_does_not_warn_about_answers_of_an_archived_project(viewer):
     of = factory.project(archived_at=timezone.now())
     factory.answer_check(of, "0.0.1", checked=500, invalid=12)
     assert "do not fit" not in viewer.get("/admin/").text
+
+
+def test_home_reads_the_alarms_that_workers_opened(viewer, monkeypatch):
+    """It does not check the conditions itself while workers do."""
+    factory.alarm(factory.project())
+    monkeypatch.setattr(reads, "examine", pytest.fail)
+    home = viewer.get("/admin/").text
+    assert "Support mail: Run 7 failed: only one class" in home
+    assert "Alarms were last checked" not in home
+
+
+def test_home_shows_what_one_check_has_found(viewer):
+    factory.alarm(opened_at=None)
+    home = viewer.get("/admin/").text
+    assert "Run 7 failed" in home
+    assert "Acknowledge" not in home
+
+
+def test_home_shows_no_alarm_that_cleared(viewer):
+    factory.alarm(cleared_at=timezone.now())
+    assert "Needs attention" not in viewer.get("/admin/").text
+
+
+def test_if_no_worker_checks_home_says_so_and_checks_itself(viewer):
+    of = factory.project()
+    Following.objects.create(project=of, problem="It is away.")
+    factory.alarm(sentence="Run 7 failed", subject="over by now")
+    AlarmCheck.objects.update(checked_at=timezone.now() - timedelta(minutes=5))
+    home = viewer.get("/admin/").text
+    assert "Alarms were last checked 5 min ago" in home
+    assert "It is away." in home
+    assert "Run 7 failed" not in home
+
+
+def test_home_shows_alarms_that_nobody_acknowledged_first(operator):
+    now = timezone.now()
+    known = {"acknowledged_at": now, "acknowledged_by": "ana", "subject": "a"}
+    factory.alarm(sentence="An old one.", **known)
+    factory.alarm(sentence="A new one.")
+    home = operator.get("/admin/").text
+    assert home.index("A new one.") < home.index("An old one.")
+    assert "acknowledged by ana" in home
+    assert home.count(">\n                                            Acknowledge") == 1
+
+
+def test_the_queries_of_home_do_not_depend_on_the_number_of_alarms(viewer):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            assert viewer.get(reverse("admin:index")).status_code == 200
+        return len(captured)
+
+    factory.alarm(factory.project())
+    few = queries()
+    for number in range(2, 9):
+        factory.alarm(factory.project("Another", number))
+    assert queries() == few <= QUERIES_MAX

@@ -26,6 +26,7 @@ LISTS = [
     "dataset_task",
     "dataset_annotation",
     "dataset_agreement",
+    "quality_alarm",
 ]
 QUERIES_MAX = 15
 
@@ -50,6 +51,7 @@ def grow(number):
     factory.history(of, predictions=20)
     job_states.job("prediction", "succeeded", of)
     job_states.job("audit", "succeeded")
+    factory.alarm(of)
     factory.person(f"person{number}", "viewer")
 
 

@@ -13,6 +13,7 @@ WITH_MODEL_LIBRARIES = {"model", "training"}
 # `migrate` gets all: it checks all settings, and ends before the others start.
 CALLERS = {"web", "migrate"}
 LABEL_STUDIO = {"model", "worker", "training", "migrate"}
+ALARMS = {"worker", "training", "migrate"}
 STORAGE = {"web", "model", "worker", "training", "migrate"}
 SECRETS = {
     "SECRET_KEY": STORAGE,
@@ -25,6 +26,9 @@ SECRETS = {
     "WEBHOOK_TOKENS": CALLERS,
     "LABEL_STUDIO_API_KEY": LABEL_STUDIO,
     "LABEL_STUDIO_ACCESS_TOKEN": LABEL_STUDIO,
+    "ALERT_WEBHOOK_URL": ALARMS,
+    "ALERT_EMAIL_TO": ALARMS,  # the service refuses it without EMAIL_URL
+    "EMAIL_URL": ALARMS,
     "AWS_ACCESS_KEY_ID": STORAGE,
     "AWS_SECRET_ACCESS_KEY": STORAGE,
     "AWS_SESSION_TOKEN": STORAGE,

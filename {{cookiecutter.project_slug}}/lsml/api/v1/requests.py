@@ -80,6 +80,12 @@ class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2_000)
 
 
+class OptionalReasonSerializer(serializers.Serializer[Any]):
+    """Why a person does it, if the person says so; kept in the audit log."""
+
+    reason = serializers.CharField(max_length=2_000, default="", allow_blank=True)
+
+
 def reason_of(request: Request) -> str:
     """Return the reason in the body of a request.
 

@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
+from lsml.api.v1.alarms import AlarmViewSet
 from lsml.api.v1.answer_checks import AnswerCheckViewSet
 from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
@@ -39,6 +40,7 @@ router.register("projects", ProjectViewSet, "projects")  # …/<id>/policy
 router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
 router.register("answer-checks", AnswerCheckViewSet, "answer-checks")
+router.register("alarms", AlarmViewSet, "alarms")  # …/<id>/acknowledge
 # The kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
 router.register("evaluations", EvaluationViewSet, "evaluations")

@@ -116,6 +116,7 @@ class Migration(migrations.Migration):
                             ("export downloaded", "Export Downloaded"),
                             ("list exported", "List Exported"),
                             ("trail exported", "Trail Exported"),
+                            ("alarm acknowledged", "Alarm Acknowledged"),
                             ("logged in", "Logged In"),
                             ("logged out", "Logged Out"),
                             ("login refused", "Login Refused"),

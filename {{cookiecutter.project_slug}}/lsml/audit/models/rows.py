@@ -227,6 +227,7 @@ class AuditEntry(AuditRow):
         LIST_EXPORTED = "list exported"
         TRAIL_EXPORTED = "trail exported"  # by `manage.py audit export`
         # People and credentials
+        ALARM_ACKNOWLEDGED = "alarm acknowledged"
         LOGGED_IN = "logged in"
         LOGGED_OUT = "logged out"
         LOGIN_REFUSED = "login refused"

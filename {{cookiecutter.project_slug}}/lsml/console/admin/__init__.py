@@ -1,6 +1,7 @@
 """One admin class per table; Django finds them here."""
 
 from lsml.console.admin import (
+    alarms,
     audit,
     audit_jobs,
     dataset,
@@ -13,6 +14,7 @@ from lsml.console.admin import (
 )
 
 __all__ = [
+    "alarms",
     "audit",
     "audit_jobs",
     "dataset",

@@ -6,13 +6,11 @@ from typing import Any, Final
 
 from django.db.models import Count, Q
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.access.roles import may
-from lsml.audit.lag import overdue_after, sealing_lag_s
 from lsml.audit.models import Prediction, Seal
 from lsml.console.charts import (
     Series,
@@ -25,25 +23,15 @@ from lsml.console.charts import (
 from lsml.console.charts.axes import SERIES_MAX
 from lsml.console.links import list_of, page_of
 from lsml.console.numbers import milliseconds
+from lsml.console.pages.alarms import place_of
 from lsml.console.pages.home_figures import Day, largest, last_day
 from lsml.console.pages.metrics import compared
-from lsml.console.templatetags.console import span
-from lsml.inference.placement import model_process_is_down
-from lsml.quality.validity.counts import invalid_answers_of_served
+from lsml.quality.alarms.reads import what_needs_attention
 from lsml.registry.models import Project
-from lsml.training.attention import failed_last_runs, stuck_inboxes
 from lsml.training.models import InboxEntry, TrainingRun
 
 _PROJECTS_MAX: Final = 50
 _RUNS_MAX: Final = 100  # of the last day, in the chart
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """Something a person should look at."""
-
-    text: str
-    address: str
 
 
 @dataclass(slots=True)
@@ -59,7 +47,11 @@ class Card:
     waiting: int = 0
     run: TrainingRun | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
-    answers: dict[str, int] | None = None  # checked and invalid; None = all fit
+
+    @property
+    def errors_address(self) -> str:
+        """Where the failed predictions are listed."""
+        return list_of(Prediction, project=self.project.pk, outcome="error", last="24h")
 
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
@@ -69,11 +61,12 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     day = last_day(now)
     runs = _runs(now)
-    cards = _cards(day, runs, now)
+    attention = what_needs_attention(now)
     return {
         "title": _("Home"),
-        "cards": cards,
-        "alarms": _alarms(cards, now),
+        "cards": _cards(day, runs),
+        "attention": attention,
+        "alarms": [(alarm, place_of(alarm)) for alarm in attention.alarms],
         "charts": [chart for chart in _charts(day, runs, now) if chart[1]],
         "seal": Seal.objects.order_by("-number").first(),
     }
@@ -87,21 +80,18 @@ def _runs(now: datetime) -> list[TrainingRun]:
     return list(found.defer(*large).order_by("-pk")[:_RUNS_MAX])
 
 
-def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
+def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:
     projects: Any = (
         Project.objects.filter(archived_at=None)
         .order_by("-pk")
-        .annotate(invalid_answers=invalid_answers_of_served(now))
-        .select_related("active_version__parent", "following")
+        .select_related("active_version__parent")
         .only(
             "title",
             "labelstudio_id",
             "active_version__version",
             "active_version__created_at",
             "active_version__metrics",
-            "active_version__missing_labels",
             "active_version__parent__metrics",
-            "following__problem",
         )
     )
     cards = {
@@ -112,7 +102,6 @@ def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
             day.usual_predictions.get(project.pk, 0),
             day.events[project.pk],
             day.usual_events.get(project.pk, 0),
-            answers=project.invalid_answers,
         )
         for project in projects[:_PROJECTS_MAX]
     }
@@ -128,73 +117,6 @@ def _cards(day: Day, runs: list[TrainingRun], now: datetime) -> list[Card]:
             parent = version.parent.metrics if version.parent else {}
             card.metrics = compared(parent, version.metrics)[:4]
     return list(cards.values())
-
-
-def _alarms(cards: list[Card], now: datetime) -> list[Alarm]:
-    alarms = []
-    for card in cards:
-        project, version = card.project, card.project.active_version
-        if card.failed:
-            there = list_of(Prediction, project=project.pk, outcome="error", last="24h")
-            text = _("%(project)s: %(n)d predictions failed in the last 24 hours.")
-            values = {"project": project, "n": card.failed}
-            alarms.append(Alarm(text % values, there))
-        if (following := getattr(project, "following", None)) and following.problem:
-            alarms.append(Alarm(f"{project}: {following.problem}", page_of(project)))
-        if card.answers:
-            text = _(
-                "%(project)s: %(invalid)d of %(checked)d checked answers of %(version)s"
-                " do not fit the label config."
-            )
-            values = {"project": project, "version": project.served_version}
-            alarms.append(Alarm(text % (values | card.answers), page_of(project)))
-        if version and version.missing_labels:
-            text = _("%(project)s: the config has lost labels of %(version)s.")
-            values = {"project": project, "version": version.version}
-            alarms.append(Alarm(text % values, page_of(version)))
-    return _model_process() + _sealing() + alarms + _stuck(now) + _failed()
-
-
-def _model_process() -> list[Alarm]:
-    if not model_process_is_down():
-        return []
-    text = _("The model process does not answer: predictions get status 503.")
-    return [Alarm(text, reverse("admin:console_models"))]
-
-
-def _sealing() -> list[Alarm]:
-    lag_s = sealing_lag_s()
-    if lag_s <= overdue_after().total_seconds():
-        return []
-    text = _(
-        "The audit log is not being sealed: a row has waited for %(time)s. Check"
-        " that beat and a worker with the queue “scheduled” run, and that no"
-        " transaction stays open."
-    )
-    waited = span(timedelta(seconds=lag_s))
-    return [Alarm(text % {"time": waited}, list_of(Seal))]
-
-
-def _stuck(now: datetime) -> list[Alarm]:
-    text = _("%(project)s: events waiting since %(time)s UTC; no run has taken them.")
-    return [
-        Alarm(
-            text % {"project": each.project, "time": f"{each.since:%Y-%m-%d %H:%M}"},
-            page_of(each.project),
-        )
-        for each in stuck_inboxes(now)
-    ]
-
-
-def _failed() -> list[Alarm]:
-    text = _("%(project)s: run %(run)d failed: %(error)s")
-    return [
-        Alarm(
-            text % {"project": run.project, "run": run.pk, "error": run.error[:120]},
-            page_of(run),
-        )
-        for run in failed_last_runs()
-    ]
 
 
 def _charts(

@@ -7,6 +7,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
 from lsml.console.pages import (
+    alarms,
     audit_jobs,
     compare,
     jobs,
@@ -58,6 +59,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("audit/verify/", audit_jobs.verify, "verify"),
         page("audit/export/", audit_jobs.export, "export"),
         page("audit/<int:pk>/file/", audit_jobs.file, "audit_job_file"),
+        page("alarm/<int:pk>/acknowledge/", alarms.acknowledge_alarm, "acknowledge"),
         page("models/", models_in_memory.models_in_memory, "models"),
         page("workers/", workers.workers, "workers"),
     ]

@@ -26,9 +26,27 @@ JSON_CHARS_MAX: Final = 20_000  # of one value; the rest is only counted
 LOG_CHARS_SHOWN: Final = 20_000
 
 _TONES: Final = {
-    "good": {"ok", "succeeded", "serving", "ready", "valid", "alive", "passed"},
-    "busy": {"running", "queued", "waiting", "handed_back"},
-    "bad": {"error", "failed", "lost", "broken", "refused", "deleted", "held back"},
+    "good": {
+        "ok",
+        "succeeded",
+        "serving",
+        "ready",
+        "valid",
+        "alive",
+        "passed",
+        "cleared",
+    },
+    "busy": {"running", "queued", "waiting", "handed_back", "acknowledged"},
+    "bad": {
+        "error",
+        "failed",
+        "lost",
+        "broken",
+        "refused",
+        "deleted",
+        "held back",
+        "open",
+    },
     "calm": {"empty", "cancelled", "archived", "paused", "skipped", "held", "0.0.1"},
 }
 

@@ -25,6 +25,7 @@ LISTS = (
     "prediction-jobs",
     "prediction-problems",
     "answer-checks",
+    "alarms",
     "audit-jobs",
     "seals",
 )

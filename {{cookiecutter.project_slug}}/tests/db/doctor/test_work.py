@@ -21,8 +21,7 @@ def app(broker, monkeypatch):
     app = Celery(set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.broker_url = broker.replace("virtual_host=0", "virtual_host=7")
-    for module in (work, workers):
-        monkeypatch.setattr(module, "current_app", app)
+    monkeypatch.setattr(workers, "current_app", app)
     with app.pool.acquire() as connection, connection.channel() as channel:
         channel.client.flushdb()
     yield app

@@ -69,6 +69,12 @@ def test_the_settings_of_the_tests_have_no_errors():
         ("lsml.E040", "BASIC_AUTH_CREDENTIALS", [("label-studio", "")]),
         ("lsml.E040", "BASIC_AUTH_PASS", "without-a-user"),
         ("lsml.E042", "TRUSTED_PROXIES", ["10.0.0.0/8"]),
+        ("lsml.E031", "CONSOLE_URL", "ml.example.com"),
+        ("lsml.E060", "ALERT_WEBHOOK_URL", "hooks.example.com/services/x"),
+        ("lsml.E060", "ALERT_WEBHOOK_URL", "https://hooks.example.com/a b"),
+        ("lsml.E060", "ALERT_WEBHOOK_URL", "https://hooks.example.com:port/a"),
+        ("lsml.E061", "ALERT_EMAIL_TO", ["ana@example.com"]),
+        ("lsml.W060", "ALERT_WEBHOOK_URL", "http://hooks.example.com/services/x"),
         ("lsml.W030", "LABEL_STUDIO_URL", "https://studio.example.com"),
     ],
 )
@@ -311,3 +317,36 @@ def test_the_documentation_lists_each_id_once_and_no_other():
     text = (PROJECT / "docs/running.md").read_text()
     listed = re.findall(r"^\| `(lsml\.[EW]\d{3})` \|", text, re.MULTILINE)
     assert listed == sorted(given)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com/services/T/B/x",
+        "http://127.0.0.1:8065/hooks/x",
+        "http://10.1.2.3/hooks/x",
+        "http://mattermost:8065/hooks/x",
+    ],
+)
+def test_a_webhook_by_https_or_in_the_own_network_is_accepted(settings, url):
+    settings.ALERT_WEBHOOK_URL = url
+    assert found() == []
+
+
+def mail_server(url):
+    env = Environment()
+    env.ENVIRON = {"EMAIL_URL": url}
+    return env.mail_server("EMAIL_URL"), env.unreadable
+
+
+def test_a_mail_server_is_read_from_its_url():
+    read, unreadable = mail_server("smtp+tls://ana:p%40ss@mail.example:587")
+    assert unreadable == {}
+    assert (read["EMAIL_HOST"], read["EMAIL_PORT"]) == ("mail.example", 587)
+    assert (read["EMAIL_HOST_USER"], read["EMAIL_HOST_PASSWORD"]) == ("ana", "p@ss")
+    assert read["EMAIL_USE_TLS"]
+
+
+@pytest.mark.parametrize("url", ["mail.example:25", "smtps", "smtp://host:port"])
+def test_a_mail_server_that_cannot_be_read_is_reported(url):
+    assert mail_server(url) == ({}, {"EMAIL_URL": "smtp+tls://user:password@host:587"})

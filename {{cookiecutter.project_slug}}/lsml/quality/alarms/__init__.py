@@ -1,0 +1,1 @@
+"""Tells people what needs attention: opens and clears alarms, and sends them."""
