@@ -1,7 +1,5 @@
 """/api/v1/alarms: what needs or needed attention; acknowledge one."""
 
-from django.db.models import QuerySet
-from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -15,13 +13,14 @@ from lsml.api.v1.requests import OptionalReasonSerializer, validated
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.observability.origin import requester
 from lsml.quality.alarms.acknowledging import acknowledge
-from lsml.quality.models import Alarm
+from lsml.quality.alarms.models import STATES, Alarm, AlarmQuerySet
 
 
 @extend_schema_serializer(
     examples=[
         one_row(
             id=12,
+            state="acknowledged",
             kind="failing_predictions",
             project_pk=1,
             subject="v3",
@@ -41,10 +40,13 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
         source="project_id", read_only=True, allow_null=True
     )
 
+    state = serializers.ChoiceField(choices=STATES, read_only=True)
+
     class Meta:
         model = Alarm
         fields = [
             "id",
+            "state",
             "kind",
             "project_pk",
             "subject",
@@ -61,16 +63,10 @@ class AlarmSerializer(serializers.ModelSerializer[Alarm]):
 
 class AlarmFilterSet(ProjectFilterSet):
     kind = OneOfFilter(Alarm.Kind.choices)
-    open = django_filters.BooleanFilter(method="is_open", help_text="not cleared")
-    acknowledged = django_filters.BooleanFilter(method="is_acknowledged")
+    state = OneOfFilter([(each, each) for each in STATES], method="in_state")
 
-    def is_open(self, rows: QuerySet[Alarm], name: str, value: bool) -> QuerySet[Alarm]:
-        return rows.filter(cleared_at__isnull=value)
-
-    def is_acknowledged(
-        self, rows: QuerySet[Alarm], name: str, value: bool
-    ) -> QuerySet[Alarm]:
-        return rows.filter(acknowledged_at__isnull=not value)
+    def in_state(self, rows: AlarmQuerySet, name: str, value: str) -> AlarmQuerySet:
+        return rows.in_state(value)
 
 
 class AlarmViewSet(OperatorViewSet[Alarm]):

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +16,7 @@ from lsml.console.links import link, link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
 from lsml.console.pages.alarms import AcknowledgeForm, place_of
 from lsml.console.templatetags.console import badge, moment
-from lsml.quality.models import Alarm
+from lsml.quality.alarms.models import STATES, Alarm, AlarmQuerySet
 
 
 class StateFilter(SimpleListFilter):
@@ -29,22 +28,11 @@ class StateFilter(SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
     ) -> Iterable[tuple[str, Any]]:
-        return [
-            ("open", _("Open")),
-            ("acknowledged", _("Acknowledged")),
-            ("cleared", _("Cleared")),
-        ]
+        return [(state, state) for state in STATES]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Alarm]
-    ) -> QuerySet[Alarm]:
-        return {
-            "open": queryset.filter(cleared_at=None, acknowledged_at=None),
-            "acknowledged": queryset.filter(cleared_at=None).exclude(
-                acknowledged_at=None
-            ),
-            "cleared": queryset.exclude(cleared_at=None),
-        }.get(self.value() or "", queryset)
+    def queryset(self, request: HttpRequest, queryset: AlarmQuerySet) -> AlarmQuerySet:
+        state = self.value()
+        return queryset.in_state(state) if state in STATES else queryset
 
 
 @admin.register(Alarm)

@@ -1,11 +1,13 @@
 """Alarms, the messages that tell people of them, and when was checked last."""
 
-from typing import Self
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import Q
 
 from lsml.registry.models import Project
+
+STATES: Final = ("open", "acknowledged", "cleared")  # of those that have opened
 
 
 class AlarmQuerySet(models.QuerySet["Alarm"]):
@@ -18,6 +20,13 @@ class AlarmQuerySet(models.QuerySet["Alarm"]):
     def open(self) -> Self:
         """Confirmed alarms that have not cleared."""
         return self.opened().filter(cleared_at=None)
+
+    def in_state(self, state: str) -> Self:
+        """Alarms in one of STATES."""
+        if state == "cleared":
+            return self.exclude(cleared_at=None)
+        is_waiting = state == "open"
+        return self.open().filter(acknowledged_at__isnull=is_waiting)
 
 
 class Alarm(models.Model):

@@ -24,8 +24,9 @@ def several(project):
     ("words", "places"),
     [
         ("", [2, 1, 0]),
-        ("?open=true", [1, 0]),
-        ("?open=true&acknowledged=false", [0]),
+        ("?state=open", [0]),
+        ("?state=acknowledged", [1]),
+        ("?state=cleared", [2]),
         ("?kind=no_worker", [1]),
         ("?labelstudio_id=41", [2, 0]),
     ],
@@ -34,6 +35,15 @@ def test_alarms_that_opened_are_listed_and_filtered(viewer, several, words, plac
     reply = viewer.get(f"/api/v1/alarms{words}")
     listed = [row["id"] for row in reply.json()["results"]]
     assert listed == [several[place].pk for place in places]
+
+
+def test_each_row_says_in_which_state_it_is(viewer, several):
+    rows = viewer.get("/api/v1/alarms").json()["results"]
+    assert [row["state"] for row in rows] == ["cleared", "acknowledged", "open"]
+
+
+def test_a_state_that_does_not_exist_is_refused(viewer):
+    assert viewer.get("/api/v1/alarms?state=closed").status_code == 400
 
 
 def test_an_operator_acknowledges(person, client_of, several):

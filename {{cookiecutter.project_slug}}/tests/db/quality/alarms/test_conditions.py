@@ -155,7 +155,7 @@ def evaluated(project, number, **facts):
         state="succeeded",
         created_at=timezone.now(),
         **{
-            "policy": "not_worse",
+            "policy": "not-worse",
             "verdict": Evaluation.Verdict.HELD_BACK,
             "reason": "Recall of Refund fell from 0.81 to 0.62.",
         }
