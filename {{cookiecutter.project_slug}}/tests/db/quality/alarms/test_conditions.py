@@ -218,6 +218,21 @@ def test_rows_that_wait_for_half_that_time_open_none(project):
     assert opened() == []
 
 
+@pytest.mark.parametrize(
+    ("overdue_s", "state"), [(60, "open"), (180, "open"), (360, "cleared")]
+)
+def test_late_sealing_clears_below_half_of_the_time_that_opens_it(
+    project, settings, overdue_s, state
+):
+    written(timedelta(minutes=2))
+    assert len(opened()) == 1
+    settings.AUDIT_SEAL_S = overdue_s / 6
+    for _ in range(3):
+        now = timezone.now()
+        checks.record(checks.examine(QUIET, now), now)
+    assert Alarm.objects.get().state == state
+
+
 def test_a_model_process_that_does_not_answer(project, settings):
     settings.MODEL_PLACEMENT = "process"
     settings.MODEL_URL = "http://127.0.0.1:1"
