@@ -16,7 +16,7 @@ from lsml.console.links import link, link_to
 from lsml.console.lists.filters import ProjectFilter, choice_filter
 from lsml.console.pages.alarms import AcknowledgeForm, place_of
 from lsml.console.templatetags.console import badge, moment
-from lsml.quality.alarms.models import STATES, Alarm, AlarmQuerySet
+from lsml.quality.alarms.models import STATES, Alarm
 
 
 class StateFilter(SimpleListFilter):
@@ -30,7 +30,7 @@ class StateFilter(SimpleListFilter):
     ) -> Iterable[tuple[str, Any]]:
         return [(state, state) for state in STATES]
 
-    def queryset(self, request: HttpRequest, queryset: AlarmQuerySet) -> AlarmQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         state = self.value()
         return queryset.in_state(state) if state in STATES else queryset
 
