@@ -52,9 +52,14 @@ def every_page(story):
     rows = [of, latest, running, story["runs"][0], job, factory.alarm(of)]
     rows += [
         job_states.job(kind, state, of)
-        for kind in ("prediction", "audit")
+        for kind in ("prediction", "evaluation", "audit")
         for state in ("running", "cancelled", "failed")
     ]
+    held_back = factory.evaluation(
+        latest, latest.parent, verdict="held back", promoted=False,
+        reason="recall of Refund fell from 0.81 to 0.62 on 43 tasks",
+    )  # fmt: skip
+    rows += [held_back]
     models = (Prediction, WebhookEvent, AuditEntry, Task, Annotation, Promotion)
     rows += [model.objects.order_by("-pk").first() for model in models]
     drawn = drawn_predictions()
@@ -71,6 +76,7 @@ def every_page(story):
         page("next", of.pk) + "?strategy=disagreement",
         page("suspicious", of.pk),
         page("suspicious", drawn[0].project_pk),
+        page("promote", of.pk) + "?version=v3",
         page("compare", latest.pk) + "?with=v2",
     ]
 

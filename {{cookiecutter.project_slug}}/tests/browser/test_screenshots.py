@@ -31,6 +31,8 @@ def pages(story):
         "suspicious": page("suspicious", story["project"].pk),
         "suspicious-text": page("suspicious", text.project_pk),
         "run": detail_page(story["running"]),
+        "evaluation": detail_page(story["latest"].evaluations.get()),
+        "evaluations": list_page("quality_evaluation"),
         "prediction": detail_page(image),
         "prediction-text": detail_page(text),
         "prediction-others": detail_page(others),

@@ -13,7 +13,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
 from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
 from lsml.observability.origin import Origin
-from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck
+from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck, Evaluation
 from lsml.registry import services
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import (
@@ -187,6 +187,7 @@ def finished_run(of, made, *, at, points=20):
             "annotation_digests": bytes(60 * 8),
             "task_count": 60,
             "label_counts": {"Positive": 24, "Negative": 21, "Neutral": 15},
+            "held_out_task_count": made.held_out_tasks,
             "created_at": at,
         },
     )
@@ -237,6 +238,65 @@ def curve(run, at, points):
     )
 
 
+def evaluation(made, other=None, *, at=None, score=0.9, before=0.83, **facts):
+    """An ended evaluation of a version against another, on 43 held-out tasks."""
+    at = at or timezone.now()
+    name = other.version if other else "0.0.1"
+    given = {
+        "state": "succeeded",
+        "requested_by": "policy",
+        "attempts": 1,
+        "created_at": at,
+        "started_at": at,
+        "finished_at": at + timedelta(seconds=4),
+        "progress": 1,
+        "done": 86,
+        "total": 86,
+        "policy": "not-worse",
+        "verdict": "passed",
+        "promoted": True,
+        "reason": f"{before:.2f} → {score:.2f} on 43 held-out tasks",
+        "task_count": 43,
+        "report": {
+            "versions": [figures(made.version, score), figures(name, before)],
+            "comparison": {
+                "difference": {"value": score - before, "low": -0.01, "high": 0.15}
+            },
+        },
+        "task_scores": [[101, 0.0, 1.0], [102, None, 0.0], [103, 1.0, 1.0]],
+    }
+    return Evaluation.objects.create(
+        project=made.project, version=made, compared_with=other, **given | facts
+    )
+
+
+def figures(name, score, labels=LABELS):
+    """A version's part of the report of an evaluation."""
+    shares = {
+        measure: [score - lower, score - lower - 0.08, min(score - lower + 0.06, 1)]
+        for measure, lower in (("precision", 0.0), ("recall", 0.04), ("f1", 0.02))
+    }
+    whole = [score, score - 0.05, min(score + 0.04, 1)]
+    return {
+        "version": name,
+        "answered": 43,
+        "failed": 0,
+        "error": "",
+        "score": whole,
+        "seconds_per_task": 0.004,
+        "controls": {"sentiment": {"measure": "choices", "tasks": 43, "score": whole}},
+        "labels": [
+            {
+                "label": f"sentiment: {label}",
+                "annotated": max(20 - n, 1),
+                "predicted": max(19 - n, 1),
+                **shares,
+            }
+            for n, label in enumerate(labels)
+        ],
+    }
+
+
 def running_run(of, *, at):
     """A run that a worker is working on."""
     run = TrainingRun.objects.create(
@@ -282,9 +342,12 @@ def history(of, *, predictions):
     parent = None
     runs = []
     for at, accuracy in zip(past, (0.71, 0.83, 0.92), strict=True):
-        parent = version(of, at=at, accuracy=accuracy, parent=parent)
-        runs.append(finished_run(of, parent, at=at))
-        promote(of, parent, at)
+        made = version(of, at=at, accuracy=accuracy, parent=parent, held_out_tasks=43)
+        runs.append(finished_run(of, made, at=at))
+        earlier = parent.metrics["accuracy"] if parent else 0.4
+        evaluation(made, parent, at=at, score=accuracy, before=earlier)
+        promote(of, made, at)
+        parent = made
     failed_run(of, at=now - timedelta(hours=3))
     running = running_run(of, at=now - timedelta(seconds=40))
     names = ("v1", "v2", "v3")

@@ -6,12 +6,13 @@ from django.utils import timezone
 
 from lsml.audit.models import AuditJob
 from lsml.inference.models import PredictionJob
+from lsml.quality.models import Evaluation
 from lsml.training.models import TrainingAttempt, TrainingRun
 from tests.console import factory
 
-KINDS = ("training", "prediction", "audit")
+KINDS = ("training", "prediction", "evaluation", "audit")
 STATES = ("queued", "running", "cancelled", "failed", "succeeded")
-TOTAL = 150  # tasks or rows of a bulk prediction or an audit job
+TOTAL = 150  # tasks, predictions or rows of the other kinds
 ERROR = "Label Studio did not answer within 10 s. Check LABEL_STUDIO_URL."
 
 _COLUMNS = {
@@ -74,6 +75,14 @@ def _prediction(columns, of):
     return PredictionJob.objects.create(project=of, **columns)
 
 
+def _evaluation(columns, of):
+    made = factory.version(of or factory.project(), held_out_tasks=75)
+    columns |= {"total": TOTAL}
+    if columns["state"] == "succeeded":
+        return factory.evaluation(made, **columns)
+    return Evaluation.objects.create(project=made.project, version=made, **columns)
+
+
 def _verification(columns, of):
     report = {
         "intact": True, "rows": TOTAL, "seals": 3, "dropped_rows": 0,
@@ -84,4 +93,9 @@ def _verification(columns, of):
     return AuditJob.objects.create(kind="verify", total=TOTAL, **columns)
 
 
-_CREATE = {"training": _run, "prediction": _prediction, "audit": _verification}
+_CREATE = {
+    "training": _run,
+    "prediction": _prediction,
+    "evaluation": _evaluation,
+    "audit": _verification,
+}

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from lsml.audit.models import AuditEntry, Prediction, WebhookEvent
 from lsml.dataset.models import Annotation, Task
+from lsml.quality.models import Evaluation
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.training.models import TrainingRun
 from tests.console import factory
@@ -17,6 +18,7 @@ DETAILS = [
     ModelVersion,
     Promotion,
     TrainingRun,
+    Evaluation,
     Prediction,
     WebhookEvent,
     AuditEntry,

@@ -16,9 +16,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("notifications")]
 LISTS = {
     "training": "training_trainingrun",
     "prediction": "inference_predictionjob",
+    "evaluation": "quality_evaluation",
     "audit": "audit_auditjob",
 }
-AMOUNTS = {"training": "40%", "prediction": "60 / 150 tasks", "audit": "60 / 150 rows"}
+AMOUNTS = {
+    "training": "40%",
+    "prediction": "60 / 150 tasks",
+    "evaluation": "60 / 150 predictions",
+    "audit": "60 / 150 rows",
+}
 ENDED = ("cancelled", "failed", "succeeded")
 each_kind = pytest.mark.parametrize("kind", job_states.KINDS)
 each_state = pytest.mark.parametrize("state", job_states.STATES)
@@ -98,7 +104,7 @@ def test_an_ended_job_has_no_pace(kind):
     assert pace(job_states.job(kind, "cancelled")) is None
 
 
-@pytest.mark.parametrize("kind", ["prediction", "audit"])
+@pytest.mark.parametrize("kind", ["prediction", "evaluation", "audit"])
 def test_the_rate_counts_only_what_this_attempt_did(kind):
     job = job_states.job(kind, "running")
     job.started_at = timezone.now() - timedelta(seconds=10)

@@ -18,6 +18,7 @@ LISTS = [
     "registry_stateitem",
     "training_trainingrun",
     "inference_predictionjob",
+    "quality_evaluation",
     "audit_prediction",
     "audit_webhookevent",
     "audit_auditentry",
@@ -83,6 +84,7 @@ LARGE = {  # columns that no list shows
     "packages",
     "locator",
     "report",
+    "task_scores",
     "detail",
 }
 

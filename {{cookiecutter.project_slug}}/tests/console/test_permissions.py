@@ -22,6 +22,7 @@ FORM = {"reason": "too many runs", "notes": "mine"}
         ("cancel", "running"),
         ("retry", "running"),
         ("note", "latest"),
+        ("evaluate", "latest"),
         ("artifact", "latest"),
     ],
 )
@@ -47,6 +48,7 @@ def test_a_role_that_may_not_operate_sees_no_button_for_it(client, role):
             "Roll back",
             ">Cancel",
             "Save",
+            "Evaluate again",
         ):
             assert word not in shown
 

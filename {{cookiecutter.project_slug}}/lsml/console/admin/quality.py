@@ -28,6 +28,7 @@ class EvaluationAdmin(JobAdmin):
         "verdict_",
         "reason",
         "state_",
+        "progress_",
         "requested",
     )
     list_columns = (
@@ -62,7 +63,7 @@ class EvaluationAdmin(JobAdmin):
 
     @admin.display(description=_("Verdict"))
     def verdict_(self, row: Evaluation) -> str:
-        return badge(row.verdict) if row.verdict else "–"
+        return badge(row.outcome) if row.verdict else "–"
 
     def facts(self, found: Evaluation) -> list[Fact]:
         return [

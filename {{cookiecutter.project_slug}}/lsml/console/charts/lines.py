@@ -1,7 +1,7 @@
-"""Curves: learning curves, latency by hour, a metric by version."""
+"""Curves: learning curves, latency by hour, a score by version."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -10,6 +10,7 @@ from lsml.console.charts import axes
 from lsml.console.numbers import readable, short
 
 _DOTS_MAX = 60  # with more points, only the curve is drawn
+_CAP = 4  # half the width of an interval's ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Series:
 
     name: str
     points: list[tuple[float, float]]
+    intervals: dict[float, tuple[float, float]] = field(default_factory=dict)  # by x
 
 
 def line_chart(
@@ -40,7 +42,8 @@ def line_chart(
     points = [point for each in series for point in each.points]
     if not points:
         return None
-    xs, ys = [x for x, _ in points], [y for _, y in points]
+    ends = [end for each in series for both in each.intervals.values() for end in both]
+    xs, ys = [x for x, _ in points], [*(y for _, y in points), *ends]
     low_x, high_x = min(xs), max(xs)
     low_y = min(0.0, *ys)
     high_y = axes.round_up(max(ys)) if max(ys) > 0 else 1.0
@@ -70,9 +73,17 @@ def _curve(
         (axes.place_x(x, *x_range), axes.place_y(y, *y_range), x, y)
         for x, y in series.points
     ]
+    whiskers = [
+        (
+            _whisker(
+                axes.place_x(x, *x_range), *(axes.place_y(y, *y_range) for y in ends)
+            ),
+        )
+        for x, ends in series.intervals.items()
+    ]
     dots = format_html_join(
         "",
-        '<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}: {}</title></circle>',
+        '<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}: {}{}</title></circle>',
         (
             (
                 "c-star" if x in starred else "c-dot",
@@ -81,13 +92,28 @@ def _curve(
                 6 if x in starred else 3,
                 series.name,
                 write(y),
+                _between(series.intervals.get(x), write),
             )
             for px, py, x, y in placed
         ),
     )
     return format_html(
-        '<g class="c-series-{}"><polyline points="{}"/>{}</g>',
+        '<g class="c-series-{}"><polyline points="{}"/>{}{}</g>',
         index % axes.SERIES_MAX,
         " ".join(f"{px:.1f},{py:.1f}" for px, py, _, _ in placed),
+        format_html_join("", '<path class="c-whisker" d="{}"/>', whiskers),
         dots if len(placed) <= _DOTS_MAX else "",
     )
+
+
+def _whisker(x: float, bottom: float, top: float) -> str:
+    """Return the path of a vertical line between two short ones."""
+    cap = f"h{2 * _CAP}"
+    return (
+        f"M{x - _CAP:.1f} {bottom:.1f}{cap}M{x - _CAP:.1f} {top:.1f}{cap}"
+        f"M{x:.1f} {bottom:.1f}V{top:.1f}"
+    )
+
+
+def _between(ends: tuple[float, float] | None, write: Callable[[float], str]) -> str:
+    return f" ({write(ends[0])}–{write(ends[1])})" if ends else ""

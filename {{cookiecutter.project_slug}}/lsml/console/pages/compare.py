@@ -1,4 +1,4 @@
-"""Compares two versions: metrics, labels, packages, and answers that differ."""
+"""Compares two versions: quality, metrics, labels, packages, answers that differ."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,9 +9,11 @@ from django.utils.translation import gettext as _
 
 from lsml.audit.models import Prediction
 from lsml.console.pages.base import needs, page, version_or_404
+from lsml.console.pages.evaluation import by_control, by_label
 from lsml.console.pages.metrics import compared
 from lsml.dataset.models import Snapshot
 from lsml.labelstudio.results import meaning
+from lsml.quality.models import Evaluation
 from lsml.registry.models import ModelVersion
 
 _NEWEST: Final = 1_000  # predictions read of each version
@@ -56,6 +58,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
         "shared": shared,
         "different": len(different),
         "differences": different[:_SHOWN],
+        **_quality(left, right),
     }
     return page(request, "console/compare.html", context)
 
@@ -76,6 +79,25 @@ def differences(
         if meaning(by_left[task].result) != meaning(by_right[task].result)
     ]
     return len(shared), different
+
+
+def _quality(left: ModelVersion, right: ModelVersion) -> dict[str, Any]:
+    """Return the figures of the newest evaluation of both; empty if there is none."""
+    pair = [left.pk, right.pk]
+    ended = Evaluation.objects.exclude(verdict="").defer("log", "task_scores")
+    both = ended.filter(version__in=pair, compared_with__in=pair).order_by("-pk")
+    found = both.first()
+    if found is None:
+        return {}
+    figures = {each["version"]: each for each in found.report["versions"]}
+    old, new = figures[left.version], figures[right.version]
+    return {
+        "evaluation": found,
+        "old": old,
+        "new": new,
+        "controls": list(by_control(new, old)),
+        "f1": list(by_label(new, old, "f1")),
+    }
 
 
 def _answers(version: ModelVersion) -> dict[int, Prediction]:

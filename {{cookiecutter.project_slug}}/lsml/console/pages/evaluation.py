@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lsml.audit.models import Prediction
 from lsml.jobs.outcomes import job_origin
@@ -12,6 +12,7 @@ _TASKS_SHOWN: Final = 20
 _LABELS_SHOWN: Final = 30
 
 Interval = list[float]  # value, low, high
+Measure = Literal["precision", "recall", "f1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +39,36 @@ def evaluation_context(found: Evaluation) -> dict[str, Any]:
         "new": new,
         "old": old,
         "difference": found.report["comparison"].get("difference"),
-        "controls": list(_controls(new, old)),
-        "recalls": list(_labels(new, old, "recall")),
-        "precisions": list(_labels(new, old, "precision")),
+        "controls": list(by_control(new, old)),
+        "recalls": list(by_label(new, old, "recall")),
+        "precisions": list(by_label(new, old, "precision")),
+        "labels_shown": _LABELS_SHOWN,
+        "more_labels": len(new["labels"]) > _LABELS_SHOWN,
         "worst": _worst(found),
     }
 
 
-def _controls(new: dict[str, Any], old: dict[str, Any]) -> Iterator[Compared]:
+def by_control(new: dict[str, Any], old: dict[str, Any]) -> Iterator[Compared]:
+    """Compare the score of each control, from the figures of two versions."""
     for name, figures in new["controls"].items():
         before = old["controls"].get(name, {}).get("score")
         label = f"{name} ({figures['measure']})"
         yield Compared(label, figures["tasks"], before, figures["score"])
 
 
-def _labels(
-    new: dict[str, Any], old: dict[str, Any], measure: str
+def by_label(
+    new: dict[str, Any],
+    old: dict[str, Any],
+    measure: Measure,
+    count: int = _LABELS_SHOWN,
 ) -> Iterator[Compared]:
+    """Compare a measure of each label, those annotated most first."""
+    alone = len(new["controls"]) < 2  # then its name only takes room
     before = {row["label"]: row for row in old["labels"]}
-    for row in new["labels"][:_LABELS_SHOWN]:
+    for row in new["labels"][:count]:
+        label = row["label"]
         yield Compared(
-            row["label"],
+            (label.partition(": ")[2] or label) if alone else label,
             row["annotated"],
             before.get(row["label"], {}).get(measure),
             row[measure],

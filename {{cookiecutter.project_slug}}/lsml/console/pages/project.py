@@ -18,6 +18,7 @@ from lsml.console.links import page_of
 from lsml.console.pages import timeline
 from lsml.console.pages.base import needs, page
 from lsml.console.pages.metrics import plain
+from lsml.console.pages.quality import quality_context
 from lsml.inference.following.status import order_status
 from lsml.jobs.errors import JobError
 from lsml.observability.origin import requester
@@ -28,32 +29,35 @@ from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
 
 _VERSIONS_MAX: Final = 50
+_ENTRIES_SHOWN: Final = 10  # of the timeline
 
 
 def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
-    """Collect versions, runs, promotions, policy and the latest timeline entries."""
+    """Collect quality, versions, runs, promotions, policy and the newest entries."""
     versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
     for version in versions:
         if version.pk == found.active_version_id:
             found.active_version = version  # saves a query
     promotions = found.promotions.select_related("from_version", "to_version")
     recent = list(promotions.order_by("-pk")[:_VERSIONS_MAX])
+    promoted = {promotion.to_version_id for promotion in recent}
     metrics = metric_names(versions)
     metric = request.GET.get("metric", "")
     metric = metric if metric in metrics else next(iter(metrics), "")
-    runs = list(found.runs.order_by("-pk")[:5])
+    runs = list(found.runs.defer("log").order_by("-pk")[:_ENTRIES_SHOWN])
     changed = AuditEntry.objects.filter(
         project_pk=found.pk, verb=AuditEntry.Verb.POLICY_CHANGED
     )
     return {
         "project": found,
+        "quality": quality_context(found, versions, promoted),
         "answer_check": check_of(found, found.served_version),
         "versions": versions[:10],
         "version_count": len(versions),
         "metrics": metrics,
         "metric": metric,
-        "chart": _by_version(versions, metric, {p.to_version_id for p in recent}),
-        "runs": runs,
+        "chart": _by_version(versions, metric, promoted),
+        "runs": runs[:5],
         # At most one is active, and none is opened meanwhile: it is the newest.
         "active": next((run for run in runs if run.state in TrainingRun.ACTIVE), None),
         "promotions": recent[:5],
@@ -61,9 +65,7 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
         "order": order_status(found),
         "policy_history": list(changed.order_by("-pk")[:5]),
         "waiting": found.inbox.count(),
-        "entries": timeline.entries(
-            found, kinds=list(timeline.KINDS), below=None, count=10
-        ),
+        "entries": timeline.newest(found, _ENTRIES_SHOWN, run=runs, promotion=recent),
     }
 
 

@@ -14,6 +14,7 @@ from lsml.console.pages.base import needs, page, version_or_404
 from lsml.console.pages.metrics import compared
 from lsml.inference import promotion
 from lsml.observability.origin import requester
+from lsml.quality.models import Evaluation
 from lsml.registry.errors import NothingToRollBackTo, RegistryError
 from lsml.registry.models import ModelVersion, Project, Promotion
 from lsml.registry.versions import version_before
@@ -113,6 +114,16 @@ def _context(
         "metrics": compared(
             now.metrics if now else {}, version.metrics if version else {}
         ),
+        "held_back": _held_back(version) if version else None,
         "form": form,
         "back": page_of(project),
     }
+
+
+def _held_back(version: ModelVersion) -> Evaluation | None:
+    """Return the latest evaluation of a version if its verdict was against it."""
+    ended: Any = version.evaluations.exclude(verdict="").defer("log", "task_scores")
+    latest: Evaluation | None = ended.order_by("-pk").first()
+    if latest and latest.verdict == Evaluation.Verdict.HELD_BACK:
+        return latest
+    return None

@@ -1,10 +1,11 @@
 """The timeline of a project: everything that happened, newest first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -34,81 +35,64 @@ class Entry:
     actor: str = ""
 
 
-def _events(project: Project, below: int, count: int) -> list[Entry]:
+def _events(project: Project, below: int) -> QuerySet[Any]:
     rows = WebhookEvent.objects.filter(project_pk=project.pk, pk__lt=below)
-    found = rows.order_by("-pk").only(
-        "pk", "received_at", "action", "task_id", "client"
-    )
-    return [
-        Entry(
-            row.pk,
-            row.received_at,
-            "event",
-            row.action + (f" #{row.task_id}" if row.task_id else ""),
-            page_of(row),
-            "label studio",
-        )
-        for row in found[:count]
-    ]
+    return rows.order_by("-pk").only("pk", "received_at", "action", "task_id", "client")
 
 
-def _entries(project: Project, below: int, count: int) -> list[Entry]:
-    rows = AuditEntry.objects.filter(project_pk=project.pk, pk__lt=below).order_by(
-        "-pk"
-    )
-    return [
-        Entry(
-            row.pk,
-            row.at,
-            "entry",
-            f"{row.verb}: {row.target}" + (f" – {row.reason}" if row.reason else ""),
-            page_of(row),
-            row.actor,
-        )
-        for row in rows[:count]
-    ]
+def _event(row: WebhookEvent) -> Entry:
+    text = row.action + (f" #{row.task_id}" if row.task_id else "")
+    return Entry(row.pk, row.received_at, "event", text, page_of(row), "label studio")
 
 
-def _promotions(project: Project, below: int, count: int) -> list[Entry]:
-    rows = Promotion.objects.filter(project=project, pk__lt=below).order_by("-pk")
-    return [
-        Entry(
-            row.pk,
-            row.at,
-            "promotion",
-            _("%(version)s promoted: %(reason)s")
-            % {
-                "version": row.to_version.version if row.to_version else _("untrained"),
-                "reason": row.reason,
-            },
-            page_of(row),
-            row.actor,
-        )
-        for row in rows.select_related("to_version")[:count]
-    ]
+def _audit_entries(project: Project, below: int) -> QuerySet[Any]:
+    rows = AuditEntry.objects.filter(project_pk=project.pk, pk__lt=below)
+    return rows.order_by("-pk")
 
 
-def _runs(project: Project, below: int, count: int) -> list[Entry]:
+def _audit_entry(row: AuditEntry) -> Entry:
+    text = f"{row.verb}: {row.target}" + (f" – {row.reason}" if row.reason else "")
+    return Entry(row.pk, row.at, "entry", text, page_of(row), row.actor)
+
+
+def _promotions(project: Project, below: int) -> QuerySet[Any]:
+    rows = Promotion.objects.filter(project=project, pk__lt=below)
+    return rows.select_related("to_version").order_by("-pk")
+
+
+def _promotion(row: Promotion) -> Entry:
+    text = _("%(version)s promoted: %(reason)s") % {
+        "version": row.to_version.version if row.to_version else _("untrained"),
+        "reason": row.reason,
+    }
+    return Entry(row.pk, row.at, "promotion", text, page_of(row), row.actor)
+
+
+def _runs(project: Project, below: int) -> QuerySet[Any]:
     rows = TrainingRun.objects.filter(project=project, created_at__lt=_moment(below))
-    return [
-        Entry(
-            _key(row.created_at),
-            row.created_at,
-            "run",
-            _("run %(run)d: %(state)s") % {"run": row.pk, "state": row.state},
-            page_of(row),
-            row.requested_by,
-        )
-        for row in rows.order_by("-created_at")[:count]
-    ]
+    return rows.defer("log").order_by("-created_at")
 
 
-Source = Callable[[Project, int, int], list[Entry]]
-KINDS: Final[dict[str, tuple[Any, Source]]] = {
-    "event": (gettext_lazy("Events"), _events),
-    "run": (gettext_lazy("Runs"), _runs),
-    "promotion": (gettext_lazy("Promotions"), _promotions),
-    "entry": (gettext_lazy("Audit entries"), _entries),
+def _run(row: TrainingRun) -> Entry:
+    text = _("run %(run)d: %(state)s") % {"run": row.pk, "state": row.state}
+    key, at = _key(row.created_at), row.created_at
+    return Entry(key, at, "run", text, page_of(row), row.requested_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table whose rows are entries."""
+
+    title: Any
+    rows: Callable[[Project, int], QuerySet[Any]]  # before a key, the newest first
+    entry: Callable[[Any], Entry]
+
+
+KINDS: Final[dict[str, Source]] = {
+    "event": Source(gettext_lazy("Events"), _events, _event),
+    "run": Source(gettext_lazy("Runs"), _runs, _run),
+    "promotion": Source(gettext_lazy("Promotions"), _promotions, _promotion),
+    "entry": Source(gettext_lazy("Audit entries"), _audit_entries, _audit_entry),
 }
 
 
@@ -117,8 +101,26 @@ def entries(
 ) -> list[Entry]:
     """Return the newest entries before the key `below`, with one query per kind."""
     below = _LAST_KEY if below is None else below
-    found = [entry for kind in kinds for entry in KINDS[kind][1](project, below, count)]
-    return sorted(found, key=lambda entry: -entry.key)[:count]
+    rows = {kind: KINDS[kind].rows(project, below)[:count] for kind in kinds}
+    return _merged(rows)[:count]
+
+
+def newest(project: Project, count: int, **read: list[Any]) -> list[Entry]:
+    """Return the newest entries of all kinds.
+
+    Args:
+        project: Whose they are.
+        count: How many of them.
+        read: By kind, at least so many of the newest rows that were read already.
+    """
+    others = KINDS.keys() - read.keys()
+    rows = {kind: KINDS[kind].rows(project, _LAST_KEY)[:count] for kind in others}
+    return _merged({**rows, **read})[:count]
+
+
+def _merged(rows: Mapping[str, Iterable[Any]]) -> list[Entry]:
+    found = [KINDS[kind].entry(row) for kind, those in rows.items() for row in those]
+    return sorted(found, key=lambda entry: -entry.key)
 
 
 @needs("read")
@@ -135,7 +137,7 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
         "title": _("Timeline of %(project)s") % {"project": project},
         "project": project,
         "entries": shown,
-        "kinds": [(key, title) for key, (title, _source) in KINDS.items()],
+        "kinds": [(key, source.title) for key, source in KINDS.items()],
         "kind": kind,
         "older": shown[-1].key if len(shown) == PAGE else None,
     }

@@ -52,6 +52,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         ),
         page("version/<int:pk>/compare/", compare.compare, "compare"),
         page("version/<int:pk>/note/", version.note, "note"),
+        page("version/<int:pk>/evaluate/", version.evaluate, "evaluate"),
         page("version/<int:pk>/artifact/", version.artifact, "artifact"),
         page("job/<str:kind>/<int:pk>/progress/", jobs.progress, "job_progress"),
         page("job/<str:kind>/<int:pk>/cancel/", jobs.cancel, "cancel"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.core.files.storage import Storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -17,9 +18,13 @@ from lsml.console.drawing.values import bar
 from lsml.console.links import page_of
 from lsml.console.pages.base import needs
 from lsml.console.pages.metrics import compared, confusion, per_label
+from lsml.console.pages.quality import newest_evaluations
 from lsml.console.progress import curves
 from lsml.dataset.models import Snapshot
+from lsml.jobs.errors import JobError
 from lsml.observability.origin import Origin, requester
+from lsml.quality.evaluation.jobs import request_evaluation
+from lsml.quality.models import Evaluation
 from lsml.quality.validity.counts import check_of
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion
@@ -44,6 +49,7 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
     made: Any = Prediction.objects.filter(
         project_pk=project.pk, model_version=found.version
     )
+    evaluations = newest_evaluations(found.evaluations, 10)
     others = project.versions.exclude(pk=found.pk).order_by("-number")
     return {
         "serving": project.active_version_id == found.pk,
@@ -53,6 +59,9 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
         "chart": curves(run) if run else None,
         "confusion": confusion_table(confusion(found.metrics)),
         "per_label": per_label(found.metrics),
+        "evaluations": evaluations,
+        "may_evaluate": found.held_out_tasks > 0
+        and not any(each.state in Evaluation.ACTIVE for each in evaluations),
         "answer_check": check_of(project, found.version),
         "snapshot": snapshot.first(),
         "labels": [
@@ -88,6 +97,20 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
             **requester(request),
         )
     return redirect(page_of(version))
+
+
+@require_POST
+@needs("operate")
+def evaluate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Compare the version with the served one on its held-out tasks."""
+    version = get_object_or_404(ModelVersion.objects.select_related("project"), pk=pk)
+    try:
+        evaluation = request_evaluation(version, **requester(request))
+    except JobError as refused:
+        messages.error(request, str(refused))
+        return redirect(page_of(version))
+    messages.success(request, _("%s is waiting for a worker.") % evaluation)
+    return redirect(page_of(evaluation))
 
 
 @needs("export")

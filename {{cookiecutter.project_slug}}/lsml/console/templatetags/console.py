@@ -35,6 +35,7 @@ _TONES: Final = {
         "alive",
         "passed",
         "cleared",
+        "promoted",
     },
     "busy": {"running", "queued", "waiting", "handed_back", "acknowledged"},
     "bad": {
@@ -46,6 +47,7 @@ _TONES: Final = {
         "deleted",
         "held back",
         "open",
+        "would be held back",
     },
     "calm": {"empty", "cancelled", "archived", "paused", "skipped", "held", "0.0.1"},
 }

@@ -6,6 +6,7 @@ from django.db.models import Q
 from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
+from lsml.registry.promotion_policy import COMPARING
 
 
 class Evaluation(Job):
@@ -51,3 +52,12 @@ class Evaluation(Job):
     def other(self) -> str:
         """The name of the version that it was compared with."""
         return self.compared_with.version if self.compared_with else INITIAL_VERSION
+
+    @property
+    def outcome(self) -> str:
+        """The word that goes before the reason: what became of the version."""
+        if self.promoted:
+            return "promoted"
+        if self.verdict == self.Verdict.HELD_BACK and self.policy not in COMPARING:
+            return "would be held back"
+        return self.verdict

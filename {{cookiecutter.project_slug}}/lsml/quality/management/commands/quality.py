@@ -42,8 +42,8 @@ class Command(ReportCommand):
             self.stdout.write(_NONE)
             return
         for each in latest:
-            done = "promoted" if each.promoted else each.verdict
-            self.stdout.write(f"  {each.version.version:<12} {done}: {each.reason}")
+            outcome = f"{each.outcome}: {each.reason}"
+            self.stdout.write(f"  {each.version.version:<12} {outcome}")
         self._print_labels(latest[0])
 
     def _print_live(self, project: Project) -> None:
