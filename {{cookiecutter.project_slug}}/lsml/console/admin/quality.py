@@ -26,8 +26,7 @@ class EvaluationAdmin(JobAdmin):
         "version_",
         "compared_with_",
         "verdict_",
-        "reason",
-        "state_",
+        "reason_",
         "progress_",
         "requested",
     )
@@ -40,6 +39,7 @@ class EvaluationAdmin(JobAdmin):
         "verdict",
         "promoted",
         "reason",
+        "error",
         "task_count",
     )
     list_select_related = ("project", "version", "compared_with")
@@ -63,7 +63,11 @@ class EvaluationAdmin(JobAdmin):
 
     @admin.display(description=_("Verdict"))
     def verdict_(self, row: Evaluation) -> str:
-        return badge(row.outcome) if row.verdict else "–"
+        return badge(row.outcome or row.state)
+
+    @admin.display(description=_("Reason"))
+    def reason_(self, row: Evaluation) -> str:
+        return row.reason or row.error or "–"
 
     def facts(self, found: Evaluation) -> list[Fact]:
         return [

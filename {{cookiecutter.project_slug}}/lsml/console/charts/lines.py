@@ -29,6 +29,7 @@ def line_chart(
     marks: list[tuple[float, str]] | None = None,
     starred: frozenset[float] = frozenset(),
     write: Callable[[float], str] | None = None,
+    low: float = 0.0,
 ) -> SafeString | None:
     """Draw the curves over one pair of axes; None without a point.
 
@@ -38,6 +39,7 @@ def line_chart(
         marks: Labels below the chart, by x; default: first and last x.
         starred: The x of points drawn large, such as promoted versions.
         write: Formats a value of the y axis; default: a plain number.
+        low: Where the y axis begins, unless a value is below it.
     """
     points = [point for each in series for point in each.points]
     if not points:
@@ -45,7 +47,7 @@ def line_chart(
     ends = [end for each in series for both in each.intervals.values() for end in both]
     xs, ys = [x for x, _ in points], [*(y for _, y in points), *ends]
     low_x, high_x = min(xs), max(xs)
-    low_y = min(0.0, *ys)
+    low_y = min(low, *ys)
     high_y = axes.round_up(max(ys)) if max(ys) > 0 else 1.0
     words = marks or [(x, readable(x)) for x in sorted({low_x, high_x})]
     curves = [

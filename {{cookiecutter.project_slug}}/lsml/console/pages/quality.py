@@ -1,5 +1,6 @@
 """How good the versions of a project are on held-out tasks: for the project's page."""
 
+from math import floor
 from typing import Any, Final
 
 from django.db.models import F
@@ -118,4 +119,6 @@ def _chart(
         marks=[(float(version.number), version.version) for version in shown[::step]],
         starred=frozenset(float(v.number) for v in shown if v.pk in promoted),
         write="{:.2f}".format,
+        # In fifths, so that the four steps up to 1 are round.
+        low=min((floor(5 * score[1]) / 5 for score in by_number.values()), default=0),
     )

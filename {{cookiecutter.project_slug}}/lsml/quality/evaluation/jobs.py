@@ -72,6 +72,7 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
             state=ModelVersion.State.READY,
             load_error="",
             evaluations=None,
+            project__archived_at=None,
         )
         for version in lacking.select_related("project"):
             start_evaluation(version, actor="policy")
@@ -101,7 +102,8 @@ def request_evaluation(
     """Queue an evaluation that a person asked for.
 
     Raises:
-        JobRefused: One is active, or nothing was held out when it was trained.
+        JobRefused: One is active, nothing was held out when it was trained, or the
+            project is archived.
     """
     return _start(version, Event.REQUESTED, actor, origin)
 
@@ -116,6 +118,8 @@ def _start(
 
 
 def _create(version: ModelVersion, actor: str) -> Evaluation:
+    if version.project.archived_at is not None:
+        raise JobRefused(f"{version.project} is archived; nothing is evaluated.")
     if not version.held_out_tasks:
         raise JobRefused(
             f"No tasks were held out when {version.version} was trained, so there is"

@@ -5,7 +5,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from lsml.dataset.models import Task
-from lsml.registry.models import Project
+from lsml.registry.models import ModelVersion, Project
 from tests.db.api_v1.jobs import MODELS
 from tests.db.audit.rows import predict
 
@@ -64,13 +64,26 @@ def project(db):
 
 
 @pytest.fixture
-def a_job(project):
+def version(project):
+    """A version that has two held-out tasks."""
+    return ModelVersion.objects.create(
+        project=project,
+        number=1,
+        version="v1",
+        held_out_tasks=2,
+        created_at=timezone.now(),
+    )
+
+
+@pytest.fixture
+def a_job(project, version):
     """Make a job of a kind."""
 
     def make(name, **facts):
         own = {
             "runs": {"project": project, "trigger": "person"},
             "prediction-jobs": {"project": project, "total": 1},
+            "evaluations": {"project": project, "version": version},
             "audit-jobs": {"kind": "verify"},
         }[name]
         facts = {"requested_by": "ana", "created_at": timezone.now()} | own | facts

@@ -1,22 +1,31 @@
-"""The three kinds of jobs, for the tests of this folder."""
+"""The kinds of jobs, for the tests of this folder."""
 
 from lsml.audit import jobs
 from lsml.audit.models import AuditEntry, AuditJob
 from lsml.inference.bulk.jobs import kind as prediction_kind
 from lsml.inference.models import PredictionJob
+from lsml.quality.evaluation.jobs import kind as evaluation_kind
+from lsml.quality.models import Evaluation
 from lsml.training import runs
 from lsml.training.models import TrainingRun
 
-KINDS = ["runs", "prediction-jobs", "audit-jobs"]
-MODELS = {"runs": TrainingRun, "prediction-jobs": PredictionJob, "audit-jobs": AuditJob}
+KINDS = ["runs", "prediction-jobs", "evaluations", "audit-jobs"]
+MODELS = {
+    "runs": TrainingRun,
+    "prediction-jobs": PredictionJob,
+    "evaluations": Evaluation,
+    "audit-jobs": AuditJob,
+}
 TASKS = {
     "runs": runs.kind.task,
     "prediction-jobs": prediction_kind.task,
+    "evaluations": evaluation_kind.task,
     "audit-jobs": jobs.kind.task,
 }
 VERBS = {
     "runs": "training",
     "prediction-jobs": "bulk prediction",
+    "evaluations": "evaluation",
     "audit-jobs": "verify",
 }
 

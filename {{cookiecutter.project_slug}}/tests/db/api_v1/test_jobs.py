@@ -39,7 +39,7 @@ def test_a_waiting_job_is_cancelled_at_once(operator, a_job, name):
     assert (f"{VERBS[name]} cancelled", "olga", "wrong data") in entries()
 
 
-@pytest.mark.parametrize("name", ["prediction-jobs", "audit-jobs"])
+@pytest.mark.parametrize("name", ["prediction-jobs", "evaluations", "audit-jobs"])
 def test_a_running_job_keeps_its_state_until_the_worker_stops(operator, a_job, name):
     job = a_job(name, state="running")
     for reason in ("wrong data", "again"):
@@ -96,7 +96,7 @@ def test_a_job_that_left_nothing_to_do_cannot_be_retried(operator, a_job, name, 
     assert (MODELS[name].objects.get().state, entries()) == (state, [])
 
 
-@pytest.mark.parametrize("name", ["runs", "prediction-jobs"])
+@pytest.mark.parametrize("name", ["runs", "prediction-jobs", "evaluations"])
 def test_a_job_is_not_retried_while_another_is_active(operator, a_job, name):
     failed = a_job(name, state="failed")
     a_job(name)
@@ -104,7 +104,7 @@ def test_a_job_is_not_retried_while_another_is_active(operator, a_job, name):
     assert (MODELS[name].objects.count(), entries()) == (2, [])
 
 
-@pytest.mark.parametrize("name", ["runs", "prediction-jobs"])
+@pytest.mark.parametrize("name", ["runs", "prediction-jobs", "evaluations"])
 def test_a_job_of_an_archived_project_is_not_retried(operator, a_job, name):
     failed = a_job(name, state="failed")
     Project.objects.update(archived_at=timezone.now())
@@ -184,6 +184,9 @@ def test_the_log_is_read_as_text(viewer, a_job, name):
         ("audit-jobs", "state=sleeping", "state"),
         ("prediction-jobs", "labelstudio_id=41&state=queued", None),
         ("prediction-jobs", "state=sleeping", "state"),
+        ("evaluations", "labelstudio_id=41&version=v1&state=queued", None),
+        ("evaluations", "verdict=good", "verdict"),
+        ("evaluations", "state=sleeping", "state"),
         ("runs", "trigger=person&state=queued", None),
         ("runs", "trigger=chance", "trigger"),
     ],

@@ -23,6 +23,7 @@ LISTS = (
     "versions",
     "runs",
     "prediction-jobs",
+    "evaluations",
     "prediction-problems",
     "answer-checks",
     "alarms",

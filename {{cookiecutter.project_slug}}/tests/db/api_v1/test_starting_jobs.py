@@ -1,4 +1,4 @@
-"""Jobs of the operators' API: bulk predictions, verifications and exports are started.
+"""Jobs of the operators' API: how those of each kind are started, but training runs.
 
 An export's file is downloaded.
 """
@@ -14,7 +14,9 @@ from lsml.audit.models import AuditEntry, AuditJob
 from lsml.dataset.models import Task
 from lsml.inference.bulk.jobs import kind as prediction_kind
 from lsml.inference.models import PredictionJob
-from lsml.registry.models import Project
+from lsml.quality.evaluation.jobs import kind as evaluation_kind
+from lsml.quality.models import Evaluation
+from lsml.registry.models import ModelVersion, Project
 from tests.broker import collect_messages
 from tests.db.api_v1.jobs import MODELS, entries, may_change, send, url
 
@@ -28,14 +30,79 @@ def notifications(monkeypatch):
 
 
 @pytest.mark.parametrize("group", ["viewer", "auditor", "operator", "admin"])
-@pytest.mark.parametrize("name", ["prediction-jobs", "audit-jobs"])
-def test_a_role_decides_who_starts_a_job(person, client_of, project, name, group):
-    bodies = {"prediction-jobs": {"project_pk": project.pk}}
+@pytest.mark.parametrize("name", ["prediction-jobs", "evaluations", "audit-jobs"])
+def test_a_role_decides_who_starts_a_job(
+    person, client_of, project, version, name, group
+):
+    bodies = {
+        "prediction-jobs": {"project_pk": project.pk},
+        "evaluations": {"version_id": version.pk},
+    }
     body = bodies.get(name, {"kind": "verify"})
     reply = send(client_of(person(group)), f"/api/v1/{name}", body)
     allowed = may_change(group, name)
     assert reply.status_code == (201 if allowed else 403)
     assert MODELS[name].objects.count() == len(entries()) == int(allowed)
+
+
+# --- Evaluations ---
+
+
+def test_an_evaluation_is_started(
+    operator, version, notifications, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        reply = send(operator, "/api/v1/evaluations", {"version_id": version.pk})
+    job = Evaluation.objects.get()
+    row = reply.json()
+    assert (reply.status_code, row["id"], row["state"]) == (201, job.pk, "queued")
+    assert (row["version"], row["verdict"], row["report"]) == ("v1", "", {})
+    assert (job.version, job.requested_by) == (version, "olga")
+    assert entries() == [("evaluation requested", "olga", "")]
+    assert notifications == [(evaluation_kind.task, job.pk)]
+
+
+def test_a_version_is_evaluated_once_at_a_time(operator, version):
+    body = {"version_id": version.pk}
+    statuses = [send(operator, "/api/v1/evaluations", body) for _ in "12"]
+    assert [reply.status_code for reply in statuses] == [201, 409]
+    assert "is being evaluated already" in statuses[1].json()["detail"]
+    assert len(entries()) == 1
+
+
+def test_a_version_without_held_out_tasks_is_not_evaluated(operator, version):
+    ModelVersion.objects.update(held_out_tasks=0)
+    reply = send(operator, "/api/v1/evaluations", {"version_id": version.pk})
+    assert (reply.status_code, reply.json()["code"]) == (409, "refused")
+    assert "nothing to evaluate it on" in reply.json()["detail"]
+    assert not Evaluation.objects.exists()
+
+
+@pytest.mark.parametrize("body", [{}, {"version_id": 77}, {"version_id": "v1"}])
+def test_an_evaluation_needs_a_version_that_exists(operator, version, body):
+    reply = send(operator, "/api/v1/evaluations", body)
+    assert (reply.status_code, reply.json()["field"]) == (400, "version_id")
+
+
+def test_an_evaluation_of_an_archived_project_is_refused(operator, version):
+    Project.objects.update(archived_at=timezone.now())
+    reply = send(operator, "/api/v1/evaluations", {"version_id": version.pk})
+    assert (reply.status_code, "is archived" in reply.json()["detail"]) == (409, True)
+
+
+def test_an_ended_evaluation_has_its_verdict_and_its_figures(
+    viewer, a_job, version, project
+):
+    report = {"versions": [{"version": "v1"}, {"version": "0.0.1"}], "comparison": {}}
+    verdict = {"verdict": "held back", "reason": "it is slow", "task_count": 43}
+    job = a_job("evaluations", state="succeeded", report=report, **verdict)
+    row = viewer.get(f"/api/v1/evaluations/{job.pk}").json()
+    assert (row["version"], row["compared_with"]) == ("v1", "0.0.1")
+    assert (row["project_pk"], row["report"]) == (project.pk, report)
+    assert {name: row[name] for name in verdict} == verdict
+    passed = viewer.get("/api/v1/evaluations?verdict=passed").json()
+    held_back = viewer.get("/api/v1/evaluations?verdict=held back").json()
+    assert (passed["count"], held_back["count"]) == (0, 1)
 
 
 # --- Bulk predictions ---

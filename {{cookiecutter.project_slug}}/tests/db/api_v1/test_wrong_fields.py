@@ -1,10 +1,8 @@
 """What is unknown in a request is refused, with the names that there are."""
 
 import pytest
-from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
-from lsml.registry.models import ModelVersion
 from tests.db.api_v1.jobs import KINDS, send
 
 pytestmark = pytest.mark.django_db
@@ -17,15 +15,13 @@ def refused(reply):
 
 
 @pytest.fixture
-def addresses(project, a_job):
-    version = ModelVersion.objects.create(
-        project=project, version="v1", number=1, created_at=timezone.now()
-    )
+def addresses(project, version, a_job):
     jobs = {name: f"/api/v1/{name}/{a_job(name).pk}" for name in KINDS}
     return {
         "policy": f"/api/v1/projects/{project.pk}/policy",
         "promote": f"/api/v1/versions/{version.pk}/promote",
         "bulk prediction": "/api/v1/prediction-jobs",
+        "evaluation": "/api/v1/evaluations",
         "audit job": "/api/v1/audit-jobs",
         "token": "/api/v1/tokens",
         **{f"cancel {name}": f"{job}/cancel" for name, job in jobs.items()},
@@ -39,6 +35,7 @@ def addresses(project, a_job):
         "policy": "training_mode, training_paused, min_annotations,",
         "promote": "Use: reason.",
         "bulk prediction": "Use: project_pk, only, task_ids,",
+        "evaluation": "Use: version_id.",
         "audit job": "Use: kind, since, until, file_format.",
         "token": "Use: username, password, days.",
         **{f"cancel {name}": "Use: reason." for name in KINDS},
