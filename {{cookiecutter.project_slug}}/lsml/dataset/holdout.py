@@ -5,31 +5,26 @@ process and every reader of a snapshot finds the same ones, and a task stays hel
 when others come and go.
 """
 
-import hashlib
 from typing import Final
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.annotated import annotated_tasks
 from lsml.dataset.models import Annotation, Snapshot
+from lsml.dataset.share import in_share
 from lsml.registry.models import Project
 
 ANNOTATED_TASKS_MIN: Final = 30  # with fewer, nothing is held out
 
 
 def is_held_out(project_pk: int, task_id: int, percent: int) -> bool:
-    """Return whether the rule holds a task out.
-
-    The first 8 bytes of SHA-256 of "project_pk:task_id", as a fraction of their
-    largest value, must be below the percentage. So the tasks of a smaller percentage
-    are among those of a larger one.
+    """Return whether the rule of `in_share` holds a task out.
 
     Args:
         project_pk: Primary key of the project.
         task_id: Label Studio's.
         percent: The share of all tasks, 0 to 100.
     """
-    digest = hashlib.sha256(f"{project_pk}:{task_id}".encode()).digest()
-    return int.from_bytes(digest[:8]) * 100 < percent << 64
+    return in_share(f"{project_pk}:{task_id}", percent)
 
 
 def percent_in_force(project: Project, annotated: int) -> int:

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from lsml.audit.models import AuditEntry, Prediction, Seal
-from lsml.audit.windows import batches, joined
+from lsml.audit.models import AuditEntry, Prediction
+from lsml.audit.newest import NewRows, newest_predictions
 from lsml.jobs.errors import storable
 from lsml.labelstudio.errors import WireError
 from lsml.labelstudio.validation import PredictionValidator, import_sdk
@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 # of a sample.
 ANSWERS_MAX: Final = 1_000
 SECONDS_MAX: Final = 2.0
-_SEALS_MAX: Final = 1_000  # an older service has hundreds of thousands
 _ROWS_AT_ONCE: Final = 20  # of the answers in memory; one may have megabytes
 _REASON_CHARS_MAX: Final = 500
 _POSITION: Final = 1  # the key of the one row
@@ -40,46 +39,37 @@ _Key = tuple[int, str]  # project, version
 def check_new_answers() -> None:
     """Check a sample of the answers that were sealed since the last call.
 
-    Sealed rows are complete: no row with an older transaction can still appear among
-    them. Each seal is looked at once, whatever is interrupted or runs twice.
+    Each seal is looked at once, whatever is interrupted or runs twice.
     """
     position, _ = AnswerCheckPosition.objects.get_or_create(pk=_POSITION)
-    latest = (
-        Seal.objects.filter(table="audit_prediction", pk__gt=position.seal_number)
-        .defer("locator")
-        .order_by("-pk")
-    )
-    seals = list(latest[:_SEALS_MAX])[::-1]
-    if not seals:
+    new = newest_predictions(position.seal_number)
+    if new is None:
         return
-    *_, newest = batches(seals)  # after an outage, those before would take minutes
-    found = _check(_sample(newest))
+    found = _check(_sample(new))
     with transaction.atomic():
         unchanged = AnswerCheckPosition.objects.filter(
             pk=_POSITION, seal_number=position.seal_number
         )
-        if unchanged.update(seal_number=seals[-1].number):
+        if unchanged.update(seal_number=new.position):
             _add(found, timezone.now())
         # Else another worker has counted these answers meanwhile.
 
 
-def _sample(seals: list[Seal]) -> list[int]:
+def _sample(new: NewRows) -> list[int]:
     """Return the keys of the answers to check, the newest of each version first.
 
     Only what Label Studio stores: it never stores an interactive answer, and a job
     checks its own.
     """
-    first = min(seal.first_id for seal in seals)  # so that few partitions are read
-    last = max(seal.last_id for seal in seals)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM (SELECT id, row_number() OVER"
             " (PARTITION BY project_pk, model_version ORDER BY id DESC) AS place"
             " FROM audit_prediction"
-            f" WHERE {joined(seals).condition} AND id BETWEEN %s AND %s"
+            f" WHERE {new.condition}"
             " AND kind = 'batch' AND outcome = 'ok' AND project_pk IS NOT NULL) ranked"
             " ORDER BY place, id LIMIT %s",
-            [first, last, ANSWERS_MAX],
+            [ANSWERS_MAX],
         )
         return [key for (key,) in cursor]
 

@@ -1,0 +1,54 @@
+"""Reads the predictions that were sealed since a position, for work done after them.
+
+Sealed rows are complete: no row with an older transaction can still appear among them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import QuerySet
+
+from lsml.audit.models import Seal
+from lsml.audit.windows import batches, joined
+
+_SEALS_MAX: Final = 1_000  # an older service has hundreds of thousands
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """The newest of the rows that were sealed since a position.
+
+    Attributes:
+        condition: SQL for them, all parts of which are numbers.
+        position: The number of the last seal, where the next reading begins.
+    """
+
+    condition: str
+    position: int
+
+
+def latest_seal() -> int:
+    """Return the number of the predictions' last seal; 0 = there is none."""
+    return _seals().values_list("number", flat=True).first() or 0
+
+
+def newest_predictions(after: int) -> NewRows | None:
+    """Return the newest predictions sealed after that seal; None if there are none.
+
+    At most as many as one query should read: after an outage, those before them would
+    take minutes, and nobody waits for them any more.
+    """
+    latest = _seals().filter(number__gt=after).defer("locator")
+    seals = list(latest[:_SEALS_MAX])[::-1]
+    if not seals:
+        return None
+    *_, newest = batches(seals)
+    # The ids, so that few partitions are read.
+    first = min(seal.first_id for seal in newest)
+    last = max(seal.last_id for seal in newest)
+    condition = f"{joined(newest).condition} AND id BETWEEN {first} AND {last}"
+    return NewRows(condition, seals[-1].number)
+
+
+def _seals() -> QuerySet[Seal]:
+    return Seal.objects.filter(table="audit_prediction").order_by("-number")
