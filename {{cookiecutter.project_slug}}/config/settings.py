@@ -213,6 +213,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(60.0, nowfun=steady_now),
         "options": {"expiration": 60.0},
     },
+    # And this for the models.
+    "shadow": {
+        "task": "lsml.inference.tasks.predict_in_shadow",
+        "schedule": schedule(15.0, nowfun=steady_now),
+        "options": {"expiration": 15.0},
+    },
     "partitions": {
         "task": "lsml.audit.tasks.maintain_partitions",
         "schedule": crontab(hour="3", minute="17", nowfun=steady_now),

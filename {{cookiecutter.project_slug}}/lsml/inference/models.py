@@ -1,11 +1,14 @@
-"""Bulk predictions. Each single prediction is a row of `audit.Prediction`."""
+"""Bulk predictions, and versions in shadow.
+
+Each single prediction is a row of `audit.Prediction`.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
-from lsml.registry.models import Project
+from lsml.registry.models import ModelVersion, Project
 
 
 class PredictionJob(Job):
@@ -125,3 +128,44 @@ class PredictionProblem(models.Model):
 
     def __str__(self) -> str:
         return f"Task {self.task_id}: {self.kind}"
+
+
+class Shadow(models.Model):
+    """How far a version has followed the live predictions of its project."""
+
+    version = models.OneToOneField(
+        ModelVersion, models.CASCADE, primary_key=True, related_name="shadow"
+    )
+    seal_number = models.BigIntegerField()  # the last whose tasks were looked at
+    dropped = models.BigIntegerField(default=0)  # tasks beyond those that may wait
+    lease_expires_at = models.DateTimeField(null=True)  # null = it does not predict now
+
+    def __str__(self) -> str:
+        return f"Shadow {self.version_id}"
+
+
+class ShadowTask(models.Model):
+    """A task that was chosen for a version in shadow."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        PREDICTED = "predicted"
+        FAILED = "failed"  # the model raised
+        UNKNOWN = "unknown"  # its data is not in the dataset
+
+    shadow = models.ForeignKey(Shadow, models.CASCADE, related_name="tasks")
+    task_id = models.BigIntegerField()  # Label Studio's ID
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shadow", "task_id"], name="shadow_task_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["shadow", "state", "-id"], name="shadow_task_by_state")
+        ]
+
+    def __str__(self) -> str:
+        return f"Task {self.task_id}: {self.state}"

@@ -47,6 +47,10 @@ class NotPromotable(RegistryError):
     """The version cannot be promoted. The message says why."""
 
 
+class ShadowRefused(RegistryError):
+    """The shadow cannot be started or stopped. The message says why."""
+
+
 class NothingToRollBackTo(RegistryError):
     """No earlier promotion exists."""
 

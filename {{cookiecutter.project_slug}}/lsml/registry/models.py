@@ -14,6 +14,7 @@ from lsml.labelstudio.identity import ProjectKey
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 HOLDOUT_PERCENT_MAX = 50
 HELD_OUT_TASKS_TO_TELL = 20  # with fewer, versions cannot be told apart
+SHADOW_PERCENT = 20
 _POINTS_MAX = 100
 
 
@@ -102,6 +103,17 @@ class Project(models.Model):
     )
     gate_latency_factor = models.PositiveSmallIntegerField(  # how much slower
         default=2, validators=[MinValueValidator(1)]
+    )
+
+    # Shadow, see `lsml/inference/shadow/`
+    shadow_version = models.ForeignKey(  # null = none
+        "registry.ModelVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    shadow_percent = (
+        models.PositiveSmallIntegerField(  # of the tasks that are asked for
+            default=SHADOW_PERCENT,
+            validators=[MinValueValidator(1), MaxValueValidator(100)],
+        )
     )
 
     # What follows the served version, see `Following`

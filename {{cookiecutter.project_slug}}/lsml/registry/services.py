@@ -19,6 +19,7 @@ from lsml.registry.errors import (
 )
 from lsml.registry.following import is_followed, wake_follower
 from lsml.registry.models import ModelVersion, Project, Promotion
+from lsml.registry.shadow import end_shadow
 
 TITLE_CHARS_MAX = 500  # width of the column
 NO_PROJECT = ProjectKey(0)  # for requests that name none, such as a test with curl
@@ -263,6 +264,8 @@ def promote(
         )
         locked.active_version = version
         locked.save(update_fields=["active_version", "updated_at"])
+        if version is not None and version.pk == locked.shadow_version_id:
+            end_shadow(locked, actor=actor, reason="promoted", origin=origin)
         if is_followed(locked):
             wake_follower(locked)
     project.active_version = version

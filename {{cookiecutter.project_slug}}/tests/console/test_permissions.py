@@ -21,6 +21,7 @@ FORM = {"reason": "too many runs", "notes": "mine"}
         ("roll_back", "project"),
         ("cancel", "running"),
         ("retry", "running"),
+        ("shadow", "latest"),
         ("note", "latest"),
         ("evaluate", "latest"),
         ("artifact", "latest"),

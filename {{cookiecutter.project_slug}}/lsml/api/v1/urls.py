@@ -21,6 +21,7 @@ from lsml.api.v1.promotions import PromotionViewSet
 from lsml.api.v1.quality import QualityView
 from lsml.api.v1.runs import RunViewSet
 from lsml.api.v1.seals import SealViewSet
+from lsml.api.v1.shadow import ShadowView
 from lsml.api.v1.suspicious_annotations import (
     ConfirmAnnotationView,
     SuspiciousAnnotationsView,
@@ -38,7 +39,7 @@ router.register("events", EventViewSet, "events")
 router.register("audit-entries", AuditEntryViewSet, "audit-entries")
 router.register("projects", ProjectViewSet, "projects")  # …/<id>/policy
 router.register("promotions", PromotionViewSet, "promotions")
-router.register("versions", VersionViewSet, "versions")  # …/<id>/promote
+router.register("versions", VersionViewSet, "versions")  # …/promote, …/shadow
 router.register("answer-checks", AnswerCheckViewSet, "answer-checks")
 router.register("alarms", AlarmViewSet, "alarms")  # …/<id>/acknowledge
 # The kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
@@ -53,6 +54,7 @@ urlpatterns = [
     *router.urls,
     path("projects/<int:project_pk>/next", NextTasksView.as_view(), name="v1-next"),
     path("projects/<int:project_pk>/quality", QualityView.as_view(), name="v1-quality"),
+    path("projects/<int:project_pk>/shadow", ShadowView.as_view(), name="v1-shadow"),
     path(
         "projects/<int:project_pk>/suspicious-annotations",
         SuspiciousAnnotationsView.as_view(),

@@ -1,7 +1,11 @@
-"""/api/v1/versions: model versions and their origins; promote one."""
+"""/api/v1/versions: model versions and their origins; promote one, or try it."""
 
 from django_filters import rest_framework as django_filters
-from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_serializer,
+)
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,11 +15,12 @@ from lsml.api.v1.access import MayOperate
 from lsml.api.v1.filtering import OneOfFilter, ProjectFilterSet
 from lsml.api.v1.openapi import one_row
 from lsml.api.v1.promotions import PromotionSerializer
-from lsml.api.v1.requests import ReasonSerializer, reason_of
+from lsml.api.v1.requests import ReasonSerializer, reason_of, validated
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.promotion import promote_loaded
 from lsml.observability.origin import requester
-from lsml.registry.models import ModelVersion
+from lsml.registry.models import SHADOW_PERCENT, ModelVersion, Project
+from lsml.registry.shadow import start_shadow, stop_shadow
 
 
 @extend_schema_serializer(
@@ -64,6 +69,33 @@ class VersionSerializer(ModelSerializer[ModelVersion]):
         ]
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A fifth of the tasks",
+            {"percent": 20, "reason": "before promoting it"},
+            request_only=True,
+        )
+    ]
+)
+class StartShadowSerializer(ReasonSerializer):
+    """The share of the live tasks, and why."""
+
+    percent = IntegerField(min_value=1, max_value=100, default=SHADOW_PERCENT)
+
+
+class ShadowSerializer(ModelSerializer[Project]):
+    """What is in shadow of a project's served version."""
+
+    project_pk = IntegerField(source="pk")
+    version = CharField(source="shadow_version.version", allow_null=True, default=None)
+    percent = IntegerField(source="shadow_percent")
+
+    class Meta:
+        model = Project
+        fields = ["project_pk", "version", "percent"]
+
+
 class VersionFilterSet(ProjectFilterSet):
     version = django_filters.CharFilter()
     state = OneOfFilter(ModelVersion.State.choices)
@@ -93,3 +125,33 @@ class VersionViewSet(OperatorViewSet[ModelVersion]):
             **requester(request),
         )
         return Response(PromotionSerializer(promotion).data)
+
+    @extend_schema(request=StartShadowSerializer, responses=ShadowSerializer)
+    @action(
+        detail=True,
+        methods=["post"],
+        permission_classes=[MayOperate],
+        serializer_class=StartShadowSerializer,
+    )
+    def shadow(self, request: Request, pk: int) -> Response:
+        """Let this version predict a share of the live tasks, in the background."""
+        wanted = validated(StartShadowSerializer, request)
+        project = start_shadow(
+            version=self.get_object(), **wanted, **requester(request)
+        )
+        return Response(ShadowSerializer(project).data)
+
+    @extend_schema(responses=ShadowSerializer)
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="stop-shadow",
+        permission_classes=[MayOperate],
+        serializer_class=ReasonSerializer,
+    )
+    def stop_shadow(self, request: Request, pk: int) -> Response:
+        """Let this version no longer predict in the background."""
+        project = stop_shadow(
+            version=self.get_object(), reason=reason_of(request), **requester(request)
+        )
+        return Response(ShadowSerializer(project).data)

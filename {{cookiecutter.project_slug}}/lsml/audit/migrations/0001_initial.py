@@ -85,6 +85,8 @@ class Migration(migrations.Migration):
                             ("version created", "Version Created"),
                             ("version noted", "Version Noted"),
                             ("promotion refused", "Promotion Refused"),
+                            ("shadow started", "Shadow Started"),
+                            ("shadow stopped", "Shadow Stopped"),
                             ("artifact downloaded", "Artifact Downloaded"),
                             ("training started", "Training Started"),
                             ("training retried", "Training Retried"),

@@ -196,6 +196,8 @@ class AuditEntry(AuditRow):
         VERSION_CREATED = "version created"
         VERSION_NOTED = "version noted"
         PROMOTION_REFUSED = "promotion refused"
+        SHADOW_STARTED = "shadow started"
+        SHADOW_STOPPED = "shadow stopped"
         ARTIFACT_DOWNLOADED = "artifact downloaded"
         # Jobs
         TRAINING_STARTED = "training started"

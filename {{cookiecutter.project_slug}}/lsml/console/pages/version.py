@@ -53,6 +53,7 @@ def version_context(request: HttpRequest, found: ModelVersion) -> dict[str, Any]
     others = project.versions.exclude(pk=found.pk).order_by("-number")
     return {
         "serving": project.active_version_id == found.pk,
+        "in_shadow": project.shadow_version_id == found.pk,
         "metrics": compared(
             found.parent.metrics if found.parent else {}, found.metrics
         ),

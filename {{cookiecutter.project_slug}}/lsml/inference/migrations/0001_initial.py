@@ -191,4 +191,70 @@ class Migration(migrations.Migration):
                 fields=("job", "task_id"), name="problem_once"
             ),
         ),
+        migrations.CreateModel(
+            name="Shadow",
+            fields=[
+                (
+                    "version",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="shadow",
+                        serialize=False,
+                        to="registry.modelversion",
+                    ),
+                ),
+                ("seal_number", models.BigIntegerField()),
+                ("dropped", models.BigIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="ShadowTask",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("task_id", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("predicted", "Predicted"),
+                            ("failed", "Failed"),
+                            ("unknown", "Unknown"),
+                        ],
+                        default="waiting",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "shadow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to="inference.shadow",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        fields=["shadow", "state", "-id"], name="shadow_task_by_state"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("shadow", "task_id"), name="shadow_task_once"
+                    )
+                ],
+            },
+        ),
     ]

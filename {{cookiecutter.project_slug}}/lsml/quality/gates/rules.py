@@ -73,21 +73,31 @@ class Verdict:
     numbers: dict[str, Any]
 
 
-def judge(gate: Gate, candidate: Scored, served: Scored) -> Verdict:
+def judge(
+    gate: Gate, candidate: Scored, served: Scored, *, kind: str = "held-out"
+) -> Verdict:
     """Compare two versions on the tasks that the served version answered.
 
     A task that only the candidate failed on counts as 0, and as if it had predicted
     no label there.
+
+    Args:
+        gate: The rule.
+        candidate: The version to judge.
+        served: The version to compare it with.
+        kind: What the reason calls the tasks.
     """
     tasks = sorted(served.scores)
     if len(tasks) < max(1, gate.min_tasks):
-        reason = f"{_held_out(len(tasks))}: too few to tell ({gate.min_tasks} needed)"
+        few = _tasks(len(tasks), kind)
+        reason = f"{few}: too few to tell ({gate.min_tasks} needed)"
         return Verdict(False, False, reason, {"tasks": len(tasks)})
     scores = _Scores(
         served=[served.scores[task] for task in tasks],
         candidate=[candidate.scores.get(task, 0.0) for task in tasks],
         unanswered=len(served.scores.keys() - candidate.scores.keys()),
         certainty=CERTAINTY[gate.rule],
+        kind=kind,
     )
     changes = label_changes(
         [served.labels.get(task, {}) for task in tasks],
@@ -117,11 +127,13 @@ class _Scores:
     candidate: list[float]
     unanswered: int  # by the candidate
     certainty: float
+    kind: str  # of the tasks
 
     def __str__(self) -> str:
         before, after = fmean(self.served), fmean(self.candidate)
         failed = f" ({self.unanswered} not answered)" if self.unanswered else ""
-        return f"{before:.2f} → {after:.2f} on {_held_out(len(self.served))}{failed}"
+        tasks = _tasks(len(self.served), self.kind)
+        return f"{before:.2f} → {after:.2f} on {tasks}{failed}"
 
     def bound(self) -> float:
         """Return by how much the candidate is better at least, which may be below 0."""
@@ -184,8 +196,8 @@ def _slower(gate: Gate, candidate: Scored, served: Scored) -> Iterator[str]:
         )
 
 
-def _held_out(tasks: int) -> str:
-    return f"{tasks} held-out task{'' if tasks == 1 else 's'}"
+def _tasks(tasks: int, kind: str) -> str:
+    return f"{tasks} {kind} task{'' if tasks == 1 else 's'}"
 
 
 def _points(share: float) -> str:

@@ -45,7 +45,7 @@ def wrong(scripted, monkeypatch):
         ]
 
     scripted.answer = answer
-    monkeypatch.setattr("lsml.quality.evaluation.measuring.predict_shadow", predict_by)
+    monkeypatch.setattr("lsml.inference.shadow.steps.predict_shadow", predict_by)
     return wrong
 
 

@@ -87,6 +87,17 @@ def playground():
         each.end_all()
 
 
+def test_a_version_in_shadow_comes_last_where_models_share_a_queue(playground):
+    play = playground()
+    play.begin(call("runs", Prediction.Kind.SHADOW))
+    play.begin(call("shadow", Prediction.Kind.SHADOW))
+    play.begin(call("bulk", BULK))
+    play.begin(call("batch"))
+    play.begin(call("click", INTERACTIVE, context={}))
+    play.end_all()
+    assert play.calls == [["runs"], ["click"], ["batch"], ["bulk"], ["shadow"]]
+
+
 def test_embedding_comes_after_predictions_of_any_kind(playground):
     play = playground()
     play.begin(call("runs"))

@@ -1,0 +1,1 @@
+"""Lets a version predict a share of the live tasks unseen: docs/quality.md."""
