@@ -95,6 +95,7 @@ def form_pages(story):
         reverse("admin:auth_user_password_change", args=[person.pk]),
         reverse("admin:password_change"),
         page("promote", of.pk) + "?version=v1",
+        page("shadow", story["latest"].pk),
         page("roll_back", of.pk),
         page("policy", of.pk),
         page("cancel", "training", story["running"].pk),
