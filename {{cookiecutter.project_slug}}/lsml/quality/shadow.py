@@ -72,7 +72,12 @@ def shadow_report(
         return None
     shadow = Shadow.objects.filter(version=version).first()
     new, old = _measured(project, version, shadow, budget)
-    verdict = judge(gate_of(project), new.scored(), old.scored(), kind="annotated")
+    verdict = judge(
+        gate_of(project),
+        new.scored(with_failed=False),
+        old.scored(with_failed=True),
+        kind="annotated",
+    )
     counts = _counts(shadow)
     return ShadowReport(
         version=version.version,
@@ -123,7 +128,7 @@ def _measured(
         if task.id in candidate:
             _add(new, task, candidate[task.id])
         elif task.id in failed:
-            new.failed += 1
+            new.fail([task], "predict() failed in shadow; see the predictions")
         else:
             continue
         _add(old, task, served[task.id])
@@ -133,7 +138,7 @@ def _measured(
 def _add(measured: Measured, task: Any, prediction: Prediction) -> None:
     measured.add(task, prediction.result or [])
     seconds = prediction.latency_ms / 1000 / max(1, prediction.batch_size)
-    measured.seconds_per_task.append(seconds)
+    measured.seconds.append(seconds)
 
 
 def _annotated_ids(

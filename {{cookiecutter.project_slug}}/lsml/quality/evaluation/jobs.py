@@ -72,7 +72,6 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
             state=ModelVersion.State.READY,
             load_error="",
             evaluations=None,
-            project__archived_at=None,
         )
         for version in lacking.select_related("project"):
             start_evaluation(version, actor="policy")

@@ -1,8 +1,10 @@
 """Lets a version predict held-out tasks, and compares the answers with annotations."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean, median
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from lsml.inference.services import Predicted, predict_shadow
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.quality.gates.rules import Scored
+from lsml.registry.errors import StorageUnavailable
 from lsml.registry.served import Served
 
 _STEP: Final = 20  # tasks per call of predict(), at most
