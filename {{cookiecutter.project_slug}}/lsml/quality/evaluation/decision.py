@@ -9,7 +9,7 @@ from lsml.registry.models import ModelVersion, Project
 from lsml.registry.promotion_policy import COMPARING
 from lsml.registry.services import promote
 
-_PROMOTES: Final = {Evaluation.Verdict.PASSED, Evaluation.Verdict.TOO_FEW_TASKS}
+_POLICY: Final = "policy"  # who requests the evaluation of a new version
 
 
 def decide(evaluation: Evaluation) -> bool:
@@ -28,10 +28,21 @@ def decide(evaluation: Evaluation) -> bool:
     if _may_promote(project, evaluation.version):
         if evaluation.compared_with_id != project.active_version_id:
             decided = False
-        elif evaluation.verdict in _PROMOTES:
+        elif _passes(evaluation):
             _promote(evaluation, project)
     evaluation.save(update_fields=["policy", "verdict", "reason", "promoted"])
     return decided
+
+
+def _passes(evaluation: Evaluation) -> bool:
+    """Whether the verdict promotes.
+
+    With too few tasks to tell, only a new version is promoted, and not one that a
+    person has evaluated again.
+    """
+    if evaluation.verdict == Evaluation.Verdict.TOO_FEW_TASKS:
+        return evaluation.requested_by == _POLICY
+    return evaluation.verdict == Evaluation.Verdict.PASSED
 
 
 def _may_promote(project: Project, version: ModelVersion) -> bool:

@@ -45,7 +45,7 @@ def wrong(scripted, monkeypatch):
         ]
 
     scripted.answer = answer
-    monkeypatch.setattr("lsml.inference.shadow.steps.predict_shadow", predict_by)
+    monkeypatch.setattr("lsml.quality.evaluation.measuring.predict_shadow", predict_by)
     return wrong
 
 
@@ -157,6 +157,17 @@ def test_with_too_few_tasks_it_is_promoted_and_says_so(history, wrong):
     found = evaluated(history)
     assert (found.verdict, found.promoted) == ("too few tasks", True)
     assert found.reason == "100 held-out tasks: too few to tell (101 needed)"
+
+
+def test_a_person_who_evaluates_on_too_few_tasks_promotes_nothing(
+    history, wrong, origin
+):
+    policy(history, "not-worse", gate_min_tasks=101)
+    version = history.project.versions.get(version="v2")
+    again = request_evaluation(version, actor="ada", origin=origin)
+    evaluate(again.pk)
+    again.refresh_from_db()
+    assert (again.verdict, again.promoted) == ("too few tasks", False)
 
 
 def test_tasks_that_the_served_version_was_trained_on_do_not_count(
