@@ -39,7 +39,9 @@ from lsml.registry.models import ModelVersion
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     project_pk = serializers.IntegerField(source="project_id", read_only=True)
     version = serializers.CharField(source="version.version", read_only=True)
-    compared_with = serializers.CharField(source="other", read_only=True)
+    compared_with = serializers.SerializerMethodField(
+        help_text="null until it is known"
+    )
 
     class Meta:
         model = Evaluation
@@ -55,6 +57,9 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             "task_count",
             "report",
         ]
+
+    def get_compared_with(self, evaluation: Evaluation) -> str | None:
+        return evaluation.other if evaluation.verdict else None
 
 
 @extend_schema_serializer(

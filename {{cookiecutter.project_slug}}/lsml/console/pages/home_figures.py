@@ -38,11 +38,12 @@ def last_day(now: datetime) -> Day:
     _read_events(day)
     start = day.hours[0]
     before = {"hour__lt": start, "hour__gte": start - timedelta(days=USUAL_DAYS)}
-    for usual, model in (
-        (day.usual_predictions, PredictionHour),
-        (day.usual_events, EventHour),
+    answered = {"kind__in": set(Prediction.Kind) - {Prediction.Kind.SHADOW}}
+    for usual, model, shown in (
+        (day.usual_predictions, PredictionHour, answered),
+        (day.usual_events, EventHour, {}),
     ):
-        rows = model.objects.filter(**before).values_list("project_pk")
+        rows = model.objects.filter(**before, **shown).values_list("project_pk")
         for project, number in rows.annotate(number=Sum("count")):
             usual[project] = number / USUAL_DAYS
     return day

@@ -15,7 +15,8 @@ from lsml.inference.placement import model_process_is_down
 from lsml.jobs.workers import answering_workers, queues
 from lsml.quality.alarms.failing import failing_predictions
 from lsml.quality.alarms.models import Alarm
-from lsml.quality.evaluation.attention import held_back_last
+from lsml.quality.evaluation.attention import failed_last, held_back_last
+from lsml.quality.live.watching import drops
 from lsml.quality.validity.counts import invalid_answers_of_served
 from lsml.registry.models import Following, Project
 from lsml.training.attention import failed_last_runs, stuck_inboxes
@@ -107,6 +108,29 @@ def _version_held_back(now: datetime) -> Iterator[Condition]:
         )
 
 
+def _evaluation_failed(now: datetime) -> Iterator[Condition]:
+    for evaluation in failed_last():
+        yield Condition(
+            f"The evaluation of {evaluation.version.version} failed, so it was not"
+            f" promoted: {evaluation.error[:_ERROR_CHARS_MAX]}",
+            "Correct the cause and retry the evaluation, or promote the version by"
+            " hand.",
+            evaluation.project,
+            evaluation.version.version,
+        )
+
+
+def _agreement_dropped(now: datetime) -> Iterator[Condition]:
+    for drop in drops():
+        yield Condition(
+            str(drop),
+            "Look at what was annotated differently; roll back if the version is the"
+            " cause.",
+            drop.project,
+            drop.version,
+        )
+
+
 def _events_waiting(now: datetime) -> Iterator[Condition]:
     for inbox in stuck_inboxes(now):
         yield Condition(
@@ -168,6 +192,8 @@ CONDITIONS: Final[dict[Alarm.Kind, Callable[[datetime], Iterable[Condition]]]] =
     Alarm.Kind.LOST_LABELS: _lost_labels,
     Alarm.Kind.FAILED_RUN: _failed_run,
     Alarm.Kind.VERSION_HELD_BACK: _version_held_back,
+    Alarm.Kind.EVALUATION_FAILED: _evaluation_failed,
+    Alarm.Kind.AGREEMENT_DROPPED: _agreement_dropped,
     Alarm.Kind.EVENTS_WAITING: _events_waiting,
     Alarm.Kind.NOT_FOLLOWING: _not_following,
     Alarm.Kind.SEALING_LATE: _sealing_late,

@@ -1,5 +1,7 @@
 """What a person should look at: for alarms."""
 
+from django.db.models import QuerySet
+
 from lsml.quality.evaluation.models import Evaluation
 from lsml.registry.promotion_policy import COMPARING
 
@@ -9,16 +11,30 @@ def held_back_last() -> list[Evaluation]:
 
     One that a person has promoted since is not held back any more.
     """
-    ended = Evaluation.objects.filter(state=Evaluation.State.SUCCEEDED)
-    last = ended.order_by("project_id", "-pk").distinct("project_id").values("pk")
-    held_back = Evaluation.objects.filter(
-        pk__in=last,
-        verdict=Evaluation.Verdict.HELD_BACK,
-        policy__in=COMPARING,
-        project__archived_at=None,
+    held_back = _last().filter(
+        verdict=Evaluation.Verdict.HELD_BACK, policy__in=COMPARING
     )
-    found = held_back.select_related("project", "version").only(
+    return _not_served(held_back)
+
+
+def failed_last() -> list[Evaluation]:
+    """Return the last evaluation of each project, if it failed.
+
+    Its version is not promoted, unless a person does that.
+    """
+    return _not_served(_last().filter(state=Evaluation.State.FAILED))
+
+
+def _last() -> QuerySet[Evaluation]:
+    ended = Evaluation.objects.exclude(state__in=Evaluation.ACTIVE)
+    last = ended.order_by("project_id", "-pk").distinct("project_id").values("pk")
+    return Evaluation.objects.filter(pk__in=last, project__archived_at=None)
+
+
+def _not_served(evaluations: QuerySet[Evaluation]) -> list[Evaluation]:
+    found = evaluations.select_related("project", "version").only(
         "reason",
+        "error",
         "project__title",
         "project__labelstudio_id",
         "project__active_version",

@@ -64,6 +64,8 @@ class Migration(migrations.Migration):
                             ("lost_labels", "lost labels"),
                             ("failed_run", "failed run"),
                             ("version_held_back", "version held back"),
+                            ("evaluation_failed", "evaluation failed"),
+                            ("agreement_dropped", "agreement dropped"),
                             ("events_waiting", "events waiting"),
                             ("not_following", "not following"),
                             ("sealing_late", "sealing late"),

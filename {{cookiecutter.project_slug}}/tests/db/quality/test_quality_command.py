@@ -35,11 +35,14 @@ def served():
 
 def test_it_prints_the_served_version_and_each_verdict_the_newest_first(served):
     lines = [" ".join(line.split()) for line in run().splitlines()]
-    assert lines[:3] == [
-        "Support mail serves v2.",
-        "v3 held back: recall of Negative fell from 0.81 to 0.62 on 43 tasks",
-        "v2 promoted: 0.85 → 0.93 on 43 held-out tasks",
-    ]
+    today = f"{timezone.now():%Y-%m-%d}"
+    assert lines[0] == "Support mail serves v2."
+    assert lines[1].startswith(f"v3 {today} ")
+    assert lines[1].endswith(
+        " against v2 held back: recall of Negative fell from 0.81 to 0.62 on 43 tasks"
+    )
+    assert lines[2].startswith(f"v2 {today} ")
+    assert lines[2].endswith(" against v1 promoted: 0.85 → 0.93 on 43 held-out tasks")
 
 
 def test_it_prints_the_recall_of_both_versions_by_label(served):
@@ -63,8 +66,13 @@ def test_it_prints_at_most_so_many_evaluations(served):
     assert [row["version"] for row in json.loads(run(json=True, limit=1))] == ["v3"]
 
 
-def test_evaluations_without_a_verdict_are_left_out(served):
-    Evaluation.objects.update(verdict="", state="failed")
+def test_an_evaluation_that_failed_is_shown_with_its_error(served):
+    Evaluation.objects.update(verdict="", state="failed", error="v3 is not there")
+    assert "evaluation failed: v3 is not there" in run()
+
+
+def test_evaluations_that_have_not_ended_are_left_out(served):
+    Evaluation.objects.update(verdict="", state="running")
     assert "No version was evaluated yet" in run()
     assert json.loads(run(json=True)) == []
 

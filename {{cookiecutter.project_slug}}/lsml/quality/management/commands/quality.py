@@ -30,7 +30,8 @@ class Command(ReportCommand):
         parser.add_argument("--json", action="store_true", help="as JSON")
 
     def report(self, project: Project, limit: int, **options: Any) -> None:
-        ended = project.evaluations.exclude(verdict="").order_by("-pk")
+        ended = project.evaluations.exclude(state__in=Evaluation.ACTIVE)
+        ended = ended.order_by("-pk")
         latest = list(ended.select_related("version", "compared_with")[:limit])
         if options["json"]:
             rows = [_as_json(each) for each in latest]
@@ -42,9 +43,8 @@ class Command(ReportCommand):
             self.stdout.write(_NONE)
             return
         for each in latest:
-            outcome = f"{each.outcome}: {each.reason}"
-            self.stdout.write(f"  {each.version.version:<12} {outcome}")
-        self._print_labels(latest[0])
+            self.stdout.write(f"  {_line(each)}")
+        self._print_labels(next((each for each in latest if each.report), latest[0]))
 
     def _print_live(self, project: Project) -> None:
         for each in live_quality(project, served_and_former(project)):
@@ -59,6 +59,8 @@ class Command(ReportCommand):
             self.stdout.write(f"  {drop}")
 
     def _print_labels(self, evaluation: Evaluation) -> None:
+        if not evaluation.report:
+            return
         new, old = evaluation.report["versions"]
         before = {row["label"]: row for row in old["labels"]}
         if not new["labels"]:
@@ -76,6 +78,16 @@ class Command(ReportCommand):
                 f"  {row['label']:<{width}}  {_interval(earlier):<18}"
                 f"  {_interval(row['recall']):<18}  {row['annotated']}"
             )
+
+
+def _line(evaluation: Evaluation) -> str:
+    """Return when a version was compared with which, and what became of it."""
+    version = f"{evaluation.version.version:<12}"
+    at = f"{evaluation.finished_at:%Y-%m-%d %H:%M}" if evaluation.finished_at else ""
+    if not evaluation.verdict:
+        return f"{version} {at}  evaluation {evaluation.state}: {evaluation.error}"
+    outcome = f"{evaluation.outcome}: {evaluation.reason}"
+    return f"{version} {at} against {evaluation.other}  {outcome}"
 
 
 def _interval(values: list[float] | None) -> str:

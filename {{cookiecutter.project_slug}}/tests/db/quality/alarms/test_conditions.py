@@ -1,5 +1,6 @@
 """Each kind of alarm opens by its real condition in the database."""
 
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from django.utils import timezone
 from lsml.audit.fields import first_id_at
 from lsml.quality.alarms import checks, conditions
 from lsml.quality.alarms.conditions import CONDITIONS
-from lsml.quality.models import Alarm, AnswerCheck, Evaluation
+from lsml.quality.models import AgreementWatch, Alarm, AnswerCheck, Evaluation
+from lsml.quality.statistics.sequential import DropDetector
 from lsml.registry.models import Following, ModelVersion, Project
 from lsml.training.models import InboxEntry, TrainingRun
 from tests.db.audit.rows import a_prediction, predict
@@ -152,9 +154,9 @@ def evaluated(project, number, **facts):
     Evaluation.objects.create(
         project=project,
         version=version,
-        state="succeeded",
         created_at=timezone.now(),
         **{
+            "state": "succeeded",
             "policy": "not-worse",
             "verdict": Evaluation.Verdict.HELD_BACK,
             "reason": "Recall of Refund fell from 0.81 to 0.62.",
@@ -168,6 +170,25 @@ def test_a_version_that_was_held_back(project):
     evaluated(project, 4)
     said = "v4 was held back: Recall of Refund fell from 0.81 to 0.62."
     assert opened() == [("version_held_back", project.pk, said)]
+
+
+def test_an_evaluation_that_failed(project):
+    evaluated(project, 4, state="failed", verdict="", error="v4 cannot be loaded")
+    said = "The evaluation of v4 failed, so it was not promoted: v4 cannot be loaded"
+    assert opened() == [("evaluation_failed", project.pk, said)]
+
+
+def test_live_agreement_of_the_served_version_that_dropped(project):
+    AgreementWatch.objects.create(
+        project=project,
+        model_version="0.0.1",
+        detector=asdict(DropDetector().with_reference(0.9).update([0.0] * 50)),
+        falling_since=timezone.now(),
+        dropped_at=timezone.now(),
+    )
+    [(kind, project_pk, said)] = opened()
+    assert (kind, project_pk) == ("agreement_dropped", project.pk)
+    assert said.startswith("Live agreement of 0.0.1 fell from 0.90")
 
 
 @pytest.mark.parametrize(
