@@ -10,6 +10,7 @@ from django.db.models import Count
 from lsml.audit import sealing, verify
 from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.tables import PARTITIONED_TABLES
+from lsml.dataset.holdout import is_held_out
 from lsml.registry.artifacts import Artifact, artifact_storage, fetch_artifact
 from lsml.registry.models import ModelVersion, Project
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
@@ -103,20 +104,27 @@ class Ledger:
         self._check(waiting == 0, f"{waiting} left in the inbox")
 
     def _dataset(self):
-        """Compare what the newest version was trained on with all events replayed."""
+        """Compare what the newest version was trained on with all events replayed.
+
+        Those of held-out tasks were not trained on. A last run that read only such
+        events made no version.
+        """
         for project in Project.objects.order_by("pk"):
-            last = (
-                project.runs.filter(state="succeeded", version__isnull=False)
-                .select_related("version")
-                .order_by("-pk")
-                .first()
-            )
-            replayed = _replay_events(project)
+            succeeded = project.runs.filter(state="succeeded").order_by("-pk")
+            newest = succeeded.select_related("snapshot").first()
+            last = succeeded.filter(version__isnull=False).first()
+            percent = newest.snapshot.holdout_percent if newest else 0
+            replayed = {
+                number: at
+                for number, (task, at) in _replay_events(project).items()
+                if not is_held_out(project.pk, task, percent)
+            }
             trained = _annotations_of(last.version) if last else {}
             self._check(
                 trained == replayed,
                 f"project {project.labelstudio_id}: its last version was trained on"
-                f" {len(trained)} annotations, the events have {len(replayed)}",
+                f" {len(trained)} annotations, the events have {len(replayed)} of tasks"
+                " that are not held out",
             )
 
     def _predictions(self):
@@ -200,15 +208,17 @@ class Ledger:
 
 
 def _replay_events(project):
+    """Return the task and the newest time of each annotation, by its ID."""
     newest, deleted = {}, set()
     for event in WebhookEvent.objects.filter(project_pk=project.pk).order_by("pk"):
         if event.action == "ANNOTATIONS_DELETED":
             deleted |= {each["id"] for each in event.payload["annotations"]}
         elif "annotation" in event.payload:
             annotation = event.payload["annotation"]
-            known = newest.get(annotation["id"], "")
-            newest[annotation["id"]] = max(known, annotation["updated_at"])
-    return {number: at for number, at in newest.items() if number not in deleted}
+            _, known = newest.get(annotation["id"], (0, ""))
+            at = max(known, annotation["updated_at"])
+            newest[annotation["id"]] = event.task_id, at
+    return {number: each for number, each in newest.items() if number not in deleted}
 
 
 def _annotations_of(version):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -174,15 +175,22 @@ def test_a_sigkill_during_the_post_loses_and_doubles_nothing(studio, service, pr
         stderr=subprocess.DEVNULL,
     )
 
-    def in_a_post():
-        return service.rows(
-            "SELECT 1 FROM inference_predictionjob"
-            " WHERE sending IS NOT NULL AND lease_owner LIKE %s",
-            f"%:{command.pid}",
-        )
+    in_a_post = (
+        "SELECT 1 FROM inference_predictionjob"
+        " WHERE sending IS NOT NULL AND lease_owner LIKE %s"
+    )
+
+    def looked_for_a_second():
+        # A POST takes a tenth of a second: look often.
+        with service.database() as connection:
+            for _ in range(200):
+                if connection.execute(in_a_post, [f"%:{command.pid}"]).fetchone():
+                    return True
+                time.sleep(0.005)
+        return False
 
     try:
-        wait_for(in_a_post, seconds=120, what="the POST")
+        wait_for(looked_for_a_second, seconds=120, what="the POST")
     finally:
         command.kill()
         command.wait()

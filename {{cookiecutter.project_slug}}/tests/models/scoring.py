@@ -20,7 +20,7 @@ class ScoringModel(LabelStudioMLBase):
         self.seed = int((artifacts / "seed").read_text())
 
     def train(self, dataset, run):
-        seed = sum(len(task.annotations) for task in dataset)
+        seed = sum(len(task.annotations) for task in [*dataset, *dataset.held_out])
         (run.artifacts / "seed").write_text(str(seed))
 
     def predict(self, tasks, context=None, **kwargs):
