@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.measures import ControlScore, Counts, compare
+from lsml.dataset.measures.scores import sum_counts
 from lsml.inference.errors import (
     ModelBusy,
     ModelCrashed,
@@ -96,8 +97,8 @@ class Measured:
         for control, scores in by_control.items():
             self.controls[control][task.id] = fmean(each.value for each in scores)
             self.measures[control] = scores[0].measure
-            for each in scores:
-                _add_counts(labels, control, each.labels)
+            counted = sum_counts(each.labels for each in scores)
+            labels |= {f"{control}: {label}": n for label, n in counted.items()}
         values = [self.controls[control][task.id] for control in by_control]
         self.scores[task.id] = fmean(values) if values else 1.0  # both are empty
         self.labels[task.id] = labels
@@ -192,12 +193,3 @@ def _standard(task: AnnotatedTask) -> Sequence[Mapping[str, Any]]:
     """Return the annotations to compare with: ground truth if there is any."""
     truths = [each for each in task.annotations if each.get("ground_truth")]
     return truths or task.annotations
-
-
-def _add_counts(
-    to: dict[str, Counts], control: str, labels: Mapping[str, Counts]
-) -> None:
-    for label, counts in labels.items():
-        name = f"{control}: {label}"
-        before = to.get(name, Counts(0, 0, 0))
-        to[name] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
