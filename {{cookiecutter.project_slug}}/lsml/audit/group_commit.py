@@ -13,9 +13,10 @@ from typing import Generic, TypeVar
 from django.db import OperationalError, connection
 
 _ALONE_S = 2.0  # how long the members of a refused group are tried one by one
-# How long a thread waits for the one that writes. The next one to write must not have
-# waited long before: it may have to wait for a database that hangs as well.
-_WAIT_S = 10.0
+_WAIT_S = 10.0  # how long a thread waits for the one that writes
+# After a connection broke, only a thread that waited less than this tries the next one.
+# If the database hangs, that takes as long again, and a request must not wait for both.
+_TRY_NEXT_S = 0.5
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,6 +30,7 @@ class _Entry(Generic[Item, Result]):
         self.result: Result | None = None
         self.error: Exception | None = None
         self.settled = False
+        self._since = time.monotonic()
         self._gate = threading.Lock()
         self._gate.acquire()
 
@@ -45,6 +47,11 @@ class _Entry(Generic[Item, Result]):
         """
         if not self._gate.acquire(timeout=_WAIT_S):
             raise OperationalError("The statement before this one does not end.")
+
+    @property
+    def waited_s(self) -> float:
+        """Return for how long its thread has waited."""
+        return time.monotonic() - self._since
 
     def wake(self) -> None:
         """Let the thread go on: its item is settled, or its thread is to write."""
@@ -68,6 +75,7 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting: deque[_Entry[Item, Result]] = deque()
         # Writes, or is to write next. While there is one, the others wait.
         self._leader: _Entry[Item, Result] | None = None
+        self._broke = False  # the connection of the last one that wrote
         self._lock = threading.Lock()
 
     def write(self, item: Item) -> Result:
@@ -93,6 +101,8 @@ class GroupCommit(Generic[Item, Result]):
             if not leads:
                 entry.wait()
             if not entry.settled:
+                if self._broke and entry.waited_s > _TRY_NEXT_S:
+                    raise OperationalError("The database does not answer.")
                 self._write_waiting()
         except BaseException:  # no longer waits, or a signal's, in the main thread
             self._leave(entry)
@@ -139,14 +149,16 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = self._write([entry.item for entry in group])
         except Exception as error:  # noqa: BLE001 - raised again by the entry's thread
+            self._broke = not connection.is_usable()
             if len(group) == 1:
                 group[0].error = error
-            elif connection.is_usable():
+            elif not self._broke:
                 self._settle_alone(group, error)
-            else:  # it broke: nobody knows whether the group is committed
+            else:  # nobody knows whether the group is committed
                 for entry in group:
                     entry.fail(error)
         else:
+            self._broke = False
             for entry, result in zip(group, results, strict=True):
                 entry.result = result
         for entry in group:

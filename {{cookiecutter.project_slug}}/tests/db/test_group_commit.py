@@ -245,6 +245,27 @@ def test_a_request_behind_a_statement_that_does_not_end_fails_and_is_not_written
     assert statements.written == [["first"], ["afterwards"]]
 
 
+def test_a_request_that_waited_for_a_connection_that_broke_does_not_wait_for_another(
+    statements, monkeypatch
+):
+    insert = services._insert_predictions
+
+    def break_the_connection(requests):
+        if len(statements.written) == 1:
+            time.sleep(0.2)
+            connection.close()
+            raise OperationalError
+        return insert(requests)
+
+    monkeypatch.setattr(group_commit, "_TRY_NEXT_S", 0.1)
+    monkeypatch.setattr(services, "_insert_predictions", break_the_connection)
+    calls = [partial(record, f"request-{number}") for number in range(5)]
+    found = at_once(statements, calls)
+    assert [type(each) for each in found] == [OperationalError] * 5
+    assert record("afterwards")
+    assert statements.written == [["request-0"], ["afterwards"]]
+
+
 def test_inside_a_transaction_rows_are_rolled_back_with_it():
     with suppress(ZeroDivisionError), transaction.atomic():
         record("request-1")

@@ -66,7 +66,7 @@ def sleep_prepared():
 
 
 @pytest.mark.parametrize("execute", [sleep, sleep_prepared])
-def test_a_statement_that_the_server_does_not_end_fails_and_the_next_one_succeeds(
+def test_a_statement_that_the_server_does_not_end_fails_and_the_next_request_succeeds(
     settings, execute
 ):
     settings.PROCESS, settings.DATABASE_STATEMENT_TIMEOUT_MS = "web", 1
@@ -78,7 +78,10 @@ def test_a_statement_that_the_server_does_not_end_fails_and_the_next_one_succeed
     with pytest.raises(OperationalError):
         execute()
     assert not connection.is_usable()
-    connection.close()  # as Django does at the end of a request
+    connection.close()
+    with pytest.raises(OperationalError, match="does not answer"):
+        execute()  # the request would wait as long again
+    connection.close_if_unusable_or_obsolete()  # as Django does after each request
     assert execute_prepared(STATEMENT, {"number": 1}) == [(2,)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
