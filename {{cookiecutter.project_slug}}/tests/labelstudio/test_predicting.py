@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
-import time
+import threading
 from collections import Counter
 
+import httpx
 import pytest
 
+from tests.http_stub import JSON, METHOD, HttpStub, http_stub
 from tests.labelstudio.conftest import CONFIG, region
 from tests.labelstudio.service import PASSWORD, PROJECT, USER, wait_for
 
@@ -165,35 +167,46 @@ def versions(studio, project):
     return {each["model_version"] for each in found}
 
 
+class Relay(HttpStub):
+    """Passes requests on to Label Studio, and says when it has a whole POST."""
+
+    def __init__(self, studio):
+        super().__init__()
+        self._studio = studio
+        self.posted = threading.Event()
+
+    def answer(self, path, headers):
+        method = headers[METHOD]
+        if path.endswith("/import/predictions"):
+            self.posted.set()
+        kept = {"Authorization": headers["Authorization"]} | JSON
+        body = None if method == "GET" else self.bodies[-1]
+        url = self._studio.url + path
+        answer = httpx.request(method, url, content=body, headers=kept, timeout=60)
+        return answer.status_code, JSON, answer.content
+
+
 def test_a_sigkill_during_the_post_loses_and_doubles_nothing(studio, service, project):
-    command = subprocess.Popen(
-        [sys.executable, "manage.py", "predict", "--project", str(project)],
-        cwd=PROJECT,
-        # Without a message to the service's worker, this process runs the job.
-        env=service.environment() | {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    in_a_post = (
-        "SELECT 1 FROM inference_predictionjob"
-        " WHERE sending IS NOT NULL AND lease_owner LIKE %s"
-    )
-
-    def looked_for_a_second():
-        # A POST takes a tenth of a second: look often.
-        with service.database() as connection:
-            for _ in range(200):
-                if connection.execute(in_a_post, [f"%:{command.pid}"]).fetchone():
-                    return True
-                time.sleep(0.005)
-        return False
-
-    try:
-        wait_for(looked_for_a_second, seconds=120, what="the POST")
-    finally:
-        command.kill()
-        command.wait()
+    with http_stub(Relay(studio)) as relay:
+        command = subprocess.Popen(
+            [sys.executable, "manage.py", "predict", "--project", str(project)],
+            cwd=PROJECT,
+            env=service.environment()
+            | {
+                # Without a message to the service's worker, this process runs the job.
+                "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+                "LABEL_STUDIO_URL": relay.url,
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            # A POST that Label Studio never got would be asked about for ten minutes.
+            assert relay.posted.wait(120)
+        finally:
+            command.kill()
+            command.wait()
+        assert job_of(service, project)["sending"] is not None
     wait_for(
         lambda: job_of(service, project)["state"] == "succeeded",
         seconds=240,
