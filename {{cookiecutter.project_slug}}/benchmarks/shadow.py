@@ -22,6 +22,7 @@ from typing import Final
 
 from benchmarks.load import Answer, median_ms, percentile_ms, send_once
 from benchmarks.service import CREATED, LABEL_CONFIG, ROOT, Service, servers, service
+from benchmarks.shadow_model import PREDICT_MS
 
 _PER_S: Final = 20
 _SETTLE_S: Final = 25  # a seal, and a round of the worker
@@ -33,9 +34,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadow")
     parser.add_argument("--placement", choices=["web", "process"], default="process")
     parser.add_argument("--percent", type=int, default=20)
+    parser.add_argument("--predict-ms", default="5", help="of the model, per task")
     parser.add_argument("--seconds", type=int, default=30, help="length of a turn")
     parser.add_argument("--turns", type=int, default=4, help="of each side")
     options = parser.parse_args()
+    os.environ[PREDICT_MS] = options.predict_ms
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}", flush=True)
     with (

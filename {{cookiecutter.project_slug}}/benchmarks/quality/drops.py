@@ -1,11 +1,12 @@
 """How soon a drop of agreement is reported, and how often one that is none."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.quality.tables import percent, table
-from lsml.quality.statistics.sequential import REFERENCE_ANNOTATIONS, DropDetector
+from lsml.quality.statistics.sequential import DropDetector
 
 WEEK = 500  # annotations
 _WEEKS = 10  # that a version serves
@@ -15,22 +16,25 @@ _DROPS = 1_000
 Random = np.random.Generator
 
 
-def detector(random: Random, level: float, learned_from: int | None) -> DropDetector:
-    """Return one that knows the true level, or estimated it from some annotations."""
-    if learned_from is None:
-        return DropDetector.with_reference(level)
-    estimate = float(random.binomial(learned_from, level)) / learned_from
-    return DropDetector(annotations=REFERENCE_ANNOTATIONS, reference=estimate)
+def known(level: float) -> DropDetector:
+    """Return a detector that knows the usual level, as no service can."""
+    return DropDetector(annotations=10**12, reference=level)
 
 
 def false_alarms(
-    level: float, learned_from: int | None = None, versions: int = _VERSIONS
+    level: float, start: DropDetector | None = None, versions: int = _VERSIONS
 ) -> float:
-    """Return the reports in 100 weeks without a drop, on average."""
+    """Return the reports in 100 weeks without a drop, on average.
+
+    Args:
+        level: Agreement of all versions.
+        start: When a version is promoted; None = nothing is known.
+        versions: How many serve for ten weeks each.
+    """
     random = np.random.default_rng(1)
     reports = 0
     for _ in range(versions):
-        state = detector(random, level, learned_from)
+        state = start or DropDetector()
         for _ in range(_WEEKS * 10):
             values = (random.random(WEEK // 10) < level).tolist()
             after = state.update(values)
@@ -42,15 +46,27 @@ def false_alarms(
 def delays(
     level: float,
     dropped_to: float,
-    learned_from: int | None = None,
+    *,
+    start: DropDetector | None = None,
+    weeks: Sequence[int] = (0,),
     drops: int = _DROPS,
 ) -> list[float]:
-    """Return after how many annotations each drop is reported; infinite if never."""
+    """Return after how many annotations each drop is reported; infinite if never.
+
+    Args:
+        level: Agreement before the drop.
+        dropped_to: Agreement after it.
+        start: When a version is promoted; None = nothing is known.
+        weeks: For how long it was served before the drop, by turns.
+        drops: How many are simulated.
+    """
     random = np.random.default_rng(2)
-    return [
-        _until(detector(random, level, learned_from), dropped_to, random, dropped=True)
-        for _ in range(drops)
-    ]
+    found = []
+    for number in range(drops):
+        before = random.random(weeks[number % len(weeks)] * WEEK) < level
+        state = (start or DropDetector()).update(before.tolist())
+        found.append(_until(state, dropped_to, random, dropped=True))
+    return found
 
 
 def recovery(level: float, dropped_to: float, drops: int = 200) -> list[float]:
@@ -59,7 +75,7 @@ def recovery(level: float, dropped_to: float, drops: int = 200) -> list[float]:
     found = []
     for _ in range(drops):
         values = (random.random(1_000) < dropped_to).tolist()
-        state = DropDetector.with_reference(level).update(values)
+        state = known(level).update(values)
         found.append(_until(state, level, random, dropped=False))
     return found
 
@@ -76,17 +92,24 @@ def _until(
 
 
 def reference_table() -> str:
-    """Compare a known reference with estimated ones, for agreement of 85 %."""
+    """Compare a known usual level with an estimated one, for agreement of 85 %."""
+    starts = [("known", known(0.85)), ("estimated", None)]
+    moments = [
+        ("at any time", range(1, _WEEKS + 1)),
+        *((f"after {weeks:,} weeks", [weeks]) for weeks in (1, 2, 4, 8)),
+    ]
     return table(
-        ["reference", *_HEAD, "20 points: median"],
-        (
+        ["usual level", "the drop comes", *_HEAD, "20 points: median"],
+        [
             [
-                "known" if n is None else f"from {n:,} annotations",
-                *_figures(0.85, n),
-                _quantile(delays(0.85, 0.65, n), 0.5),
+                name,
+                moment.replace("1 weeks", "1 week"),
+                *_figures(0.85, start, weeks),
+                _quantile(delays(0.85, 0.65, start=start, weeks=weeks), 0.5),
             ]
-            for n in (None, 2_000, 1_000, 500, 200)
-        ),
+            for name, start in starts
+            for moment, weeks in (moments if start is None else moments[:1])
+        ],
     )
 
 
@@ -95,7 +118,7 @@ def level_table() -> str:
     rows = (
         [
             percent(level),
-            *_figures(level, None),
+            *_figures(level, known(level), [0]),
             _quantile(recovery(level, level - 0.1), 0.5),
         ]
         for level in (0.3, 0.5, 0.7, 0.85, 0.95)
@@ -106,9 +129,11 @@ def level_table() -> str:
 _HEAD = ["false reports in 100 weeks", "10 points: median", "nine of ten"]
 
 
-def _figures(level: float, learned_from: int | None) -> list[str]:
-    found = delays(level, level - 0.1, learned_from)
-    alarms = false_alarms(level, learned_from)
+def _figures(
+    level: float, start: DropDetector | None, weeks: Sequence[int]
+) -> list[str]:
+    found = delays(level, level - 0.1, start=start, weeks=weeks)
+    alarms = false_alarms(level, start)
     return [f"{alarms:.2f}", _quantile(found, 0.5), _quantile(found, 0.9)]
 
 

@@ -182,7 +182,7 @@ def test_live_agreement_of_the_served_version_that_dropped(project):
     AgreementWatch.objects.create(
         project=project,
         model_version="0.0.1",
-        detector=asdict(DropDetector().with_reference(0.9).update([0.0] * 50)),
+        detector=asdict(DropDetector(500, 0.9).update([0.0] * 50)),
         falling_since=timezone.now(),
         dropped_at=timezone.now(),
     )
