@@ -101,8 +101,7 @@ class GroupCommit(Generic[Item, Result]):
             if not leads:
                 entry.wait()
             if not entry.settled:
-                if self._broke and entry.waited_s > _TRY_NEXT_S:
-                    raise OperationalError("The database does not answer.")
+                self._demand_that_it_may_try(entry)
                 self._write_waiting()
         except BaseException:  # no longer waits, or a signal's, in the main thread
             self._leave(entry)
@@ -110,6 +109,11 @@ class GroupCommit(Generic[Item, Result]):
         if entry.error is not None:
             raise entry.error
         return entry.result  # type: ignore[return-value]  # set with `settled`
+
+    def _demand_that_it_may_try(self, entry: _Entry[Item, Result]) -> None:
+        """Raise OperationalError if its thread has waited for a broken connection."""
+        if self._broke and entry.waited_s > _TRY_NEXT_S:
+            raise OperationalError("The database does not answer.")
 
     def _write_waiting(self) -> None:
         """Write what waits, this thread's item first, and hand on to another thread."""
