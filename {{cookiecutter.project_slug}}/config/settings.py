@@ -173,7 +173,8 @@ if not (DATABASE_URL and _broker_url) or PROCESS == "dev":
 # --- The schedule: beat ---
 # In memory. From a file, beat would read that it last sent a message in an hour, if the
 # host's clock was ahead; then it sends none until that hour is over.
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "lsml.environment.beat:VisibleScheduler"
+BEAT_ALIVE_FILE = DATA_DIR / "beat-alive"
 TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)
 AUDIT_SEAL_S = env.float("AUDIT_SEAL_S", default=10.0)
 # RabbitMQ removes a message after `expiration` seconds. Not `expires`: a worker would
@@ -355,6 +356,7 @@ if AUDIT_ANCHOR.startswith("s3://"):
 # Without `collectstatic`, as in `make dev`, files are served from their source folders.
 _collected = (STATIC_ROOT / "staticfiles.json").exists() or "collectstatic" in sys.argv
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # nothing asks for the others
 STORAGES["staticfiles"] = {
     "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     if _collected

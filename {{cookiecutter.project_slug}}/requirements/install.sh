@@ -51,9 +51,10 @@ if ! command -v "$uv" >/dev/null && ! pip config list | grep -q index; then
   pip install --quiet --no-compile --only-binary :all: -r "$here/uv.txt" || true
 fi
 if command -v "$uv" >/dev/null &&
-  "$uv" pip install $options --python "$venv/bin/python" "$@"; then
+  "$uv" pip install $options --excludes "$here/not-installed.txt" --python "$venv/bin/python" "$@"; then
   exit
 fi
+# It also installs what not-installed.txt lists, for which it has no option.
 echo "installing with pip, which takes a minute …"
 pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip
 # Compiling everything takes longer than the rest of the installation.

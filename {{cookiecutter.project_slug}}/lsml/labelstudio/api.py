@@ -43,8 +43,9 @@ class Api:
     def __init__(
         self, *, url: str, api_key: str, http: httpx.Client | None = None
     ) -> None:
-        # Imported here: it takes half a second, and web processes do not need it.
-        from label_studio_sdk import LabelStudio as Sdk
+        # Imported here: it takes a while, and web processes do not need it. The class
+        # that it is the base of needs pandas, which only models have.
+        from label_studio_sdk.base_client import LabelStudioBase as Sdk
         from label_studio_sdk.core.api_error import ApiError
 
         _check_address(url)

@@ -251,7 +251,7 @@ def healthy(service, environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", ["web", "model", "worker", "training"])
+@pytest.mark.parametrize("service", ["web", "model", "worker", "training", "beat"])
 def test_its_health_check_passes_while_it_runs(containers, environment, service):
     assert healthy(service, environment)
     assert containers[service].poll() is None

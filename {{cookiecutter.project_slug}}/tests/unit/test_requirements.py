@@ -24,16 +24,25 @@ def pinned(name):
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["uv", "base", "local", "dev"])
+@pytest.mark.parametrize("name", ["uv", "base", "local", "model", "dev"])
 def test_every_required_library_is_pinned(name):
     assert wanted(name) - set(pinned(name)) == set()
 
 
-@pytest.mark.parametrize(("inner", "outer"), [("base", "local"), ("local", "dev")])
+@pytest.mark.parametrize(
+    ("inner", "outer"), [("base", "local"), ("model", "local"), ("local", "dev")]
+)
 def test_development_runs_on_the_versions_of_production(inner, outer):
     differing = set(pinned(inner).items()) - set(pinned(outer).items())
 
     assert differing == set()
+
+
+def test_the_images_lack_what_only_other_uses_of_label_studio_sdk_need():
+    left_out = (FOLDER / "not-installed.txt").read_text().splitlines()
+    names = {each for each in left_out if not each.startswith("#")}
+    assert names.isdisjoint(pinned("local"))
+    assert (names | wanted("model")).isdisjoint(pinned("base"))
 
 
 def test_the_images_are_made_of_libraries_with_known_hashes():
