@@ -11,7 +11,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from benchmarks.quality import coverage, drops, promotions
+from benchmarks.quality import coverage, drops, promotions, roll_backs
 from benchmarks.quality.picture import draw
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -47,6 +47,7 @@ _TABLES = {
     "accuracies": coverage.exact_table,
     "references": drops.reference_table,
     "levels": drops.level_table,
+    "roll-backs": roll_backs.roll_back_table,
 }
 
 

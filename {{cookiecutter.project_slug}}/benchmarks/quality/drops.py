@@ -105,7 +105,7 @@ def reference_table() -> str:
                 name,
                 moment.replace("1 weeks", "1 week"),
                 *_figures(0.85, start, weeks),
-                _quantile(delays(0.85, 0.65, start=start, weeks=weeks), 0.5),
+                quantile(delays(0.85, 0.65, start=start, weeks=weeks), 0.5),
             ]
             for name, start in starts
             for moment, weeks in (moments if start is None else moments[:1])
@@ -119,7 +119,7 @@ def level_table() -> str:
         [
             percent(level),
             *_figures(level, known(level), [0]),
-            _quantile(recovery(level, level - 0.1), 0.5),
+            quantile(recovery(level, level - 0.1), 0.5),
         ]
         for level in (0.3, 0.5, 0.7, 0.85, 0.95)
     )
@@ -134,9 +134,10 @@ def _figures(
 ) -> list[str]:
     found = delays(level, level - 0.1, start=start, weeks=weeks)
     alarms = false_alarms(level, start)
-    return [f"{alarms:.2f}", _quantile(found, 0.5), _quantile(found, 0.9)]
+    return [f"{alarms:.2f}", quantile(found, 0.5), quantile(found, 0.9)]
 
 
-def _quantile(values: list[float], share: float) -> str:
+def quantile(values: list[float], share: float, longest: int = _LONGEST) -> str:
+    """Write a quantile of numbers of annotations; infinite is longer than `longest`."""
     found = sorted(values)[math.ceil(share * len(values)) - 1]
-    return f"over {_LONGEST:,}" if math.isinf(found) else f"{found:.0f}"
+    return f"over {longest:,}" if math.isinf(found) else f"{found:.0f}"

@@ -198,7 +198,11 @@ class LiveAgreement(models.Model):
                 fields=["id"],
                 condition=models.Q(watched=False),
                 name="live_agreement_unwatched",
-            )
+            ),
+            models.Index(  # rolling back: the first and the latest of a version
+                fields=["project", "model_version", "at", "id"],
+                name="live_agreement_by_version",
+            ),
         ]
 
     def __str__(self) -> str:

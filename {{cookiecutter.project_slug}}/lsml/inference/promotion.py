@@ -34,6 +34,7 @@ def promote_loaded(
     actor: str,
     reason: str,
     origin: Origin,
+    replaces: ModelVersion | None = None,
 ) -> Promotion:
     """Load `version` where it will serve, then serve it; None = untrained.
 
@@ -42,7 +43,8 @@ def promote_loaded(
 
     Raises:
         NotPromotable: the version belongs to another project, is archived, is served
-            already, or does not load; the message says why.
+            already, or does not load; or `replaces` is given and no longer served. The
+            message says why.
     """
     demand_promotable(project=project, version=version)
     if version is not None and version.pk == project.active_version_id:
@@ -57,7 +59,12 @@ def promote_loaded(
             version.load_error = ""
             version.save(update_fields=["load_error"])
         return promote(
-            project=project, version=version, actor=actor, reason=reason, origin=origin
+            project=project,
+            version=version,
+            actor=actor,
+            reason=reason,
+            origin=origin,
+            replaces=replaces,
         )
 
 
@@ -68,7 +75,8 @@ def roll_back(
 
     Raises:
         NothingToRollBackTo: no version was promoted yet.
-        NotPromotable: the earlier version is archived, or does not load.
+        NotPromotable: the earlier version is archived, or does not load, or another
+            one than `project.active_version` is served by now.
     """
     return promote_loaded(
         project=project,
@@ -76,6 +84,7 @@ def roll_back(
         actor=actor,
         reason=reason,
         origin=origin,
+        replaces=project.active_version,
     )
 
 

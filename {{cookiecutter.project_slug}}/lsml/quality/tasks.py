@@ -6,7 +6,7 @@ from django.utils import timezone
 from lsml.environment.pace import Pace
 from lsml.quality.alarms import checks, messages
 from lsml.quality.evaluation import jobs, work
-from lsml.quality.live import watching
+from lsml.quality.live import rolling_back, watching
 from lsml.quality.validity import live
 
 _EVERY_S = 15.0  # half of beat's period: messages that piled up check once
@@ -22,8 +22,9 @@ def check_answers() -> None:
 
 @shared_task
 def watch_agreement() -> None:
-    """Look for drops of live agreement."""
+    """Look for drops of live agreement, and roll back where that is wanted."""
     watching.watch_agreement()
+    rolling_back.roll_back_worse()
 
 
 @shared_task

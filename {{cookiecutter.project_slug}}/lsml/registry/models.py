@@ -11,6 +11,7 @@ from lsml.audit.fields import TimeOrderedId
 from lsml.environment.json_field import JsonField
 from lsml.labelstudio.identity import ProjectKey
 
+POLICY = "policy"  # the actor of what the service does by itself
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 HOLDOUT_PERCENT_MAX = 50
 HELD_OUT_TASKS_TO_TELL = 20  # with fewer, versions cannot be told apart
@@ -104,6 +105,8 @@ class Project(models.Model):
     gate_latency_factor = models.PositiveSmallIntegerField(  # how much slower
         default=2, validators=[MinValueValidator(1)]
     )
+    # By the policy, if its live agreement is worse: `lsml/quality/live/rolling_back.py`
+    roll_back_on_drop = models.BooleanField(default=False)
 
     # Shadow, see `lsml/inference/shadow/`
     shadow_version = models.ForeignKey(  # null = none
@@ -247,6 +250,14 @@ class Promotion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project}: {self.from_version_id} → {self.to_version_id}"
+
+    @property
+    def rolled_back_by_policy(self) -> bool:
+        """Whether the service went back to an earlier version by itself."""
+        before, after = self.from_version, self.to_version
+        if self.actor != POLICY or before is None:
+            return False
+        return after is None or after.number < before.number
 
 
 class Following(models.Model):

@@ -24,6 +24,7 @@ POLICY_FIELDS: Final = (
     "gate_margin",
     "gate_label_margin",
     "gate_latency_factor",
+    "roll_back_on_drop",
     "time_limit_s",
     "memory_mb",
     "holdout_percent",

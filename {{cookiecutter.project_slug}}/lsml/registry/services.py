@@ -234,6 +234,7 @@ def promote(
     actor: str,
     reason: str,
     origin: Origin,
+    replaces: ModelVersion | None = None,
 ) -> Promotion:
     """Serve `version` from the next request on, in all processes; None = untrained.
 
@@ -241,11 +242,13 @@ def promote(
 
     Raises:
         NotPromotable: the version belongs to another project, is archived, or is marked
-            as not loadable.
+            as not loadable; or `replaces` is given and no longer served.
     """
     with transaction.atomic():
         # The lock serializes promotions, so that the last row names the served version.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        if replaces is not None and replaces.pk != locked.active_version_id:
+            raise NotPromotable(f"{replaces.version} is no longer served.")
         if version is not None:  # loading took a while: it may be archived by now
             version.refresh_from_db(fields=["state"])
         demand_promotable(project=project, version=version)

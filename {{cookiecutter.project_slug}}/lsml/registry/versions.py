@@ -1,8 +1,10 @@
 """Reads of versions."""
 
+from django.db.models import OuterRef, Subquery
+
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.errors import NothingToRollBackTo, UnknownVersion
-from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
+from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
 
 
 def version_names(key: ProjectKey | None) -> list[str]:
@@ -42,6 +44,30 @@ def version_before(project: Project) -> ModelVersion | None:
     if last is None:
         raise NothingToRollBackTo
     return last.from_version
+
+
+def rolled_back_by_policy() -> list[Promotion]:
+    """Return the last promotion of each project in which the service rolled back."""
+    of_project = Promotion.objects.filter(project=OuterRef("pk")).order_by("-pk")
+    last = Project.objects.filter(archived_at=None).values_list(
+        Subquery(of_project.values("pk")[:1])
+    )
+    found = (
+        Promotion.objects.filter(pk__in=last)
+        .select_related("project", "from_version", "to_version")
+        .only(
+            "actor",
+            "reason",
+            "project__title",
+            "project__labelstudio_id",
+            *(
+                f"{side}__{column}"
+                for side in ("from_version", "to_version")
+                for column in ("version", "number")
+            ),
+        )
+    )
+    return [each for each in found.order_by("pk") if each.rolled_back_by_policy]
 
 
 def find_version(*, project: Project, version: str) -> ModelVersion:

@@ -22,6 +22,7 @@ POLICY = {
     "gate_margin": 1,
     "gate_label_margin": 5,
     "gate_latency_factor": 2,
+    "roll_back_on_drop": "on",
     "time_limit_s": "",
     "memory_mb": 2048,
     "holdout_percent": 15,
@@ -52,6 +53,7 @@ def test_changing_the_policy_keeps_each_value_before_and_after(operator):
     operator.post(page("policy", of.pk), POLICY)
     of.refresh_from_db()
     assert (of.training_mode, of.min_annotations, of.memory_mb) == ("manual", 25, 2048)
+    assert of.roll_back_on_drop
     entry = AuditEntry.objects.get(verb="policy changed")
     assert (entry.actor, entry.reason) == ("olga", "too many runs")
     assert entry.detail["min_annotations"] == {"before": 1, "after": 25}

@@ -2,8 +2,10 @@
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from lsml.dataset.models import Annotation
 from lsml.quality.models import Evaluation
@@ -81,6 +83,14 @@ def test_a_version_held_back_and_promoted_by_a_person_is_said_so(viewer, served)
     assert "promoted nevertheless" not in shown(viewer, served)
     factory.promote(served, found.version, found.created_at)
     assert "It was promoted nevertheless" in shown(viewer, served)
+
+
+def test_a_version_that_was_rolled_back_is_said_with_the_reason(viewer, served):
+    first, second = served.versions.order_by("number")
+    factory.promote(served, first, timezone.now())
+    assert "v2 rolled back the run succeeded" in shown(viewer, served)
+    factory.promote(served, second, timezone.now() + timedelta(seconds=1))
+    assert "v2 rolled back" not in shown(viewer, served)
 
 
 def test_a_policy_that_does_not_compare_holds_nothing_back(viewer, served):

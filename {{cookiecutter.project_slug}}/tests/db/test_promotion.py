@@ -449,6 +449,21 @@ def test_promoting_the_served_version_again_is_refused_and_keeps_the_roll_back(
     assert project.served_version == "v1"
 
 
+def test_rolling_back_is_refused_if_another_version_is_served_by_now(
+    loading, make, serving, project, origin
+):
+    serving(make(1, "first"))
+    serving(make(2, "second"))
+    seen = type(project).objects.get(pk=project.pk)
+    assert seen.served_version == "v2"
+    third = make(3, "third")
+    promote(project=project, version=third, actor="ada", reason="", origin=origin)
+    with pytest.raises(NotPromotable, match="v2 is no longer served"):
+        promotion.roll_back(project=seen, actor="x", reason="x", origin=origin)
+    project.refresh_from_db()
+    assert project.served_version == "v3"
+
+
 def test_rolling_back_skips_a_promotion_that_changed_nothing(
     loading, make, serving, project, origin
 ):

@@ -61,6 +61,7 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
         # At most one is active, and none is opened meanwhile: it is the newest.
         "active": next((run for run in runs if run.state in TrainingRun.ACTIVE), None),
         "promotions": recent[:5],
+        "rolled_back": bool(recent) and recent[0].rolled_back_by_policy,
         "policy": [(_label(name), _shown(found, name)) for name in POLICY_FIELDS],
         "order": order_status(found),
         "policy_history": list(changed.order_by("-pk")[:5]),
@@ -125,6 +126,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "gate_latency_factor": gettext_lazy(
                 "Times that a prediction may be slower"
             ),
+            "roll_back_on_drop": gettext_lazy("Roll back if annotators agree less"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),
@@ -146,6 +148,11 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "gate_label_margin": gettext_lazy(
                 "Of 100, of the recall and precision of each label."
+            ),
+            "roll_back_on_drop": gettext_lazy(
+                "If annotators agree significantly less with a new version, in its"
+                " first 300 annotations, than with the one before. Only versions that"
+                " no person promoted."
             ),
             "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
             "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),

@@ -46,6 +46,7 @@ _TONES: Final = {
         "refused",
         "deleted",
         "held back",
+        "rolled back",
         "open",
         "would be held back",
     },

@@ -265,7 +265,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("watched", False)),
                         fields=["id"],
                         name="live_agreement_unwatched",
-                    )
+                    ),
+                    models.Index(
+                        fields=["project", "model_version", "at", "id"],
+                        name="live_agreement_by_version",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

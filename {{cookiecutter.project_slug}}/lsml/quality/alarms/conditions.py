@@ -6,7 +6,7 @@ To add a kind: its name in `Alarm.Kind`, a function here, and its entry in CONDI
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from django.db.models import QuerySet
 
@@ -18,7 +18,8 @@ from lsml.quality.alarms.models import Alarm
 from lsml.quality.evaluation.attention import failed_last, held_back_last
 from lsml.quality.live.watching import drops
 from lsml.quality.validity.counts import invalid_answers_of_served
-from lsml.registry.models import Following, Project
+from lsml.registry.models import INITIAL_VERSION, Following, ModelVersion, Project
+from lsml.registry.versions import rolled_back_by_policy
 from lsml.training.attention import failed_last_runs, stuck_inboxes
 
 _ERROR_CHARS_MAX: Final = 200
@@ -108,6 +109,20 @@ def _version_held_back(now: datetime) -> Iterator[Condition]:
         )
 
 
+def _version_rolled_back(now: datetime) -> Iterator[Condition]:
+    for promotion in rolled_back_by_policy():
+        before = cast("ModelVersion", promotion.from_version)  # it was rolled back
+        after = promotion.to_version
+        name = after.version if after else INITIAL_VERSION
+        yield Condition(
+            f"{before.version} was rolled back to {name}: {promotion.reason}",
+            "Compare both versions on the project's page; promote it by hand if you"
+            " disagree.",
+            promotion.project,
+            before.version,
+        )
+
+
 def _evaluation_failed(now: datetime) -> Iterator[Condition]:
     for evaluation in failed_last():
         yield Condition(
@@ -192,6 +207,7 @@ CONDITIONS: Final[dict[Alarm.Kind, Callable[[datetime], Iterable[Condition]]]] =
     Alarm.Kind.LOST_LABELS: _lost_labels,
     Alarm.Kind.FAILED_RUN: _failed_run,
     Alarm.Kind.VERSION_HELD_BACK: _version_held_back,
+    Alarm.Kind.VERSION_ROLLED_BACK: _version_rolled_back,
     Alarm.Kind.EVALUATION_FAILED: _evaluation_failed,
     Alarm.Kind.AGREEMENT_DROPPED: _agreement_dropped,
     Alarm.Kind.EVENTS_WAITING: _events_waiting,

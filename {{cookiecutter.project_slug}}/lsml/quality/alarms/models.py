@@ -43,6 +43,7 @@ class Alarm(models.Model):
         LOST_LABELS = "lost_labels", "lost labels"
         FAILED_RUN = "failed_run", "failed run"
         VERSION_HELD_BACK = "version_held_back", "version held back"
+        VERSION_ROLLED_BACK = "version_rolled_back", "version rolled back"
         EVALUATION_FAILED = "evaluation_failed", "evaluation failed"
         AGREEMENT_DROPPED = "agreement_dropped", "agreement dropped"
         EVENTS_WAITING = "events_waiting", "events waiting"

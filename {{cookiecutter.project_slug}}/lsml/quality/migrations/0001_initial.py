@@ -64,6 +64,7 @@ class Migration(migrations.Migration):
                             ("lost_labels", "lost labels"),
                             ("failed_run", "failed run"),
                             ("version_held_back", "version held back"),
+                            ("version_rolled_back", "version rolled back"),
                             ("evaluation_failed", "evaluation failed"),
                             ("agreement_dropped", "agreement dropped"),
                             ("events_waiting", "events waiting"),

@@ -134,6 +134,7 @@ class Migration(migrations.Migration):
                         validators=[django.core.validators.MinValueValidator(1)],
                     ),
                 ),
+                ("roll_back_on_drop", models.BooleanField(default=False)),
                 ("time_limit_s", models.PositiveIntegerField(blank=True, null=True)),
                 ("memory_mb", models.PositiveIntegerField(blank=True, null=True)),
                 (

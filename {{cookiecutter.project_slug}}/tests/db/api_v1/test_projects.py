@@ -69,6 +69,14 @@ def test_the_hold_out_is_part_of_the_policy(operator, project):
     }
 
 
+def test_rolling_back_by_itself_is_part_of_the_policy(operator, project):
+    assert not project.roll_back_on_drop
+    row = policy(operator, project, roll_back_on_drop=True, reason="nights").json()
+    assert row["roll_back_on_drop"] is True
+    project.refresh_from_db()
+    assert project.roll_back_on_drop
+
+
 def test_a_viewer_may_not_change_the_policy(viewer, project):
     assert policy(viewer, project, **CHANGE).status_code == 403
     assert not entries()

@@ -54,6 +54,13 @@ def test_it_prints_the_recall_of_both_versions_by_label(served):
     assert row.index("0.89") < row.index("0.66")
 
 
+def test_it_prints_why_the_service_rolled_back(served):
+    first, second = served.versions.order_by("number")[:2]
+    assert "rolled back" not in run()
+    factory.promote(served, first, timezone.now())
+    assert f"{second.version} was rolled back: the run succeeded" in run()
+
+
 def test_it_prints_json_for_programs(served):
     rows = json.loads(run(json=True))
     assert [row["version"] for row in rows] == ["v3", "v2"]

@@ -38,6 +38,7 @@ class Command(ReportCommand):
             self.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False))
             return
         self.stdout.write(f"{project} serves {project.served_version}.")
+        self._print_roll_back(project)
         self._print_live(project)
         if not latest:
             self.stdout.write(_NONE)
@@ -45,6 +46,13 @@ class Command(ReportCommand):
         for each in latest:
             self.stdout.write(f"  {_line(each)}")
         self._print_labels(next((each for each in latest if each.report), latest[0]))
+
+    def _print_roll_back(self, project: Project) -> None:
+        promotions = project.promotions.select_related("from_version", "to_version")
+        last = promotions.order_by("-pk").first()
+        if last and last.from_version and last.rolled_back_by_policy:
+            name = last.from_version.version
+            self.stdout.write(f"  {name} was rolled back: {last.reason}")
 
     def _print_live(self, project: Project) -> None:
         for each in live_quality(project, served_and_former(project)):

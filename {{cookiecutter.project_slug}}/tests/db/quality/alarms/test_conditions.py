@@ -7,11 +7,13 @@ import pytest
 from django.utils import timezone
 
 from lsml.audit.fields import first_id_at
+from lsml.observability.origin import Origin
 from lsml.quality.alarms import checks, conditions
 from lsml.quality.alarms.conditions import CONDITIONS
 from lsml.quality.models import AgreementWatch, Alarm, AnswerCheck, Evaluation
 from lsml.quality.statistics.sequential import DropDetector
 from lsml.registry.models import Following, ModelVersion, Project
+from lsml.registry.services import promote
 from lsml.training.models import InboxEntry, TrainingRun
 from tests.db.audit.rows import a_prediction, predict
 
@@ -170,6 +172,44 @@ def test_a_version_that_was_held_back(project):
     evaluated(project, 4)
     said = "v4 was held back: Recall of Refund fell from 0.81 to 0.62."
     assert opened() == [("version_held_back", project.pk, said)]
+
+
+def rolled_back(project, actor="policy"):
+    """From v4 to v3."""
+    third, fourth = (
+        ModelVersion.objects.create(
+            project=project, number=n, version=f"v{n}", created_at=timezone.now()
+        )
+        for n in (3, 4)
+    )
+    origin = Origin("test", "test")
+    facts = {"project": project, "reason": "agreement fell", "origin": origin}
+    promote(version=third, actor="policy", **facts)
+    promote(version=fourth, actor="policy", **facts)
+    assert opened() == []
+    promote(version=third, actor=actor, **facts)
+    return fourth
+
+
+def test_a_version_that_the_policy_rolled_back(project):
+    rolled_back(project)
+    said = "v4 was rolled back to v3: agreement fell"
+    assert opened() == [("version_rolled_back", project.pk, said)]
+
+
+def test_a_roll_back_by_a_person_or_followed_by_a_promotion_opens_none(project):
+    rolled_back(project, "ada")
+    assert opened() == []
+    other = Project.objects.create(labelstudio_id=78)
+    fourth = rolled_back(other)
+    promote(
+        project=other,
+        version=fourth,
+        actor="ada",
+        reason="",
+        origin=Origin("test", "test"),
+    )
+    assert opened() == []
 
 
 def test_an_evaluation_that_failed(project):
