@@ -202,6 +202,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(30.0, nowfun=steady_now),
         "options": {"expiration": 30.0},
     },
+    "error groups": {
+        "task": "lsml.quality.tasks.group_errors",
+        "schedule": schedule(15.0, nowfun=steady_now),
+        "options": {"expiration": 15.0},
+    },
     # Two checks and sending an alarm take less than a minute.
     "alarms": {
         "task": "lsml.quality.tasks.check_alarms",

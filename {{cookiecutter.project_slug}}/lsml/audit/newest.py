@@ -1,4 +1,4 @@
-"""Reads the predictions that were sealed since a position, for work done after them.
+"""Reads the rows that were sealed since a position, for work done after them.
 
 Sealed rows are complete: no row with an older transaction can still appear among them.
 """
@@ -16,7 +16,7 @@ _SEALS_MAX: Final = 1_000  # an older service has hundreds of thousands
 
 @dataclass(frozen=True, slots=True)
 class NewRows:
-    """The newest of the rows that were sealed since a position.
+    """Rows that were sealed since a position.
 
     Attributes:
         condition: SQL for them, all parts of which are numbers.
@@ -43,11 +43,29 @@ def newest_predictions(after: int) -> NewRows | None:
     if not seals:
         return None
     *_, newest = batches(seals)
+    return _rows_of(newest, position=seals[-1].number)
+
+
+def next_rows(table: str, after: int) -> NewRows | None:
+    """Return the oldest rows of a table sealed after that seal; None if there are none.
+
+    At most as many as one query should read. Called again with the position, it returns
+    those that follow, so that none is left out.
+    """
+    later = Seal.objects.filter(table=table, number__gt=after).defer("locator")
+    seals = list(later.order_by("number")[:_SEALS_MAX])
+    if not seals:
+        return None
+    oldest = next(batches(seals))
+    return _rows_of(oldest, position=oldest[-1].number)
+
+
+def _rows_of(seals: list[Seal], *, position: int) -> NewRows:
     # The ids, so that few partitions are read.
-    first = min(seal.first_id for seal in newest)
-    last = max(seal.last_id for seal in newest)
-    condition = f"{joined(newest).condition} AND id BETWEEN {first} AND {last}"
-    return NewRows(condition, seals[-1].number)
+    first = min(seal.first_id for seal in seals)
+    last = max(seal.last_id for seal in seals)
+    condition = f"{joined(seals).condition} AND id BETWEEN {first} AND {last}"
+    return NewRows(condition, position)
 
 
 def _seals() -> QuerySet[Seal]:

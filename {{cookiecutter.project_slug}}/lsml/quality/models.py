@@ -1,6 +1,7 @@
 """The tables of this room, where Django looks for them."""
 
 from lsml.quality.alarms.models import Alarm, AlarmCheck, AlarmMessage
+from lsml.quality.error_groups.models import ErrorGroup, ErrorPosition
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.live.models import AgreementWatch
 from lsml.quality.suspicious.models import ConfirmedAnnotation
@@ -14,5 +15,7 @@ __all__ = [
     "AnswerCheck",
     "AnswerCheckPosition",
     "ConfirmedAnnotation",
+    "ErrorGroup",
+    "ErrorPosition",
     "Evaluation",
 ]

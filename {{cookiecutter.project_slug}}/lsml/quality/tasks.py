@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from lsml.environment.pace import Pace
 from lsml.quality.alarms import checks, messages
+from lsml.quality.error_groups import grouping
 from lsml.quality.evaluation import jobs, work
 from lsml.quality.live import rolling_back, watching
 from lsml.quality.validity import live
@@ -25,6 +26,12 @@ def watch_agreement() -> None:
     """Look for drops of live agreement, and roll back where that is wanted."""
     watching.watch_agreement()
     rolling_back.roll_back_worse()
+
+
+@shared_task
+def group_errors() -> None:
+    """Group what has failed since the last call."""
+    grouping.group_errors()
 
 
 @shared_task

@@ -13,7 +13,7 @@ from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
 from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
 from lsml.observability.origin import Origin
-from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck, Evaluation
+from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck, ErrorGroup, Evaluation
 from lsml.registry import services
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import (
@@ -75,6 +75,20 @@ def alarm(of=None, **facts):
         "last_seen_at": now,
     }
     return Alarm.objects.create(**given | facts)
+
+
+def error_group(of, pattern="ValueError: empty text", **facts):
+    """A group of failed predictions, as a worker keeps it."""
+    now = timezone.now()
+    given = {
+        "source": "prediction",
+        "count": 12,
+        "versions": ["v2", "v3"],
+        "first_seen_at": now - timedelta(hours=2),
+        "last_seen_at": now,
+        "example_id": first_id_at(now),
+    }
+    return ErrorGroup.objects.create(project=of, pattern=pattern, **given | facts)
 
 
 def choice(label, score=0.9):

@@ -10,6 +10,7 @@ from lsml.api.v1.alarms import AlarmViewSet
 from lsml.api.v1.answer_checks import AnswerCheckViewSet
 from lsml.api.v1.audit_entries import AuditEntryViewSet
 from lsml.api.v1.audit_jobs import AuditJobViewSet
+from lsml.api.v1.error_groups import ErrorGroupViewSet
 from lsml.api.v1.evaluations import EvaluationViewSet
 from lsml.api.v1.events import EventViewSet
 from lsml.api.v1.next_tasks import NextTasksView
@@ -42,6 +43,7 @@ router.register("promotions", PromotionViewSet, "promotions")
 router.register("versions", VersionViewSet, "versions")  # …/promote, …/shadow
 router.register("answer-checks", AnswerCheckViewSet, "answer-checks")
 router.register("alarms", AlarmViewSet, "alarms")  # …/<id>/acknowledge
+router.register("error-groups", ErrorGroupViewSet, "error-groups")
 # The kinds of jobs: …/<id>/cancel, …/<id>/retry, …/<id>/log
 router.register("runs", RunViewSet, "runs")
 router.register("evaluations", EvaluationViewSet, "evaluations")

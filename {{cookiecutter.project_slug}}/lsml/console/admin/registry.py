@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
@@ -17,6 +19,7 @@ from lsml.console.pages.project import project_context
 from lsml.console.pages.version import version_context
 from lsml.console.templatetags.console import badge, held_out, moment
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
+from lsml.training.models import InboxEntry
 
 
 @admin.register(Project)
@@ -58,7 +61,10 @@ class ProjectAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         joined = ("active_version", "following")
-        return super().get_queryset(request).select_related(*joined)
+        entries = InboxEntry.objects.filter(project=OuterRef("pk")).values("project")
+        waiting = Subquery(entries.annotate(number=Count("pk")).values("number"))
+        projects = super().get_queryset(request).select_related(*joined)
+        return projects.annotate(waiting=Coalesce(waiting, 0))
 
     def facts(self, found: Project) -> list[Fact]:
         return [

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from lsml.audit.models import Prediction, Seal
+from lsml.audit.models import Seal
 from lsml.console.links import list_of, page_of
 from lsml.console.pages.base import needs
 from lsml.observability.origin import requester
@@ -20,8 +20,8 @@ from lsml.registry.models import Project
 from lsml.training.models import TrainingRun
 
 _PLACES: Final[dict[str, Callable[[Alarm], str]]] = {
-    Alarm.Kind.FAILING_PREDICTIONS: lambda alarm: list_of(
-        Prediction, project=alarm.project_id, outcome="error", last="24h"
+    Alarm.Kind.FAILING_PREDICTIONS: lambda alarm: reverse(
+        "admin:console_errors", args=[alarm.project_id]
     ),
     Alarm.Kind.FAILED_RUN: lambda alarm: list_of(
         TrainingRun, project=alarm.project_id, state=TrainingRun.State.FAILED

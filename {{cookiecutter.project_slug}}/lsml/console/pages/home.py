@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from lsml.access.roles import may
-from lsml.audit.models import Prediction, Seal
+from lsml.audit.models import Seal
 from lsml.console.charts import (
     Series,
     Span,
@@ -21,16 +21,18 @@ from lsml.console.charts import (
     span_chart,
 )
 from lsml.console.charts.axes import SERIES_MAX
-from lsml.console.links import list_of, page_of
+from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds
 from lsml.console.pages.alarms import place_of
 from lsml.console.pages.home_figures import Day, largest, last_day
 from lsml.console.pages.metrics import compared
 from lsml.quality.alarms.reads import what_needs_attention
+from lsml.quality.models import ErrorGroup
 from lsml.registry.models import Project
 from lsml.training.models import InboxEntry, TrainingRun
 
 _PROJECTS_MAX: Final = 50
+_ERRORS_MAX: Final = 5  # groups
 _RUNS_MAX: Final = 100  # of the last day, in the chart
 
 
@@ -48,11 +50,6 @@ class Card:
     run: TrainingRun | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
-    def errors_address(self) -> str:
-        """Where the failed predictions are listed."""
-        return list_of(Prediction, project=self.project.pk, outcome="error", last="24h")
-
 
 def home_context(request: HttpRequest) -> dict[str, Any]:
     """Collect the home page; the number of queries does not depend on the data."""
@@ -66,6 +63,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
         "title": _("Home"),
         "cards": _cards(day, runs),
         "attention": attention,
+        "errors": _errors(now),
         "alarms": [(alarm, place_of(alarm)) for alarm in attention.alarms],
         "charts": [chart for chart in _charts(day, runs, now) if chart[1]],
         "seal": Seal.objects.order_by("-number").first(),
@@ -78,6 +76,15 @@ def _runs(now: datetime) -> list[TrainingRun]:
     found = TrainingRun.objects.filter(recent | active).select_related("project")
     large = ("log", "metrics", "project__label_config", "project__extra_params")
     return list(found.defer(*large).order_by("-pk")[:_RUNS_MAX])
+
+
+def _errors(now: datetime) -> list[ErrorGroup]:
+    """Return what failed in the last 24 hours, the latest first."""
+    recent = ErrorGroup.objects.filter(
+        last_seen_at__gte=now - timedelta(hours=24), project__archived_at=None
+    ).select_related("project")
+    shown = recent.defer("project__label_config", "project__extra_params")
+    return list(shown.order_by("-last_seen_at", "-pk")[:_ERRORS_MAX])
 
 
 def _cards(day: Day, runs: list[TrainingRun]) -> list[Card]:

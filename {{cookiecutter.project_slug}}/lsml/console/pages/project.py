@@ -29,11 +29,17 @@ from lsml.training.models import TrainingRun
 from lsml.training.runs import start_run
 
 _VERSIONS_MAX: Final = 50
+_ERRORS_SHOWN: Final = 5  # groups
 _ENTRIES_SHOWN: Final = 10  # of the timeline
 
 
 def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
-    """Collect quality, versions, runs, promotions, policy and the newest entries."""
+    """Collect quality, versions, runs, promotions, policy and the newest entries.
+
+    Args:
+        request: The page's.
+        found: Whose page it is; `waiting` events were counted when it was read.
+    """
     versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
     for version in versions:
         if version.pk == found.active_version_id:
@@ -51,6 +57,7 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
     return {
         "project": found,
         "quality": quality_context(found, versions, promoted),
+        "errors": list(found.error_groups.order_by("-last_seen_at")[:_ERRORS_SHOWN]),
         "answer_check": check_of(found, found.served_version),
         "versions": versions[:10],
         "version_count": len(versions),
@@ -65,7 +72,6 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
         "policy": [(_label(name), _shown(found, name)) for name in POLICY_FIELDS],
         "order": order_status(found),
         "policy_history": list(changed.order_by("-pk")[:5]),
-        "waiting": found.inbox.count(),
         "entries": timeline.newest(found, _ENTRIES_SHOWN, run=runs, promotion=recent),
     }
 

@@ -10,6 +10,7 @@ from lsml.console.pages import (
     alarms,
     audit_jobs,
     compare,
+    errors,
     jobs,
     models_in_memory,
     next_tasks,
@@ -44,6 +45,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         page("project/<int:pk>/pause/", project.pause, "pause"),
         page("project/<int:pk>/train/", project.train, "train"),
         page("project/<int:pk>/predict/", predict.predict, "predict"),
+        page("project/<int:pk>/errors/", errors.errors, "errors"),
         page("project/<int:pk>/next/", next_tasks.next_tasks, "next"),
         page("project/<int:pk>/suspicious/", suspicious.suspicious, "suspicious"),
         page(

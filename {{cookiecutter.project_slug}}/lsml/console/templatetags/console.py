@@ -12,12 +12,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from lsml.audit.models import Prediction
 from lsml.console import progress
 from lsml.console.links import page_of
 from lsml.console.numbers import milliseconds, readable
 from lsml.jobs.models import Job
 from lsml.labelstudio.results import words_of
+from lsml.quality.models import ErrorGroup
 from lsml.registry.models import HELD_OUT_TASKS_TO_TELL
+from lsml.training.models import TrainingRun
 
 register = template.Library()
 register.filter(milliseconds)
@@ -192,6 +195,13 @@ def job_progress(
 def page(model: Model) -> str:
     """Return the address of an object's page."""
     return page_of(model)
+
+
+@register.filter
+def example(group: ErrorGroup) -> str:
+    """Return the address of the latest failure of a group."""
+    of_run = group.source == ErrorGroup.Source.RUN
+    return page_of(TrainingRun if of_run else Prediction, group.example_id)
 
 
 @register.filter

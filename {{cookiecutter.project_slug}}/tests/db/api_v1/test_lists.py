@@ -27,6 +27,7 @@ LISTS = (
     "prediction-problems",
     "answer-checks",
     "alarms",
+    "error-groups",
     "audit-jobs",
     "seals",
 )
