@@ -33,6 +33,7 @@ from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
 from lsml.quality.alarms.reads import alarm_metrics
+from lsml.quality.gauges import quality_metrics
 from lsml.quality.validity.counts import answer_metrics
 from lsml.registry.model_class import model_name
 from lsml.registry.projects import duplicate_project, set_up_project
@@ -236,6 +237,7 @@ class MetricsView(LabelStudioView):
             + sealing_metrics()
             + answer_metrics()
             + alarm_metrics()
+            + quality_metrics()
             + model_metrics(),
             content_type=metrics.CONTENT_TYPE,
         )

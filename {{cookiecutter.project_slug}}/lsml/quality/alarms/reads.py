@@ -1,13 +1,15 @@
 """Reads alarms, for the home page and Prometheus."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import DatabaseError
 from django.db.models import Count
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 
+from lsml.observability.metrics import read_from_database
 from lsml.quality.alarms import lifecycle
 from lsml.quality.alarms.checks import EVERY_S, examine
 from lsml.quality.alarms.conditions import CONDITIONS
@@ -71,20 +73,19 @@ def _checked_here(known: list[Alarm], now: datetime) -> list[Alarm]:
 
 def alarm_metrics() -> bytes:
     """Return the open alarms for Prometheus; empty if the database does not answer."""
-    registry = CollectorRegistry()
-    opened = Gauge("lsml_alarms_open", "Open alarms", ["kind"], registry=registry)
-    checked = Gauge(
+    return read_from_database(_read)
+
+
+def _read() -> Iterator[Metric]:
+    counts = Alarm.objects.open().values_list("kind").annotate(Count("pk"))
+    numbers = dict(counts.order_by())
+    opened = GaugeMetricFamily("lsml_alarms_open", "Open alarms", labels=["kind"])
+    for kind in Alarm.Kind:
+        opened.add_metric([kind.value], numbers.get(kind.value, 0))
+    checked_at = checked_last()
+    checked = GaugeMetricFamily(
         "lsml_alarms_checked_timestamp_seconds",
         "When a worker checked the conditions of alarms last; 0 = never",
-        registry=registry,
+        value=checked_at.timestamp() if checked_at else 0,
     )
-    try:
-        counts = Alarm.objects.open().values_list("kind").annotate(Count("pk"))
-        numbers = dict(counts.order_by())
-        checked_at = checked_last()
-    except DatabaseError:
-        return b""
-    for kind in Alarm.Kind:
-        opened.labels(kind.value).set(numbers.get(kind.value, 0))
-    checked.set(checked_at.timestamp() if checked_at else 0)
-    return generate_latest(registry)
+    yield from (opened, checked)

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import DatabaseError
 from django.db.models import OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 
+from lsml.observability.metrics import read_from_database
 from lsml.quality.validity.models import AnswerCheck
 from lsml.registry.models import INITIAL_VERSION, Project
 
@@ -45,36 +44,28 @@ def answer_metrics() -> bytes:
     Only of versions whose answers were checked in the last 24 hours: each training adds
     a version, and Prometheus would keep a time series for each.
     """
-    registry = CollectorRegistry()
-    try:
-        registry.register(_AnswerChecks())
-        return generate_latest(registry)
-    except DatabaseError:
-        return b""
+    return read_from_database(_read)
 
 
-class _AnswerChecks(Collector):
-    def collect(self) -> Iterator[Metric]:
-        labels = ["project", "version"]
-        checked = CounterMetricFamily(
-            "lsml_answers_checked_total",
-            "Live answers that were checked against the label config",
-            labels=labels,
-        )
-        invalid = CounterMetricFamily(
-            "lsml_answers_invalid_total",
-            "Checked answers that do not fit the label config",
-            labels=labels,
-        )
-        recent = AnswerCheck.objects.filter(
-            last_checked_at__gte=timezone.now() - _RECENT
-        )
-        # Label Studio reuses project IDs, so several of our projects may have one.
-        for project, version, all_checked, all_invalid in (
-            recent.values_list("project__labelstudio_id", "model_version")
-            .annotate(Sum("checked"), Sum("invalid"))
-            .order_by("project__labelstudio_id", "model_version")
-        ):
-            checked.add_metric([str(project), version], all_checked)
-            invalid.add_metric([str(project), version], all_invalid)
-        yield from (checked, invalid)
+def _read() -> Iterator[Metric]:
+    labels = ["project", "version"]
+    checked = CounterMetricFamily(
+        "lsml_answers_checked_total",
+        "Live answers that were checked against the label config",
+        labels=labels,
+    )
+    invalid = CounterMetricFamily(
+        "lsml_answers_invalid_total",
+        "Checked answers that do not fit the label config",
+        labels=labels,
+    )
+    recent = AnswerCheck.objects.filter(last_checked_at__gte=timezone.now() - _RECENT)
+    # Label Studio reuses project IDs, so several of our projects may have one.
+    for project, version, all_checked, all_invalid in (
+        recent.values_list("project__labelstudio_id", "model_version")
+        .annotate(Sum("checked"), Sum("invalid"))
+        .order_by("project__labelstudio_id", "model_version")
+    ):
+        checked.add_metric([str(project), version], all_checked)
+        invalid.add_metric([str(project), version], all_invalid)
+    yield from (checked, invalid)
