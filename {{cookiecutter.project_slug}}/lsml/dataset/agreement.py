@@ -74,6 +74,7 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
                     project=project,
                     annotation_id=annotation.annotation_id,
                     at=annotation.made_at,
+                    annotator=annotation.completed_by,
                     shown=seen,
                     scores=scores[seen.pk],
                 )

@@ -1,11 +1,11 @@
 """Agreement of annotations with what annotators saw, added up by version and day.
 
-`sums` are groups of named vectors: of the whole answer, of each control, of each tenth
-of the score, of each label. A vector begins with a count of annotations, so what is
-added can be subtracted again, and what counts nothing any more is left out.
+`sums` are groups of named vectors: of the whole answer, of each control, of each
+annotator, of each tenth of the score, of each label. A vector begins with a count of
+annotations, so what is added can be subtracted again, and what counts nothing any more
+is left out.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from statistics import fmean
@@ -21,10 +21,14 @@ _Key = tuple[str, date]  # version, day
 
 OVERALL: Final = "overall"  # {"": [annotations, values, squared values]}
 CONTROLS: Final = "controls"  # {control: the same}
+# {Label Studio's user ID: the same}; OTHERS: those beyond ANNOTATORS_MAX
+ANNOTATORS: Final = "annotators"
 SCORES: Final = "scores"  # {tenth, "0" to "9": [annotations, scores, values]}
 # {"control: label": [annotations, in both, only predicted, only annotated]}
 LABELS: Final = "labels"
 
+ANNOTATORS_MAX: Final = 100  # of a version and day
+OTHERS: Final = ""
 _BINS: Final = 10
 
 
@@ -33,6 +37,7 @@ def live_agreement(
     project: Project,
     annotation_id: int,
     at: datetime,
+    annotator: int | None,
     shown: Prediction,
     scores: Sequence[ControlScore],
 ) -> LiveAgreement:
@@ -42,6 +47,7 @@ def live_agreement(
         project: of both.
         annotation_id: Label Studio's ID.
         at: when the annotation was made.
+        annotator: Label Studio's user ID; None = not known.
         shown: the prediction that the annotator saw.
         scores: how the annotation compares with it; empty = both are empty.
     """
@@ -55,6 +61,8 @@ def live_agreement(
             for label, counts in each.labels.items()
         },
     }
+    if annotator is not None:
+        sums[ANNOTATORS] = {str(annotator): [1, value, value**2]}
     if shown.score is not None and 0 <= shown.score <= 1:
         tenth = min(int(shown.score * _BINS), _BINS - 1)
         sums[SCORES] = {str(tenth): [1, shown.score, value]}
@@ -79,11 +87,14 @@ def replace_live_agreements(
     current = LiveAgreement.objects.filter(
         project=project, annotation_id__in=annotation_ids
     )
-    changes: defaultdict[_Key, Sums] = defaultdict(dict)
-    for row in current:
-        add(changes[_key(row)], row.sums, sign=-1)
+    before = list(current)
+    days = _days(project, {_key(row) for row in (*before, *rows)})
+    for row in before:
+        add(days[_key(row)].sums, row.sums, sign=-1)
     for row in rows:
-        add(changes[_key(row)], row.sums)
+        day = days[_key(row)]
+        _bound_annotators(row.sums, day.sums)
+        add(day.sums, row.sums)
     current.exclude(annotation_id__in=[row.annotation_id for row in rows]).delete()
     LiveAgreement.objects.bulk_create(
         rows,
@@ -91,7 +102,7 @@ def replace_live_agreements(
         unique_fields=["project", "annotation_id"],
         update_fields=["prediction_id", "model_version", "at", "value", "sums"],
     )
-    _add_to_days(project, changes)
+    _save(days.values())
 
 
 def add(to: Sums, sums: Mapping[str, Mapping[str, list[float]]], sign: int = 1) -> None:
@@ -103,23 +114,40 @@ def add(to: Sums, sums: Mapping[str, Mapping[str, list[float]]], sign: int = 1) 
             totals[name] = [a + sign * b for a, b in zip(before, vector, strict=True)]
 
 
-def _add_to_days(project: Project, changes: Mapping[_Key, Sums]) -> None:
+def _bound_annotators(sums: Sums, of_day: Sums) -> None:
+    """Count an annotator with the others if the day already has too many.
+
+    The row says where it was counted, so that it can be subtracted there.
+    """
+    known = of_day.get(ANNOTATORS, {})
+    if len(known.keys() - {OTHERS}) >= ANNOTATORS_MAX:
+        sums[ANNOTATORS] = {
+            name if name in known else OTHERS: vector
+            for name, vector in sums.get(ANNOTATORS, {}).items()
+        }
+
+
+def _days(project: Project, keys: set[_Key]) -> dict[_Key, LiveAgreementDay]:
+    """Return the sums of these days, empty ones where there are none."""
     known = {
         (row.model_version, row.day): row
         for row in LiveAgreementDay.objects.filter(
             project=project,
-            model_version__in={version for version, _ in changes},
-            day__in={day for _, day in changes},
+            model_version__in={version for version, _ in keys},
+            day__in={day for _, day in keys},
         )
     }
+    return {
+        (version, day): known.get((version, day))
+        or LiveAgreementDay(project=project, model_version=version, day=day, sums={})
+        for version, day in keys
+    }
+
+
+def _save(days: Iterable[LiveAgreementDay]) -> None:
     kept: list[LiveAgreementDay] = []
     empty: list[LiveAgreementDay] = []
-    for key, sums in changes.items():
-        version, day = key
-        row = known.get(key) or LiveAgreementDay(
-            project=project, model_version=version, day=day, sums={}
-        )
-        add(row.sums, sums)
+    for row in days:
         row.sums = _counted(row.sums)
         (kept if row.sums else empty).append(row)
     LiveAgreementDay.objects.bulk_create(

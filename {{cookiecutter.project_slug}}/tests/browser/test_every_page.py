@@ -46,6 +46,7 @@ def every_page(story):
     of, latest, running = story["project"], story["latest"], story["running"]
     factory.answer_check(of, latest.version, checked=500, invalid=12)
     factory.error_group(of)
+    factory.live_agreement(of, latest.version)
     job = AuditJob.objects.create(
         kind="verify", requested_by="ada", created_at=of.created_at, state="succeeded",
         report={"intact": True, "rows": 5, "seals": 1, "unsealed_rows": 0},
@@ -73,6 +74,7 @@ def every_page(story):
         *(detail_page(row) for row in rows),
         page("timeline", of.pk),
         page("errors", of.pk),
+        page("live_agreement", of.pk),
         page("models"),
         page("next", of.pk),
         page("next", of.pk) + "?strategy=disagreement",

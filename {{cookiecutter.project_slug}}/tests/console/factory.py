@@ -11,7 +11,7 @@ from lsml.audit import rollups
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
-from lsml.dataset.models import Agreement, Annotation, Snapshot, Task
+from lsml.dataset.models import Agreement, Annotation, LiveAgreementDay, Snapshot, Task
 from lsml.observability.origin import Origin
 from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck, ErrorGroup, Evaluation
 from lsml.registry import services
@@ -89,6 +89,20 @@ def error_group(of, pattern="ValueError: empty text", **facts):
         "example_id": first_id_at(now),
     }
     return ErrorGroup.objects.create(project=of, pattern=pattern, **given | facts)
+
+
+def live_agreement(of, model_version):
+    """The sums of today's annotations of two people, and of others."""
+    return LiveAgreementDay.objects.create(
+        project=of,
+        model_version=model_version,
+        day=timezone.now().date(),
+        sums={
+            "overall": {"": [20, 18, 18]},
+            "controls": {"sentiment": [20, 18, 18]},
+            "annotators": {"4711": [16, 16, 16], "": [4, 2, 2]},
+        },
+    )
 
 
 def choice(label, score=0.9):

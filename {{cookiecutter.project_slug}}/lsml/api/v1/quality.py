@@ -56,6 +56,15 @@ class LiveControlSerializer(serializers.Serializer[Any]):
     agreement = IntervalField()
 
 
+class LiveAnnotatorSerializer(serializers.Serializer[Any]):
+    user_id = serializers.IntegerField(
+        allow_null=True,
+        help_text="Label Studio's; null: those beyond 100 of a version and day",
+    )
+    annotations = serializers.IntegerField()
+    agreement = IntervalField()
+
+
 class LiveLabelSerializer(serializers.Serializer[Any]):
     # DRF collects the fields; the attribute `label` of a serializer is set later.
     label = serializers.CharField(  # type: ignore[assignment]
@@ -87,6 +96,9 @@ class LiveQualitySerializer(serializers.Serializer[Any]):
     agreement = IntervalField(allow_null=True)
     days = LiveDaySerializer(many=True)
     controls = LiveControlSerializer(many=True)
+    annotators = LiveAnnotatorSerializer(
+        many=True, help_text="the 100 with the most annotations"
+    )
     labels = LiveLabelSerializer(many=True)
     calibration = CalibrationSerializer(many=True)
     calibration_error = serializers.FloatField(allow_null=True)
@@ -127,6 +139,13 @@ class DropSerializer(serializers.Serializer[Any]):
                         "controls": [
                             {
                                 "control": "topic",
+                                "annotations": 40,
+                                "agreement": [0.9, 0.77, 0.96],
+                            }
+                        ],
+                        "annotators": [
+                            {
+                                "user_id": 3,
                                 "annotations": 40,
                                 "agreement": [0.9, 0.77, 0.96],
                             }

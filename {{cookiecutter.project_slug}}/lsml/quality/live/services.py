@@ -11,7 +11,16 @@ from typing import Final, cast
 
 from django.utils import timezone
 
-from lsml.dataset.live import CONTROLS, LABELS, OVERALL, SCORES, Sums, add
+from lsml.dataset.live import (
+    ANNOTATORS,
+    CONTROLS,
+    LABELS,
+    OTHERS,
+    OVERALL,
+    SCORES,
+    Sums,
+    add,
+)
 from lsml.dataset.models import LiveAgreementDay
 from lsml.quality.statistics.calibration import Bin, expected_calibration_error
 from lsml.quality.statistics.intervals import Interval, mean_of_sums
@@ -21,6 +30,7 @@ from lsml.registry.versions import version_before
 
 DAYS: Final = 90  # that are read, up to today
 LABELS_MAX: Final = 100  # of a version, the most frequent ones
+ANNOTATORS_SHOWN: Final = 100  # of a version, those with the most annotations
 _BINS: Final = 10
 
 
@@ -38,6 +48,15 @@ class Control:
     """Agreement of one control."""
 
     control: str
+    annotations: int
+    agreement: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """Agreement of the annotations of one person."""
+
+    user_id: int | None  # Label Studio's; None = those beyond the limit of a day
     annotations: int
     agreement: Interval
 
@@ -74,6 +93,7 @@ class LiveQuality:
     agreement: Interval | None  # None = there are no annotations
     days: list[Day]  # those with annotations, in order
     controls: list[Control]
+    annotators: list[Annotator]  # those with the most annotations first
     labels: list[Label]  # the most frequent first
     calibration: list[Bin]
     calibration_error: float | None
@@ -116,6 +136,7 @@ def _of_version(version: str, rows: Sequence[LiveAgreementDay]) -> LiveQuality:
             Control(control, *_mean(vector))
             for control, vector in sorted(sums.get(CONTROLS, {}).items())
         ],
+        _annotators(sums.get(ANNOTATORS, {})),
         _labels(sums.get(LABELS, {})),
         calibration,
         expected_calibration_error(calibration),
@@ -130,6 +151,15 @@ def _mean(vector: Sequence[float]) -> tuple[int, Interval]:
 def _day(row: LiveAgreementDay) -> Day:
     count, total, _ = cast("Sums", row.sums)[OVERALL][""]
     return Day(row.day, int(count), total / count)
+
+
+def _annotators(vectors: Mapping[str, Sequence[float]]) -> list[Annotator]:
+    people = [
+        Annotator(None if name == OTHERS else int(name), *_mean(vector))
+        for name, vector in sorted(vectors.items())
+    ]
+    people.sort(key=lambda each: -each.annotations)
+    return people[:ANNOTATORS_SHOWN]
 
 
 def _labels(vectors: Mapping[str, Sequence[float]]) -> list[Label]:

@@ -22,6 +22,7 @@ def live(project, version):
         sums={
             "overall": {"": [4, 3, 3]},
             "controls": {"topic": [4, 3, 3]},
+            "annotators": {"3": [4, 3, 3]},
             "labels": {"topic: A": [3, 2, 1, 0]},
             "scores": {"8": [4, 3.4, 3]},
         },
@@ -38,6 +39,10 @@ def test_live_agreement_is_given_with_intervals_and_labels(viewer, url, project)
     assert (found["version"], found["annotations"]) == ("0.0.1", 4)
     assert found["agreement"] == pytest.approx([0.75, 0.30, 0.95], abs=0.01)
     assert found["days"][0]["agreement"] == 0.75
+    assert [(one["user_id"], one["annotations"]) for one in found["annotators"]] == [
+        (3, 4)
+    ]
+    assert found["annotators"][0]["agreement"] == found["agreement"]
     assert found["labels"][0]["precision"] == pytest.approx(2 / 3)
     assert found["calibration"] == [
         {

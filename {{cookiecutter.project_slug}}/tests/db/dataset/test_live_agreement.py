@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lsml.dataset import live
 from lsml.dataset.agreement import update_agreements
 from lsml.dataset.live import add
 from lsml.dataset.models import Annotation, LiveAgreement, LiveAgreementDay
@@ -131,8 +132,44 @@ def test_a_deleted_or_skipped_annotation_leaves_nothing(annotate, predicted, fac
     assert not LiveAgreement.objects.exists()
 
 
+def annotators():
+    return LiveAgreementDay.objects.get().sums.get("annotators")
+
+
+def test_annotators_are_apart_and_others_are_not_counted(annotate, predicted):
+    predicted(choice("A"))
+    annotate(choice("A"), number=11, completed_by=3)
+    annotate(choice("B"), number=12, completed_by=3)
+    annotate(choice("A"), number=13, completed_by=4)
+    annotate(choice("A"), number=14)
+    assert annotators() == {"3": [2, 1.0, 1.0], "4": [1, 1.0, 1.0]}
+
+
+def test_an_annotation_that_another_person_changes_counts_for_that_one(
+    annotate, predicted
+):
+    predicted(choice("A"))
+    annotate(choice("A"), completed_by=3)
+    annotate(choice("B"), completed_by=4)
+    assert annotators() == {"4": [1, 0.0, 0.0]}
+
+
+def test_a_day_names_a_bounded_number_of_annotators(annotate, predicted, monkeypatch):
+    monkeypatch.setattr(live, "ANNOTATORS_MAX", 2)
+    predicted(choice("A"))
+    for person in (3, 4, 5, 6, 3):
+        annotate(choice("A"), number=10 + person, completed_by=person)
+    assert annotators() == {"3": [1, 1, 1], "4": [1, 1, 1], "": [2, 2, 2]}
+    annotate(choice("A"), number=14, completed_by=4, was_cancelled=True)
+    annotate(choice("A"), number=15, completed_by=5, was_cancelled=True)
+    assert annotators() == {"3": [1, 1, 1], "": [1, 1, 1]}
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_the_days_are_always_the_sum_of_the_rows(annotate, predicted, seed):
+def test_the_days_are_always_the_sum_of_the_rows(
+    annotate, predicted, seed, monkeypatch
+):
+    monkeypatch.setattr(live, "ANNOTATORS_MAX", 2)
     dice = random.Random(seed)
 
     def result():
@@ -155,6 +192,7 @@ def test_the_days_are_always_the_sum_of_the_rows(annotate, predicted, seed):
                 number=dice.randint(1, 8),
                 task_id=dice.randint(1, 4),
                 at=at,
+                completed_by=dice.choice([None, 3, 4, 5, 6]),
                 was_cancelled=dice.random() < 0.2,
                 deleted_at=at if dice.random() < 0.2 else None,
             )

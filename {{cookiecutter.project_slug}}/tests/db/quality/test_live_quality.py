@@ -65,6 +65,30 @@ def test_days_long_past_do_not_count(label, read):
     assert read().agreement is None
 
 
+def test_annotators_have_intervals_those_with_most_annotations_first(history, read):
+    for task_id, (person, annotated) in enumerate(
+        [(3, "Refund"), (4, "Refund"), (4, "Billing"), (None, "Billing")], 1
+    ):
+        history.predict(task_id, "Refund", version="v1", created_at=NOW - DAY)
+        history.annotate(task_id, annotated, created_at=NOW, completed_by=person)
+    update_agreements(project=history.project, annotation_ids=range(100, 500))
+    found = [(one.user_id, one.annotations, one.agreement) for one in read().annotators]
+    assert found == [
+        (4, 2, pytest.approx(mean([1, 0]))),
+        (3, 1, pytest.approx(mean([1]))),
+    ]
+
+
+def test_annotators_beyond_the_limit_of_a_day_are_others(history, read):
+    LiveAgreementDay.objects.create(
+        project=history.project,
+        model_version="v1",
+        day=NOW.date(),
+        sums={"overall": {"": [3, 3, 3]}, "annotators": {"": [2, 2, 2]}},
+    )
+    assert [(one.user_id, one.annotations) for one in read().annotators] == [(None, 2)]
+
+
 def test_labels_have_precision_and_recall(label, read):
     label(1, "Refund", "Refund")
     label(2, "Refund", "Billing")
@@ -155,3 +179,11 @@ def test_the_command_prints_both_versions(label, promoted):
     lines = [each for each in output.getvalue().splitlines() if "live" in each]
     assert [line.split()[0] for line in lines] == ["v2", "v1"]
     assert "live agreement 1.00 (0.21–1.00) on 1 annotations" in lines[0]
+
+
+def test_the_command_prints_the_annotators(label, promoted):
+    label(1, "Refund", "Refund", version="v2")
+    output = StringIO()
+    call_command("quality", "--project", "7", stdout=output)
+    [line] = [each for each in output.getvalue().splitlines() if "user" in each]
+    assert line.split() == ["user", "3", "1.00", "(0.21–1.00)", "on", "1"]

@@ -11,6 +11,7 @@ from lsml.quality.reports import ReportCommand
 from lsml.registry.models import Project
 
 _LABELS_SHOWN: Final = 20
+_ANNOTATORS_SHOWN: Final = 10
 _NONE: Final = (
     "No version was evaluated yet. Versions are compared with the served one once"
     " annotated tasks are held out, which begins with 30 of them."
@@ -63,6 +64,12 @@ class Command(ReportCommand):
                 f" {_interval(list(each.agreement))} on {each.annotations} annotations"
                 f" of the last {DAYS} days"
             )
+            for one in each.annotators[:_ANNOTATORS_SHOWN]:
+                name = "others" if one.user_id is None else f"user {one.user_id}"
+                self.stdout.write(
+                    f"    {name:<25} {_interval(list(one.agreement))}"
+                    f" on {one.annotations}"
+                )
         for drop in drops(project):
             self.stdout.write(f"  {drop}")
 
