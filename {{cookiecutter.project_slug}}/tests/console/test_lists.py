@@ -33,15 +33,6 @@ QUERIES_MAX = 15
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_opens_in_few_queries_however_many_rows_it_shows(
-    viewer, name, django_assert_max_num_queries
-):
-    factory.story(predictions=120)
-    with django_assert_max_num_queries(QUERIES_MAX):
-        assert viewer.get(list_page(name)).status_code == 200
-
-
-@pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list_opens(viewer, name):
     assert viewer.get(list_page(name)).status_code == 200
 
@@ -57,7 +48,7 @@ def grow(number):
 
 
 @pytest.mark.parametrize("name", [*LISTS, "auth_user"])
-def test_the_queries_of_a_list_do_not_depend_on_the_number_of_its_rows(
+def test_a_list_opens_in_few_queries_however_many_rows_it_shows(
     client, name, monkeypatch
 ):
     client.force_login(factory.person("root"))
@@ -70,7 +61,8 @@ def test_the_queries_of_a_list_do_not_depend_on_the_number_of_its_rows(
         with CaptureQueriesContext(connection) as queries:
             changes = client.get(list_page(name)).context["cl"]
         found[len(changes.result_list)] = len(queries)
-    assert len(set(found.values())) == 1
+    [needed] = set(found.values())
+    assert needed <= QUERIES_MAX
     assert len(found) == 2 or name == "audit_seal"
 
 
