@@ -29,8 +29,9 @@ test: $(READY) build/demo  ## Bake every option and check it; run the default pr
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-template lint-demo
 	$(MAKE) -C build/demo test
 
+# In one process, which bakes each set of answers once.
 test-template: lint
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(VENV)/bin/python -m pytest $(ARGS)
 
 # Type checks take one core, and the longest.
 lint-demo:

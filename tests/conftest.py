@@ -38,7 +38,8 @@ def bake(tmp_path_factory):
     def made(answers):
         return bake_project(tmp_path_factory.mktemp("bake"), dict(answers))
 
-    return lambda **answers: made(tuple(sorted(answers.items())))
+    # Answers that are the defaults make no other project.
+    return lambda **answers: made(tuple(sorted((DEFAULTS | answers).items())))
 
 
 def load_hook(name):

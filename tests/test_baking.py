@@ -17,18 +17,15 @@ from tests.conftest import DEFAULTS, OPTIONS, ROOT
 SOURCE = ROOT / "{{cookiecutter.project_slug}}"
 RENDERED = {"README.md", "LICENSE"}  # the only files with answers in them
 OPTION_FOLDERS = {"starters", "licenses", "ci"}
-EACH_OPTION_ONCE = [
-    {question: answer} for question, answers in OPTIONS.items() for answer in answers
-]
-PAIRS = [
+BAKES = [
+    DEFAULTS,
     {"starter": "blank", "license": "Proprietary", "ci": "none"},
     {"starter": "blank", "license": "Apache-2.0", "ci": "gitlab-ci"},
     {"license": "BSD-3-Clause", "ci": "none"},
 ]
-EVERY_BAKE = pytest.mark.parametrize("answers", EACH_OPTION_ONCE + PAIRS, ids=str)
+EVERY_BAKE = pytest.mark.parametrize("answers", BAKES, ids=str)
 PROSE = {
     "project_name": "Größe & Söhne",
-    "project_slug": "groesse",
     "description": "Sorts 'texts': <b>90 %</b> # right, yes!",
     "author_name": "Zoë O'Brien, Ltd.",
 }
@@ -132,31 +129,39 @@ def test_any_prose_is_rendered_whole(bake):
     assert PROSE["author_name"] in (project / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("license_", OPTIONS["license"])
-def test_the_license_is_the_chosen_one(bake, license_):
+def test_the_bakes_choose_every_answer():
+    for question, offered in OPTIONS.items():
+        assert {(DEFAULTS | answers)[question] for answers in BAKES} == set(offered)
+
+
+@EVERY_BAKE
+def test_the_license_is_the_chosen_one(bake, answers):
     first_words = {
         "MIT": "MIT License",
         "Apache-2.0": "Apache License",
         "BSD-3-Clause": "BSD 3-Clause License",
         "Proprietary": "All rights reserved",
     }
-    text = (bake(license=license_) / "LICENSE").read_text()
-    assert first_words[license_] in text[:200]
+    text = (bake(**answers) / "LICENSE").read_text()
+    assert first_words[(DEFAULTS | answers)["license"]] in text[:200]
 
 
 def test_the_folder_is_named_after_the_project(bake):
-    assert bake(project_name="Größe & Söhne").name == "grosse-sohne"
+    assert bake(**PROSE).name == "grosse-sohne"
 
 
 @pytest.mark.parametrize(
-    ("ci", "path", "schema"),
+    ("answers", "path", "schema"),
     [
-        ("github-actions", ".github/workflows/ci.yml", "vendor.github-workflows"),
-        ("gitlab-ci", ".gitlab-ci.yml", "vendor.gitlab-ci"),
+        (BAKES[0], ".github/workflows/ci.yml", "vendor.github-workflows"),
+        (BAKES[2], ".gitlab-ci.yml", "vendor.gitlab-ci"),
     ],
+    ids=["github", "gitlab"],
 )
-def test_the_ci_file_is_valid_and_runs_targets_of_the_makefile(bake, ci, path, schema):
-    project = bake(ci=ci)
+def test_the_ci_file_is_valid_and_runs_targets_of_the_makefile(
+    bake, answers, path, schema
+):
+    project = bake(**answers)
 
     subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path],

@@ -1,6 +1,7 @@
 """The demo's helpers. The story itself is tested by running it."""
 
 import re
+import shutil
 import socket
 
 import pytest
@@ -10,9 +11,9 @@ from demo.screen import StepFailed, expect, step
 from demo.service import check_port, read_env
 
 
-def test_baking_again_changes_only_what_differs(tmp_path):
+def test_baking_again_changes_only_what_differs(bake, tmp_path):
     project = tmp_path / "demo"
-    refresh(project, keep=set())
+    shutil.copytree(bake(), project)
     (project / ".venv").mkdir()
     (project / ".venv/kept").touch()
     (project / "gone.py").touch()

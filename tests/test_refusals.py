@@ -72,7 +72,6 @@ def test_an_invalid_email_address_is_refused(pre_gen, email):
 @pytest.mark.parametrize(
     ("answers", "named"),
     [
-        ({"project_slug": "Not A Slug"}, "project_slug"),
         ({"project_slug": "nested/deeper/slug"}, "project_slug"),
         ({"project_name": 'The "best" one', "project_slug": "best"}, "project_name"),
         ({"project_name": "two\nlines", "project_slug": "lines"}, "project_name"),
