@@ -5,6 +5,7 @@ are found again if a session was killed.
 """
 
 import os
+from pathlib import Path
 
 # Before NumPy is imported: several test processes with as many threads each as there
 # are cores make a tenth of a second of training a minute.
@@ -25,6 +26,14 @@ def pytest_xdist_auto_num_workers():
     waits for every transaction of the cluster, also for other tests'.
     """
     return 1 if settings.DATABASE_URL else len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not import deselected tests: Playwright takes a second in each process."""
+    folders = {Path(__file__).with_name(name) for name in ("browser", "labelstudio")}
+    if collection_path in folders:
+        return f"not {collection_path.name}" in config.option.markexpr or None
+    return None
 
 
 _END_OTHER_SESSIONS = """

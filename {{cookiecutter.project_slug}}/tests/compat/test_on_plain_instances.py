@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from label_studio_sdk.converter import brush
 
 from label_studio_ml.answer import Answer
 from tests.compat import cases
@@ -84,6 +83,8 @@ def test_the_box_detector_names_boxes_by_the_label_map(drop_in, label_studio):
 
 
 def test_the_brush_segmenter_fills_around_key_points(drop_in, label_studio):
+    from label_studio_sdk.converter import brush  # takes two seconds, with SciPy
+
     path = "/storage-data/uploaded/?filepath=upload/1/a.png"
     label_studio.answers[path] = cases.picture()
     model = drop_in("brush_segmenter")(project_id="1", label_config=cases.BRUSH)

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from label_studio_sdk.converter.brush import encode_rle
 
 from lsml.console.drawing import Canvas, draw, draw_task
 from lsml.console.drawing.brush import decode_rle, mask_png
@@ -124,6 +123,8 @@ def test_only_the_images_own_origin_is_allowed(image, origin):
 
 
 def test_a_brush_mask_unpacks_as_label_studios_own_library_packs_it():
+    from label_studio_sdk.converter.brush import encode_rle  # two seconds, with SciPy
+
     width, height = 31, 17
     pixels = [0, 0, 0, 0] * (width * height)
     for place in range(40, 90):

@@ -20,6 +20,7 @@ from lsml.environment.reading import Environment
 from lsml.environment.worker import (
     check_worker_pool,
     keep_settings_secret,
+    refuse_wrong_worker,
     warn_of_missing_queue,
 )
 from lsml.registry.model_class import model_class
@@ -140,6 +141,8 @@ def test_a_worker_without_threads_is_reported():
     assert check_worker_pool("threads") == []
     [message] = check_worker_pool("solo")
     assert (message.id, "--pool threads" in message.hint) == ("lsml.E010", True)
+    with pytest.raises(SystemExit, match=r"lsml\.E010"):
+        refuse_wrong_worker(SimpleNamespace(pool_cls="solo"))
 
 
 @pytest.fixture
@@ -246,7 +249,10 @@ def test_a_process_refuses_wrong_settings_with_their_hints(settings):
         pytest.param(["manage.py", "check"], marks=pytest.mark.slow),
         pytest.param(["manage.py", "prepare"], marks=pytest.mark.slow),
         ["-c", "import config.wsgi"],
-        ["-m", "celery", "-A", "config", "worker", "--pool", "threads"],
+        pytest.param(
+            ["-m", "celery", "-A", "config", "worker", "--pool", "threads"],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(["-m", "celery", "-A", "config", "beat"], marks=pytest.mark.slow),
     ],
     ids=["check", "prepare", "web", "worker", "beat"],
@@ -258,6 +264,7 @@ def test_each_process_ends_with_all_errors_and_no_traceback(command):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_pool_does_not_start():
     command = ["-m", "celery", "-A", "config", "worker", "--pool", "solo"]
     done = run_with(command, SECRET_KEY="x" * 60)

@@ -1,4 +1,4 @@
-"""No process imports at its start what it does not need: seconds, in each of five."""
+"""No process imports at its start what it does not need: seconds, in each of six."""
 
 import json
 import os
@@ -7,39 +7,28 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 PROJECT = Path(__file__).parents[3]
-TASKS = """
+# In one process: what none of these loads, each of them does not load.
+BESIDE_WEB = """
+import config.model_process
 from config import celery_app
 celery_app.loader.import_default_modules()
-"""
-START = {
-    "web": "import config.wsgi",
-    "model": "import config.model_process",
-    "worker": TASKS,
-    "beat": TASKS,
-    "training": """
-import django
-django.setup()
 import lsml.training.process.trainer
-""",
-    "dev": """
-import django
-django.setup()
 from django.core.management import load_command_class
 load_command_class("lsml.embedded", "dev")
-""",
-}
+"""
+WEB = "import config.wsgi"
 # What label-studio-sdk's client and label interface, the model and S3 bring.
 OF_MODEL_OR_SDK = {"numpy", "pandas", "scipy", "sklearn", "pydantic", "boto3", "model"}
 OF_PAGES = {"drf_spectacular.views", "lsml.console.pages", "lsml.api.views"}
 
 
-def loaded_by(process):
+def loaded_by(start, process):
     """Return the names of all modules that this process has imported when it starts."""
-    kind = "worker" if process == "training" else process
     done = subprocess.run(
-        [sys.executable, "-c", f"{START[process]}\n{PRINT}"],
+        [sys.executable, "-c", f"{start}\n{PRINT}"],
         cwd=PROJECT,
         check=True,
         capture_output=True,
@@ -47,7 +36,7 @@ def loaded_by(process):
         env={
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            "LSML_PROCESS": kind,
+            "LSML_PROCESS": process,
             "ENV_FILE": os.devnull,
             "SECRET_KEY": "x" * 60,
         },
@@ -58,11 +47,32 @@ def loaded_by(process):
 PRINT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
-@pytest.mark.parametrize("process", START)
-def test_a_process_loads_neither_the_model_nor_the_sdk_client_and_only_web_the_pages(
-    process,
-):
-    loaded = loaded_by(process)
+def assert_has_neither_model_nor_sdk(loaded):
     assert loaded & OF_MODEL_OR_SDK == set()
     assert not {name for name in loaded if name.startswith("label_studio_sdk.client")}
-    assert loaded & OF_PAGES == (OF_PAGES if process == "web" else set())
+
+
+def test_web_loads_neither_the_model_nor_the_sdk_client():
+    loaded = loaded_by(WEB, "web")
+    assert_has_neither_model_nor_sdk(loaded)
+    assert loaded >= OF_PAGES
+
+
+def test_model_process_workers_beat_training_and_dev_load_no_pages_either():
+    loaded = loaded_by(BESIDE_WEB, "worker")
+    assert_has_neither_model_nor_sdk(loaded)
+    assert not loaded & OF_PAGES
+
+
+@pytest.mark.parametrize(
+    ("process", "times"),
+    [("web", 1), ("model", 0), ("worker", 0), ("beat", 0), ("dev", 0)],
+)
+def test_only_web_discovers_the_pages(settings, monkeypatch, process, times):
+    settings.PROCESS = process
+    discovered = []
+    monkeypatch.setattr(
+        "lsml.console.apps.autodiscover", lambda: discovered.append(process)
+    )
+    apps.get_app_config("admin").ready()
+    assert len(discovered) == times

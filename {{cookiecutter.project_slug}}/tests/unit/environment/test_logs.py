@@ -25,8 +25,8 @@ def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
 LOG_ONCE = """
 import sys
 sys.argv[0] = {program!r}
-import django, structlog
-django.setup()
+import structlog
+import config.settings
 structlog.get_logger("lsml").info("version promoted", version="v3")
 structlog.get_logger("lsml").warning("disk nearly full")
 """
