@@ -14,10 +14,12 @@ from lsml.training.inbox import process as inbox_process
 from lsml.training.inbox.accept import receive
 from lsml.training.models import TrainingRun
 from lsml.training.runs import claim_run
+from lsml.training.worker import training_process
 from lsml.training.worker.supervisor import Supervisor
 from lsml.training.worker.training_process import warm_process
 from tests.broker import collect_messages
 from tests.db.conftest import CONFIG, database_url
+from tests.db.training.forking import forked
 
 ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
@@ -145,3 +147,9 @@ def worker(transactional_db, monkeypatch, settings, tmp_path):
     warm_process.dismiss()
     stopping.clear()
     assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.fixture
+def forked_trainings(monkeypatch):
+    """Fork the training processes, where a test is not about the process itself."""
+    monkeypatch.setattr(training_process, "_started", forked)

@@ -17,6 +17,7 @@ from tests.models import learning
 
 from .conftest import ORIGIN
 
+pytestmark = pytest.mark.usefixtures("forked_trainings")
 slow = pytest.mark.slow
 
 

@@ -13,6 +13,7 @@ from lsml.training.runs import start_run
 
 from .conftest import ORIGIN
 
+pytestmark = pytest.mark.usefixtures("forked_trainings")
 ENOUGH = 30
 PERCENT = 50  # so that each test has some of both
 

@@ -7,6 +7,7 @@ from lsml.quality.tasks import evaluate, evaluate_version
 from lsml.registry.models import Promotion
 from lsml.registry.promotion_policy import EVALUATE
 
+pytestmark = pytest.mark.usefixtures("forked_trainings")
 ANNOTATED = 30
 
 
@@ -39,7 +40,7 @@ def trained(worker, model="Remembering"):
 def test_a_version_with_enough_held_out_tasks_waits_for_its_evaluation(
     worker, project, annotated, notifications, name
 ):
-    policy(project, name, gate_min_tasks=10)
+    policy(project, name, gate_min_tasks=5)
     run = trained(worker)
     assert run.project.served_version == "0.0.1"
     assert (EVALUATE, run.version_id) in notifications
@@ -77,7 +78,7 @@ def test_always_promotes_at_once_and_manual_never_does(worker, project, studio):
 def test_the_messages_lead_to_an_evaluation_that_predicts(
     worker, project, annotated, notifications, settings
 ):
-    policy(project, "not-worse", gate_min_tasks=10)
+    policy(project, "not-worse", gate_min_tasks=5)
     run = trained(worker)
     settings.MODEL_CLASS = "tests.models.constant.ConstantModel"
     evaluate_version(run.version_id)
