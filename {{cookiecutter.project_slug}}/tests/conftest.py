@@ -11,12 +11,18 @@ from pathlib import Path
 # are cores make a tenth of a second of training a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
 
 from lsml.embedded.servers import running
+
+# How many examples each property is tried on. `make test-slow` tries more.
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=200, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_xdist_auto_num_workers():

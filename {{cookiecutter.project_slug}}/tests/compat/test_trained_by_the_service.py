@@ -4,7 +4,13 @@ import pytest
 
 from lsml.registry.services import promote
 from tests.compat import cases
-from tests.db.training.conftest import ORIGIN, notifications, studio, worker  # noqa: F401 - fixtures
+from tests.db.training.conftest import (  # noqa: F401 - fixtures
+    ORIGIN,
+    forked_trainings,
+    notifications,
+    studio,
+    worker,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `dict` method")  # SDK's own
 
@@ -12,7 +18,7 @@ STAMPED = "7.1795433940"  # of the project the `studio` fixture sends events of
 
 
 @pytest.fixture
-def running(serve, worker, monkeypatch):  # noqa: F811
+def running(serve, worker, forked_trainings, monkeypatch):  # noqa: F811
     """Serve and train one of the models."""
     monkeypatch.delenv("MODEL_DIR", raising=False)
 

@@ -58,7 +58,6 @@ _PATHS = [
 # pytest's fixtures live longer than one example; the database is rolled back at the
 # end, and no example depends on another.
 _QUICK = settings(
-    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

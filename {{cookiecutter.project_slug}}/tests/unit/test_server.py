@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.api import incoming, outgoing, server
@@ -145,7 +145,6 @@ requests = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), sequence=st.lists(requests, max_size=4))
 def test_answers_do_not_depend_on_how_the_bytes_are_cut(shared_worker, data, sequence):
     sent = b"".join(sequence) + LAST

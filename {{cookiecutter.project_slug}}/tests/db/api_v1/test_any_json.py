@@ -38,7 +38,6 @@ _VALUES = st.recursive(
     max_leaves=10,
 )
 _QUICK = hypothesis_settings(
-    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

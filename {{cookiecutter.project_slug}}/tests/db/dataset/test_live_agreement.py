@@ -165,7 +165,10 @@ def test_a_day_names_a_bounded_number_of_annotators(annotate, predicted, monkeyp
     assert annotators() == {"3": [1, 1, 1], "": [1, 1, 1]}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed",
+    [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4, 5))],
+)
 def test_the_days_are_always_the_sum_of_the_rows(
     annotate, predicted, seed, monkeypatch
 ):

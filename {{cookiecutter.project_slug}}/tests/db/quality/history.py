@@ -55,6 +55,30 @@ class History:
             **{"result": choice(label), "completed_by": 3} | facts,
         )
 
+    def annotate_all(self, labels):
+        """Annotate tasks, given by their labels, as `annotate` does one."""
+        now = timezone.now()
+        Task.objects.bulk_create(
+            Task(
+                project=self.project,
+                task_id=task_id,
+                data={"text": f"text {task_id}"},
+                updated_at=now,
+            )
+            for task_id in labels
+        )
+        Annotation.objects.bulk_create(
+            Annotation(
+                project=self.project,
+                annotation_id=100 * task_id,
+                task_id=task_id,
+                updated_at=now,
+                result=choice(label),
+                completed_by=3,
+            )
+            for task_id, label in labels.items()
+        )
+
     def train(self, *annotation_ids, held_out=(), seconds=1):
         """Make a version of these annotations, created so many seconds from now.
 

@@ -53,8 +53,7 @@ def wrong(scripted, monkeypatch):
 def history(origin):
     """A hundred held-out tasks; v1 is served and v2 is new."""
     history = History()
-    for task in HELD_OUT:
-        history.annotate(task, LABELS[task % 2])
+    history.annotate_all({task: LABELS[task % 2] for task in HELD_OUT})
     history.train(held_out=[100 * task for task in HELD_OUT])
     history.train(held_out=[100 * task for task in HELD_OUT])
     serve_version(history, "v1", origin)

@@ -148,7 +148,6 @@ def compare(subject, expected):
 
 @given(steps=STEPS, statuses=st.lists(st.sampled_from([200, 500]), max_size=14))
 @settings(
-    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
