@@ -49,17 +49,18 @@ def held_out_tasks(snapshot: Snapshot) -> list[AnnotatedTask]:
     """
     project = snapshot.project
     rows = Annotation.objects.trainable().filter(
-        project=project, task_id__in=_task_ids(snapshot, snapshot.held_out_ids)
+        project=project, task_id__in=task_ids_of(snapshot, snapshot.held_out_ids)
     )
     return annotated_tasks(project, rows.order_by("annotation_id"))
 
 
 def trained_task_ids(snapshot: Snapshot) -> set[int]:
     """Return the tasks (Label Studio's IDs) of the annotations trained on."""
-    return _task_ids(snapshot, snapshot.annotation_ids)
+    return task_ids_of(snapshot, snapshot.annotation_ids)
 
 
-def _task_ids(snapshot: Snapshot, annotation_ids: list[int]) -> set[int]:
+def task_ids_of(snapshot: Snapshot, annotation_ids: list[int]) -> set[int]:
+    """Return the tasks (Label Studio's IDs) of some of a snapshot's annotations."""
     annotations = Annotation.objects.filter(
         project_id=snapshot.project_id, annotation_id__in=annotation_ids
     )

@@ -160,11 +160,11 @@ def _add(digest: Any, annotations: RecordedAnnotations) -> None:
 def _label_counts(rows: Iterable[Annotation]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for row in rows:
-        counts.update(set(_labels(row.result)))  # counts annotations, not regions
+        counts.update(set(labels_in(row.result)))  # counts annotations, not regions
     return dict(counts.most_common())
 
 
-def _labels(regions: list[Any]) -> Iterator[str]:
+def labels_in(regions: Iterable[Any]) -> Iterator[str]:
     """Yield the labels, which a region keeps under its type: `choices`, `labels`, …."""
     for region in regions:
         if not isinstance(region, dict) or not isinstance(region.get("value"), dict):

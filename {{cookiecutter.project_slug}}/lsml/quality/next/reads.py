@@ -3,20 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import Expression, F, Func, QuerySet, TextField, Value
-from django.db.models.functions import Left
+from django.db.models import QuerySet
 
 from lsml.audit.models import Prediction
 from lsml.dataset.models import Task
-from lsml.labelstudio.label_config import readable_label_config
+from lsml.quality.texts import beginning, is_address, text_at
 from lsml.registry.models import Project
 
 PREDICTIONS_MAX: Final = 50_000  # of one version
-TEXT_CHARS_MAX: Final = 1_000  # of each tag
-_TEXTS_OF_A_TASK_MAX: Final = 20  # tags
-
-_TEXT_TAGS: Final = {"Text", "HyperText", "Paragraphs", "Chat"}
 
 
 class Latest(NamedTuple):
@@ -63,34 +57,13 @@ def results(pks: Iterable[int]) -> dict[int, object]:
     return dict(rows.values_list("pk", "result"))
 
 
-def text_keys(project: Project) -> list[str]:
-    """Return the paths in the tasks' data that the label config shows as text."""
-    config = readable_label_config(project.label_config)
-    keys = [
-        tag.value.removeprefix("$")
-        for tag in (config.objects if config else ())
-        if tag.type in _TEXT_TAGS and tag.value.startswith("$")
-    ]
-    return keys[:_TEXTS_OF_A_TASK_MAX]
-
-
 def texts(tasks: QuerySet[Task], keys: list[str]) -> dict[int, str]:
     """Return the beginning of the text of the tasks that have one, by ID."""
     newest_first = tasks.order_by("-task_id")
-    columns = newest_first.values_list("task_id", *map(_beginning, keys))
+    beginnings = [beginning(text_at("data", key)) for key in keys]
+    columns = newest_first.values_list("task_id", *beginnings)
     found = {
-        task_id: " ".join(text for text in parts if text and not _is_address(text))
+        task_id: " ".join(text for text in parts if text and not is_address(text))
         for task_id, *parts in columns
     }
     return {task_id: text for task_id, text in found.items() if text.strip()}
-
-
-def _beginning(path: str) -> Expression:
-    keys = Value(path.split("."), output_field=ArrayField(TextField()))
-    text = Func(F("data"), keys, arg_joiner=" #>> ", template="(%(expressions)s)")
-    return Left(text, TEXT_CHARS_MAX, output_field=TextField())
-
-
-def _is_address(text: str) -> bool:
-    """Return whether the task has the address of a text instead of the text."""
-    return text.startswith(("http://", "https://", "s3://", "gs://", "azure-blob://"))

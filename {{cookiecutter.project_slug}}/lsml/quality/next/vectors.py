@@ -23,6 +23,7 @@ from lsml.observability.origin import Origin
 from lsml.quality.budget import Budget
 from lsml.quality.next import reads, strategies
 from lsml.quality.next.strategies import Array
+from lsml.quality.texts import text_keys
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.model_class import describe_model
 from lsml.registry.models import Project
@@ -185,7 +186,7 @@ def _matrix(rows: list[Array]) -> Array:
 def _worded(
     project: Project, unlabelled: list[int], labelled: list[int], note: str
 ) -> Vectors:
-    keys = reads.text_keys(project)
+    keys = text_keys(project.label_config)
     tasks = Task.objects.filter(project=project)
     texts = reads.texts(tasks.filter(task_id__in=unlabelled), keys)
     labelled_texts = reads.texts(tasks.filter(task_id__in=labelled), keys)
