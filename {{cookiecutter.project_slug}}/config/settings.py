@@ -207,6 +207,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(15.0, nowfun=steady_now),
         "options": {"expiration": 15.0},
     },
+    # Each project at most once an hour; a round takes a minute at most.
+    "drift": {
+        "task": "lsml.quality.tasks.check_drift",
+        "schedule": schedule(300.0, nowfun=steady_now),
+        "options": {"expiration": 300.0},
+    },
     # Two checks and sending an alarm take less than a minute.
     "alarms": {
         "task": "lsml.quality.tasks.check_alarms",

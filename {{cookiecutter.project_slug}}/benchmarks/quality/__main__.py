@@ -11,7 +11,14 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from benchmarks.quality import coverage, drops, promotions, roll_backs
+from benchmarks.quality import (
+    coverage,
+    drift,
+    drops,
+    expected,
+    promotions,
+    roll_backs,
+)
 from benchmarks.quality.picture import draw
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -48,6 +55,9 @@ _TABLES = {
     "references": drops.reference_table,
     "levels": drops.level_table,
     "roll-backs": roll_backs.roll_back_table,
+    "stable": drift.stable_table,
+    "shifts": drift.shift_table,
+    "expected": expected.coverage_table,
 }
 
 

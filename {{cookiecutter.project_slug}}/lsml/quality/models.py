@@ -1,6 +1,7 @@
 """The tables of this room, where Django looks for them."""
 
 from lsml.quality.alarms.models import Alarm, AlarmCheck, AlarmMessage
+from lsml.quality.drift.models import DriftCheck
 from lsml.quality.error_groups.models import ErrorGroup, ErrorPosition
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.live.models import AgreementWatch
@@ -15,6 +16,7 @@ __all__ = [
     "AnswerCheck",
     "AnswerCheckPosition",
     "ConfirmedAnnotation",
+    "DriftCheck",
     "ErrorGroup",
     "ErrorPosition",
     "Evaluation",

@@ -5,13 +5,16 @@ from django.utils import timezone
 
 from lsml.environment.pace import Pace
 from lsml.quality.alarms import checks, messages
+from lsml.quality.drift import checking as drift
 from lsml.quality.error_groups import grouping
 from lsml.quality.evaluation import jobs, work
 from lsml.quality.live import rolling_back, watching
 from lsml.quality.validity import live
 
 _EVERY_S = 15.0  # half of beat's period: messages that piled up check once
+DRIFT_EVERY_S = 300.0
 _checks = Pace()
+_drift_checks = Pace()
 
 
 @shared_task
@@ -32,6 +35,13 @@ def watch_agreement() -> None:
 def group_errors() -> None:
     """Group what has failed since the last call."""
     grouping.group_errors()
+
+
+@shared_task
+def check_drift() -> None:
+    """Compare live tasks and predictions with those of the training snapshots."""
+    if _drift_checks.allows(every_s=DRIFT_EVERY_S / 2):
+        drift.check_drift()
 
 
 @shared_task

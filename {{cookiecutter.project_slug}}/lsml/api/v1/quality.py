@@ -13,6 +13,8 @@ from rest_framework.response import Response
 
 from lsml.api.v1.openapi import errors
 from lsml.api.v1.viewset import ProjectReportView
+from lsml.quality.drift.services import latest_check
+from lsml.quality.live.expected import expected_of
 from lsml.quality.live.services import live_quality, served_and_former
 from lsml.quality.live.watching import drops
 from lsml.quality.models import Evaluation
@@ -114,6 +116,46 @@ class DropSerializer(serializers.Serializer[Any]):
     reported_at = serializers.DateTimeField()
 
 
+class ExpectedSerializer(serializers.Serializer[Any]):
+    """The agreement to expect of the latest predictions, by their scores."""
+
+    version = serializers.CharField()
+    agreement = IntervalField(allow_null=True)
+    predictions = serializers.IntegerField(help_text="that it is expected of")
+    left_out = serializers.IntegerField(
+        help_text="with scores that too few annotated predictions had"
+    )
+    annotations = serializers.IntegerField(help_text="that say what a score is worth")
+    sentence = serializers.CharField()
+
+
+class DriftFeatureSerializer(serializers.Serializer[Any]):
+    """What was compared of the live tasks and the training snapshot."""
+
+    name = serializers.CharField()
+    live = serializers.CharField(help_text="what is typical now")
+    reference = serializers.CharField(help_text="and what was")
+    live_tasks = serializers.IntegerField()
+    reference_tasks = serializers.IntegerField()
+    divergence = serializers.FloatField(help_text="Jensen-Shannon, in bits")
+    threshold = serializers.FloatField(help_text="what chance may cause")
+    stays_above = serializers.FloatField(help_text="below, a difference is over")
+    differs = serializers.BooleanField()
+    sentence = serializers.CharField(help_text="that it differs, and how")
+
+
+class DriftSerializer(serializers.Serializer[Any]):
+    """The latest check of the served version for drift."""
+
+    checked_at = serializers.DateTimeField()
+    live_tasks = serializers.IntegerField()
+    summary = serializers.CharField()
+    features = DriftFeatureSerializer(many=True)
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="what was not compared"
+    )
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -173,7 +215,40 @@ class DropSerializer(serializers.Serializer[Any]):
                         "calibration_error": 0.04,
                     }
                 ],
+                "expected": {
+                    "version": "v3",
+                    "agreement": [0.83, 0.78, 0.87],
+                    "predictions": 488,
+                    "left_out": 12,
+                    "annotations": 310,
+                    "sentence": "Expected agreement of the last 488 predictions"
+                    " without annotation: 83 % (78–87 %); 12 have scores that few"
+                    " annotated ones had.",
+                },
                 "drop": None,
+                "drift": {
+                    "checked_at": "2026-11-30T09:12:00Z",
+                    "live_tasks": 500,
+                    "summary": "Length of text differs from what v3 was trained on:"
+                    " median 420 characters, before median 80 characters.",
+                    "features": [
+                        {
+                            "name": "Length of text",
+                            "live": "median 420 characters",
+                            "reference": "median 80 characters",
+                            "live_tasks": 500,
+                            "reference_tasks": 1000,
+                            "divergence": 0.41,
+                            "threshold": 0.015,
+                            "stays_above": 0.009,
+                            "differs": True,
+                            "sentence": "Length of text differs from what v3 was"
+                            " trained on: median 420 characters, before median 80"
+                            " characters.",
+                        }
+                    ],
+                    "notes": [],
+                },
             },
             response_only=True,
         )
@@ -189,7 +264,9 @@ class QualitySerializer(serializers.Serializer[Any]):
     live = LiveQualitySerializer(
         many=True, help_text="the served version, then the one before it"
     )
+    expected = ExpectedSerializer(help_text="of the served version")
     drop = DropSerializer(allow_null=True, help_text="null: there is none")
+    drift = DriftSerializer(allow_null=True, help_text="null: it was not checked")
 
 
 class QualityView(ProjectReportView):
@@ -202,11 +279,14 @@ class QualityView(ProjectReportView):
     def get(self, request: Request, project_pk: int) -> Response:
         """Return the quality on held-out tasks and the live agreement."""
         project = self.project()
+        live = live_quality(project, served_and_former(project))
         found = {
             "served_version": project.served_version,
             "held_out": _held_out(project),
-            "live": live_quality(project, served_and_former(project)),
+            "live": live,
+            "expected": expected_of(project, live[0]),
             "drop": next(iter(drops(project)), None),
+            "drift": latest_check(project),
         }
         return Response(QualitySerializer(found).data)
 

@@ -26,6 +26,9 @@ _PLACES: Final[dict[str, Callable[[Alarm], str]]] = {
     Alarm.Kind.FAILED_RUN: lambda alarm: list_of(
         TrainingRun, project=alarm.project_id, state=TrainingRun.State.FAILED
     ),
+    Alarm.Kind.DRIFT: lambda alarm: reverse(
+        "admin:console_drift", args=[alarm.project_id]
+    ),
     Alarm.Kind.SEALING_LATE: lambda _: list_of(Seal),
     Alarm.Kind.MODEL_PROCESS_DOWN: lambda _: reverse("admin:console_models"),
 }

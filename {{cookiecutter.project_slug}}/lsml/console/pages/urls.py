@@ -10,6 +10,7 @@ from lsml.console.pages import (
     alarms,
     audit_jobs,
     compare,
+    drift,
     errors,
     jobs,
     live_agreement,
@@ -53,6 +54,7 @@ def page_urls(site: AdminSite) -> list[URLPattern]:
         ),
         page("project/<int:pk>/errors/", errors.errors, "errors"),
         page("project/<int:pk>/next/", next_tasks.next_tasks, "next"),
+        page("project/<int:pk>/drift/", drift.drift, "drift"),
         page("project/<int:pk>/suspicious/", suspicious.suspicious, "suspicious"),
         page(
             "project/<int:pk>/suspicious/<int:annotation_id>/confirm/",

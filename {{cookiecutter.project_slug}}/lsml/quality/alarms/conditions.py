@@ -15,6 +15,7 @@ from lsml.inference.placement import model_process_is_down
 from lsml.jobs.workers import answering_workers, queues
 from lsml.quality.alarms.failing import failing_predictions
 from lsml.quality.alarms.models import Alarm
+from lsml.quality.drift.services import drifting
 from lsml.quality.evaluation.attention import failed_last, held_back_last
 from lsml.quality.live.watching import drops
 from lsml.quality.validity.counts import invalid_answers_of_served
@@ -146,6 +147,17 @@ def _agreement_dropped(now: datetime) -> Iterator[Condition]:
         )
 
 
+def _drift(now: datetime) -> Iterator[Condition]:
+    for check in drifting(now):
+        yield Condition(
+            check.summary,
+            "Look at the latest tasks; annotate some of them and train, if they are"
+            " what will come.",
+            check.project,
+            check.model_version,
+        )
+
+
 def _events_waiting(now: datetime) -> Iterator[Condition]:
     for inbox in stuck_inboxes(now):
         yield Condition(
@@ -210,6 +222,7 @@ CONDITIONS: Final[dict[Alarm.Kind, Callable[[datetime], Iterable[Condition]]]] =
     Alarm.Kind.VERSION_ROLLED_BACK: _version_rolled_back,
     Alarm.Kind.EVALUATION_FAILED: _evaluation_failed,
     Alarm.Kind.AGREEMENT_DROPPED: _agreement_dropped,
+    Alarm.Kind.DRIFT: _drift,
     Alarm.Kind.EVENTS_WAITING: _events_waiting,
     Alarm.Kind.NOT_FOLLOWING: _not_following,
     Alarm.Kind.SEALING_LATE: _sealing_late,

@@ -46,6 +46,7 @@ class Alarm(models.Model):
         VERSION_ROLLED_BACK = "version_rolled_back", "version rolled back"
         EVALUATION_FAILED = "evaluation_failed", "evaluation failed"
         AGREEMENT_DROPPED = "agreement_dropped", "agreement dropped"
+        DRIFT = "drift", "drift"
         EVENTS_WAITING = "events_waiting", "events waiting"
         NOT_FOLLOWING = "not_following", "not following"
         SEALING_LATE = "sealing_late", "sealing late"

@@ -146,6 +146,7 @@ class Migration(migrations.Migration):
                             ("version_rolled_back", "version rolled back"),
                             ("evaluation_failed", "evaluation failed"),
                             ("agreement_dropped", "agreement dropped"),
+                            ("drift", "drift"),
                             ("events_waiting", "events waiting"),
                             ("not_following", "not following"),
                             ("sealing_late", "sealing late"),
@@ -399,6 +400,39 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("project", "model_version"), name="agreement_watch_once"
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DriftCheck",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("model_version", models.CharField(max_length=200)),
+                ("checked_at", models.DateTimeField()),
+                ("latest_prediction", models.BigIntegerField()),
+                ("live_tasks", models.PositiveIntegerField()),
+                ("features", models.JSONField(default=list)),
+                ("notes", models.JSONField(default=list)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="drift_checks",
+                        to="registry.project",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["project", "-id"], name="drift_by_project")
                 ],
             },
         ),

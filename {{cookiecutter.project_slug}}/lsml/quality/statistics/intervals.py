@@ -49,6 +49,13 @@ def mean_of_sums(count: int, total: float, squares: float) -> Interval:
     return _wilson(value, count / effect)
 
 
+def with_variance(value: float, variance: float) -> Interval:
+    """Return the interval of a share that is known with this variance, above 0."""
+    # Of as many tasks as would make the centre of the interval vary as much.
+    centre = min(0.99, max(0.01, value))
+    return _wilson(value, centre * (1 - centre) / variance)
+
+
 def precision(counts: Iterable[Counts]) -> Interval | None:
     """Return the share of the predicted that is right; None if nothing is predicted.
 

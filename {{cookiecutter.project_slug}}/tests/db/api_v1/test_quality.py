@@ -4,7 +4,8 @@ import pytest
 from django.utils import timezone
 
 from lsml.dataset.models import LiveAgreementDay
-from lsml.quality.models import Evaluation
+from lsml.quality.models import DriftCheck, Evaluation
+from tests.db.audit.rows import predict
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,49 @@ def test_the_latest_evaluation_of_the_served_version_is_given(viewer, url, proje
     assert (held_out["compared_with"], held_out["tasks"]) == ("0.0.1", 31)
     assert held_out["score"] == [0.96, 0.83, 0.99]
     assert held_out["score_compared_with"] is None
+
+
+def test_the_latest_check_for_drift_is_given(viewer, url, project):
+    assert viewer.get(url).json()["drift"] is None
+    feature = {
+        "name": "Length of text",
+        "live": "median 420 characters",
+        "reference": "median 80 characters",
+        "live_tasks": 60,
+        "reference_tasks": 90,
+        "divergence": 0.4,
+        "threshold": 0.1,
+        "stays_above": 0.05,
+        "differs": True,
+        "sentence": "Length of text differs.",
+    }
+    DriftCheck.objects.create(
+        project=project,
+        model_version="0.0.1",
+        checked_at=timezone.now(),
+        latest_prediction=1,
+        live_tasks=60,
+        features=[feature],
+        notes=["title is not compared."],
+    )
+    found = viewer.get(url).json()["drift"]
+    assert found["features"] == [feature]
+    assert found["summary"] == "Length of text differs."
+    assert (found["live_tasks"], found["notes"]) == (60, ["title is not compared."])
+
+
+def test_the_expected_agreement_of_unannotated_predictions_is_given(
+    viewer, url, project
+):
+    assert viewer.get(url).json()["expected"]["agreement"] is None
+    live(project, "0.0.1")
+    LiveAgreementDay.objects.update(
+        sums={"overall": {"": [60, 45, 45]}, "scores": {"8": [60, 51, 45]}}
+    )
+    predict(project_pk=project.pk, model_version="0.0.1", score=0.85)
+    found = viewer.get(url).json()["expected"]
+    assert found["agreement"][0] == 0.75
+    assert (found["version"], found["predictions"]) == ("0.0.1", 1)
 
 
 def test_an_unknown_project_is_not_found(viewer):

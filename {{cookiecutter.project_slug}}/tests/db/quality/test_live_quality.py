@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from lsml.dataset.agreement import update_agreements
 from lsml.dataset.models import LiveAgreementDay
+from lsml.quality.live.expected import expected_of
 from lsml.quality.live.services import DAYS, live_quality, served_and_former
 from lsml.quality.statistics.intervals import mean
 from lsml.registry.models import Promotion
@@ -141,6 +142,97 @@ def test_many_days_of_two_versions_are_one_query(history, django_assert_num_quer
         ("v2", 800),
         ("v1", 800),
     ]
+
+
+# --- Expected agreement ---
+
+
+@pytest.fixture
+def calibrated(history):
+    """v1, of which 100 annotations say what a score of 0.85 and one of 0.35 mean."""
+    LiveAgreementDay.objects.create(
+        project=history.project,
+        model_version="v1",
+        day=NOW.date(),
+        sums={
+            "overall": {"": [100, 70, 70]},
+            "scores": {"8": [50, 42.5, 45], "3": [50, 17.5, 25]},
+        },
+    )
+    return history
+
+
+def scored(history, task_id, score, **facts):
+    given = {"model_version": "v1", "score": score} | facts
+    predict(project_pk=history.project.pk, task_id=task_id, **given)
+
+
+def expected(history):
+    return expected_of(history.project, live_quality(history.project, ["v1"])[0])
+
+
+def test_what_to_expect_follows_from_the_scores_of_the_latest_predictions(calibrated):
+    for task_id in range(1, 41):
+        score = 0.85 if task_id <= 30 else 0.35
+        scored(calibrated, task_id, score)
+    found = expected(calibrated)
+    assert found.agreement.value == pytest.approx(0.8)
+    assert found.agreement.low < 0.8 < found.agreement.high
+    assert (found.predictions, found.left_out, found.annotations) == (40, 0, 100)
+    assert found.sentence.startswith(
+        "Expected agreement of the last 40 predictions without annotation: 80 % ("
+    )
+
+
+def test_only_the_latest_unannotated_predictions_that_were_shown_count(calibrated):
+    for number, facts in enumerate(
+        [
+            {},
+            {"kind": "interactive"},
+            {"kind": "shadow"},
+            {"outcome": "error"},
+            {"model_version": "v2"},
+            {"score": None},
+            {"score": 1.5},
+        ],
+        1,
+    ):
+        scored(calibrated, number, **{"score": 0.85} | facts)
+    scored(calibrated, 8, 0.85)
+    calibrated.annotate(8, "Refund")
+    scored(calibrated, 1, 0.35)
+    found = expected(calibrated)
+    assert found.predictions == 1
+    assert found.agreement.value == pytest.approx(0.5)
+
+
+def test_scores_that_nobody_annotated_are_left_out(calibrated):
+    for task_id, score in ((1, 0.85), (2, 0.99)):
+        scored(calibrated, task_id, score)
+    found = expected(calibrated)
+    assert (found.predictions, found.left_out) == (1, 1)
+    assert "1 have scores that few annotated ones had" in found.sentence
+
+
+def test_few_annotations_do_not_tell_what_to_expect(history):
+    scored(history, 1, 0.85)
+    found = expected(history)
+    assert found.agreement is None
+    assert "0 annotations with a score in 90 days are too few" in found.sentence
+
+
+def test_without_scores_nothing_is_expected(calibrated):
+    assert "No prediction without annotation has a score" in (
+        expected(calibrated).sentence
+    )
+
+
+def test_the_command_prints_what_to_expect(calibrated):
+    LiveAgreementDay.objects.update(model_version="0.0.1")
+    scored(calibrated, 1, 0.85, model_version="0.0.1")
+    output = StringIO()
+    call_command("quality", "--project", "7", stdout=output)
+    assert "Expected agreement of the last 1 predictions" in output.getvalue()
 
 
 @pytest.fixture

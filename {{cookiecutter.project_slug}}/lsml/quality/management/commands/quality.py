@@ -4,7 +4,9 @@ import json
 from argparse import ArgumentParser
 from typing import Any, Final
 
+from lsml.quality.drift.services import latest_check
 from lsml.quality.evaluation.models import Evaluation
+from lsml.quality.live.expected import expected_of
 from lsml.quality.live.services import DAYS, live_quality, served_and_former
 from lsml.quality.live.watching import drops
 from lsml.quality.reports import ReportCommand
@@ -41,6 +43,7 @@ class Command(ReportCommand):
         self.stdout.write(f"{project} serves {project.served_version}.")
         self._print_roll_back(project)
         self._print_live(project)
+        self._print_drift(project)
         if not latest:
             self.stdout.write(_NONE)
             return
@@ -56,7 +59,8 @@ class Command(ReportCommand):
             self.stdout.write(f"  {name} was rolled back: {last.reason}")
 
     def _print_live(self, project: Project) -> None:
-        for each in live_quality(project, served_and_former(project)):
+        live = live_quality(project, served_and_former(project))
+        for each in live:
             if each.agreement is None:
                 continue
             self.stdout.write(
@@ -70,8 +74,18 @@ class Command(ReportCommand):
                     f"    {name:<25} {_interval(list(one.agreement))}"
                     f" on {one.annotations}"
                 )
+        expected = expected_of(project, live[0])
+        if expected.agreement:
+            self.stdout.write(f"  {expected.sentence}")
         for drop in drops(project):
             self.stdout.write(f"  {drop}")
+
+    def _print_drift(self, project: Project) -> None:
+        check = latest_check(project)
+        if check is None:
+            return
+        for line in (check.summary, *check.notes):
+            self.stdout.write(f"  {line}")
 
     def _print_labels(self, evaluation: Evaluation) -> None:
         if not evaluation.report:

@@ -10,7 +10,13 @@ from lsml.audit.fields import first_id_at
 from lsml.observability.origin import Origin
 from lsml.quality.alarms import checks, conditions
 from lsml.quality.alarms.conditions import CONDITIONS
-from lsml.quality.models import AgreementWatch, Alarm, AnswerCheck, Evaluation
+from lsml.quality.models import (
+    AgreementWatch,
+    Alarm,
+    AnswerCheck,
+    DriftCheck,
+    Evaluation,
+)
 from lsml.quality.statistics.sequential import DropDetector
 from lsml.registry.models import Following, ModelVersion, Project
 from lsml.registry.services import promote
@@ -229,6 +235,27 @@ def test_live_agreement_of_the_served_version_that_dropped(project):
     [(kind, project_pk, said)] = opened()
     assert (kind, project_pk) == ("agreement_dropped", project.pk)
     assert said.startswith("Live agreement of 0.0.1 fell from 0.90")
+
+
+def drift(project, *, differs):
+    return DriftCheck.objects.create(
+        project=project,
+        model_version="0.0.1",
+        checked_at=timezone.now(),
+        latest_prediction=1,
+        live_tasks=80,
+        features=[{"name": "Length", "sentence": "It differs.", "differs": differs}],
+    )
+
+
+def test_drift_until_a_later_check_finds_none(project):
+    drift(project, differs=True)
+    assert opened() == [("drift", project.pk, "It differs.")]
+    drift(project, differs=False)
+    now = timezone.now()
+    for _ in range(3):
+        checks.record(checks.examine(QUIET, now), now)
+    assert Alarm.objects.get().state == "cleared"
 
 
 @pytest.mark.parametrize(
