@@ -183,6 +183,7 @@ class _ParquetWriter:
         types = {
             "integer": pa.int64(),
             "float": pa.float64(),
+            "boolean": pa.bool_(),
             "time": pa.timestamp("us", tz="UTC"),
         }
         self._columns = columns
@@ -234,6 +235,8 @@ def _as_native(value: str | None, kind: Kind) -> Any:
         return value
     if kind == "time":
         return datetime.fromisoformat(value + "+00:00")
+    if kind == "boolean":
+        return value == "true"
     return int(value) if kind == "integer" else float(value)
 
 
@@ -245,6 +248,8 @@ def _as_text(row: dict[str, Any]) -> _Values:
             values[name] = text.rstrip("0") if "." in text else text
         elif isinstance(value, float):
             values[name] = float_text(value)
+        elif isinstance(value, bool):
+            values[name] = "true" if value else "false"
         else:
             values[name] = None if value is None else str(value)
     return values

@@ -47,14 +47,15 @@ WITH request AS MATERIALIZED (
 ), recorded AS (
   INSERT INTO audit_prediction (
     request_id, client, project_pk, created_at, model_version, kind, context,
-    latency_ms, batch_size, task_id, outcome, score, result, input_digest, input, error
+    latency_ms, batch_size, task_id, outcome, withheld, score, result, input_digest,
+    input, error
   )
   SELECT request_id, client, project_pk, created_at, model_version, kind, context,
-    latency_ms, batch_size, task_id, outcome, score, result, input_digest, input,
-    coalesce(error, '')
+    latency_ms, batch_size, task_id, outcome, coalesce(withheld, false), score, result,
+    input_digest, input, coalesce(error, '')
   FROM request, json_to_recordset(rows) AS each (
-    task_id bigint, outcome text, score float8, result jsonb, input_digest text,
-    input jsonb, error text
+    task_id bigint, outcome text, withheld boolean, score float8, result jsonb,
+    input_digest text, input jsonb, error text
   )
 )
 SELECT ordinality FROM request
@@ -75,9 +76,9 @@ def record_predictions(
 
     Args:
         batch: the columns that the rows share.
-        rows: `task_id`, `outcome`, `score`, `result`, `input_digest`, `input`, `error`
-            of each. A missing key is null. Secrets in `context`, `input` and `error`
-            are masked here.
+        rows: `task_id`, `outcome`, `withheld`, `score`, `result`, `input_digest`,
+            `input`, `error` of each. A missing key is null, or false. Secrets in
+            `context`, `input` and `error` are masked here.
         if_project: write only if the project's row has this version (`Served`).
 
     Returns:

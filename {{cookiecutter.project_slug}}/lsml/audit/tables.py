@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 FORMAT: Final = 1  # of a row's text; increase it when a list of columns changes
 
-Kind = Literal["integer", "float", "text", "json", "time"]
+Kind = Literal["integer", "float", "boolean", "text", "json", "time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ AUDIT_TABLES: Final = (
             "model_version": "text",
             "kind": "text",
             "outcome": "text",
+            "withheld": "boolean",
             "score": "float",
             "result": "json",
             "context": "json",

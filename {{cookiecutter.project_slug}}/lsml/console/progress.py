@@ -55,6 +55,7 @@ def prediction_counts(job: PredictionJob) -> list[tuple[str, int]]:
         (_("Predicted"), job.predicted),
         (_("Sent to Label Studio"), job.sent),
         (_("Already there"), job.already_there),
+        (_("Not shown"), job.withheld),
         (_("Invalid"), job.invalid),
         (_("Deleted in Label Studio"), job.gone),
         (_("Failed"), job.failed),

@@ -22,7 +22,15 @@ class PredictionJob(Job):
         WITHOUT_THIS_VERSION = "without-this-version", "Without this version"
         UNLABELLED = "unlabelled", "Of these, without an annotation"
 
-    COUNTS = ("predicted", "sent", "already_there", "invalid", "gone", "failed")
+    COUNTS = (
+        "predicted",
+        "sent",
+        "already_there",
+        "withheld",
+        "invalid",
+        "gone",
+        "failed",
+    )
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="prediction_jobs")
     only = models.CharField(
@@ -38,6 +46,7 @@ class PredictionJob(Job):
     predicted = models.PositiveIntegerField(default=0)  # the model answered
     sent = models.PositiveIntegerField(default=0)  # Label Studio stored the answer
     already_there = models.PositiveIntegerField(default=0)  # it had one; not predicted
+    withheld = models.PositiveIntegerField(default=0)  # not sent, see `withheld.py`
     invalid = models.PositiveIntegerField(default=0)  # the label config does not allow
     gone = models.PositiveIntegerField(default=0)  # deleted in Label Studio
     failed = models.PositiveIntegerField(default=0)  # the model raised
@@ -78,6 +87,7 @@ class PredictionJob(Job):
             (self.predicted, f"predicted by {self.model_version}"),
             (self.sent, "sent to Label Studio"),
             (self.already_there, "already there"),
+            (self.withheld, "not shown"),
             (self.invalid, "invalid"),
             (self.gone, "deleted in Label Studio"),
             (self.failed, "failed"),

@@ -179,4 +179,4 @@ def _refused(
 
 def _serving(project: Project, version: ModelVersion | None) -> Served:
     name = version.version if version else INITIAL_VERSION
-    return Served(project.pk, name, project.label_config)
+    return Served(project.pk, name, project.label_config, project.withheld_percent)

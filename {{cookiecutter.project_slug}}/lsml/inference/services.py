@@ -17,6 +17,7 @@ from lsml.inference.calls import Call
 from lsml.inference.errors import ModelError, ModelNotLoadable, ModelTimedOut
 from lsml.inference.placement import models
 from lsml.inference.promotion import fall_back
+from lsml.inference.withheld import withheld_among
 from lsml.labelstudio.requests import PredictRequest
 from lsml.observability import metrics
 from lsml.observability.origin import Origin
@@ -31,6 +32,7 @@ class Predicted:
     model_version: str
     by_task: list[list[TaskPrediction]]  # as the tasks were ordered; [] = no prediction
     seconds: float = 0.0  # in the model's predict()
+    withheld: frozenset[int] = frozenset()  # Label Studio's IDs; their answer is []
 
     def as_wire(self) -> list[dict[str, Any] | list[dict[str, Any]]]:
         """Return one item per task, in the tasks' order, as Label Studio expects.
@@ -161,9 +163,27 @@ class _Work:
             # The model set its version while it predicted, as the reference allows.
             # That changed the project, and this answer already carries the new name.
             version, if_project = answer.version, ""
-        rows = _answered(self.call, answer.by_task)
+        withheld = self._withheld(serving)
+        rows = _answered(self.call, answer.by_task, withheld)
         self._record(serving, version, answer.seconds, rows, if_project)
-        return Predicted(version, answer.by_task, answer.seconds)
+        shown = [
+            [] if task.get("id") in withheld else predictions
+            for task, predictions in zip(self.call.tasks, answer.by_task, strict=True)
+        ]
+        return Predicted(version, shown, answer.seconds, withheld)
+
+    def _withheld(self, serving: Served) -> frozenset[int]:
+        """Return the tasks whose answers are recorded, but not sent.
+
+        A click is always answered, and nothing of a shadow is sent anyway.
+        """
+        if self.call.kind not in Prediction.TASK_KINDS:
+            return frozenset()
+        return withheld_among(
+            (task.get("id") for task in self.call.tasks),
+            project_pk=serving.project_pk,
+            percent=serving.withheld_percent,
+        )
 
     def record_failure(
         self, serving: Served, error: ModelError, if_project: str = ""
@@ -224,7 +244,12 @@ def _serving(order: PredictRequest, origin: Origin) -> Served:
         return serving
     project = get_or_create_project(key)
     update_project(project=project, origin=origin, label_config=order.label_config)
-    return Served(project.pk, project.served_version, project.label_config)
+    return Served(
+        project.pk,
+        project.served_version,
+        project.label_config,
+        project.withheld_percent,
+    )
 
 
 def _predict_instead(
@@ -248,11 +273,15 @@ def _predict_instead(
 # --- The rows ---
 
 
-def _answered(call: Call, by_task: list[list[TaskPrediction]]) -> list[dict[str, Any]]:
+def _answered(
+    call: Call, by_task: list[list[TaskPrediction]], withheld: frozenset[int]
+) -> list[dict[str, Any]]:
     """Return a row per prediction, and one for each task without a prediction."""
     rows: list[dict[str, Any]] = []
     for task, predictions in zip(call.tasks, by_task, strict=True):
         about = _about(task)
+        if task.get("id") in withheld:
+            about["withheld"] = True
         rows += [
             {**about, "outcome": "ok", "score": each.score, "result": each.result}
             for each in predictions

@@ -14,6 +14,7 @@ from lsml.labelstudio.identity import ProjectKey
 POLICY = "policy"  # the actor of what the service does by itself
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 HOLDOUT_PERCENT_MAX = 50
+WITHHELD_PERCENT_MAX = 50
 HELD_OUT_TASKS_TO_TELL = 20  # with fewer, versions cannot be told apart
 SHADOW_PERCENT = 20
 _POINTS_MAX = 100
@@ -89,6 +90,11 @@ class Project(models.Model):
     )  # of the annotated tasks; 0 = none
     holdout_fit = models.BooleanField(default=False)  # not given to `fit` either
 
+    # Predictions that annotators do not see, see `lsml/inference/withheld.py`
+    withheld_percent = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(WITHHELD_PERCENT_MAX)]
+    )  # of the tasks
+
     # Promotion policy, see `lsml/quality/gates/`. A point is 0.01 of a score.
     promotion_policy = models.CharField(
         max_length=9, choices=PromotionPolicy.choices, default=PromotionPolicy.NOT_WORSE
@@ -147,6 +153,10 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=Q(holdout_percent__lte=HOLDOUT_PERCENT_MAX),
                 name="project_holdout_percent",
+            ),
+            models.CheckConstraint(
+                condition=Q(withheld_percent__lte=WITHHELD_PERCENT_MAX),
+                name="project_withheld_percent",
             ),
         ]
 

@@ -29,6 +29,7 @@ POLICY_FIELDS: Final = (
     "memory_mb",
     "holdout_percent",
     "holdout_fit",
+    "withheld_percent",
     "predict_on_promotion",
     "sampling",
 )

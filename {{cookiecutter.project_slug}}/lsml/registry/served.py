@@ -18,7 +18,8 @@ from lsml.registry.models import INITIAL_VERSION
 _REMEMBERED_MAX = 1_000
 _REMEMBERED_CHARACTERS_MAX = 10_000_000  # of label configs, which may be megabytes
 _SQL = """
-SELECT project.id, version.version, project.label_config, project.xmin::text
+SELECT project.id, version.version, project.label_config, project.withheld_percent,
+  project.xmin::text
 FROM registry_project AS project
 LEFT JOIN registry_modelversion AS version ON version.id = project.active_version_id
 WHERE project.labelstudio_id = %s AND (%s::bigint IS NULL OR created_stamp = %s)
@@ -33,6 +34,7 @@ class Served:
     project_pk: int  # the registry's key
     version: str  # of every prediction of this request
     label_config: str
+    withheld_percent: int = 0  # see `lsml/inference/withheld.py`
     # PostgreSQL's xmin of the project's row, which every change of it changes. "" = not
     # known.
     row_version: str = field(default="", compare=False)
@@ -53,8 +55,8 @@ def served(key: ProjectKey) -> Served | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    project_pk, version, label_config, row_version = row
-    found = Served(project_pk, version or INITIAL_VERSION, label_config, row_version)
+    project_pk, version, *facts = row
+    found = Served(project_pk, version or INITIAL_VERSION, *facts)
     if stamp is not None:  # else a newer project may get the same id
         _remember(key, found)
     return found

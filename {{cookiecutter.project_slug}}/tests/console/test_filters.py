@@ -42,7 +42,7 @@ BY_TASK = [
     "dataset_agreement",
 ]
 PARAMETERS = ["q", "project", "version", "last", "before", "after"]
-CHOICES = ["outcome", "kind", "action", "state", "table"]
+CHOICES = ["outcome", "kind", "withheld", "action", "state", "table"]
 
 
 EACH_LIST = [*LISTS, "auth_user"]

@@ -26,6 +26,7 @@ POLICY = {
     "time_limit_s": "",
     "memory_mb": 2048,
     "holdout_percent": 15,
+    "withheld_percent": 5,
     "predict_on_promotion": "none",
     "sampling": "label-studio",
     "reason": "too many runs",

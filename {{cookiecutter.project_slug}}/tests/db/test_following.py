@@ -179,6 +179,16 @@ def test_a_promoted_version_predicts_the_tasks_that_are_wanted(
     assert studio.order == OWN
 
 
+def test_tasks_that_are_not_shown_are_not_missing(project, settle, studio, change):
+    change(sampling="uncertainty", withheld_percent=50)
+    settle()
+    settle()
+    job = PredictionJob.objects.get()
+    assert 0 < job.withheld == 10 - job.sent
+    assert studio.order == by(UNTRAINED)
+    assert not problem()
+
+
 def test_a_promotion_and_a_change_of_the_setting_wake_a_worker(
     project, promoted, change, notifications, django_capture_on_commit_callbacks
 ):

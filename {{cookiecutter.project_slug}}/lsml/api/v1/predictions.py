@@ -37,6 +37,7 @@ _FACTS: Final = ("project_pk", "model_version", "kind", "outcome")
             model_version="v3",
             kind="batch",
             outcome="ok",
+            withheld=False,
             score=0.93,
             result=[
                 {
@@ -66,6 +67,11 @@ class PredictionFilterSet(AuditFilterSet):
     model_version = django_filters.CharFilter()
     kind = OneOfFilter(Prediction.Kind.choices)
     outcome = OneOfFilter(Prediction.Outcome.choices)
+    withheld = OneOfFilter(
+        [("true", "true"), ("false", "false")],
+        method="of_withheld",
+        help_text="recorded, but not shown to annotators",
+    )
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         assert isinstance(queryset, PredictionQuerySet)  # noqa: S101 - the view's own
@@ -78,6 +84,9 @@ class PredictionFilterSet(AuditFilterSet):
             )
         rows: QuerySet[Any] = super().filter_queryset(queryset)
         return rows
+
+    def of_withheld(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(withheld=value == "true")
 
     def of_labelstudio_id(
         self, rows: QuerySet[Any], name: str, value: int

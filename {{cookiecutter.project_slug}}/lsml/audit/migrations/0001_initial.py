@@ -302,6 +302,7 @@ class Migration(migrations.Migration):
                         max_length=5,
                     ),
                 ),
+                ("withheld", models.BooleanField(db_default=False, default=False)),
                 ("score", models.FloatField(null=True)),
                 ("result", models.JSONField(null=True)),
                 ("context", models.JSONField(null=True)),
@@ -317,6 +318,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("outcome", "error")),
                         fields=["-id"],
                         name="prediction_errors",
+                    ),
+                    models.Index(
+                        condition=models.Q(("withheld", True)),
+                        fields=["-id"],
+                        name="prediction_withheld",
                     ),
                     models.Index(fields=["task_id", "-id"], name="prediction_by_task"),
                     models.Index(
@@ -338,6 +344,7 @@ class Migration(migrations.Migration):
                 "model_version",
                 "kind",
                 "outcome",
+                "withheld",
                 "score",
                 "result",
                 "context",

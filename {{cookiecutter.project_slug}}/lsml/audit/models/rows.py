@@ -123,6 +123,8 @@ class Prediction(AuditRow):
     model_version = models.CharField(max_length=200)  # as sent to Label Studio
     kind = models.CharField(max_length=11, choices=Kind.choices)
     outcome = models.CharField(max_length=5, choices=Outcome.choices)
+    # Not sent to Label Studio, see `lsml/inference/withheld.py`.
+    withheld = models.BooleanField(default=False, db_default=False)
     score = models.FloatField(null=True)  # the model's confidence; null = not given
     result = JsonField(null=True)  # list of regions; null = no prediction
     context = JsonField(null=True)  # what an interactive request carried
@@ -139,6 +141,10 @@ class Prediction(AuditRow):
             # Admin: errors alone. They are few, so the index is small.
             models.Index(
                 fields=["-id"], condition=Q(outcome="error"), name="prediction_errors"
+            ),
+            # Those not shown alone: few or none as well.
+            models.Index(
+                fields=["-id"], condition=Q(withheld=True), name="prediction_withheld"
             ),
             models.Index(fields=["task_id", "-id"], name="prediction_by_task"),
             models.Index(

@@ -14,6 +14,7 @@ from lsml.console.lists.filters import (
     ProjectPkFilter,
     TimeFilter,
     VersionFilter,
+    WithheldFilter,
     choice_filter,
     fact_filter,
 )
@@ -66,6 +67,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
         "task_id",
         "model_version",
         "outcome",
+        "withheld",
         "result",
         "score",
         "latency_ms",
@@ -77,6 +79,7 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
         VersionFilter,
         fact_filter("outcome", _("Outcome"), Prediction.Outcome.choices),
         fact_filter("kind", _("Kind"), Prediction.Kind.choices),
+        WithheldFilter,
     )
 
     @admin.display(description=_("Time"))
@@ -91,7 +94,8 @@ class PredictionAdmin(TaskSearch, AuditAdmin):
     def answer(self, row: Prediction) -> Any:
         if row.outcome != Prediction.Outcome.OK:
             return badge(row.outcome)
-        return in_short(row.result)
+        answer = in_short(row.result)
+        return _("%s (not shown)") % answer if row.withheld else answer
 
     @admin.display(description=_("Score"))
     def score_(self, row: Prediction) -> str:

@@ -107,6 +107,23 @@ class VersionFilter(SimpleListFilter):
         return queryset.filter(model_version=version) if version else queryset
 
 
+class WithheldFilter(SimpleListFilter):
+    """Predictions that were recorded, but not shown to annotators."""
+
+    title = _("Shown")
+    parameter_name = "withheld"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> Iterable[tuple[str, Any]]:
+        return [("1", _("Not shown"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Model]
+    ) -> QuerySet[Model]:
+        return queryset.filter(withheld=True) if self.value() == "1" else queryset
+
+
 def choice_filter(
     field: str, title: Any, choices: Iterable[tuple[str, Any]]
 ) -> type[SimpleListFilter]:

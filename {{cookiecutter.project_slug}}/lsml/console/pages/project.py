@@ -137,6 +137,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),
             "holdout_fit": gettext_lazy("Hold out from fit() as well"),
+            "withheld_percent": gettext_lazy("Tasks without suggestions (%)"),
             "predict_on_promotion": gettext_lazy("Predict after a promotion"),
             "sampling": gettext_lazy("Order of tasks in Label Studio"),
         }
@@ -169,6 +170,11 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "holdout_fit": gettext_lazy(
                 "For a model without train(): fit() does not get the events of held-out"
                 " tasks."
+            ),
+            "withheld_percent": gettext_lazy(
+                "Their predictions are recorded, but annotators do not see them. So"
+                " quality can be measured without the influence of suggestions. 5 is a"
+                " good value; 0: none."
             ),
             "predict_on_promotion": gettext_lazy(
                 "Each promoted version predicts these tasks. When you switch this on,"

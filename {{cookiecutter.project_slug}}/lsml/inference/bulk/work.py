@@ -24,6 +24,7 @@ from lsml.inference.bulk.selection import look_at_view, selected
 from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
+from lsml.inference.withheld import recorded_among, withheld_among
 from lsml.jobs.errors import JobFailed, storable
 from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob, run_job
@@ -118,7 +119,8 @@ class _Attempt:
         with closing(Calls(self._predict, self._pause)) as self._calls:
             for step, found in self._steps(self._calls):
                 self._take_found(step.asked, found)
-                self.batch.counts["already_there"] += len(step.tasks) - len(step.asked)
+                asked = {task.pk for task in step.asked}
+                self.count_left_out([t for t in step.tasks if t.pk not in asked])
                 self.batch.upto = step.tasks[-1].pk
                 job.done += len(step.tasks)
                 self.after_step()
@@ -132,7 +134,7 @@ class _Attempt:
         while True:
             rest = selected(job).filter(pk__gt=upto)
             while calls.has_room and (tasks := list(rest[:size])):
-                job.project.refresh_from_db(fields=["archived_at"])
+                job.project.refresh_from_db(fields=["archived_at", "withheld_percent"])
                 if job.project.archived_at is not None:
                     raise JobFailed(
                         f"{job.project} was archived; predictions stop here."
@@ -152,6 +154,9 @@ class _Attempt:
     def to_predict(self, tasks: list[Task]) -> list[Task]:
         """Return those of the tasks that the model gets."""
         return tasks
+
+    def count_left_out(self, tasks: list[Task]) -> None:
+        """Count the tasks that the model did not get."""
 
     def _take_found(self, tasks: list[Task], found: Found) -> None:
         """Add what a call found to the batch."""
@@ -224,6 +229,7 @@ class _SendingAttempt(_Attempt):
         self._studio = studio
         self._delivery = Delivery(running, studio)
         self._there = TasksWithVersion(frozenset())
+        self._withheld: set[int] = set()  # predicted, but not to be sent
         self._validator: PredictionValidator | None = None
 
     def run(self) -> None:
@@ -274,19 +280,37 @@ class _SendingAttempt(_Attempt):
         self._there = self._delivery.stored.tasks_with(version, newest=newest)
 
     def to_predict(self, tasks: list[Task]) -> list[Task]:
-        """Return those that lack the version."""
-        return [task for task in tasks if task.task_id not in self._there]
+        """Return those that lack the version and were not predicted without showing."""
+        lacking = [task for task in tasks if task.task_id not in self._there]
+        project = self.job.project
+        withheld = withheld_among(
+            (task.task_id for task in lacking),
+            project_pk=project.pk,
+            percent=project.withheld_percent,
+        )
+        if withheld:
+            self._withheld |= recorded_among(
+                withheld, project_pk=project.pk, version=self.version
+            )
+        return [task for task in lacking if task.task_id not in self._withheld]
+
+    def count_left_out(self, tasks: list[Task]) -> None:
+        """Count what is in Label Studio, or was predicted before and is not shown."""
+        withheld = sum(task.task_id in self._withheld for task in tasks)
+        self.batch.counts["withheld"] += withheld
+        self.batch.counts["already_there"] += len(tasks) - withheld
 
     def take(self, tasks: list[Task], predicted: Predicted) -> None:
         """Add the answers that Label Studio can store to the batch."""
         answers = dict(zip(tasks, predicted.by_task, strict=True))
         if predicted.model_version != self.version:
             self._change_version(predicted.model_version)
-            lacking = self.to_predict(tasks)
-            self.batch.counts["already_there"] += len(tasks) - len(lacking)
-            tasks = lacking
+            there = [task for task in tasks if task.task_id in self._there]
+            self.count_left_out(there)
+            tasks = [task for task in tasks if task.task_id not in self._there]
         super().take(tasks, predicted)
         for task in tasks:
+            self.batch.counts["withheld"] += task.task_id in predicted.withheld
             self._add(task.task_id, answers[task])
 
     def _change_version(self, version: str) -> None:

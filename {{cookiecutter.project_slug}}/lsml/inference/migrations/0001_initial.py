@@ -85,6 +85,7 @@ class Migration(migrations.Migration):
                 ("predicted", models.PositiveIntegerField(default=0)),
                 ("sent", models.PositiveIntegerField(default=0)),
                 ("already_there", models.PositiveIntegerField(default=0)),
+                ("withheld", models.PositiveIntegerField(default=0)),
                 ("invalid", models.PositiveIntegerField(default=0)),
                 ("gone", models.PositiveIntegerField(default=0)),
                 ("failed", models.PositiveIntegerField(default=0)),

@@ -146,6 +146,13 @@ class Migration(migrations.Migration):
                 ),
                 ("holdout_fit", models.BooleanField(default=False)),
                 (
+                    "withheld_percent",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        validators=[django.core.validators.MaxValueValidator(50)],
+                    ),
+                ),
+                (
                     "predict_on_promotion",
                     models.CharField(
                         choices=[
@@ -340,6 +347,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("holdout_percent__lte", 50)),
                 name="project_holdout_percent",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="project",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("withheld_percent__lte", 50)),
+                name="project_withheld_percent",
             ),
         ),
         migrations.AddConstraint(

@@ -78,3 +78,12 @@ def test_the_answer_to_an_unknown_filter_names_the_known_ones(viewer, name):
     parameters = document["paths"][f"/api/v1/{name}"]["get"]["parameters"]
     described = {one["name"] for one in parameters}
     assert described == {*known, "limit", "after", "order", "format"}
+
+
+def test_predictions_that_were_not_shown_are_listed_alone(viewer, db):
+    predict()
+    [row] = predict(withheld=True)
+    found = viewer.get("/api/v1/predictions?withheld=true").json()["results"]
+    assert [(each["id"], each["withheld"]) for each in found] == [(row.pk, True)]
+    assert len(ids(viewer.get("/api/v1/predictions?withheld=false"))) == 1
+    assert viewer.get("/api/v1/predictions?withheld=maybe").status_code == 400

@@ -48,6 +48,8 @@ def test_the_policy_is_changed_and_recorded(operator, project):
         CHANGE | {"quiet_from": "22:00"},
         CHANGE | {"holdout_percent": 51},
         CHANGE | {"holdout_percent": -1},
+        CHANGE | {"withheld_percent": 51},
+        CHANGE | {"withheld_percent": -1},
     ],
 )
 def test_a_wrong_policy_is_refused(operator, project, body):
