@@ -10,6 +10,7 @@ from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     Interval,
     f1,
+    independent_difference,
     mean,
     precision,
     proportion,
@@ -78,6 +79,9 @@ def _cases() -> Iterator[tuple[str, float, Draw]]:
     for differ, gained in ((0.02, 0), (0.05, 0), (0.05, 0.02), (0.1, 0.03), (0.2, 0.1)):
         name = f"difference of two versions, {percent(differ)} of the answers differ"
         yield name, gained, _difference(differ, gained)
+    for share in (0.05, 0.2):
+        name = f"agreement of 0.91 if shown and 0.84 if not, {percent(share)} not shown"
+        yield name, 0.07, _not_shown(share)
 
 
 def _accuracy(truth: float) -> Draw:
@@ -127,5 +131,17 @@ def _difference(differ: float, gained: float) -> Draw:
     def draw(random: Random, tasks: int) -> Interval:
         better, worse, same = random.multinomial(tasks, chances)
         return difference([1.0] * better + [-1.0] * worse + [0.0] * same)
+
+    return draw
+
+
+def _not_shown(share: float) -> Draw:
+    """Return the difference of those shown and those not shown, of so many in all."""
+
+    def draw(random: Random, tasks: int) -> Interval | None:
+        few = max(1, round(share * tasks))
+        shown = proportion(int(random.binomial(tasks - few, 0.91)), tasks - few)
+        other = proportion(int(random.binomial(few, 0.84)), few)
+        return shown and other and independent_difference(shown, other)
 
     return draw

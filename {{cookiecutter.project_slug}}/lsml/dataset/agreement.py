@@ -1,14 +1,14 @@
 """Keeps agreement up to date: predictions against final annotations.
 
 `Agreement` has a row for each of the latest versions, `LiveAgreement` only one, for the
-prediction that the annotator saw.
+prediction that the annotator saw, or that was withheld.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from lsml.audit.models import Prediction
@@ -40,15 +40,19 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
             project=project, annotation_id__in=annotation_ids, task_id__isnull=False
         )
         .annotate(
-            made_at=Coalesce("created_at", "updated_at"), shown_id=_shown_id(project)
+            made_at=Coalesce("created_at", "updated_at"),
+            last_id=_last_id(project),
+            was_sent_one=_was_sent_one(project),
         )
     )
     predictions = _last_predictions(project, {one.task_id for one in annotations})
-    shown = _shown({one.shown_id for one in annotations}, predictions)
+    before = _by_key({one.last_id for one in annotations}, predictions)
     rows: list[Agreement] = []
     live: list[LiveAgreement] = []
     for annotation in annotations:
-        seen = shown.get(annotation.shown_id)
+        seen = before.get(annotation.last_id)
+        if seen is not None and seen.withheld and annotation.was_sent_one:
+            seen = None  # nobody knows whether the earlier one was on the screen
         last = predictions[annotation.task_id]
         scores = {
             each.pk: compare(each.result or [], annotation.result or [])
@@ -75,7 +79,7 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
                     annotation_id=annotation.annotation_id,
                     at=annotation.made_at,
                     annotator=annotation.completed_by,
-                    shown=seen,
+                    prediction=seen,
                     scores=scores[seen.pk],
                 )
             )
@@ -85,24 +89,37 @@ def update_agreements(*, project: Project, annotation_ids: Iterable[int]) -> int
     return len(rows)
 
 
-def _shown_id(project: Project) -> Subquery:
-    """Return the key of the prediction that an annotator saw, for each annotation.
+def _last_id(project: Project) -> Subquery:
+    """Return, for each annotation, the key of the prediction that it is compared with.
 
-    The last one of the whole task before the annotation was made. An interactive answer
-    belongs to one click, and a shadow prediction is shown to nobody.
+    The last one of the whole task before the annotation was made, whether it was sent
+    or withheld.
+    """
+    return Subquery(_before(project).order_by("-pk").values("pk")[:1])
+
+
+def _was_sent_one(project: Project) -> Exists:
+    """Return, for each annotation, whether a prediction was sent before it was made."""
+    return Exists(_before(project).filter(withheld=False))
+
+
+def _before(project: Project) -> QuerySet[Prediction]:
+    """Return the predictions of the whole task before the annotation was made.
+
+    An interactive answer belongs to one click, and a shadow prediction is shown to
+    nobody.
     """
     made_at = Coalesce(OuterRef("created_at"), OuterRef("updated_at"))
-    before = Prediction.objects.filter(
+    return Prediction.objects.filter(
         project_pk=project.pk,
         task_id=OuterRef("task_id"),
         kind__in=Prediction.TASK_KINDS,
         outcome=Prediction.Outcome.OK,
         created_at__lte=made_at,
     )
-    return Subquery(before.order_by("-pk").values("pk")[:1])
 
 
-def _shown(
+def _by_key(
     keys: set[int], predictions: Mapping[int | None, Iterable[Prediction]]
 ) -> dict[int, Prediction]:
     """Return predictions by key; read those that are not among the given ones."""

@@ -1,4 +1,6 @@
-"""Agreement of annotations with what annotators saw, added up by version and day.
+"""Agreement of annotations with predictions, added up by version and day.
+
+Annotations of those who saw the prediction, and of those who saw none, stand apart.
 
 `sums` are groups of named vectors: of the whole answer, of each control, of each
 annotator, of each tenth of the score, of each label. A vector begins with a count of
@@ -26,6 +28,9 @@ ANNOTATORS: Final = "annotators"
 SCORES: Final = "scores"  # {tenth, "0" to "9": [annotations, scores, values]}
 # {"control: label": [annotations, in both, only predicted, only annotated]}
 LABELS: Final = "labels"
+# All of the above are of annotations whose annotator saw the prediction. If it was
+# withheld, there is only {"": [annotations, values, squared values]}.
+NOT_SHOWN: Final = "not_shown"
 
 ANNOTATORS_MAX: Final = 100  # of a version and day
 OTHERS: Final = ""
@@ -38,7 +43,7 @@ def live_agreement(
     annotation_id: int,
     at: datetime,
     annotator: int | None,
-    shown: Prediction,
+    prediction: Prediction,
     scores: Sequence[ControlScore],
 ) -> LiveAgreement:
     """Return an unsaved row.
@@ -48,12 +53,33 @@ def live_agreement(
         annotation_id: Label Studio's ID.
         at: when the annotation was made.
         annotator: Label Studio's user ID; None = not known.
-        shown: the prediction that the annotator saw.
+        prediction: that the annotator saw, or would have seen if it was not withheld.
         scores: how the annotation compares with it; empty = both are empty.
     """
     value = round(fmean(each.value for each in scores), 6) if scores else 1.0
+    overall = {"": [1, value, value**2]}
+    return LiveAgreement(
+        project=project,
+        annotation_id=annotation_id,
+        prediction_id=prediction.pk,
+        model_version=prediction.model_version,
+        at=at,
+        value=value,
+        withheld=prediction.withheld,
+        sums={NOT_SHOWN: overall}
+        if prediction.withheld
+        else {OVERALL: overall, **_in_parts(prediction, scores, value, annotator)},
+    )
+
+
+def _in_parts(
+    shown: Prediction,
+    scores: Sequence[ControlScore],
+    value: float,
+    annotator: int | None,
+) -> Sums:
+    """Return what is added by control, label, annotator and tenth of the score."""
     sums: Sums = {
-        OVERALL: {"": [1, value, value**2]},
         CONTROLS: {each.control: [1, each.value, each.value**2] for each in scores},
         LABELS: {
             f"{each.control}: {label}": [1, *counts]
@@ -66,15 +92,7 @@ def live_agreement(
     if shown.score is not None and 0 <= shown.score <= 1:
         tenth = min(int(shown.score * _BINS), _BINS - 1)
         sums[SCORES] = {str(tenth): [1, shown.score, value]}
-    return LiveAgreement(
-        project=project,
-        annotation_id=annotation_id,
-        prediction_id=shown.pk,
-        model_version=shown.model_version,
-        at=at,
-        value=value,
-        sums=sums,
-    )
+    return sums
 
 
 def replace_live_agreements(
@@ -100,7 +118,14 @@ def replace_live_agreements(
         rows,
         update_conflicts=True,  # keeps the primary key and `watched`
         unique_fields=["project", "annotation_id"],
-        update_fields=["prediction_id", "model_version", "at", "value", "sums"],
+        update_fields=[
+            "prediction_id",
+            "model_version",
+            "at",
+            "value",
+            "withheld",
+            "sums",
+        ],
     )
     _save(days.values())
 

@@ -176,7 +176,10 @@ class Agreement(models.Model):
 
 
 class LiveAgreement(models.Model):
-    """How close an annotation is to the prediction that its annotator saw."""
+    """How close an annotation is to the prediction that its annotator saw.
+
+    Or, if `withheld`, to the one that was recorded instead of being shown.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="live_agreements")
     annotation_id = models.BigIntegerField()  # Label Studio's ID
@@ -184,6 +187,7 @@ class LiveAgreement(models.Model):
     model_version = models.CharField(max_length=200)
     at = models.DateTimeField()  # when the annotation was made; Label Studio's clock
     value = models.FloatField()  # 0 to 1; mean over the controls
+    withheld = models.BooleanField(default=False)  # the annotator saw no prediction
     sums = JsonField(default=dict)  # what it adds to its day, see `live.py`
     watched = models.BooleanField(default=False)  # the test for drops has seen it
 

@@ -12,12 +12,12 @@ def test_it_shows_agreement_by_control_and_annotator(viewer):
     of = factory.project()
     factory.live_agreement(of, "0.0.1")
     shown = " ".join(viewer.get(page("live_agreement", of.pk)).text.split())
-    assert "Agreement 0.90 (0.70–0.97) on 20 annotations" in shown
+    assert "<td>0.90 (0.70–0.97)</td> <td>20</td>" in shown
     assert "4711 </th> <td>16</td> <td>1.00 (0.81–1.00)" in shown
     assert "others </th> <td>4</td> <td>0.50" in shown
 
 
 def test_a_project_without_annotations_says_what_counts(viewer):
     of = factory.project()
-    assert "None yet" in viewer.get(page("live_agreement", of.pk)).text
+    assert "No annotation of a task" in viewer.get(page("live_agreement", of.pk)).text
     assert page("live_agreement", of.pk) in viewer.get(detail_page(of)).text

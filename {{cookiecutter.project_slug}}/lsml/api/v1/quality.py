@@ -90,12 +90,27 @@ class CalibrationSerializer(serializers.Serializer[Any]):
     agreement = serializers.FloatField(source="correct", help_text="mean")
 
 
+class NotShownSerializer(serializers.Serializer[Any]):
+    """Annotations whose annotators saw no prediction."""
+
+    annotations = serializers.IntegerField()
+    agreement = IntervalField()
+    difference = IntervalField(allow_null=True)
+    meaning = serializers.CharField(help_text="of the difference, as a sentence")
+
+
 class LiveQualitySerializer(serializers.Serializer[Any]):
-    """Live agreement of a version in the last 90 days."""
+    """Live agreement of a version in the last 90 days.
+
+    All but `not_shown` is about annotations whose annotators saw the prediction.
+    """
 
     version = serializers.CharField()
     annotations = serializers.IntegerField()
     agreement = IntervalField(allow_null=True)
+    not_shown = NotShownSerializer(
+        allow_null=True, help_text="null: there are no such annotations"
+    )
     days = LiveDaySerializer(many=True)
     controls = LiveControlSerializer(many=True)
     annotators = LiveAnnotatorSerializer(
@@ -175,6 +190,13 @@ class DriftSerializer(serializers.Serializer[Any]):
                         "version": "v3",
                         "annotations": 40,
                         "agreement": [0.9, 0.77, 0.96],
+                        "not_shown": {
+                            "annotations": 5,
+                            "agreement": [0.8, 0.38, 0.96],
+                            "difference": [0.1, -0.11, 0.53],
+                            "meaning": "No influence of suggestions can be told from"
+                            " chance: the difference is 0.10 (-0.11 to 0.53).",
+                        },
                         "days": [
                             {"day": "2026-11-30", "annotations": 40, "agreement": 0.9}
                         ],

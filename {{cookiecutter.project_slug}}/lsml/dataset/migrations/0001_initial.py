@@ -248,6 +248,7 @@ class Migration(migrations.Migration):
                 ("model_version", models.CharField(max_length=200)),
                 ("at", models.DateTimeField()),
                 ("value", models.FloatField()),
+                ("withheld", models.BooleanField(default=False)),
                 ("sums", models.JSONField(default=dict)),
                 ("watched", models.BooleanField(default=False)),
                 (

@@ -77,7 +77,9 @@ def _worse(project: Project, former: ModelVersion | None) -> Worse | None:
 
 
 def _annotations(project: Project, version: str, *order: str) -> Any:
-    rows = LiveAgreement.objects.filter(project=project, model_version=version)
+    rows = LiveAgreement.objects.filter(
+        project=project, model_version=version, withheld=False
+    )
     return rows.order_by(*order).values_list("value", f"sums__{CONTROLS}")
 
 

@@ -15,6 +15,7 @@ from lsml.dataset.live import (
     ANNOTATORS,
     CONTROLS,
     LABELS,
+    NOT_SHOWN,
     OTHERS,
     OVERALL,
     SCORES,
@@ -23,7 +24,11 @@ from lsml.dataset.live import (
 )
 from lsml.dataset.models import LiveAgreementDay
 from lsml.quality.statistics.calibration import Bin, expected_calibration_error
-from lsml.quality.statistics.intervals import Interval, mean_of_sums
+from lsml.quality.statistics.intervals import (
+    Interval,
+    independent_difference,
+    mean_of_sums,
+)
 from lsml.registry.errors import NothingToRollBackTo
 from lsml.registry.models import INITIAL_VERSION, Project
 from lsml.registry.versions import version_before
@@ -85,12 +90,48 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class NotShown:
+    """Agreement of annotations whose annotators saw no prediction."""
+
+    annotations: int
+    agreement: Interval
+    # By how much agreement with predictions that are shown is higher; None = there are
+    # no such annotations.
+    difference: Interval | None
+
+    @property
+    def meaning(self) -> str:
+        """What the difference means, as a sentence."""
+        if self.difference is None:
+            return "No annotation yet whose annotator saw the prediction."
+        value, low, high = self.difference
+        if low > 0:
+            return (
+                f"Annotators agree more with predictions that they see, by {value:.2f}"
+                f" ({low:.2f} to {high:.2f}): suggestions influence them."
+            )
+        if high < 0:
+            return (
+                "Annotators agree less with predictions that they see, by"
+                f" {-value:.2f} ({-high:.2f} to {-low:.2f}): compare the tasks."
+            )
+        return (
+            "No influence of suggestions can be told from chance: the difference is"
+            f" {value:.2f} ({low:.2f} to {high:.2f})."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LiveQuality:
-    """Live agreement of a version in the last `DAYS` days."""
+    """Live agreement of a version in the last `DAYS` days.
+
+    All but `not_shown` is about annotations whose annotators saw the prediction.
+    """
 
     version: str
     annotations: int
     agreement: Interval | None  # None = there are no annotations
+    not_shown: NotShown | None  # the same
     days: list[Day]  # those with annotations, in order
     controls: list[Control]
     annotators: list[Annotator]  # those with the most annotations first
@@ -125,13 +166,14 @@ def _of_version(version: str, rows: Sequence[LiveAgreementDay]) -> LiveQuality:
     sums: Sums = {}
     for row in rows:
         add(sums, row.sums)
-    annotations, overall = _mean(sums[OVERALL][""]) if rows else (0, None)
+    annotations, overall = _mean(sums[OVERALL][""]) if OVERALL in sums else (0, None)
     calibration = _calibration(sums.get(SCORES, {}))
     return LiveQuality(
         version,
         annotations,
         overall,
-        [_day(row) for row in rows],
+        _not_shown(sums.get(NOT_SHOWN, {}), overall),
+        [_day(row) for row in rows if OVERALL in row.sums],
         [
             Control(control, *_mean(vector))
             for control, vector in sorted(sums.get(CONTROLS, {}).items())
@@ -146,6 +188,17 @@ def _of_version(version: str, rows: Sequence[LiveAgreementDay]) -> LiveQuality:
 def _mean(vector: Sequence[float]) -> tuple[int, Interval]:
     count, total, squares = vector
     return int(count), mean_of_sums(int(count), total, squares)
+
+
+def _not_shown(
+    vectors: Mapping[str, Sequence[float]], shown: Interval | None
+) -> NotShown | None:
+    if not vectors:
+        return None
+    annotations, agreement = _mean(vectors[""])
+    return NotShown(
+        annotations, agreement, shown and independent_difference(shown, agreement)
+    )
 
 
 def _day(row: LiveAgreementDay) -> Day:

@@ -1,7 +1,8 @@
 """Watches live agreement for drops, in a worker: `statistics/sequential.py`.
 
 Each annotation is seen once, soon after it was applied. What it becomes later changes
-the sums, but not what the test has seen.
+the sums, but not what the test has seen. Annotations of those who saw no prediction do
+not count: their agreement is lower, so more of them would look like a drop.
 """
 
 from collections import defaultdict
@@ -81,7 +82,8 @@ def _watch_new() -> list[AgreementWatch]:
     # Not those that an event is just changing: they are seen in the next round.
     taken = list(rows.select_for_update(skip_locked=True)[:ANNOTATIONS_MAX])
     by_version: defaultdict[tuple[int, str], list[LiveAgreement]] = defaultdict(list)
-    for row in sorted(taken, key=lambda row: (row.at, row.pk)):
+    shown = (row for row in taken if not row.withheld)
+    for row in sorted(shown, key=lambda row: (row.at, row.pk)):
         by_version[row.project_id, row.model_version].append(row)
     dropped = []
     for (project_id, version), annotations in by_version.items():

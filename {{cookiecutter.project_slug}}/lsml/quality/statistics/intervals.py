@@ -56,6 +56,17 @@ def with_variance(value: float, variance: float) -> Interval:
     return _wilson(value, centre * (1 - centre) / variance)
 
 
+def independent_difference(one: Interval, other: Interval) -> Interval:
+    """Return how much larger one estimate is than another, of other tasks.
+
+    Newcombe's interval, from the distance of each estimate to its own bounds.
+    """
+    value = one.value - other.value
+    low = sqrt((one.value - one.low) ** 2 + (other.high - other.value) ** 2)
+    high = sqrt((one.high - one.value) ** 2 + (other.value - other.low) ** 2)
+    return Interval(value, value - low, value + high)
+
+
 def precision(counts: Iterable[Counts]) -> Interval | None:
     """Return the share of the predicted that is right; None if nothing is predicted.
 

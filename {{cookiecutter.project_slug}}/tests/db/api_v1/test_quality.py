@@ -128,3 +128,18 @@ def test_an_unknown_project_is_not_found(viewer):
     assert (
         viewer.get("/api/v1/projects/99999999999999999999/quality").status_code == 404
     )
+
+
+def test_agreement_with_what_was_not_shown_is_given_beside_the_other(
+    viewer, url, project
+):
+    live(project, "0.0.1")
+    day = LiveAgreementDay.objects.get()
+    day.sums["not_shown"] = {"": [2, 1, 1]}
+    day.save()
+    [found] = viewer.get(url).json()["live"]
+    assert found["annotations"] == 4
+    assert found["not_shown"]["annotations"] == 2
+    assert found["not_shown"]["agreement"] == pytest.approx([0.5, 0.09, 0.91], abs=0.01)
+    assert found["not_shown"]["difference"][0] == pytest.approx(0.25)
+    assert "No influence" in found["not_shown"]["meaning"]

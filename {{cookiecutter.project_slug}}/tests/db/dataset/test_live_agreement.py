@@ -221,3 +221,48 @@ def flat(days):
         for name, vector in vectors.items()
         for place, number in enumerate(vector)
     }
+
+
+# --- Not shown ---
+
+
+def test_an_annotation_made_without_seeing_the_prediction_counts_apart(
+    annotate, predicted
+):
+    predicted(choice("A"), text("same"), score=0.87, withheld=True)
+    annotate(choice("B"), text("same"))
+    assert LiveAgreementDay.objects.get().sums == {"not_shown": {"": [1, 0.5, 0.25]}}
+    assert LiveAgreement.objects.get().withheld
+
+
+def test_both_kinds_are_in_the_sums_of_the_same_day(annotate, predicted):
+    predicted(choice("A"))
+    predicted(choice("A"), task_id=8, withheld=True)
+    annotate(choice("A"))
+    annotate(choice("B"), number=12, task_id=8)
+    assert_days_are_the_sum_of_the_rows()
+    sums = LiveAgreementDay.objects.get().sums
+    assert (sums["overall"][""], sums["not_shown"][""]) == ([1, 1.0, 1.0], [1, 0.0, 0])
+
+
+def test_a_task_that_was_sent_an_earlier_prediction_counts_for_neither(
+    annotate, predicted
+):
+    predicted(choice("A"), version="v1")
+    predicted(choice("A"), version="v2", at=NOON + MINUTE / 2, withheld=True)
+    annotate(choice("A"))
+    assert not LiveAgreement.objects.exists()
+
+
+def test_a_prediction_that_is_sent_later_changes_nothing(annotate, predicted):
+    predicted(choice("A"), withheld=True)
+    predicted(choice("A"), at=NOON + DAY)
+    annotate(choice("A"))
+    assert LiveAgreement.objects.get().withheld
+
+
+def test_a_prediction_that_was_sent_after_all_was_seen(annotate, predicted):
+    predicted(choice("B"), withheld=True)
+    predicted(choice("A"), at=NOON + MINUTE / 2)
+    annotate(choice("A"))
+    assert days() == [("v1", 2, [1, 1.0, 1.0])]

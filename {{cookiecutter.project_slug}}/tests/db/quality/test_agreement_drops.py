@@ -32,7 +32,7 @@ def agree(history):
     """Count annotations with these values, one a minute."""
     numbers = count(1)
 
-    def agree(values, version="0.0.1", at=None):
+    def agree(values, version="0.0.1", at=None, *, withheld=False):
         LiveAgreement.objects.bulk_create(
             LiveAgreement(
                 project=history.project,
@@ -41,6 +41,7 @@ def agree(history):
                 model_version=version,
                 at=at or START + timedelta(minutes=number),
                 value=value,
+                withheld=withheld,
             )
             for value, number in zip(values, numbers, strict=False)
         )
@@ -71,6 +72,14 @@ def test_a_drop_is_logged_once_and_listed(agree, history):
     assert drop.since == pytest.approx(
         START + timedelta(minutes=601), abs=timedelta(minutes=5)
     )
+
+
+def test_annotations_of_those_who_saw_no_prediction_are_no_drop(agree):
+    agree(USUAL * 60)
+    watch_agreement()
+    agree(LOW * 20, withheld=True)
+    assert warnings() == []
+    assert not LiveAgreement.objects.filter(watched=False).exists()
 
 
 def test_a_drop_is_over_when_agreement_is_as_before(agree):

@@ -279,3 +279,60 @@ def test_the_command_prints_the_annotators(label, promoted):
     call_command("quality", "--project", "7", stdout=output)
     [line] = [each for each in output.getvalue().splitlines() if "user" in each]
     assert line.split() == ["user", "3", "1.00", "(0.21–1.00)", "on", "1"]
+
+
+# --- Not shown ---
+
+
+@pytest.fixture
+def both(label):
+    """Four of four annotations agree with what was shown, one of two with the rest."""
+    for task_id in range(1, 5):
+        label(task_id, "Refund", "Refund", version="0.0.1")
+    label(5, "Refund", "Refund", version="0.0.1", withheld=True)
+    label(6, "Refund", "Billing", version="0.0.1", withheld=True)
+
+
+def test_agreement_with_what_was_not_shown_stands_beside_the_other(both, read):
+    found = read("0.0.1")
+    assert (found.annotations, found.agreement.value) == (4, 1.0)
+    assert found.not_shown.annotations == 2
+    assert found.not_shown.agreement == pytest.approx(mean([1, 0]))
+    assert found.not_shown.difference.value == 0.5
+
+
+def test_a_version_that_was_never_shown_has_no_difference(label, read):
+    label(1, "Refund", "Refund", withheld=True)
+    found = read()
+    assert (found.annotations, found.agreement, found.days) == (0, None, [])
+    assert found.not_shown.difference is None
+    assert "No annotation yet" in found.not_shown.meaning
+
+
+@pytest.mark.parametrize(
+    ("shown", "not_shown", "sentence"),
+    [
+        ((370, 400), (60, 100), "suggestions influence them"),
+        ((60, 100), (370, 400), "Annotators agree less"),
+        ((364, 400), (21, 25), "No influence of suggestions can be told from chance"),
+    ],
+)
+def test_the_difference_is_put_into_words(history, read, shown, not_shown, sentence):
+    def vector(right, all_of_them):
+        return {"": [all_of_them, right, right]}
+
+    LiveAgreementDay.objects.create(
+        project=history.project,
+        model_version="v1",
+        day=NOW.date(),
+        sums={"overall": vector(*shown), "not_shown": vector(*not_shown)},
+    )
+    assert sentence in read().not_shown.meaning
+
+
+def test_the_command_prints_both(both):
+    output = StringIO()
+    call_command("quality", "--project", "7", stdout=output)
+    said = output.getvalue()
+    assert "live agreement 1.00 (0.51–1.00) on 4 annotations" in said
+    assert "not shown      0.50 (0.09–0.91) on 2 annotations. No influence" in said

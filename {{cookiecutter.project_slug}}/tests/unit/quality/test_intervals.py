@@ -8,6 +8,7 @@ from benchmarks.quality.coverage import coverage_exactly
 from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     f1,
+    independent_difference,
     mean,
     mean_of_sums,
     precision,
@@ -99,3 +100,11 @@ def test_every_interval_contains_its_value_and_stays_between_0_and_1(tasks):
 @pytest.mark.parametrize("tasks", [50, 200, 1000])
 def test_intervals_of_an_accuracy_contain_it_in_93_to_97_of_100_cases(accuracy, tasks):
     assert 0.93 <= coverage_exactly(accuracy, tasks) <= 0.97
+
+
+def test_the_difference_of_two_groups_has_newcombes_interval():
+    # Newcombe (1998), comparison of seven methods, table II: 56 of 70 and 48 of 80 with
+    # method 10.
+    found = independent_difference(proportion(56, 70), proportion(48, 80))
+
+    assert found == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)

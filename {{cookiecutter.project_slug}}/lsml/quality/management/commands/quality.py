@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any, Final
 
 from lsml.quality.drift.services import latest_check
@@ -61,18 +62,22 @@ class Command(ReportCommand):
     def _print_live(self, project: Project) -> None:
         live = live_quality(project, served_and_former(project))
         for each in live:
-            if each.agreement is None:
-                continue
-            self.stdout.write(
-                f"  {each.version:<12} live agreement"
-                f" {_interval(list(each.agreement))} on {each.annotations} annotations"
-                f" of the last {DAYS} days"
-            )
+            if each.agreement is not None:
+                self.stdout.write(
+                    f"  {each.version:<12} live agreement {_interval(each.agreement)}"
+                    f" on {each.annotations} annotations of the last {DAYS} days"
+                )
+            if each.not_shown is not None:
+                self.stdout.write(
+                    f"  {each.version:<12} not shown     "
+                    f" {_interval(each.not_shown.agreement)}"
+                    f" on {each.not_shown.annotations} annotations."
+                    f" {each.not_shown.meaning}"
+                )
             for one in each.annotators[:_ANNOTATORS_SHOWN]:
                 name = "others" if one.user_id is None else f"user {one.user_id}"
                 self.stdout.write(
-                    f"    {name:<25} {_interval(list(one.agreement))}"
-                    f" on {one.annotations}"
+                    f"    {name:<25} {_interval(one.agreement)} on {one.annotations}"
                 )
         expected = expected_of(project, live[0])
         if expected.agreement:
@@ -119,7 +124,7 @@ def _line(evaluation: Evaluation) -> str:
     return f"{version} {at} against {evaluation.other}  {outcome}"
 
 
-def _interval(values: list[float] | None) -> str:
+def _interval(values: Sequence[float] | None) -> str:
     if values is None:
         return "–"
     value, low, high = values
