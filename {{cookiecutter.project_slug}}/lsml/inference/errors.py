@@ -20,10 +20,10 @@ class ModelTimedOut(ModelError):
     """The model did not answer within PREDICT_TIMEOUT_S."""
 
     def __init__(self, timeout_s: float, method: str = "predict()") -> None:
+        self.timeout_s = timeout_s
         super().__init__(
-            f"The model did not answer within {timeout_s:g} s (PREDICT_TIMEOUT_S). A"
-            f" call of {method} that hangs is ended: its process restarts. A version"
-            " that is still loading answers later."
+            f"The model did not answer within {timeout_s:g} s (PREDICT_TIMEOUT_S)."
+            f" {method} hangs, or the version is still loading and answers later."
         )
 
 
@@ -34,6 +34,26 @@ class ModelCrashed(ModelError):
         super().__init__(
             "The model process ended during this prediction; its log may say why."
         )
+
+
+class GivenUp(ModelError):
+    """A job does not ask the version again; `cause` is the error that decided it."""
+
+    def __init__(self, version: str, tasks: str, cause: ModelError) -> None:
+        self.cause = cause
+        if isinstance(cause, ModelTimedOut):
+            found = (
+                f"{version} did not answer within {cause.timeout_s:g} s"
+                f" (PREDICT_TIMEOUT_S) on {tasks}."
+            )
+        elif isinstance(cause, ModelCrashed):
+            found = f"{version} was predicting {tasks}. {cause}"
+        else:
+            found = (
+                f"{version} failed on many tasks in a row; the last was {tasks}:"
+                f" {cause}"
+            )
+        super().__init__(found)
 
 
 class StillLoading(ModelError):

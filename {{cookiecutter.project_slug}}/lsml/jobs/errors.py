@@ -41,6 +41,10 @@ class JobFailed(JobError):
     """The work cannot be completed. Raised by the work; the message becomes `error`."""
 
 
+class AttemptFailed(JobError):
+    """Raised by the work: this attempt cannot go on, but another one may succeed."""
+
+
 def storable(text: str) -> str:
     """Mask secrets, and replace the characters that PostgreSQL cannot store.
 

@@ -22,7 +22,14 @@ from django.utils import timezone
 
 from lsml.jobs import lease, outcomes
 from lsml.jobs.database import retry_while_database_is_down
-from lsml.jobs.errors import JobError, JobFailed, Overtaken, in_words, storable
+from lsml.jobs.errors import (
+    AttemptFailed,
+    JobError,
+    JobFailed,
+    Overtaken,
+    in_words,
+    storable,
+)
 from lsml.jobs.kinds import J, JobKind
 from lsml.jobs.models import LOG_CHARS_MAX
 from lsml.jobs.states import State
@@ -152,8 +159,8 @@ def run_job(
         kind: The job's kind.
         pk: The job's primary key.
         work: Does the work, and returns the columns to write on success. It raises
-            JobFailed with a sentence for the user; any other exception also fails the
-            job.
+            JobFailed with a sentence for the user, or AttemptFailed; any other
+            exception also fails the job.
     """
     reset = {} if kind.resumes else {"done": 0, "progress": 0}
     job = retry_while_database_is_down(
@@ -186,6 +193,9 @@ def _outcome(
         connection.close()
         log.warning("database failed", job=str(running.job), error=str(error).strip())
         outcome = partial(outcomes.try_again_or_fail, reason=in_words(error))
+    except AttemptFailed as error:
+        reason = storable(str(error))
+        outcome = partial(outcomes.try_again_or_fail, reason=reason)
     except JobFailed as error:
         outcome = _failure(storable(str(error)))
     except (Exception, SystemExit) as error:  # the work may raise anything

@@ -8,9 +8,15 @@ from django.db import connections
 
 from lsml.audit.models import Prediction
 from lsml.inference import admission
+from lsml.inference.errors import ModelTimedOut
 from lsml.inference.hosting import host as hosting
 from lsml.inference.hosting import watch
 from lsml.inference.hosting.host import host
+from lsml.inference.services import predict_shadow
+from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.models import INITIAL_VERSION
+from lsml.registry.served import Served
+from lsml.registry.services import get_or_create_project
 from tests.db.conftest import CONFIG, order, recorded, tasks
 from tests.models.scripted import BatchingModel, SlowModel, SlowSetup
 
@@ -121,6 +127,27 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
     assert "did not answer within 0.3 s" in row.error
     if placement == "process":  # in web, the thread that answers is the one that hangs
         assert (answer.status_code, answer.json()["code"]) == (504, "model_timed_out")
+
+
+def test_in_a_worker_a_call_that_hangs_is_left_behind_and_others_go_on(
+    serve, settings, origin, placement
+):
+    if placement == "process":
+        pytest.skip("the model is in the model process, which restarts")
+    settings.PROCESS, settings.PREDICT_TIMEOUT_S = "worker", 0.3
+    serve("tests.models.scripted.SlowModel")
+    SlowModel.go_on.clear()
+    project = get_or_create_project(ProjectKey(1))
+    serving = Served(project.pk, INITIAL_VERSION, CONFIG)
+    try:
+        with pytest.raises(ModelTimedOut, match=r"did not answer within 0\.3 s"):
+            predict_shadow(serving, tasks(2), origin=origin)
+        assert host.status().models == []  # nobody else calls it
+    finally:
+        SlowModel.go_on.set()
+    assert len(predict_shadow(serving, tasks(2), origin=origin).by_task) == 2
+    rows = Prediction.objects.order_by("pk").values_list("task_id", "outcome")
+    assert list(rows) == [(1, "error"), (2, "error"), (1, "ok"), (2, "ok")]
 
 
 def test_a_row_that_the_database_does_not_take_delays_no_restart(settings, monkeypatch):

@@ -11,6 +11,7 @@ from lsml.audit import sealing
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.dataset.holdout import is_held_out
 from lsml.dataset.models import Task
+from lsml.inference import steps
 from lsml.inference import tasks as celery_tasks
 from lsml.inference.errors import (
     ModelBusy,
@@ -19,7 +20,7 @@ from lsml.inference.errors import (
     ModelTimedOut,
 )
 from lsml.inference.models import Shadow, ShadowTask
-from lsml.inference.shadow import choosing, steps, work
+from lsml.inference.shadow import choosing, work
 from lsml.inference.shadow.choosing import is_chosen
 from lsml.inference.shadow.work import predict_all
 from lsml.registry.errors import ShadowRefused
@@ -255,12 +256,16 @@ def test_a_failing_task_is_recorded_and_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    "error",
-    [ModelNotLoadable("The artifact is damaged."), ModelCrashed(), ModelTimedOut(9.0)],
+    ("error", "reason"),
+    [
+        (ModelNotLoadable("The artifact is damaged."), "The artifact is damaged."),
+        (ModelCrashed(), "v2 was predicting task 1. The model process ended"),
+        (ModelTimedOut(9.0), "v2 did not answer within 9 s (PREDICT_TIMEOUT_S) on"),
+    ],
     ids=["not loadable", "crashed", "timed out"],
 )
 def test_a_version_that_costs_others_their_predictions_ends_its_shadow(
-    history, origin, monkeypatch, error
+    history, origin, monkeypatch, error, reason
 ):
     ask(history, [1])
 
@@ -273,7 +278,20 @@ def test_a_version_that_costs_others_their_predictions_ends_its_shadow(
     assert history.project.shadow_version is None
     last = AuditEntry.objects.latest("pk")
     assert (last.verb, last.actor) == ("shadow stopped", "worker")
-    assert last.reason == str(error)
+    assert last.reason.startswith(reason)
+
+
+def test_a_version_that_fails_on_ten_tasks_in_a_row_ends_its_shadow(
+    history, origin, scripted
+):
+    scripted.answer = ValueError("no such key")
+    ask(history)
+    predict_all(origin)
+    history.project.refresh_from_db()
+    assert history.project.shadow_version is None
+    reason = AuditEntry.objects.latest("pk").reason
+    assert reason.startswith("v2 failed on many tasks in a row; the last was task 1:")
+    assert "no such key" in reason
 
 
 def test_a_shadow_that_is_stopped_predicts_no_further_step(history, origin, scripted):

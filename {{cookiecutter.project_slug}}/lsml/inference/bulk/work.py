@@ -24,6 +24,7 @@ from lsml.inference.bulk.selection import look_at_view, selected
 from lsml.inference.errors import ModelBusy, ModelCrashed, ModelError, ModelTimedOut
 from lsml.inference.models import PredictionJob
 from lsml.inference.services import Predicted, predict
+from lsml.inference.steps import next_step
 from lsml.inference.withheld import recorded_among, withheld_among
 from lsml.jobs.errors import JobFailed, storable
 from lsml.jobs.outcomes import job_origin
@@ -44,8 +45,6 @@ from lsml.registry.label_studio import (
 
 STEP = 100  # tasks per call of predict(), at most
 _FIRST_STEP = 10
-# An annotator's click waits while a step runs. A slow model gets smaller steps.
-_STEP_S = 1.0
 
 OnStep = Callable[[PredictionJob], None]
 
@@ -82,13 +81,6 @@ def _demand_some_success(running: RunningJob[PredictionJob]) -> None:
     if job.failed and not (job.predicted or job.already_there):
         running.save(last_task_id=0)
         raise JobFailed(f"No task could be predicted. {job.error}")
-
-
-def next_step(step: int, *, took_s: float) -> int:
-    """Return how many tasks the next call gets, after `step` tasks took so long."""
-    if took_s > _STEP_S:
-        return max(1, step // 2)
-    return min(STEP, step * 2) if took_s < _STEP_S / 4 else step
 
 
 class _Attempt:
@@ -146,7 +138,7 @@ class _Attempt:
                 return
             step = calls.next()
             found = step.found.result()
-            size = next_step(size, took_s=found.took_s)
+            size = next_step(size, took_s=found.took_s, most=STEP)
             if step.asked and not is_loaded:
                 calls.at_once, is_loaded = calls_at_once(job.project), True
             yield step, found

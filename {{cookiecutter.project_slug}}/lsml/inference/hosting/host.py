@@ -4,7 +4,9 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +15,7 @@ from django.db import connections
 from label_studio_ml.hosting import offers_prefetch
 from label_studio_ml.task_cache import task_cache_figures
 from lsml.inference.calls import Answer, Call, OnTimeout
-from lsml.inference.errors import ModelBusy, StillLoading
+from lsml.inference.errors import ModelBusy, ModelTimedOut, StillLoading
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.loading import load
@@ -53,18 +55,20 @@ class ModelHost:
             serving: The version.
             call: What to predict.
             on_timeout: Called, in another thread, if `predict()` does not end within
-                PREDICT_TIMEOUT_S. This process then restarts.
+                PREDICT_TIMEOUT_S. This process then restarts, if it is no worker.
 
         Raises:
             ModelBusy: The queue is full, or no place became free in PREDICT_WAIT_S.
             ModelNotLoadable: This version cannot be fetched or loaded.
+            ModelTimedOut: Only in a worker: `predict()` hangs.
             ModelError: The model's code cannot be imported, or `predict()` raised or
                 returned something unusable.
             StorageUnavailable: The artifact storage does not answer.
         """
         until = time.monotonic() + settings.PREDICT_WAIT_S
         hosted = self._hosted(serving, call.origin)
-        answer = hosted.predict(call, until=until, on_timeout=on_timeout)
+        with self._dropped_if_it_hangs(hosted):
+            answer = hosted.predict(call, until=until, on_timeout=on_timeout)
         if offers_prefetch(type(hosted.model)):
             prefetch_opened(call, hosted)
         return answer
@@ -89,7 +93,8 @@ class ModelHost:
             ModelBusy, ModelNotLoadable, ModelError, StorageUnavailable: As `predict`.
         """
         hosted = self._hosted(serving, origin)
-        return hosted.embed(tasks, origin, until=time.monotonic() + wait_s)
+        with self._dropped_if_it_hangs(hosted):
+            return hosted.embed(tasks, origin, until=time.monotonic() + wait_s)
 
     def load(
         self, serving: Served, origin: Origin, *, within_s: float | None = None
@@ -185,6 +190,19 @@ class ModelHost:
             if slot.hosted is None:
                 self._forget(key, slot)  # the next request tries again
             slot.loading.release()
+
+    @contextmanager
+    def _dropped_if_it_hangs(self, hosted: HostedModel) -> Iterator[None]:
+        """Have the next call load the model again, if a thread is left behind in it."""
+        try:
+            yield
+        except ModelTimedOut:
+            with self._lock:
+                for key, slot in list(self._slots.items()):
+                    if slot.hosted is hosted:
+                        del self._slots[key]
+                self._count()
+            raise
 
     def _slot(self, key: _Key) -> _Slot:
         with self._lock:

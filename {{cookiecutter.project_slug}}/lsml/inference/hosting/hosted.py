@@ -16,7 +16,7 @@ from lsml.inference.calls import Answer, Call, OnTimeout
 from lsml.inference.errors import USER_ERRORS, ModelError
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.queue import PredictQueue, Turn
-from lsml.inference.hosting.watch import watch
+from lsml.inference.hosting.watch import in_time, watch
 from lsml.inference.vectors import read_vectors
 from lsml.labelstudio.secrets import error_text
 from lsml.observability.origin import Origin
@@ -63,12 +63,13 @@ class HostedModel:
 
         Raises:
             ModelBusy: The queue is full, or no place became free in time.
+            ModelTimedOut: Only in a worker: it hangs. A thread is left behind in it.
             ModelError: The model raised, or returned something unusable.
         """
         with self.queue.turn(
             call, model=self, until=until, on_timeout=on_timeout
         ) as turn:
-            self._run(turn.batch)
+            in_time(lambda: self._run(turn.batch), "predict()")
         return turn.result()
 
     def embed(
@@ -78,15 +79,18 @@ class HostedModel:
 
         Raises:
             ModelBusy: The queue is full, or no place became free in time.
+            ModelTimedOut: Only in a worker: it hangs. A thread is left behind in it.
             ModelError: The model raised, or returned something unusable.
         """
         call = Call(tasks, Prediction.Kind.BULK, origin, embeds=True)
-        with (
-            self.queue.turn(
-                call, model=self, until=until, on_timeout=lambda: None
-            ) as turn,
-            self._calling("embed()", [turn], tasks),
-        ):
+        with self.queue.turn(
+            call, model=self, until=until, on_timeout=lambda: None
+        ) as turn:
+            return in_time(lambda: self._embed(turn), "embed()")
+
+    def _embed(self, turn: Turn) -> list[list[float]]:
+        tasks = turn.call.tasks
+        with self._calling("embed()", [turn], tasks):
             return read_vectors(self.model.embed(tasks), tasks=tasks)
 
     def _run(self, batch: list[Turn]) -> None:

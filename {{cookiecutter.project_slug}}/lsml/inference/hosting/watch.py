@@ -1,4 +1,8 @@
-"""Ends calls that hang. User code cannot be interrupted, so its process restarts."""
+"""Ends calls that hang. User code cannot be interrupted, so its process restarts.
+
+A worker does not: its jobs would end with it. There, the thread that hangs is left
+behind.
+"""
 
 import os
 import signal
@@ -6,18 +10,23 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
 from django.db import connections
 
 from lsml.inference.calls import OnTimeout
+from lsml.inference.errors import ModelTimedOut
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # Processes whose supervisor starts them again, and the seconds that they may take to
 # answer their other requests. In the model process those wait for what hangs.
@@ -57,8 +66,8 @@ class Watch:
         Args:
             what: The method that is called, for the log.
             on_timeouts: Each is called, in another thread, if the block takes longer
-                than PREDICT_TIMEOUT_S. Then this process is restarted. A worker or a
-                command is not: its own job would end with it.
+                than PREDICT_TIMEOUT_S. Then this process is restarted. A command is
+                not, and neither is a worker, where `in_time` raises instead.
             about: What it is called for, for the log.
         """
         number = next(self._numbers)
@@ -93,9 +102,13 @@ class Watch:
             call=running.what,
             **running.about,
             timeout_s=settings.PREDICT_TIMEOUT_S,
-            next_step="this process restarts" if grace_s else "restart this process",
+            next_step="this process restarts"
+            if grace_s
+            else "restart this process: the thread and its model stay in memory",
             stack="".join(traceback.format_stack(frame)) if frame else "",
         )
+        if _leaves_behind():
+            return  # `in_time` raises an error, which is recorded
         self._start_report(running)
         if grace_s and self._restart is None:
             self._restart = threading.Thread(
@@ -119,6 +132,42 @@ class Watch:
         for thread in list(self._reports):
             thread.join(max(0.0, until - time.monotonic()))
         exit_now()
+
+
+def in_time(work: Callable[[], T], method: str) -> T:
+    """Call the model. In a worker, return within PREDICT_TIMEOUT_S, even if it hangs.
+
+    Args:
+        work: Calls the model. In a worker it runs in a thread of its own, which is left
+            behind if it hangs.
+        method: What it calls, for the error.
+
+    Raises:
+        ModelTimedOut: It hangs. The model must not be called again: a thread is in it.
+    """
+    if not _leaves_behind():
+        return work()
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again by `result()`
+            done.set_exception(error)
+        finally:
+            connections.close_all()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return done.result(timeout=settings.PREDICT_TIMEOUT_S)
+    except TimeoutError:
+        if done.done():
+            raise
+        raise ModelTimedOut(settings.PREDICT_TIMEOUT_S, method) from None
+
+
+def _leaves_behind() -> bool:
+    return bool(settings.PROCESS == "worker")
 
 
 def _report(running: _Running) -> None:

@@ -9,15 +9,10 @@ from django.conf import settings
 from django.db import transaction
 
 from lsml.audit.models import Prediction
-from lsml.inference.errors import (
-    ModelCrashed,
-    ModelError,
-    ModelNotLoadable,
-    ModelTimedOut,
-)
+from lsml.inference.errors import GivenUp, ModelError, ModelNotLoadable
 from lsml.inference.models import Shadow, ShadowTask
 from lsml.inference.shadow.choosing import choose_tasks, get_or_create_shadow
-from lsml.inference.shadow.steps import predict_in_steps
+from lsml.inference.steps import predict_in_steps
 from lsml.jobs.row_lease import leased
 from lsml.observability.origin import Origin
 from lsml.registry.fallback import mark_unloadable
@@ -33,9 +28,6 @@ _STEP_S: Final = 0.05
 _PAUSE_S: Final = 0.1  # after each step, so that many waiting tasks take no whole core
 # Beyond the longest call, which restarts the process of the model.
 _LEASE: Final = timedelta(minutes=5)
-# These cost other predictions as well: they restart the process of the models, or show
-# that the version can never serve.
-_FATAL: Final = (ModelNotLoadable, ModelTimedOut, ModelCrashed)
 _State = ShadowTask.State
 
 
@@ -77,9 +69,8 @@ def _predict_waiting(project: Project, shadow: Shadow, origin: Origin) -> None:
         Served(project.pk, version.version, project.label_config),
         waiting,
         origin=origin,
-        step_s=_STEP_S,
         on_wait=_end_round,
-        fatal=_FATAL,
+        step_s=_STEP_S,
     )
     try:
         for part, found in steps:
@@ -91,7 +82,7 @@ def _predict_waiting(project: Project, shadow: Shadow, origin: Origin) -> None:
             time.sleep(_PAUSE_S)
     except _EndOfRound:
         pass
-    except _FATAL as error:
+    except (ModelNotLoadable, GivenUp) as error:
         _give_up(project, version, error, origin)
 
 

@@ -6,34 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, median
-from typing import Any, Final
+from typing import Any
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.measures import ControlScore, Counts, compare
 from lsml.dataset.measures.scores import sum_counts
 from lsml.inference.errors import (
+    GivenUp,
     ModelBusy,
     ModelCrashed,
     ModelError,
-    ModelNotLoadable,
     ModelTimedOut,
     StillLoading,
 )
 from lsml.inference.placement import models
-from lsml.inference.services import Predicted, predict_shadow
+from lsml.inference.services import Predicted
+from lsml.inference.steps import predict_in_steps
 from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.quality.gates.rules import Scored
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.served import Served
-
-_STEP: Final = 20  # tasks per call of predict(), at most
-# A click of an annotator waits while a step runs. A slow model gets smaller steps.
-_STEP_S: Final = 1.0
-_TIMED: Final = 6  # calls with a single task each, which tell how fast the model is
-# A model that crashes or hangs restarts its process, which others use as well.
-_FAILURES_MAX: Final = 10  # one after the other
-_CRASHES_MAX: Final = 3
 
 OnProgress = Callable[[int], None]  # called with the number of tasks that are done
 
@@ -123,34 +116,30 @@ def measure(
 
     Raises:
         ModelNotLoadable: The version cannot be loaded.
+        GivenUp: It hung, or its process ended.
     """
     measured = Measured(serving.version)
     _load(serving, origin, partial(on_progress, 0))
-    done, step, failures, crashes = 0, 1, 0, 0
-    while done < len(tasks):
-        part = tasks[done : done + step]
-        started = time.monotonic()
-        try:
-            predicted = _predict(serving, part, origin, partial(on_progress, done))
-        except ModelNotLoadable:
+    done = 0
+    steps = predict_in_steps(
+        serving,
+        [{"id": task.id, "data": task.data} for task in tasks],
+        origin=origin,
+        on_wait=lambda: on_progress(done),
+    )
+    try:
+        for predicted, found in steps:
+            part = tasks[done : done + len(predicted)]
+            if isinstance(found, ModelError):
+                measured.fail(part, str(found))
+            else:
+                measured.take(part, found)
+            done += len(part)
+            on_progress(done)
+    except GivenUp as error:
+        if isinstance(error.cause, ModelTimedOut | ModelCrashed):
             raise
-        except ModelError as error:
-            crashes += isinstance(error, ModelCrashed | ModelTimedOut)
-            if crashes >= _CRASHES_MAX or failures >= _FAILURES_MAX:
-                measured.fail(tasks[done:], f"gave up after this error: {error}")
-                break
-            if len(part) > 1:  # one of them is the cause
-                step = 1
-                continue
-            failures += 1
-            measured.fail(part, str(error))
-        else:
-            failures = 0
-            measured.take(part, predicted)
-            if done >= _TIMED:
-                step = _next_step(step, took_s=time.monotonic() - started)
-        done += len(part)
-        on_progress(done)
+        measured.fail(tasks[done:], f"gave up: {error}")
     return measured
 
 
@@ -166,27 +155,6 @@ def _load(serving: Served, origin: Origin, on_wait: Callable[[], None]) -> None:
             time.sleep(error.retry_after_s)
         else:
             return
-
-
-def _predict(
-    serving: Served,
-    tasks: Sequence[AnnotatedTask],
-    origin: Origin,
-    on_wait: Callable[[], None],
-) -> Predicted:
-    wire = [{"id": task.id, "data": task.data} for task in tasks]
-    while True:
-        try:
-            return predict_shadow(serving, wire, origin=origin)
-        except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
-            on_wait()
-            time.sleep(error.retry_after_s)
-
-
-def _next_step(step: int, *, took_s: float) -> int:
-    if took_s > _STEP_S:
-        return max(1, step // 2)
-    return min(_STEP, step * 2)
 
 
 def _standard(task: AnnotatedTask) -> Sequence[Mapping[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from label_studio_ml.training import AnnotatedTask
 from lsml.dataset.holdout import held_out_tasks, trained_task_ids
 from lsml.dataset.models import Snapshot
-from lsml.inference.errors import ModelNotLoadable
-from lsml.jobs.errors import JobFailed
+from lsml.inference.errors import GivenUp, ModelCrashed, ModelNotLoadable
+from lsml.jobs.errors import AttemptFailed, JobFailed
 from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob, run_job
 from lsml.quality.evaluation.jobs import kind
@@ -142,7 +142,12 @@ def _measure(
 
     serving = Served(project.pk, name, project.label_config)
     origin = job_origin(running.job)
-    measured = measure(serving, tasks, origin=origin, on_progress=progressed)
+    try:
+        measured = measure(serving, tasks, origin=origin, on_progress=progressed)
+    except GivenUp as error:
+        # The process of the models may also end for another reason than this version.
+        crashed = isinstance(error.cause, ModelCrashed)
+        raise (AttemptFailed if crashed else JobFailed)(str(error)) from error
     if measured.failed:
         count = len(measured.failed)
         running.log(f"{name} failed on {count} tasks: {measured.error}")

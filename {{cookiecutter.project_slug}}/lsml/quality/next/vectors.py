@@ -14,9 +14,9 @@ import structlog
 from django.conf import settings
 
 from lsml.dataset.models import Task
-from lsml.inference.bulk.work import next_step
 from lsml.inference.errors import ModelBusy, ModelError
 from lsml.inference.placement import models
+from lsml.inference.steps import next_step
 from lsml.labelstudio.secrets import error_text
 from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
 from lsml.observability.origin import Origin
@@ -31,6 +31,7 @@ from lsml.registry.served import Served
 
 log = structlog.get_logger(__name__)
 
+_STEP: Final = 100  # tasks per call of embed(), at most
 _MODEL_ERRORS: Final = (
     ModelError,
     ModelProcessUnavailable,
@@ -164,7 +165,7 @@ def _in_steps(
             for task, row in zip(sent, rows, strict=True)
         }
         at += step
-        step = next_step(step, took_s=time.monotonic() - started)
+        step = next_step(step, took_s=time.monotonic() - started, most=_STEP)
 
 
 def _demand_one_length(found: dict[int, Array]) -> None:

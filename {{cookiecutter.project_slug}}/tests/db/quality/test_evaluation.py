@@ -3,7 +3,7 @@
 import pytest
 
 from lsml.audit.models import AuditEntry, Prediction
-from lsml.inference.errors import ModelCrashed, ModelNotLoadable
+from lsml.inference.errors import ModelCrashed, ModelNotLoadable, ModelTimedOut
 from lsml.inference.services import predict_shadow
 from lsml.quality.evaluation.jobs import evaluate_new, kind, request_evaluation
 from lsml.quality.evaluation.measuring import measure
@@ -45,7 +45,7 @@ def wrong(scripted, monkeypatch):
         ]
 
     scripted.answer = answer
-    monkeypatch.setattr("lsml.quality.evaluation.measuring.predict_shadow", predict_by)
+    monkeypatch.setattr("lsml.inference.steps.predict_shadow", predict_by)
     return wrong
 
 
@@ -218,13 +218,49 @@ def test_a_version_that_fails_on_most_tasks_is_held_back(history, wrong, served)
     assert "the API is away" in found.reason
 
 
-def test_a_version_that_crashes_the_model_process_is_given_up_soon(
+def test_after_a_crash_of_the_model_process_the_evaluation_begins_again(
+    history, wrong, scripted
+):
+    """Another version may be the cause."""
+    answer, crashes = scripted.answer, iter([ModelCrashed()])
+
+    def crash_once(model, tasks):
+        if any(task["id"] == 50 for task in tasks) and (error := next(crashes, None)):
+            raise error
+        return answer(model, tasks)
+
+    scripted.answer = crash_once
+    found = evaluated(history)
+    assert (found.state, found.failures) == ("queued", 1)
+    evaluate(found.pk)
+    found.refresh_from_db()
+    assert (found.state, found.promoted) == ("succeeded", True)
+
+
+def test_a_version_that_crashes_the_model_process_each_time_is_given_up(
     history, wrong, scripted
 ):
     wrong["v2"] = ModelCrashed()
     found = evaluated(history)
-    assert (found.verdict, found.report["versions"][0]["answered"]) == ("held back", 0)
-    assert sum(name == "v2" for name in scripted.versions) == 3
+    for _ in range(2):
+        evaluate(found.pk)
+    found.refresh_from_db()
+    assert found.state == "failed"
+    assert "The last one: v2 was predicting task 1. The model process" in found.error
+    assert scripted.versions == ["v2"] * 3
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_if_a_version_hangs_the_evaluation_fails_and_names_the_task(
+    history, wrong, scripted, name
+):
+    wrong[name] = ModelTimedOut(90)
+    found = evaluated(history)
+    assert (found.state, found.promoted) == ("failed", False)
+    assert found.error == (
+        f"{name} did not answer within 90 s (PREDICT_TIMEOUT_S) on task 1."
+    )
+    assert scripted.versions.count(name) == 1
 
 
 def test_a_version_that_a_person_took_back_is_not_promoted_again(
