@@ -1,5 +1,6 @@
 """/api/v1/evaluations: versions compared on held-out tasks; start, cancel, retry."""
 
+from django.db.models import F
 from django_filters import rest_framework as django_filters
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -21,6 +22,16 @@ from lsml.quality.models import Evaluation
 from lsml.registry.models import ModelVersion
 
 
+def _interval(help_text: str) -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.FloatField(),
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text=help_text,
+    )
+
+
 @extend_schema_serializer(
     examples=[
         one_job(
@@ -32,7 +43,8 @@ from lsml.registry.models import ModelVersion
             promoted=False,
             reason="recall of Refund fell from 0.81 to 0.62 on 43 tasks",
             task_count=120,
-            report={},
+            score=[0.93, 0.87, 0.96],
+            compared_score=[0.95, 0.89, 0.98],
         )
     ]
 )
@@ -42,6 +54,8 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     compared_with = serializers.SerializerMethodField(
         help_text="null until it is known"
     )
+    score = _interval("Of the version on these tasks: value, low, high; 95 % certain")
+    compared_score = _interval("Of what it was compared with")
 
     class Meta:
         model = Evaluation
@@ -55,11 +69,19 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             "promoted",
             "reason",
             "task_count",
-            "report",
+            "score",
+            "compared_score",
         ]
 
     def get_compared_with(self, evaluation: Evaluation) -> str | None:
         return evaluation.other if evaluation.verdict else None
+
+
+class EvaluationReportSerializer(EvaluationSerializer):
+    """An evaluation with all of its figures."""
+
+    class Meta(EvaluationSerializer.Meta):
+        fields = [*EvaluationSerializer.Meta.fields, "report"]
 
 
 @extend_schema_serializer(
@@ -84,16 +106,27 @@ class EvaluationFilterSet(ProjectFilterSet):
 class EvaluationViewSet(JobViewSet[Evaluation]):
     """Comparisons of versions with the served one, and their verdicts."""
 
-    queryset = Evaluation.objects.select_related(
-        "project", "version", "compared_with"
-    ).defer("log", "task_scores")
+    queryset = (
+        Evaluation.objects.select_related("project", "version", "compared_with")
+        .defer("log", "task_scores", "report")
+        .annotate(
+            score=F("report__versions__0__score"),
+            compared_score=F("report__versions__1__score"),
+        )
+    )
     serializer_class = EvaluationSerializer
     filterset_class = EvaluationFilterSet
     may_change = MayOperate
 
+    def get_serializer_class(self) -> type[EvaluationSerializer]:
+        """Return the one without the report for lists: it is long."""
+        if self.action == "list":
+            return EvaluationSerializer
+        return EvaluationReportSerializer
+
     @extend_schema(
         request=StartEvaluationSerializer,
-        responses={201: EvaluationSerializer, 409: REFUSED},
+        responses={201: EvaluationReportSerializer, 409: REFUSED},
     )
     def create(self, request: Request) -> Response:
         """Compare a version with the served one on the tasks held out from it.

@@ -59,7 +59,7 @@ class OperatorSchema(AutoSchema):
         kind = {"list": "list", "retrieve": "one"}.get(view.action)
         if kind is None:
             return super().get_operation_id()
-        name = view.get_serializer_class().__name__.removesuffix("Serializer")
+        name = view.serializer_class.__name__.removesuffix("Serializer")
         return f"{name.lower()}_{kind}"
 
     def get_paginated_name(self, serializer_name: str) -> str:

@@ -5,6 +5,7 @@ An export's file is downloaded.
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from django.core.files.base import ContentFile
 from django.utils import timezone
@@ -93,7 +94,8 @@ def test_an_evaluation_of_an_archived_project_is_refused(operator, version):
 def test_an_ended_evaluation_has_its_verdict_and_its_figures(
     viewer, a_job, version, project
 ):
-    report = {"versions": [{"version": "v1"}, {"version": "0.0.1"}], "comparison": {}}
+    versions = [{"version": "v1", "score": [0.9, 0.8, 1.0]}, {"version": "0.0.1"}]
+    report = {"versions": versions, "comparison": {}}
     verdict = {"verdict": "held back", "reason": "it is slow", "task_count": 43}
     job = a_job("evaluations", state="succeeded", report=report, **verdict)
     row = viewer.get(f"/api/v1/evaluations/{job.pk}").json()
@@ -103,6 +105,22 @@ def test_an_ended_evaluation_has_its_verdict_and_its_figures(
     passed = viewer.get("/api/v1/evaluations?verdict=passed").json()
     held_back = viewer.get("/api/v1/evaluations?verdict=held back").json()
     assert (passed["count"], held_back["count"]) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["evaluations", "evaluations?format=jsonl"])
+def test_a_list_of_evaluations_has_the_scores_and_not_the_whole_report(
+    operator, a_job, name
+):
+    versions = [{"score": [0.9, 0.8, 1.0]}, {"score": None}]
+    a_job("evaluations", state="succeeded", report={"versions": versions})
+    reply = operator.get(f"/api/v1/{name}")
+    rows = (
+        [orjson.loads(reply.getvalue())] if reply.streaming else reply.json()["results"]
+    )
+    assert [(row["score"], row["compared_score"]) for row in rows] == [
+        ([0.9, 0.8, 1.0], None)
+    ]
+    assert all("report" not in row for row in rows)
 
 
 # --- Bulk predictions ---
