@@ -37,17 +37,15 @@ def as_sent(project: Project, task_ids: list[int]) -> list[dict[str, Any]]:
 def latest_predictions(project: Project, version: str) -> dict[int, Latest]:
     """Return a version's latest prediction per task, among its newest ones."""
     rows = Prediction.objects.with_facts(project_pk=project.pk, model_version=version)
-    columns = rows.order_by("-pk").values_list(
-        "task_id", "pk", "score", "kind", "outcome"
+    whole_tasks = rows.filter(
+        task_id__isnull=False,
+        kind__in=Prediction.TASK_KINDS,
+        outcome=Prediction.Outcome.OK,
     )
+    columns: Any = whole_tasks.order_by("-pk").values_list("task_id", "pk", "score")
     latest: dict[int, Latest] = {}
-    for task_id, pk, score, kind, outcome in columns[:PREDICTIONS_MAX]:
-        if (
-            task_id is not None
-            and kind in Prediction.TASK_KINDS
-            and outcome == Prediction.Outcome.OK
-        ):
-            latest.setdefault(task_id, Latest(pk, score))
+    for task_id, pk, score in columns[:PREDICTIONS_MAX]:
+        latest.setdefault(task_id, Latest(pk, score))
     return latest
 
 

@@ -258,6 +258,19 @@ def test_only_the_newest_predictions_are_read(project, monkeypatch):
     assert sorted(ranked(project)) == [2, 3]
 
 
+@pytest.mark.parametrize("facts", [{"kind": "shadow"}, {"outcome": "error"}])
+def test_predictions_that_do_not_count_take_no_room_from_those_that_do(
+    project, monkeypatch, facts
+):
+    monkeypatch.setattr(reads, "PREDICTIONS_MAX", 2)
+    known(project, "a", "b")
+    predicted(project, 1)
+    predicted(project, 2)
+    for _ in range(3):
+        predicted(project, 2, **facts)
+    assert sorted(ranked(project)) == [1, 2]
+
+
 # --- Diversity ---
 
 
