@@ -4,6 +4,7 @@
 A traceback is never sent.
 """
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -89,6 +90,8 @@ def _innermost(error: Exception) -> Exception:
     return error.with_traceback(frame)
 
 
+_NAMED_MAX = 20  # wrong fields in a sentence
+
 _Description = tuple[int, str, str, str | None, dict[str, str]]
 
 # Status, code and sentence by kind of error. The first match is used. If the sentence
@@ -138,17 +141,31 @@ def _describe_drf(error: exceptions.APIException) -> _Description:
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
-    detail, field = error.detail, None
+    wrong = list(_wrong_fields(error.detail))
+    field, detail = wrong[0]
     if isinstance(error, exceptions.UnsupportedMediaType):
         detail = exceptions.ErrorDetail(_NOT_JSON, error.default_code)
-    while isinstance(detail, dict | list):  # of a serializer: report its first field
-        if isinstance(detail, dict):
-            key, detail = next(iter(detail.items()))
-            field = str(key) if field is None else f"{field}.{key}"
-        else:
-            detail = detail[0]
-    code = str(getattr(detail, "code", error.default_code))
-    return error.status_code, code, str(detail), field, headers
+    code, sentence = str(getattr(detail, "code", error.default_code)), str(detail)
+    if len(wrong) > 1:
+        field, code = None, error.default_code
+        sentence = " ".join(f"{name}: {each}" for name, each in wrong[:_NAMED_MAX])
+        if len(wrong) > _NAMED_MAX:
+            sentence += f" And {len(wrong) - _NAMED_MAX} more."
+    return error.status_code, code, sentence, field, headers
+
+
+def _wrong_fields(
+    detail: Any, field: str | None = None
+) -> Iterator[tuple[str | None, Any]]:
+    """Yield each wrong field, with its first error."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            path = str(key) if field is None else f"{field}.{key}"
+            yield from _wrong_fields(inner, path)
+    elif isinstance(detail, list):
+        yield from _wrong_fields(detail[0], field)
+    else:
+        yield field, detail
 
 
 def error_body(

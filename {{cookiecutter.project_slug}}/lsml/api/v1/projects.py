@@ -113,5 +113,5 @@ class ProjectViewSet(OperatorViewSet[Project]):
                 project=project, changes=changes, reason=reason, **requester(request)
             )
         except Invalid as refused:
-            raise ValidationError({"policy": refused.messages}) from None
+            raise ValidationError({"policy": " ".join(refused.messages)}) from None
         return Response(self.get_serializer(project).data)

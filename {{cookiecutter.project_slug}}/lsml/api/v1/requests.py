@@ -1,12 +1,14 @@
 """What views read from the body and the query of a request."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+_NAMED_MAX: Final = 20  # unknown names in a sentence
 
 
 class ChoiceField(serializers.ChoiceField):
@@ -49,9 +51,13 @@ def refuse_unknown(sent: Iterable[str], known: Iterable[str], kind: str) -> None
         ValidationError: A name is not among the known ones.
     """
     known = list(known)
-    if unknown := set(sent).difference(known):
-        uses = f"Use: {names(known)}." if known else f"Send no {kind}."
-        raise ValidationError({min(unknown): f"There is no such {kind}. {uses}"})
+    unknown = sorted(set(sent).difference(known))
+    uses = f"Use: {names(known)}." if known else f"Send no {kind}."
+    if len(unknown) == 1:
+        raise ValidationError({unknown[0]: f"There is no such {kind}. {uses}"})
+    if unknown:
+        found = names(unknown[:_NAMED_MAX])
+        raise ValidationError(f"There are no such {kind}s: {found}. {uses}")
 
 
 def names(those: Iterable[str]) -> str:

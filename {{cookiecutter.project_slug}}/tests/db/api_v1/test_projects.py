@@ -50,11 +50,23 @@ def test_the_policy_is_changed_and_recorded(operator, project):
         CHANGE | {"holdout_percent": -1},
         CHANGE | {"withheld_percent": 51},
         CHANGE | {"withheld_percent": -1},
+        CHANGE | {"gate_min_tasks": 0},
     ],
 )
 def test_a_wrong_policy_is_refused(operator, project, body):
     assert policy(operator, project, **body).status_code == 400
     assert not entries()
+
+
+def test_all_wrong_fields_are_named(operator, project):
+    body = {"gate_min_tasks": 0, "gate_margin": 101, "reason": "r"}
+    reply = policy(operator, project, **body)
+    assert (reply.status_code, reply.json()["field"]) == (400, None)
+    assert reply.json()["code"] == "invalid"
+    assert reply.json()["detail"] == (
+        "gate_min_tasks: Ensure this value is greater than or equal to 1."
+        " gate_margin: Ensure this value is less than or equal to 100."
+    )
 
 
 def test_the_hold_out_is_part_of_the_policy(operator, project):

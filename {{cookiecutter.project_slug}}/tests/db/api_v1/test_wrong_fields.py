@@ -52,6 +52,13 @@ def test_an_unknown_field_is_refused_with_the_known_ones(
     assert allowed in detail
 
 
+def test_all_unknown_fields_are_named(operator, addresses):
+    body = {"reazon": "a typing error", "because": "another"}
+    field, detail = refused(send(operator, addresses["policy"], body))
+    assert field is None
+    assert detail.startswith("There are no such fields: because, reazon. Use: ")
+
+
 def test_a_list_instead_of_an_object_is_refused(operator, addresses):
     reply = operator.post(addresses["policy"], ["reazon"], format="json")
     _, detail = refused(reply)
