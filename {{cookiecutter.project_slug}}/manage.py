@@ -6,6 +6,20 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+_SIGPIPE_STATUS = 141  # what a shell reports of a program that SIGPIPE ended
+
+
+def main() -> None:
+    """Run a command; end quietly if `head` or `less` has read enough of its output."""
+    try:
+        execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python tries to flush it once more, and prints that error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_SIGPIPE_STATUS)
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    execute_from_command_line(sys.argv)
+    main()

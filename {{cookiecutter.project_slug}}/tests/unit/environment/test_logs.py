@@ -20,6 +20,26 @@ def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
     assert caplog.text == ""
 
 
+def test_a_command_whose_output_is_read_in_part_ends_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)  # as `manage.py help | head` does, at some time
+    done = subprocess.run(
+        [sys.executable, "manage.py", "help"],
+        cwd=Path(__file__).parents[3],
+        check=False,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            "PATH": os.environ["PATH"],
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "x" * 60,
+        },
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 # --- Which process logs what ---
 
 LOG_ONCE = """
