@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isqrt
 from typing import TYPE_CHECKING, Final
 
-from lsml.dataset.measures.regions import thinned
+from lsml.dataset.measures.regions import Point, thinned
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -16,7 +16,6 @@ _EDGE_PAIRS_MAX: Final = 1_000_000  # of one comparison; few of them share anyth
 _VERTICES_MIN: Final = 8
 _EDGE_PAIRS_AT_ONCE: Final = 100_000
 
-Point = tuple[float, float]
 Polygon = Sequence[Point]
 
 
@@ -35,8 +34,12 @@ def polygon_ious(pairs: Sequence[tuple[Polygon, Polygon]]) -> list[float]:
     vertices = np.array([_padded(each, longest) for each in polygons.values()])
     number = {key: at for at, key in enumerate(polygons)}
     first, second = np.array([[number[id(each)] for each in pair] for pair in pairs]).T
-    own = _common_areas(vertices, vertices)
-    common = abs(_common_areas(vertices[first], vertices[second]))
+    each = np.arange(len(vertices))  # its own area is what it shares with itself
+    areas = _common_areas(
+        vertices[np.concatenate((each, first))],
+        vertices[np.concatenate((each, second))],
+    )
+    own, common = areas[: len(each)], abs(areas[len(each) :])
     union = own[first] + own[second] - common
     ious = np.divide(common, union, out=np.zeros_like(union), where=union > 0)
     found: list[float] = ious.clip(0, 1).tolist()
@@ -77,9 +80,12 @@ def _below_edges(a: "Array", b: "Array") -> "Array":
     left, right = 0, 1
     is_shared = a[left][:, :, None] < b[right][:, None, :]
     is_shared &= a[right][:, :, None] > b[left][:, None, :]
-    pair, edge_a, edge_b = np.nonzero(is_shared)
-    left_a, right_a, height_a, slope_a, sign_a = a[:, pair, edge_a]
-    left_b, right_b, height_b, slope_b, sign_b = b[:, pair, edge_b]
+    shared = np.flatnonzero(is_shared)  # far faster than `nonzero` of three axes
+    edges = a.shape[2]
+    pair = shared // edges**2
+    edge_a, edge_b = shared // edges, pair * edges + shared % edges
+    left_a, right_a, height_a, slope_a, sign_a = a.reshape(5, -1)[:, edge_a]
+    left_b, right_b, height_b, slope_b, sign_b = b.reshape(5, -1)[:, edge_b]
     left_both = np.maximum(left_a, left_b)
     width = np.minimum(right_a, right_b) - left_both
     start_a = height_a + slope_a * (left_both - left_a)

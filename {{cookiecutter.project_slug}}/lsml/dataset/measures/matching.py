@@ -7,7 +7,13 @@ from itertools import product
 from typing import Any, Final
 
 from lsml.dataset.measures import masks, points, shapes, spans, video
-from lsml.dataset.measures.regions import Region, aspect_of, frozen, labels_of
+from lsml.dataset.measures.regions import (
+    Region,
+    as_items,
+    aspect_of,
+    frozen,
+    labels_of,
+)
 from lsml.dataset.measures.scores import Compared, f1, label_counts, sum_counts
 
 SAME_PLACE: Final = 0.5  # from this overlap or closeness on, two regions are the same
@@ -82,10 +88,9 @@ def match(a: list[Region], b: list[Region]) -> list[Match]:
     """
     matches, others_a, others_b = _equal(a, b)
     aspect = aspect_of([*b, *a])
+    ours, theirs = _by_kind(a, others_a), _by_kind(b, others_b)
     pairs = [
-        pair
-        for kind in {id(kind): kind for _, _, kind in _KINDS}.values()
-        for pair in _alike(kind, _of(kind, a, others_a), _of(kind, b, others_b), aspect)
+        pair for kind in ours for pair in _alike(kind, ours[kind], theirs[kind], aspect)
     ]
     # Ties in an order that stays the same when the results are exchanged.
     pairs.sort(key=lambda m: (-m.alike, min(m.ours, m.theirs), max(m.ours, m.theirs)))
@@ -119,28 +124,45 @@ def _equal(
     a: list[Region], b: list[Region]
 ) -> tuple[list[Match], list[int], list[int]]:
     """Return matches of equal regions, and the other regions of both."""
+    looks = {_look(region) for region in a} & {_look(region) for region in b}
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
+    others_b = []
     for at, region in reversed(list(enumerate(b))):
-        waiting[_said(region)].append(at)
-    matches, others = [], []
+        if _look(region) in looks:
+            waiting[_said(region)].append(at)
+        else:
+            others_b.append(at)
+    matches, others_a = [], []
     for at, region in enumerate(a):
-        same = waiting[_said(region)]
+        same = waiting[_said(region)] if _look(region) in looks else []
         if same:
             matches.append(Match(1.0, at, same.pop()))
         else:
-            others.append(at)
-    return matches, others, sorted(at for left in waiting.values() for at in left)
+            others_a.append(at)
+    others_b += [at for left in waiting.values() for at in left]
+    return matches, others_a, sorted(others_b)
+
+
+def _look(region: Region) -> Hashable:
+    """Return a part of what a region says, fast also for a polygon of many points."""
+    points = as_items(region["value"].get("points"))
+    return len(points), frozen(points[:1])
 
 
 def _said(region: Region) -> Hashable:
     return frozen(region.get("item_index")), frozen(region["value"])
 
 
-def _of(
-    kind: _Kind, regions: list[Region], chosen: list[int]
-) -> list[tuple[int, Region]]:
-    found = [(at, regions[at]) for at in chosen if _kind(regions[at]) is kind]
-    return found[: kind.most]
+def _by_kind(
+    regions: list[Region], chosen: list[int]
+) -> dict[_Kind, list[tuple[int, Region]]]:
+    """Return the first of the chosen regions of each kind, each with its index."""
+    found: dict[_Kind, list[tuple[int, Region]]] = {kind: [] for _, _, kind in _KINDS}
+    for at in chosen:
+        kind = _kind(regions[at])
+        if kind and len(found[kind]) < kind.most:
+            found[kind].append((at, regions[at]))
+    return found
 
 
 def _kind(region: Region) -> _Kind | None:

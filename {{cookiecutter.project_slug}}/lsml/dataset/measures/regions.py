@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from lsml.labelstudio.reading import as_number
 
 Region = dict[str, Any]
+Point = tuple[float, float]
 T = TypeVar("T")
 LABEL_CHARS_MAX: Final = 200  # of a label's name; a user's model may invent longer ones
 _COORDINATE_MAX: Final = 1e6  # percent, frames' boxes; keeps products of them finite
@@ -60,6 +61,24 @@ def as_coordinates(values: Sequence[object]) -> list[float] | None:
             return None
         found.append(number)
     return found
+
+
+def as_points(items: Iterable[object]) -> list[Point] | None:
+    """Return the first two numbers of each item; None if one has none."""
+    points: list[Point] = []
+    for item in items:
+        # The usual case first and without a call, because there are many points.
+        if type(item) is list and len(item) > 1:
+            x, y = item[0], item[1]
+            is_usual = type(x) is float and type(y) is float
+            if is_usual and abs(x) <= _COORDINATE_MAX and abs(y) <= _COORDINATE_MAX:
+                points.append((x, y))
+                continue
+        found = as_coordinates(as_items(item)[:2])
+        if found is None or len(found) < 2:
+            return None
+        points.append((found[0], found[1]))
+    return points
 
 
 def as_items(value: object) -> list[Any]:

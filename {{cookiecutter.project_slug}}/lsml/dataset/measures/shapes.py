@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from math import cos, pi, radians, sin, sqrt
 from typing import Any, Final
 
-from lsml.dataset.measures.areas import Point, polygon_ious
+from lsml.dataset.measures.areas import polygon_ious
 from lsml.dataset.measures.regions import (
+    Point,
     Region,
-    as_coordinates,
     as_items,
+    as_points,
     coordinates,
     thinned,
 )
@@ -129,12 +130,8 @@ def _ellipse(value: dict[str, Any], aspect: float) -> Shape | None:
 
 
 def _polygon(value: dict[str, Any], most: int) -> Shape | None:
-    given = thinned(as_items(value["points"]), most)
-    found = [as_coordinates(as_items(point)[:2]) for point in given]
-    points = [(point[0], point[1]) for point in found if point and len(point) > 1]
-    if len(points) < 3 or len(points) < len(given):
-        return None
-    return _bounded(points)
+    points = as_points(thinned(as_items(value["points"]), most))
+    return _bounded(points) if points and len(points) >= 3 else None
 
 
 def _bounded(points: list[Point]) -> Shape:
