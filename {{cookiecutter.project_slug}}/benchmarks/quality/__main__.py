@@ -7,6 +7,7 @@ docs/quality.md; --write saves them there, with the picture of the operating cur
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -46,8 +47,10 @@ def main() -> None:
 
 _TABLES = {
     "certainty": promotions.level_table,
+    "certainty with one point": partial(promotions.level_table, promotions.GATE),
     "promotions": promotions.bar_table,
     "sizes": promotions.size_table,
+    "sizes with one point": partial(promotions.size_table, promotions.GATE),
     "margins": promotions.margin_table,
     "labels": promotions.label_table,
     "intervals": coverage.coverage_table,

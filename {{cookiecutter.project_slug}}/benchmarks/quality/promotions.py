@@ -13,6 +13,7 @@ from lsml.quality.gates.rules import Gate, Scored, judge
 from lsml.quality.statistics.paired import difference
 
 GATE = Gate(rule="not_worse", margin=0.01)
+DEFAULT = Gate()
 LEVELS = 0.7, 0.8, 0.9, 0.95
 POINTS = range(-6, 7)  # true differences
 
@@ -104,7 +105,7 @@ def bar_table() -> str:
     return table(head, rows)
 
 
-def operating_curves() -> dict[float, list[float]]:
+def operating_curves(gate: Gate = GATE) -> dict[float, list[float]]:
     """Return, by certainty, how many are promoted at each true difference."""
     curves: dict[float, list[float]] = {level: [] for level in LEVELS}
     for points in POINTS:
@@ -116,23 +117,23 @@ def operating_curves() -> dict[float, list[float]]:
                 difference([1.0] * a + [-1.0] * b + [0.0] * c, 2 * level - 1).low
                 for a, b, c in draws
             ]
-            curve.append(float(np.mean(np.array(bounds) >= -GATE.margin)))
+            curve.append(float(np.mean(np.array(bounds) >= -gate.margin)))
     return curves
 
 
-def level_table() -> str:
+def level_table(gate: Gate = DEFAULT) -> str:
     """Write the operating curves for some true differences."""
     shown = [n for n in POINTS if abs(n) <= 4]
     return table(
         ["certainty", *(f"{n:+d}".replace("-", "−") if n else "0" for n in shown)],
         (
             [percent(level), *(percent(curve[n - POINTS[0]]) for n in shown)]
-            for level, curve in operating_curves().items()
+            for level, curve in operating_curves(gate).items()
         ),
     )
 
 
-def size_table() -> str:
+def size_table(gate: Gate = DEFAULT) -> str:
     """Judge trainings on fewer and more held-out tasks."""
     cases = (-0.1, 0.2), (-0.03, 0.1), (0.0, 0.1), (0.03, 0.1), (0.1, 0.2)
     better = Gate(rule="better")
@@ -143,7 +144,7 @@ def size_table() -> str:
         (
             [
                 str(tasks),
-                *(_promoted_on(tasks, GATE, *case) for case in cases),
+                *(_promoted_on(tasks, gate, *case) for case in cases),
                 *(_promoted_on(tasks, better, *case) for case in cases[2:]),
             ]
             for tasks in sizes
