@@ -121,6 +121,7 @@ AUDIT_TABLES: Final = (
             "at": "time",
             "actor": "text",
             "reason": "text",
+            "overrides": "text",
         },
     ),
     AuditTable(

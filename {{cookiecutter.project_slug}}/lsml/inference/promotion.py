@@ -39,7 +39,8 @@ def promote_loaded(
     """Load `version` where it will serve, then serve it; None = untrained.
 
     A version that is marked as not loadable may be tried again; the mark is removed if
-    it loads. If it does not, the served version stays, and the refusal is recorded.
+    it loads. If it does not, the served version stays, and the refusal is recorded. One
+    that the promotion policy held back may be promoted; the promotion says so.
 
     Raises:
         NotPromotable: the version belongs to another project, is archived, is served
@@ -65,6 +66,7 @@ def promote_loaded(
             reason=reason,
             origin=origin,
             replaces=replaces,
+            overrides=version.held_back if version else "",
         )
 
 

@@ -10,12 +10,12 @@ from django.db.models import Q
 from lsml.audit.fields import TimeOrderedId
 from lsml.environment.json_field import JsonField
 from lsml.labelstudio.identity import ProjectKey
+from lsml.registry.held_out import TASKS_TO_TELL
 
 POLICY = "policy"  # the actor of what the service does by itself
 INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's name
 HOLDOUT_PERCENT_MAX = 50
 WITHHELD_PERCENT_MAX = 50
-HELD_OUT_TASKS_TO_TELL = 20  # with fewer, versions cannot be told apart
 SHADOW_PERCENT = 20
 _POINTS_MAX = 100
 
@@ -100,7 +100,7 @@ class Project(models.Model):
         max_length=9, choices=PromotionPolicy.choices, default=PromotionPolicy.NOT_WORSE
     )
     gate_min_tasks = models.PositiveSmallIntegerField(  # held out
-        default=HELD_OUT_TASKS_TO_TELL
+        default=TASKS_TO_TELL, validators=[MinValueValidator(1)]
     )
     gate_margin = models.PositiveSmallIntegerField(  # points that it may be worse
         default=3, validators=[MaxValueValidator(_POINTS_MAX)]
@@ -183,7 +183,10 @@ class Project(models.Model):
 
 
 class ModelVersion(models.Model):
-    """The result of a run. Only `state`, `notes` and `load_error` change later."""
+    """The result of a run. Only what says how it is used changes later.
+
+    That is `state`, `notes`, `load_error` and `held_back`.
+    """
 
     class State(models.TextChoices):
         READY = "ready"  # can be served
@@ -214,6 +217,7 @@ class ModelVersion(models.Model):
     notes = models.TextField(blank=True)
     # Why the last attempt to load it failed; "" = no failure is known.
     load_error = models.TextField(blank=True)
+    held_back = models.TextField(blank=True)  # why, by the promotion policy; "" = not
     created_at = models.DateTimeField()
 
     class Meta:
@@ -253,6 +257,9 @@ class Promotion(models.Model):
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)  # user name, or "policy"
     reason = models.TextField()
+    # Why the promotion policy had held the version back, which a person promoted
+    # nevertheless; "" = it had not.
+    overrides = models.TextField(blank=True, db_default="")
     request_id = models.CharField(max_length=64, blank=True)
 
     class Meta:

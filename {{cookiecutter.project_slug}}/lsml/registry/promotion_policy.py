@@ -10,6 +10,7 @@ from typing import Final
 from django.db import transaction
 
 from lsml.jobs.notify import notify
+from lsml.registry.held_out import too_few
 from lsml.registry.models import ModelVersion, Project
 
 EVALUATE: Final = "lsml.quality.tasks.evaluate_version"
@@ -25,14 +26,8 @@ def why_promoted_at_once(project: Project, version: ModelVersion) -> str | None:
     if not version.held_out_tasks:
         return "nothing is held out to compare it on"
     if version.held_out_tasks < project.gate_min_tasks:
-        return too_few(version.held_out_tasks, project.gate_min_tasks)
+        return too_few(version.held_out_tasks, needed=project.gate_min_tasks)
     return None
-
-
-def too_few(tasks: int, needed: int) -> str:
-    """Return a sentence about too few held-out tasks."""
-    count = "1 held-out task" if tasks == 1 else f"{tasks} held-out tasks"
-    return f"{count}: too few to tell ({needed} needed)"
 
 
 def wake_evaluator(version: ModelVersion) -> None:

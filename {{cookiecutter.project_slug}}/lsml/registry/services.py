@@ -235,6 +235,7 @@ def promote(
     reason: str,
     origin: Origin,
     replaces: ModelVersion | None = None,
+    overrides: str = "",
 ) -> Promotion:
     """Serve `version` from the next request on, in all processes; None = untrained.
 
@@ -263,6 +264,7 @@ def promote(
             at=timezone.now(),
             actor=actor,
             reason=masked_text(reason),
+            overrides=overrides,
             request_id=origin.request_id,
         )
         locked.active_version = version

@@ -288,7 +288,9 @@ def evaluation(made, other=None, *, at=None, score=0.9, before=0.83, **facts):
         "report": {
             "versions": [figures(made.version, score), figures(name, before)],
             "comparison": {
-                "difference": {"value": score - before, "low": -0.01, "high": 0.15}
+                "difference": {"value": score - before, "low": -0.01, "high": 0.15},
+                "bound": score - before - 0.04,
+                "certainty": 0.8,
             },
         },
         "task_scores": [[101, 0.0, 1.0], [102, None, 0.0], [103, 1.0, 1.0]],

@@ -70,6 +70,14 @@ def test_more_than_half_of_the_tasks_cannot_be_held_out(operator):
     assert of.holdout_percent == 15
 
 
+def test_a_comparison_needs_at_least_one_task(operator):
+    of = factory.project()
+    answer = operator.post(page("policy", of.pk), POLICY | {"gate_min_tasks": 0})
+    assert "greater than or equal to 1" in answer.text
+    of.refresh_from_db()
+    assert of.gate_min_tasks == 20
+
+
 def test_half_a_pair_of_quiet_hours_is_refused_and_nothing_written(operator):
     of = factory.project()
     answer = operator.post(page("policy", of.pk), POLICY | {"quiet_from": "22:00"})

@@ -1,6 +1,7 @@
 """Promote and roll back."""
 
 import pytest
+from django.utils import timezone
 
 from tests.console import factory
 from tests.console.addresses import detail_page, page
@@ -22,6 +23,21 @@ def test_promoting_requires_a_reason_and_records_who_gave_it(operator, constant)
     assert of.active_version == first
     last = of.promotions.order_by("-pk").first()
     assert (last.actor, last.reason) == ("olga", "v3 forgot a label")
+
+
+def test_a_promotion_against_the_policy_is_marked_on_each_page(viewer):
+    of = factory.story(predictions=1)["project"]
+    version = of.versions.get(version="v1")
+    made = of.promotions.create(
+        to_version=version,
+        at=timezone.now(),
+        actor="olga",
+        reason="we need it",
+        overrides="recall of Refund fell",
+    )
+    for shown in (of, version, made):
+        assert "gainst the promotion policy" in viewer.get(detail_page(shown)).text
+    assert "recall of Refund fell" in viewer.get(detail_page(made)).text
 
 
 @pytest.mark.django_db(transaction=True)  # it loads in a thread of its own

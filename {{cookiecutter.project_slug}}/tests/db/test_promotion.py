@@ -123,6 +123,18 @@ def version_of(reply):
     return reply.json()["results"][0]["model_version"]
 
 
+def test_a_promotion_against_the_policy_is_marked_with_its_verdict(
+    loading, make, serving, ask
+):
+    serving(make(1, "first"))
+    second = make(2, "fine")
+    ModelVersion.objects.filter(pk=second.pk).update(held_back="recall fell")
+    reply = ask(second).json()
+    assert (reply["reason"], reply["overrides"]) == ("better", "recall fell")
+    assert Promotion.objects.latest("pk").overrides == "recall fell"
+    assert ask(make(3, "fine")).json()["overrides"] == ""
+
+
 @pytest.mark.parametrize(
     ("word", "spoil", "sentence"),
     [

@@ -24,7 +24,7 @@ _VERSION = {
     "held_out_tasks": 0,
     "label_config": "", "label_config_digest": "", "missing_labels": [],
     "code_revision": "", "python_version": "", "packages": {}, "notes": "",
-    "load_error": "", "created_at": "2026-11-01T00:00:00Z",
+    "load_error": "", "held_back": "", "created_at": "2026-11-01T00:00:00Z",
 }  # fmt: skip
 
 

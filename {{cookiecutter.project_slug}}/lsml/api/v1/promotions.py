@@ -18,7 +18,8 @@ from lsml.registry.models import Promotion
             to_version="v3",
             at="2026-11-23T13:02:00Z",
             actor="policy",
-            reason="a run succeeded",
+            reason="0.93 → 0.96 on 31 held-out tasks",
+            overrides="",
             request_id="6f1f0a3c5d5b4b9e8a7c1d2e3f405162",
         )
     ]
@@ -29,6 +30,10 @@ class PromotionSerializer(ModelSerializer[Promotion]):
         source="from_version.version", default=None, read_only=True
     )
     to_version = CharField(source="to_version.version", default=None, read_only=True)
+    overrides = CharField(
+        read_only=True,
+        help_text="Why the promotion policy had held the version back, if it had",
+    )
 
     class Meta:
         model = Promotion
@@ -40,6 +45,7 @@ class PromotionSerializer(ModelSerializer[Promotion]):
             "at",
             "actor",
             "reason",
+            "overrides",
             "request_id",
         ]
 

@@ -17,7 +17,7 @@ from lsml.console.numbers import readable
 from lsml.console.pages.metrics import plain
 from lsml.console.pages.project import project_context
 from lsml.console.pages.version import version_context
-from lsml.console.templatetags.console import badge, held_out, moment
+from lsml.console.templatetags.console import badge, held_out, moment, why
 from lsml.registry.models import ModelVersion, Project, Promotion, StateItem
 from lsml.training.models import InboxEntry
 
@@ -166,6 +166,7 @@ class PromotionAdmin(ReadOnlyAdmin):
         "to_version__version",
         "actor",
         "reason",
+        "overrides",
     )
     list_filter = (TimeFilter, ProjectFilter)
     empty_hint = _("No promotion yet.")
@@ -184,7 +185,7 @@ class PromotionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("Reason"))
     def reason_(self, row: Promotion) -> str:
-        return row.reason[:80]
+        return why(row)[:80]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         joined = ("project", "from_version__project", "to_version__project")
@@ -198,6 +199,7 @@ class PromotionAdmin(ReadOnlyAdmin):
             Fact(_("To"), link_to(found.to_version)),
             Fact(_("Actor"), found.actor),
             Fact(_("Reason"), found.reason or "–"),
+            Fact(_("Against the promotion policy"), found.overrides or _("no")),
             Fact(_("Request"), _code(found.request_id)),
         ]
 

@@ -38,13 +38,24 @@ def evaluation_context(found: Evaluation) -> dict[str, Any]:
     return {
         "new": new,
         "old": old,
-        "difference": found.report["comparison"].get("difference"),
+        **_difference(found.report["comparison"]),
         "controls": list(by_control(new, old)),
         "recalls": list(by_label(new, old, "recall")),
         "precisions": list(by_label(new, old, "precision")),
         "labels_shown": _LABELS_SHOWN,
         "more_labels": len(new["labels"]) > _LABELS_SHOWN,
         "worst": _worst(found),
+    }
+
+
+def _difference(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Return what the policy compared; empty if there were too few tasks."""
+    if "difference" not in comparison:
+        return {"difference": None}
+    return {
+        "difference": comparison["difference"]["value"],
+        "bound": comparison["bound"],
+        "certainty": round(100 * comparison["certainty"]),
     }
 
 

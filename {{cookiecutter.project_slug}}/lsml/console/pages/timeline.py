@@ -16,6 +16,7 @@ from lsml.audit.models import AuditEntry, WebhookEvent
 from lsml.console.links import page_of
 from lsml.console.numbers import whole_number
 from lsml.console.pages.base import needs, page
+from lsml.console.templatetags.console import why
 from lsml.registry.models import Project, Promotion
 from lsml.training.models import TrainingRun
 
@@ -63,7 +64,7 @@ def _promotions(project: Project, below: int) -> QuerySet[Any]:
 def _promotion(row: Promotion) -> Entry:
     text = _("%(version)s promoted: %(reason)s") % {
         "version": row.to_version.version if row.to_version else _("untrained"),
-        "reason": row.reason,
+        "reason": why(row),
     }
     return Entry(row.pk, row.at, "promotion", text, page_of(row), row.actor)
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from lsml.audit.models import Prediction
 from lsml.console import progress
@@ -19,7 +18,8 @@ from lsml.console.numbers import milliseconds, readable
 from lsml.jobs.models import Job
 from lsml.labelstudio.results import words_of
 from lsml.quality.models import ErrorGroup
-from lsml.registry.models import HELD_OUT_TASKS_TO_TELL
+from lsml.registry.held_out import TASKS_TO_TELL, too_few
+from lsml.registry.models import Promotion
 from lsml.training.models import TrainingRun
 
 register = template.Library()
@@ -132,14 +132,17 @@ def held_out(tasks: int) -> str:
     """Write how many annotated tasks a version was not trained on."""
     if not tasks:
         return _("not held out")
-    if tasks < HELD_OUT_TASKS_TO_TELL:
-        text = ngettext(
-            "%d held-out task: too few to tell",
-            "%d held-out tasks: too few to tell",
-            tasks,
-        )
-        return text % tasks
+    if tasks < TASKS_TO_TELL:
+        return too_few(tasks)
     return _("%s tasks held out") % number(tasks)
+
+
+@register.filter
+def why(promotion: Promotion) -> str:
+    """Write the reason of a promotion, and whether a person overrode the policy."""
+    if not promotion.overrides:
+        return promotion.reason
+    return _("against the promotion policy: %s") % promotion.reason
 
 
 @register.filter

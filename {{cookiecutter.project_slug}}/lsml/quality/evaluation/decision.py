@@ -31,6 +31,10 @@ def decide(evaluation: Evaluation) -> bool:
         elif _passes(evaluation):
             _promote(evaluation, project)
     evaluation.save(update_fields=["policy", "verdict", "reason", "promoted"])
+    if decided and evaluation.policy in COMPARING:
+        held_back = evaluation.verdict == Evaluation.Verdict.HELD_BACK
+        evaluation.version.held_back = evaluation.reason if held_back else ""
+        evaluation.version.save(update_fields=["held_back"])
     return decided
 
 

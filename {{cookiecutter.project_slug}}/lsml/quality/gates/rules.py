@@ -10,6 +10,7 @@ from lsml.dataset.measures import Counts
 from lsml.quality.gates.labels import LabelChange, Labels, fallen, label_changes
 from lsml.quality.statistics.intervals import Interval, mean
 from lsml.quality.statistics.paired import difference
+from lsml.registry.held_out import counted, too_few
 
 Rule = Literal["not_worse", "better"]
 
@@ -89,8 +90,7 @@ def judge(
     """
     tasks = sorted(served.scores)
     if len(tasks) < max(1, gate.min_tasks):
-        few = _tasks(len(tasks), kind)
-        reason = f"{few}: too few to tell ({gate.min_tasks} needed)"
+        reason = too_few(len(tasks), needed=gate.min_tasks, kind=kind)
         return Verdict(False, False, reason, {"tasks": len(tasks)})
     scores = _Scores(
         served=[served.scores[task] for task in tasks],
@@ -116,7 +116,8 @@ def judge(
             "candidate": candidate.seconds_per_task,
         },
     }
-    return Verdict(not problems, True, "; ".join(problems) or str(scores), numbers)
+    reason = "; ".join(problems) or scores.why_it_passes(gate)
+    return Verdict(not problems, True, reason, numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class _Scores:
     def __str__(self) -> str:
         before, after = fmean(self.served), fmean(self.candidate)
         failed = f" ({self.unanswered} not answered)" if self.unanswered else ""
-        tasks = _tasks(len(self.served), self.kind)
+        tasks = counted(len(self.served), self.kind)
         return f"{before:.2f} → {after:.2f} on {tasks}{failed}"
 
     def bound(self) -> float:
@@ -142,18 +143,19 @@ class _Scores:
 
     def problems(self, gate: Gate) -> Iterator[str]:
         bound = self.bound()
-        lost = any(each < 0 for each in self._differences())
+        certainty = f"with {100 * self.certainty:.0f} % certainty"
         if gate.rule == "better" and bound <= 0:
-            yield f"{self}: not certainly better"
-        # On few tasks, not even the same answers are certain not to be worse. But who
-        # would hold back a version that did worse on no task?
-        elif gate.rule == "not_worse" and lost and bound < -gate.margin:
+            yield f"{self}: not better {certainty}"
+        elif self._may_be_worse(gate) and self._did_worse():
             # Rounded up: "1 point worse, 1 point allowed" would not be understood.
-            possible, allowed = (
-                _points(ceil(-1000 * bound) / 1000),
-                _points(gate.margin),
-            )
-            yield f"{self}: may be up to {possible} worse, {allowed} allowed"
+            possible = _points(ceil(-1000 * bound) / 1000)
+            allowed = _points(gate.margin)
+            yield f"{self}: at most {possible} worse {certainty}, {allowed} allowed"
+
+    def why_it_passes(self, gate: Gate) -> str:
+        if self._may_be_worse(gate):
+            return f"{self}, worse on none of them"
+        return str(self)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -165,6 +167,17 @@ class _Scores:
             "bound": self.bound(),
             "certainty": self.certainty,
         }
+
+    def _may_be_worse(self, gate: Gate) -> bool:
+        """Whether the bound alone would hold a version back that must not be worse.
+
+        On few tasks, not even the same answers are certain not to be worse. But who
+        would hold back a version that did worse on no task?
+        """
+        return gate.rule == "not_worse" and self.bound() < -gate.margin
+
+    def _did_worse(self) -> bool:
+        return any(each < 0 for each in self._differences())
 
     def _differences(self) -> list[float]:
         return [b - a for a, b in zip(self.served, self.candidate, strict=True)]
@@ -194,10 +207,6 @@ def _slower(gate: Gate, candidate: Scored, served: Scored) -> Iterator[str]:
             f"{after:.2g} s per task instead of {before:.2g} s:"
             f" {gate.latency_factor:g} times as long allowed"
         )
-
-
-def _tasks(tasks: int, kind: str) -> str:
-    return f"{tasks} {kind} task{'' if tasks == 1 else 's'}"
 
 
 def _points(share: float) -> str:

@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 ("packages", models.JSONField(default=dict)),
                 ("notes", models.TextField(blank=True)),
                 ("load_error", models.TextField(blank=True)),
+                ("held_back", models.TextField(blank=True)),
                 ("created_at", models.DateTimeField()),
                 (
                     "parent",
@@ -112,7 +113,13 @@ class Migration(migrations.Migration):
                         max_length=9,
                     ),
                 ),
-                ("gate_min_tasks", models.PositiveSmallIntegerField(default=20)),
+                (
+                    "gate_min_tasks",
+                    models.PositiveSmallIntegerField(
+                        default=20,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
                 (
                     "gate_margin",
                     models.PositiveSmallIntegerField(
@@ -234,6 +241,7 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField()),
                 ("actor", models.CharField(max_length=200)),
                 ("reason", models.TextField()),
+                ("overrides", models.TextField(blank=True, db_default="")),
                 ("request_id", models.CharField(blank=True, max_length=64)),
                 (
                     "from_version",
@@ -272,6 +280,7 @@ class Migration(migrations.Migration):
                 "at",
                 "actor",
                 "reason",
+                "overrides",
             ],
         ),
         migrations.CreateModel(

@@ -151,9 +151,10 @@ NEW_VERSION = (
     " artifact_key, artifact_sha256, artifact_bytes, metrics, snapshot_digest,"
     " annotation_count, held_out_tasks, label_config, label_config_digest,"
     " missing_labels,"
-    " code_revision, python_version, packages, notes, load_error, created_at)"
+    " code_revision, python_version, packages, notes, load_error, held_back,"
+    " created_at)"
     " VALUES ({h.project}, 99, 'v99', 'ready', '', '', 0, '{{}}', '', 0, 0, '', '',"
-    " '[]', '', '', '{{}}', '', '', now())"
+    " '[]', '', '', '{{}}', '', '', '', now())"
 )
 
 WAYS = [

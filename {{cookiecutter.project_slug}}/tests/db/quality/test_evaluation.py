@@ -111,6 +111,18 @@ def test_a_worse_version_is_held_back_and_the_label_is_named(history, wrong):
     assert billing["topic: Billing"]["recall"][0] == 0.58
 
 
+def test_a_version_that_was_held_back_says_so_until_it_passes(history, wrong, origin):
+    wrong["v2"] = range(1, 41)
+    found = evaluated(history)
+    found.version.refresh_from_db()
+    assert found.version.held_back == found.reason
+    wrong["v2"] = ()
+    again = request_evaluation(found.version, actor="ada", origin=origin)
+    evaluate(again.pk)
+    again.refresh_from_db()
+    assert (again.promoted, again.version.held_back) == (True, "")
+
+
 def test_the_verdict_is_in_the_audit_log(history, wrong):
     wrong["v2"] = set(HELD_OUT)
     found = evaluated(history)

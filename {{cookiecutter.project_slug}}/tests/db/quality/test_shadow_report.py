@@ -78,7 +78,7 @@ def test_a_worse_version_would_be_held_back(story):
     story.decide(FORTY)
     found = shadow_report(story.project)
     assert found.passes is False
-    assert found.verdict.startswith("1.00 → 0.75 on 40 annotated tasks: may be up to")
+    assert found.verdict.startswith("1.00 → 0.75 on 40 annotated tasks: at most")
 
 
 def test_few_tasks_are_said_plainly(story):

@@ -49,15 +49,17 @@ def test_a_worse_version_does_not_pass():
 
     assert (verdict.passes, verdict.judged) == (False, True)
     assert verdict.reason == (
-        "0.90 → 0.80 on 100 held-out tasks: may be up to 12.6 points worse,"
-        " 5 points allowed"
+        "0.90 → 0.80 on 100 held-out tasks: at most 12.6 points worse with 80 %"
+        " certainty, 5 points allowed"
     )
 
 
 def test_a_version_that_did_worse_on_no_task_is_not_worse():
     gate = replace(NOT_WORSE, margin=0)
 
-    assert judge(gate, right(18, 20), right(18, 20)).passes
+    same = judge(gate, right(18, 20), right(18, 20))
+    assert same.passes
+    assert same.reason == "0.90 → 0.90 on 20 held-out tasks, worse on none of them"
     assert judge(gate, right(19, 20), right(18, 20)).passes
     assert not judge(gate, right(17, 20), right(18, 20)).passes
 
@@ -66,7 +68,9 @@ def test_an_equal_version_is_not_better():
     verdict = judge(BETTER, right(900, 1000), right(900, 1000))
 
     assert not verdict.passes
-    assert verdict.reason == "0.90 → 0.90 on 1000 held-out tasks: not certainly better"
+    assert verdict.reason == (
+        "0.90 → 0.90 on 1000 held-out tasks: not better with 95 % certainty"
+    )
 
 
 def test_a_certainly_better_version_is_better():
