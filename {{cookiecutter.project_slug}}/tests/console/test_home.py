@@ -34,7 +34,7 @@ def test_home_needs_few_more_queries_if_it_has_to_check_itself(
     viewer, django_assert_max_num_queries
 ):
     factory.story(predictions=50)
-    with django_assert_max_num_queries(QUERIES_MAX + 10):
+    with django_assert_max_num_queries(QUERIES_MAX + 12):
         viewer.get(reverse("admin:index"))
 
 

@@ -13,6 +13,7 @@ from lsml.dataset.models import Task
 from lsml.inference.bulk import jobs, work
 from lsml.inference.management.commands import predict as predict_command
 from lsml.inference.models import PredictionJob
+from lsml.inference.steps import next_step
 from lsml.jobs import outcomes
 from lsml.jobs.errors import IllegalMove, JobRefused
 from lsml.jobs.services import request_cancel, retry
@@ -306,8 +307,8 @@ def test_the_command_waits_for_a_worker_that_claimed_the_job_first(
 def test_a_slow_model_gets_few_tasks_at_a_time_and_a_quick_one_many():
     slow = quick = 10
     for _ in range(12):
-        slow = work.next_step(slow, took_s=slow * 0.7)
-        quick = work.next_step(quick, took_s=quick * 0.001)
+        slow = next_step(slow, took_s=slow * 0.7, most=work.STEP)
+        quick = next_step(quick, took_s=quick * 0.001, most=work.STEP)
     assert (slow, quick) == (1, work.STEP)
 
 

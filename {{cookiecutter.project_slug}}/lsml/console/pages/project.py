@@ -132,7 +132,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "gate_latency_factor": gettext_lazy(
                 "Times that a prediction may be slower"
             ),
-            "roll_back_on_drop": gettext_lazy("Roll back if annotators agree less"),
+            "roll_back_on_drop": gettext_lazy("Automatic roll-back"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),

@@ -37,6 +37,7 @@ def columns(table):
         "jsonb": "json",
         "ARRAY": "json",
         "timestamp with time zone": "time",
+        "boolean": "boolean",
     }
     return {name: kinds.get(kind) for name, kind in found}
 
