@@ -79,7 +79,9 @@ def test_a_version_without_held_out_tasks_is_not_evaluated(operator, version):
     assert not Evaluation.objects.exists()
 
 
-@pytest.mark.parametrize("body", [{}, {"version_id": 2_000_000_000}, {"version_id": "v1"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"version_id": 2_000_000_000}, {"version_id": "v1"}]
+)
 def test_an_evaluation_needs_a_version_that_exists(operator, version, body):
     reply = send(operator, "/api/v1/evaluations", body)
     assert (reply.status_code, reply.json()["field"]) == (400, "version_id")
