@@ -17,6 +17,14 @@ ANNOTATED, PREDICTED = 60, 40  # numbers of texts
 SHARE_RIGHT = 0.8  # of the trained version's predictions, at least
 WAIT_S = 120.0
 POLL_S = 0.5
+# What the service uses of label-studio-sdk, and which of the libraries that only other
+# parts of it need are there.
+_LIBRARIES = """
+from importlib.util import find_spec
+from label_studio_sdk.base_client import LabelStudioBase
+from label_studio_sdk.label_interface import LabelInterface
+print([name for name in ("cv2", "nltk", "pandas") if find_spec(name)])
+"""
 # An answer while a server restarts: 503, or none (0) while web itself does.
 AWAY = {0, 503}
 
@@ -58,6 +66,7 @@ def main() -> int:
         texts = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     try:
         _learn(containers.studio, texts)
+        _check_libraries(containers)
         _check_rights(containers)
         _check_audit_log(containers)
         _survive(containers, texts)
@@ -81,6 +90,14 @@ def _learn(studio: LabelStudio, texts: list[tuple[str, str]]) -> None:
         _until(lambda: _share_right(studio, unseen) >= SHARE_RIGHT, "it does not learn")
         version = studio.setup().body["model_version"]
         shown.outcome = f"{version}: {_share_right(studio, unseen):.0%} right"
+
+
+def _check_libraries(containers: Containers) -> None:
+    with step("the service's image has few libraries") as shown:
+        for name, expected in (("web", []), ("training", ["pandas"])):
+            said = containers.exec(name, "python", "-c", _LIBRARIES)
+            expect(said.strip() == str(expected), f"{name} has {said}")
+        shown.outcome = "no OpenCV, NLTK or pandas"
 
 
 def _check_rights(containers: Containers) -> None:

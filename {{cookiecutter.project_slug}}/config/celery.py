@@ -13,6 +13,7 @@ from celery.signals import (
 )
 
 from lsml.environment import handshake
+from lsml.environment.alive import AliveStep
 from lsml.environment.checking import refuse_wrong_settings
 from lsml.environment.worker import (
     keep_settings_secret,
@@ -29,6 +30,7 @@ _FETCH_S = 0.05
 app = Celery("lsml")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add(AliveStep)
 import_modules.connect(refuse_wrong_settings)  # in workers and beat
 worker_init.connect(refuse_wrong_worker)
 worker_init.connect(keep_settings_secret)
