@@ -169,7 +169,7 @@ def labels_in(regions: Iterable[Any]) -> Iterator[str]:
     for region in regions:
         if not isinstance(region, dict) or not isinstance(region.get("value"), dict):
             continue
-        named = region["value"].get(region.get("type"))
+        named = region["value"].get(str(region.get("type")))
         for label in named if isinstance(named, list) else []:
             if isinstance(label, str):
                 yield label

@@ -310,8 +310,40 @@ def test_a_project_that_cannot_be_checked_does_not_stop_the_others(story, monkey
     monkeypatch.setattr(checking, "check_if_due", fail)
     with capture_logs() as logs:
         check_drift()
-    assert called == [story.project.pk, other.pk]
+    assert set(called) == {story.project.pk, other.pk}
     assert [each["project"] for each in logs] == called
+
+
+def test_a_project_that_takes_the_whole_round_does_not_keep_the_others_out(
+    story, monkeypatch
+):
+    other = Story(History(labelstudio_id=8)).project
+    called = []
+
+    class Budget:
+        def __init__(self, _):
+            self.before = len(called)
+
+        @property
+        def is_used_up(self):
+            return len(called) > self.before
+
+    monkeypatch.setattr(checking, "Budget", Budget)
+    monkeypatch.setattr(
+        checking, "check_if_due", lambda project, now: called.append(project.pk)
+    )
+    for _ in range(50):
+        check_drift()
+    assert set(called) == {story.project.pk, other.pk}
+
+
+@pytest.mark.parametrize("kind", [["choices"], {}, None])
+def test_a_region_without_a_type_does_not_stop_the_check(story, kind):
+    story.task(LIVE)
+    story.predict(LIVE)
+    story.predict([2000], result=choice("Refund", type=kind))
+    check_drift()
+    assert latest_check(story.project).live_tasks == 201
 
 
 def later(**by):
