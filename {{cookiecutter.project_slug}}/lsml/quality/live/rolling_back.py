@@ -42,12 +42,19 @@ def roll_back_worse() -> None:
     wanted = Project.objects.filter(roll_back_on_drop=True, archived_at=None)
     by_policy = wanted.exclude(promotion_policy=Project.PromotionPolicy.MANUAL)
     for project in by_policy.select_related("active_version").order_by("pk"):
-        promotion = _only_promotion(project)
-        if promotion is None or not _can_serve(promotion.from_version):
-            continue
-        worse = _worse(project, promotion.from_version)
-        if worse is not None and not _was_refused_lately(project):
-            _roll_back(project, promotion.from_version, worse)
+        try:
+            _roll_back_if_worse(project)
+        except Exception:  # must not stop the others
+            log.exception("live agreement was not compared", project=project.pk)
+
+
+def _roll_back_if_worse(project: Project) -> None:
+    promotion = _only_promotion(project)
+    if promotion is None or not _can_serve(promotion.from_version):
+        return
+    worse = _worse(project, promotion.from_version)
+    if worse is not None and not _was_refused_lately(project):
+        _roll_back(project, promotion.from_version, worse)
 
 
 def _only_promotion(project: Project) -> Promotion | None:

@@ -19,6 +19,7 @@ from lsml.quality.live.rolling_back import roll_back_worse
 from lsml.quality.tasks import watch_agreement
 from lsml.registry.models import ModelVersion
 from lsml.registry.services import promote
+from tests.db.quality.history import History
 
 pytestmark = pytest.mark.django_db
 
@@ -276,3 +277,21 @@ def test_a_project_costs_few_queries(worse, django_assert_max_num_queries):
     LiveAgreement.objects.update(value=1.0, sums={})
     with django_assert_max_num_queries(4):
         roll_back_worse()
+
+
+def test_a_project_that_cannot_be_rolled_back_does_not_stop_the_others(
+    worse, monkeypatch
+):
+    other = History(labelstudio_id=8).project
+    type(worse).objects.update(roll_back_on_drop=True)
+    looked_at = []
+
+    def fail(project):
+        looked_at.append(project.pk)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(rolling_back, "_only_promotion", fail)
+    with capture_logs() as logs:
+        roll_back_worse()
+    assert looked_at == [worse.pk, other.pk]
+    assert [each["project"] for each in logs] == looked_at
