@@ -9,7 +9,7 @@ from lsml.labelstudio.reading import as_number
 Region = dict[str, Any]
 Point = tuple[float, float]
 T = TypeVar("T")
-LABEL_CHARS_MAX: Final = 200  # of a label's name; a user's model may invent longer ones
+NAME_CHARS_MAX: Final = 200  # of a label or a control; a model may invent longer ones
 _COORDINATE_MAX: Final = 1e6  # percent, frames' boxes; keeps products of them finite
 
 
@@ -18,14 +18,15 @@ def by_control(result: Iterable[object]) -> dict[str, list[Region]]:
     controls: defaultdict[str, list[Region]] = defaultdict(list)
     for region in result:
         if isinstance(region, dict) and isinstance(region.get("value"), dict):
-            controls[str(region.get("from_name"))].append(region)
+            name = str(region.get("from_name"))[:NAME_CHARS_MAX]
+            controls[name].append(region)
     return controls
 
 
 def labels_of(region: Region) -> frozenset[str]:
     """Return the labels, kept under `labels`, `rectanglelabels` and so on."""
     return frozenset(
-        str(label)[:LABEL_CHARS_MAX]
+        str(label)[:NAME_CHARS_MAX]
         for name, labels in region["value"].items()
         if name.endswith("labels")
         for label in as_items(labels)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lsml.dataset.measures.regions import NAME_CHARS_MAX
+
 
 class Counts(NamedTuple):
     """How often a label was predicted and annotated in one task."""
@@ -44,7 +46,10 @@ def label_counts(
     both: Iterable[str], predicted: Iterable[str], annotated: Iterable[str]
 ) -> dict[str, Counts]:
     """Count labels: of what is in both, of all predicted and of all annotated."""
-    common, ours, theirs = Counter(both), Counter(predicted), Counter(annotated)
+    common, ours, theirs = (
+        Counter(label[:NAME_CHARS_MAX] for label in labels)
+        for labels in (both, predicted, annotated)
+    )
     return {
         label: Counts(
             common[label], ours[label] - common[label], theirs[label] - common[label]

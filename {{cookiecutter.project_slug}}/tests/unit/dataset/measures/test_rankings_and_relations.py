@@ -73,6 +73,19 @@ def test_labels_of_relations_are_counted():
     assert score.labels == {"born in": Counts(1, 0, 0), "has": Counts(0, 0, 1)}
 
 
+@pytest.mark.parametrize(
+    "one",
+    [relation("p", "q", "x" * 1_000), region("choices", {"choices": ["x" * 1_000]})],
+)
+def test_names_of_labels_are_cut(one):
+    assert {*compare([one], [])[-1].labels} == {"x" * 200}
+
+
+def test_names_of_controls_are_cut():
+    one = span(0, 5) | {"from_name": "x" * 1_000}
+    assert compare([one], [])[0].control == "x" * 200
+
+
 def written(text, x=0):
     value = {"x": x, "y": 0, "width": 10, "height": 10, "text": [text]}
     return region("textarea", value)
