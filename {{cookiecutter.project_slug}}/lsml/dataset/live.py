@@ -26,7 +26,8 @@ CONTROLS: Final = "controls"  # {control: the same}
 # {Label Studio's user ID: the same}; OTHERS: those beyond ANNOTATORS_MAX
 ANNOTATORS: Final = "annotators"
 SCORES: Final = "scores"  # {tenth, "0" to "9": [annotations, scores, values]}
-# {"control: label": [annotations, in both, only predicted, only annotated]}
+# {"control: label": [annotations, in both, only predicted, only annotated]}; those
+# beyond LABELS_MAX are left out
 LABELS: Final = "labels"
 # All of the above are of annotations whose annotator saw the prediction. If it was
 # withheld, there is only {"": [annotations, values, squared values]}.
@@ -34,6 +35,9 @@ NOT_SHOWN: Final = "not_shown"
 
 ANNOTATORS_MAX: Final = 100  # of a version and day
 OTHERS: Final = ""
+# The same. A model may name labels that nobody defined, and each event and each page
+# reads the whole day.
+LABELS_MAX: Final = 1_000
 _BINS: Final = 10
 
 
@@ -112,6 +116,7 @@ def replace_live_agreements(
     for row in rows:
         day = days[_key(row)]
         _bound_annotators(row.sums, day.sums)
+        _bound_labels(row.sums, day.sums)
         add(day.sums, row.sums)
     current.exclude(annotation_id__in=[row.annotation_id for row in rows]).delete()
     LiveAgreement.objects.bulk_create(
@@ -150,6 +155,15 @@ def _bound_annotators(sums: Sums, of_day: Sums) -> None:
             name if name in known else OTHERS: vector
             for name, vector in sums.get(ANNOTATORS, {}).items()
         }
+
+
+def _bound_labels(sums: Sums, of_day: Sums) -> None:
+    """Leave out labels that the day does not know if it has too many."""
+    known = of_day.get(LABELS, {})
+    labels = sums.get(LABELS, {})
+    new = [name for name in labels if name not in known]
+    for name in new[max(0, LABELS_MAX - len(known)) :]:
+        del labels[name]
 
 
 def _days(project: Project, keys: set[_Key]) -> dict[_Key, LiveAgreementDay]:

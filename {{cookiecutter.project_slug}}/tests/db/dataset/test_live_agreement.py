@@ -136,6 +136,10 @@ def annotators():
     return LiveAgreementDay.objects.get().sums.get("annotators")
 
 
+def labels():
+    return LiveAgreementDay.objects.get().sums.get("labels")
+
+
 def test_annotators_are_apart_and_others_are_not_counted(annotate, predicted):
     predicted(choice("A"))
     annotate(choice("A"), number=11, completed_by=3)
@@ -165,6 +169,17 @@ def test_a_day_names_a_bounded_number_of_annotators(annotate, predicted, monkeyp
     assert annotators() == {"3": [1, 1, 1], "": [1, 1, 1]}
 
 
+def test_a_day_names_a_bounded_number_of_labels(annotate, predicted, monkeypatch):
+    monkeypatch.setattr(live, "LABELS_MAX", 2)
+    predicted(choice("A"))
+    for number, label in enumerate("ABCAC", 11):
+        annotate(choice(label), number=number)
+    assert labels() == {"topic: A": [5, 2, 3, 0], "topic: B": [1, 0, 0, 1]}
+    annotate(choice("B"), number=12, was_cancelled=True)
+    annotate(choice("C"), number=13, was_cancelled=True)
+    assert labels() == {"topic: A": [3, 2, 1, 0]}
+
+
 @pytest.mark.parametrize(
     "seed",
     [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4, 5))],
@@ -173,6 +188,7 @@ def test_the_days_are_always_the_sum_of_the_rows(
     annotate, predicted, seed, monkeypatch
 ):
     monkeypatch.setattr(live, "ANNOTATORS_MAX", 2)
+    monkeypatch.setattr(live, "LABELS_MAX", 2)
     dice = random.Random(seed)
 
     def result():
