@@ -1,11 +1,13 @@
 """Filters that several lists share, and how a query string is read."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django_filters import rest_framework as django_filters
+from django_filters.fields import IsoDateTimeField
 from rest_framework.request import Request
 
 from lsml.api.v1.requests import names, refuse_unknown
@@ -57,8 +59,20 @@ class OneOfFilter(django_filters.ChoiceFilter):
         super().__init__(choices=choices, error_messages=errors, **kwargs)
 
 
+class _TimeField(IsoDateTimeField):
+    def to_python(self, value: Any) -> Any:
+        """Return the time in UTC: PostgreSQL refuses offsets of 16 hours or more."""
+        found = super().to_python(value)
+        try:
+            return found and found.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid"], "invalid") from None
+
+
 class TimeFilter(django_filters.IsoDateTimeFilter):
     """Takes an ISO 8601 time; UTC if it has no zone."""
+
+    field_class = _TimeField
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(error_messages={"invalid": _NOT_A_TIME}, **kwargs)

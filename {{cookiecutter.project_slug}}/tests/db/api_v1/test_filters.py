@@ -87,3 +87,16 @@ def test_predictions_that_were_not_shown_are_listed_alone(viewer, db):
     assert [(each["id"], each["withheld"]) for each in found] == [(row.pk, True)]
     assert len(ids(viewer.get("/api/v1/predictions?withheld=false"))) == 1
     assert viewer.get("/api/v1/predictions?withheld=maybe").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("time", "status"),
+    [
+        ("2026-11-23T13:02:00%2B20:00", 200),  # PostgreSQL knows offsets to 15:59
+        ("9999-12-31T23:59:59-23:59", 400),
+        ("0001-01-01T00:00:00%2B23:59", 400),
+    ],
+)
+def test_a_time_may_have_any_offset(viewer, db, time, status):
+    reply = viewer.get(f"/api/v1/error-groups?since={time}")
+    assert reply.status_code == status
