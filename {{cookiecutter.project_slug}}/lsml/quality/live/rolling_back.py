@@ -41,11 +41,14 @@ def roll_back_worse() -> None:
     """Roll back each project whose new version is worse than the one before it."""
     wanted = Project.objects.filter(roll_back_on_drop=True, archived_at=None)
     by_policy = wanted.exclude(promotion_policy=Project.PromotionPolicy.MANUAL)
-    for project in by_policy.select_related("active_version").order_by("pk"):
+    projects = by_policy.select_related("active_version")
+    for pk in by_policy.order_by("pk").values_list("pk", flat=True):
         try:
-            _roll_back_if_worse(project)
+            # Read now: it may have changed while another one's version was loaded.
+            if project := projects.filter(pk=pk).first():
+                _roll_back_if_worse(project)
         except Exception:  # must not stop the others
-            log.exception("live agreement was not compared", project=project.pk)
+            log.exception("live agreement was not compared", project=pk)
 
 
 def _roll_back_if_worse(project: Project) -> None:

@@ -275,7 +275,7 @@ def test_a_version_that_a_person_promotes_meanwhile_stays(history, worse, load):
 
 def test_a_project_costs_few_queries(worse, django_assert_max_num_queries):
     LiveAgreement.objects.update(value=1.0, sums={})
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         roll_back_worse()
 
 
@@ -295,3 +295,18 @@ def test_a_project_that_cannot_be_rolled_back_does_not_stop_the_others(
         roll_back_worse()
     assert looked_at == [worse.pk, other.pk]
     assert [each["project"] for each in logs] == looked_at
+
+
+def test_what_changes_while_another_project_loads_counts(worse, load, monkeypatch):
+    other = History(labelstudio_id=8).project
+    type(worse).objects.update(roll_back_on_drop=True)
+    load.instead = lambda: type(worse).objects.update(roll_back_on_drop=False)
+    looked_at, look = [], rolling_back._only_promotion
+
+    def only_promotion(project):
+        looked_at.append(project)
+        return look(project)
+
+    monkeypatch.setattr(rolling_back, "_only_promotion", only_promotion)
+    assert served(worse) == "v2"
+    assert other not in looked_at
