@@ -91,5 +91,7 @@ def _send(channel: str, due: list[AlarmMessage]) -> None:
 def _line(message: AlarmMessage) -> channels.Line:
     alarm = message.alarm
     if message.news == News.OPENED:
-        return channels.Line(f"{alarm} {alarm.next_step}", alarm.pk)
+        sentence = str(alarm)
+        end = "" if sentence.endswith((".", "!", "?", "…")) else "."
+        return channels.Line(f"{sentence}{end} {alarm.next_step}", alarm.pk)
     return channels.Line(f"Cleared: {alarm}", alarm.pk)

@@ -48,7 +48,7 @@ def test_an_alarm_is_sent_when_it_opens_and_when_it_clears(project, chat):
     address = f"https://ml.example{page_of(alarm)}"
     said = "Support mail: Run 7 failed: only one class"
     assert texts(chat) == [
-        f"{said} Read its log.\n{address}",
+        f"{said}. Read its log.\n{address}",
         f"Cleared: {said}\n{address}",
     ]
     assert not AlarmMessage.objects.filter(sent_at=None).exists()
@@ -92,7 +92,7 @@ def test_teams_gets_an_adaptive_card(chat, settings):
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     card = attachment["content"]
     assert card["type"] == "AdaptiveCard"
-    assert card["body"][0]["text"] == "Run 7 failed: only one class Read its log."
+    assert card["body"][0]["text"] == "Run 7 failed: only one class. Read its log."
     page = page_of(Alarm.objects.get())
     assert card["body"][1]["text"] == f"[Show](https://ml.example{page})"
 
@@ -207,7 +207,7 @@ def test_a_mail_goes_to_all_addresses(settings, project):
     send()
     [letter] = mail.outbox
     assert letter.to == ["ana@example.com", "bo@example.com"]
-    said = "Run 7 failed: Bcc: x@example.com Read its log."
+    said = "Run 7 failed: Bcc: x@example.com. Read its log."
     assert letter.subject == said
     assert f"https://ml.example{page_of(Alarm.objects.get())}" in letter.body
 
