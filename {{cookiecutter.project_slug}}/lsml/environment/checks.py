@@ -83,7 +83,8 @@ def check_secret_key(**_: Any) -> list[CheckMessage]:
 
 _NO_SECRET_KEY: Final = Error(
     "SECRET_KEY is not set.",
-    hint="Set it to at least 50 random characters, the same in all processes.",
+    hint="Set it to at least 50 random characters, the same in all processes. On your"
+    " machine: in .env, which begins as a copy of .env.example.",
     id="lsml.E003",
 )
 

@@ -195,7 +195,7 @@ class DriftSerializer(serializers.Serializer[Any]):
                             "agreement": [0.8, 0.38, 0.96],
                             "difference": [0.1, -0.11, 0.53],
                             "meaning": "No influence of suggestions can be told from"
-                            " chance: the difference is 0.10 (-0.11 to 0.53).",
+                            " chance: shown minus not shown is 0.10 (-0.11 to 0.53).",
                         },
                         "days": [
                             {"day": "2026-11-30", "annotations": 40, "agreement": 0.9}
@@ -244,8 +244,8 @@ class DriftSerializer(serializers.Serializer[Any]):
                     "left_out": 12,
                     "annotations": 310,
                     "sentence": "Expected agreement of the last 488 predictions"
-                    " without annotation: 83 % (78–87 %); 12 have scores that few"
-                    " annotated ones had.",
+                    " without annotation: 83 % (78–87 %). 12 more are left out,"
+                    " because few annotations have such scores.",
                 },
                 "drop": None,
                 "drift": {

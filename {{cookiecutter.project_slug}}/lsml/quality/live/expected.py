@@ -89,5 +89,9 @@ def _sentence(
     return (
         f"Expected agreement of the last {predictions} predictions without annotation:"
         f" {value} % ({low}–{high} %)"
-        + (f"; {rest} have scores that few annotated ones had." if rest else ".")
+        + (
+            f". {rest} more are left out, because few annotations have such scores."
+            if rest
+            else "."
+        )
     )

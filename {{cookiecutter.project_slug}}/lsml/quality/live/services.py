@@ -116,8 +116,8 @@ class NotShown:
                 f" {-value:.2f} ({-high:.2f} to {-low:.2f}): compare the tasks."
             )
         return (
-            "No influence of suggestions can be told from chance: the difference is"
-            f" {value:.2f} ({low:.2f} to {high:.2f})."
+            "No influence of suggestions can be told from chance: shown minus not"
+            f" shown is {value:.2f} ({low:.2f} to {high:.2f})."
         )
 
 

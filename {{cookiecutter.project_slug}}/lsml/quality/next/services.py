@@ -94,7 +94,10 @@ def next_tasks(
 
 def _none_left(project: Project) -> str:
     if Task.objects.filter(project=project).known().exists():
-        return "All tasks that are known here are labelled."
+        return (
+            "All tasks that are known here are labelled. Run manage.py sync --project"
+            f" {project.labelstudio_id} if Label Studio has others."
+        )
     return (
         "No task of this project is known here yet. Run manage.py sync --project"
         f" {project.labelstudio_id} to fetch them from Label Studio."

@@ -211,7 +211,7 @@ def test_scores_that_nobody_annotated_are_left_out(calibrated):
         scored(calibrated, task_id, score)
     found = expected(calibrated)
     assert (found.predictions, found.left_out) == (1, 1)
-    assert "1 have scores that few annotated ones had" in found.sentence
+    assert "1 more are left out, because few annotations" in found.sentence
 
 
 def test_few_annotations_do_not_tell_what_to_expect(history):

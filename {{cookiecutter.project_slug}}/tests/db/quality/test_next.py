@@ -111,7 +111,8 @@ def test_without_tasks_it_says_how_to_fetch_them(project, strategy):
 def test_with_all_tasks_labelled_it_says_so(project, strategy):
     known(project, "a", "b")
     label(project, 1, 2)
-    assert notes(project, strategy) == "All tasks that are known here are labelled."
+    assert "All tasks that are known here are labelled." in notes(project, strategy)
+    assert "Run manage.py sync --project 7" in notes(project, strategy)
 
 
 def give_all_to_rank(project):

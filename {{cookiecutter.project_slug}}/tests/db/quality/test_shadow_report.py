@@ -173,7 +173,7 @@ def test_the_command_prints_counts_scores_and_the_verdict(story):
     story.decide(FORTY)
     shown = run()
     assert "v2 in shadow of v1, 20 % of the tasks" in shown
-    assert "40 tasks predicted (0 failed), 1 waiting, 2 unknown here, 0 drop" in shown
+    assert "40 tasks predicted (0 failed), 1 waiting, 2 not in the dataset, 0" in shown
     assert "40 compared with later annotations" in shown
     assert "v1           0.75 (0.6" in shown
     assert "passes: 0.75 → 1.00 on 40 annotated tasks" in shown

@@ -23,15 +23,20 @@ _NONE: Final = (
 
 class Command(ReportCommand):
     help = (
-        "Show how new versions compare with the served one on annotated tasks that no"
-        " version was trained on, and what the promotion policy decided."
+        "Show live agreement, what to expect, drift, how new versions compare with the"
+        " served one on annotated tasks that no version was trained on, and what the"
+        " promotion policy decided."
     )
 
     listed, listed_max = "evaluations", 1_000
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--json", action="store_true", help="as JSON")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="the evaluations only, with all figures, as JSON",
+        )
 
     def report(self, project: Project, limit: int, **options: Any) -> None:
         ended = project.evaluations.exclude(state__in=Evaluation.ACTIVE)
@@ -67,17 +72,17 @@ class Command(ReportCommand):
                     f"  {each.version:<12} live agreement {_interval(each.agreement)}"
                     f" on {each.annotations} annotations of the last {DAYS} days"
                 )
+            for one in each.annotators[:_ANNOTATORS_SHOWN]:
+                name = "others" if one.user_id is None else f"user {one.user_id}"
+                self.stdout.write(
+                    f"    {name:<25} {_interval(one.agreement)} on {one.annotations}"
+                )
             if each.not_shown is not None:
                 self.stdout.write(
                     f"  {each.version:<12} not shown     "
                     f" {_interval(each.not_shown.agreement)}"
                     f" on {each.not_shown.annotations} annotations."
                     f" {each.not_shown.meaning}"
-                )
-            for one in each.annotators[:_ANNOTATORS_SHOWN]:
-                name = "others" if one.user_id is None else f"user {one.user_id}"
-                self.stdout.write(
-                    f"    {name:<25} {_interval(one.agreement)} on {one.annotations}"
                 )
         expected = expected_of(project, live[0])
         if expected.agreement:

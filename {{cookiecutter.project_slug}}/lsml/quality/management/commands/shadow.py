@@ -75,7 +75,9 @@ class Command(BaseCommand):
             )
             self.stdout.write(
                 f"{version} predicts {options['percent']} % of the tasks that Label"
-                f" Studio asks {project} for, in the background."
+                f" Studio asks {project} for, in the background. Compare it with the"
+                " served version: manage.py shadow --project"
+                f" {project.labelstudio_id}"
             )
             return
         if project.shadow_version is None:
@@ -99,7 +101,7 @@ class Command(BaseCommand):
         )
         self.stdout.write(
             f"  {found.predicted} tasks predicted ({found.failed} failed),"
-            f" {found.waiting} waiting, {found.unknown} unknown here,"
+            f" {found.waiting} waiting, {found.unknown} not in the dataset,"
             f" {found.dropped} dropped"
         )
         self.stdout.write(f"  {found.compared} compared with later annotations")
