@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from math import isfinite
-from statistics import median
+from statistics import median, quantiles
 from typing import Final
 
 from lsml.quality.drift.observed import Answer, Text
@@ -53,7 +53,8 @@ def lengths(
         [text.characters for text in live],
         [text.characters for text in reference],
         compared_with,
-        "median {:,.0f} characters".format,
+        "{:,.0f}".format,
+        "characters",
     )
 
 
@@ -112,7 +113,7 @@ def scores(
         [answer.score for answer in live],
         [answer.score for answer in reference],
         compared_with,
-        "median {:.2f}".format,
+        "{:.2f}".format,
     )
 
 
@@ -125,7 +126,8 @@ def sizes(
         [answer.pixels for answer in live],
         [answer.pixels for answer in reference],
         compared_with,
-        lambda pixels: f"median {pixels / 1e6:,.2f} megapixels",
+        lambda pixels: f"{pixels / 1e6:,.2f}",
+        "megapixels",
     )
 
 
@@ -135,6 +137,7 @@ def _numbers(
     reference: Iterable[float | None],
     compared_with: str,
     write: Callable[[float], str],
+    unit: str = "",
 ) -> Iterator[Feature]:
     """Compare numbers, of the tasks that have one."""
     ours, theirs = (
@@ -144,8 +147,15 @@ def _numbers(
     if not _are_enough(ours, theirs):
         return
     found = divergence.of_numbers(ours, theirs, false_alarms=_ONE)
-    typical = [write(median(numbers)) for numbers in (ours, theirs)]
+    typical = [_typical(numbers, write, unit) for numbers in (ours, theirs)]
     yield _feature(name, typical, (len(ours), len(theirs)), found, compared_with)
+
+
+def _typical(numbers: list[float], write: Callable[[float], str], unit: str) -> str:
+    """Return the median and the ninth decile: the same median may hide a difference."""
+    highest = quantiles(numbers, n=10, method="inclusive")[-1]
+    said = f"median {write(median(numbers))}, a tenth from {write(highest)}"
+    return f"{said} {unit}".rstrip()
 
 
 def _percent(part: int, whole: int) -> str:

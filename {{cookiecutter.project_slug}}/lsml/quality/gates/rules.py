@@ -150,7 +150,10 @@ class _Scores:
             # Rounded up: "1 point worse, 1 point allowed" would not be understood.
             possible = _points(ceil(-1000 * bound) / 1000)
             allowed = _points(gate.margin)
-            yield f"{self}: at most {possible} worse {certainty}, {allowed} allowed"
+            yield (
+                f"{self}: {certainty} at most {possible} worse, where the policy"
+                f" allows {allowed}"
+            )
 
     def why_it_passes(self, gate: Gate) -> str:
         if self._may_be_worse(gate):

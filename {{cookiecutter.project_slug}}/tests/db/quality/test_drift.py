@@ -175,7 +175,7 @@ def test_predicted_labels_and_scores_are_compared_with_those_of_held_out_tasks(s
     ]
     row = latest_check(story.project)
     assert "differs from v1's predictions of held-out tasks" in row.sentences[0]
-    assert "median 0.40, before median 0.7" in row.sentences[1]
+    assert "median 0.40, a tenth from 0.40, before median 0.7" in row.sentences[1]
 
 
 def test_annotated_labels_are_compared_with_the_snapshot(story):
@@ -206,7 +206,7 @@ def test_the_size_of_images_is_that_of_the_regions(story):
         story.predict(numbers, result=region)
     assert check()["Size of images"]
     said = latest_check(story.project).summary
-    assert "median 0.25 megapixels, before median 1.00 megapixels" in said
+    assert "a tenth from 0.25 megapixels, before median 1.00, a tenth" in said
 
 
 # --- Which tasks are compared ---
@@ -225,7 +225,7 @@ def test_a_task_counts_once_with_its_latest_prediction(story):
     row = latest_check(story.project)
     assert row.live_tasks == 200
     [scores] = [each for each in row.features if each["name"].endswith("scores")]
-    assert scores["live"] == "median 0.90"
+    assert scores["live"] == "median 0.90, a tenth from 0.90"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,9 @@ def test_a_worse_version_would_be_held_back(story):
     story.decide(FORTY)
     found = shadow_report(story.project)
     assert found.passes is False
-    assert found.verdict.startswith("1.00 → 0.75 on 40 annotated tasks: at most")
+    assert found.verdict.startswith(
+        "1.00 → 0.75 on 40 annotated tasks: with 80 % certainty at most"
+    )
 
 
 def test_few_tasks_are_said_plainly(story):

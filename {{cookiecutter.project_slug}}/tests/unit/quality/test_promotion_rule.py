@@ -49,8 +49,8 @@ def test_a_worse_version_does_not_pass():
 
     assert (verdict.passes, verdict.judged) == (False, True)
     assert verdict.reason == (
-        "0.90 → 0.80 on 100 held-out tasks: at most 12.6 points worse with 80 %"
-        " certainty, 5 points allowed"
+        "0.90 → 0.80 on 100 held-out tasks: with 80 % certainty at most 12.6 points"
+        " worse, where the policy allows 5 points"
     )
 
 
