@@ -105,9 +105,12 @@ def connected(studio, service, personal_token):
     )
 
 
-@pytest.fixture(scope="session")
-def predicted(studio, service, connected):
-    """Predictions for all tasks, and the audit rows of the request that made them."""
+def retrieved(studio, service, connected):
+    """Retrieve predictions; return them, and the audit rows of this request alone.
+
+    Label Studio may have asked for a task before: when `connect` saves the backend
+    again, it tries a random one.
+    """
     newest = service.rows("SELECT coalesce(max(id), 0) AS id FROM audit_prediction")
     studio.retrieve_predictions(connected.project)
     rows = service.rows(
@@ -116,6 +119,12 @@ def predicted(studio, service, connected):
         newest[0]["id"],
     )
     return SimpleNamespace(tasks=studio.tasks(connected.project), rows=rows)
+
+
+@pytest.fixture(scope="session")
+def predicted(studio, service, connected):
+    """Predictions for all tasks, and the audit rows of the request that made them."""
+    return retrieved(studio, service, connected)
 
 
 def region(choice):
@@ -182,10 +191,4 @@ def trained(studio, service, connected, annotated):
 @pytest.fixture(scope="session")
 def predicted_again(studio, service, connected, trained):
     """Predictions for all tasks by the new version."""
-    studio.retrieve_predictions(connected.project)
-    rows = service.rows(
-        "SELECT * FROM audit_prediction WHERE project_pk = %s AND model_version = %s",
-        connected.row["id"],
-        trained.version,
-    )
-    return SimpleNamespace(tasks=studio.tasks(connected.project), rows=rows)
+    return retrieved(studio, service, connected)
