@@ -173,7 +173,7 @@ if not (DATABASE_URL and _broker_url) or PROCESS == "dev":
 # --- The schedule: beat ---
 # In memory. From a file, beat would read that it last sent a message in an hour, if the
 # host's clock was ahead; then it sends none until that hour is over.
-CELERY_BEAT_SCHEDULER = "lsml.environment.alive:AliveScheduler"
+CELERY_BEAT_SCHEDULER = "lsml.environment.beat:AliveScheduler"
 # Touched by workers and beat for the health checks of their containers.
 ALIVE_FILE = env.str("ALIVE_FILE", default="")
 TRAINING_SWEEP_S = env.float("TRAINING_SWEEP_S", default=5.0)

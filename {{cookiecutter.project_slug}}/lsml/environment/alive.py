@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from celery.beat import Scheduler
 from celery.bootsteps import StartStopStep
 from django.conf import settings
 
@@ -20,16 +19,6 @@ def show_alive() -> None:
     if settings.ALIVE_FILE:
         with suppress(OSError):  # then only the health check fails
             Path(settings.ALIVE_FILE).touch()
-
-
-class AliveScheduler(Scheduler):
-    """Celery beat's scheduler; touches the file after each round."""
-
-    def tick(self, *args: Any, **options: Any) -> float:
-        """Send what is due, and return for how many seconds nothing is."""
-        seconds: float = super().tick(*args, **options)
-        show_alive()
-        return seconds
 
 
 class AliveStep(StartStopStep):

@@ -166,10 +166,12 @@ class _Work:
         withheld = self._withheld(serving)
         rows = _answered(self.call, answer.by_task, withheld)
         self._record(serving, version, answer.seconds, rows, if_project)
-        shown = [
-            [] if task.get("id") in withheld else predictions
-            for task, predictions in zip(self.call.tasks, answer.by_task, strict=True)
-        ]
+        shown = answer.by_task
+        if withheld:
+            shown = [
+                [] if task.get("id") in withheld else predictions
+                for task, predictions in zip(self.call.tasks, shown, strict=True)
+            ]
         return Predicted(version, shown, answer.seconds, withheld)
 
     def _withheld(self, serving: Served) -> frozenset[int]:

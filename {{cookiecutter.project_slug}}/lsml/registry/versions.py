@@ -1,10 +1,16 @@
 """Reads of versions."""
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from lsml.labelstudio.identity import ProjectKey
 from lsml.registry.errors import NothingToRollBackTo, UnknownVersion
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
+
+
+def served_by_project() -> Coalesce:
+    """Return the name of the version that the `project` of a row serves."""
+    return Coalesce("project__active_version__version", Value(INITIAL_VERSION))
 
 
 def version_names(key: ProjectKey | None) -> list[str]:

@@ -55,14 +55,14 @@ def check_drift() -> None:
 def check_if_due(project: Project, now: datetime) -> None:
     """Check a project if there are new predictions, and the last check is old."""
     version = project.active_version
-    latest = _latest_prediction(project)
-    if version is None or latest is None:
+    if version is None:
         return
     last = project.drift_checks.order_by("-pk").first()
     before = last if last and last.model_version == version.version else None
-    if before and (
-        before.latest_prediction == latest or before.checked_at > now - EVERY
-    ):
+    if before and before.checked_at > now - EVERY:
+        return
+    latest = _latest_prediction(project)
+    if latest is None or (before and before.latest_prediction == latest):
         return
     known = Snapshot.objects.filter(project=project, digest=version.snapshot_digest)
     snapshot = known.only("project_id", "annotation_ids", "held_out_ids").first()

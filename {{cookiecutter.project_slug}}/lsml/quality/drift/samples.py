@@ -15,7 +15,7 @@ from django.db.models.functions import Length
 
 from lsml.audit.models import Prediction
 from lsml.dataset.holdout import task_ids_of
-from lsml.dataset.measures.regions import by_control
+from lsml.dataset.measures.regions import NAME_CHARS_MAX, by_control
 from lsml.dataset.models import Annotation, Snapshot, Task
 from lsml.dataset.snapshots import labels_in
 from lsml.labelstudio.reading import as_number
@@ -29,7 +29,6 @@ REFERENCE_MAX: Final = 1_000  # tasks
 _PREDICTIONS_MAX: Final = 10_000  # looked at, to find those
 _ROWS_AT_ONCE: Final = 20  # with results
 _SEED: Final = 54
-_LABEL_CHARS_MAX: Final = 200
 
 # Chinese and Japanese have no spaces: each character is a word.
 _WORD: Final = re.compile(
@@ -171,7 +170,7 @@ def _answer(row: Prediction | Annotation) -> Answer:
     score = row.score if isinstance(row, Prediction) else None
     return Answer(
         {
-            control: frozenset(label[:_LABEL_CHARS_MAX] for label in labels_in(some))
+            control: frozenset(label[:NAME_CHARS_MAX] for label in labels_in(some))
             for control, some in regions.items()
         },
         score,

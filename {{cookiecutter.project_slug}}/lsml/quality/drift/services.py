@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F
 
 from lsml.quality.drift.checking import WINDOW
 from lsml.quality.drift.models import DriftCheck
-from lsml.registry.models import INITIAL_VERSION, Project
+from lsml.registry.models import Project
+from lsml.registry.versions import served_by_project
 
 
 def latest_check(project: Project) -> DriftCheck | None:
@@ -22,9 +22,8 @@ def drifting(now: datetime) -> list[DriftCheck]:
     Not those of a version that has predicted nothing for so long that its live tasks
     are no longer recent.
     """
-    served = Coalesce("project__active_version__version", Value(INITIAL_VERSION))
     latest = (
-        DriftCheck.objects.annotate(served=served)
+        DriftCheck.objects.annotate(served=served_by_project())
         .filter(
             project__archived_at=None,
             model_version=F("served"),

@@ -13,14 +13,14 @@ from typing import Final, cast
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F
 from django.utils import timezone
 
 from lsml.dataset.models import LiveAgreement
 from lsml.quality.live.models import AgreementWatch
 from lsml.quality.statistics.sequential import DropDetector
-from lsml.registry.models import INITIAL_VERSION, Project
+from lsml.registry.models import Project
+from lsml.registry.versions import served_by_project
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +50,7 @@ class Drop:
 
 def drops(project: Project | None = None) -> list[Drop]:
     """Return the current drops of served versions; of one project, or of all."""
-    served = Coalesce("project__active_version__version", Value(INITIAL_VERSION))
-    watches = AgreementWatch.objects.annotate(served=served).filter(
+    watches = AgreementWatch.objects.annotate(served=served_by_project()).filter(
         dropped_at__isnull=False, project__archived_at=None, model_version=F("served")
     )
     if project is not None:
