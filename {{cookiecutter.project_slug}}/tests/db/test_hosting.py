@@ -111,7 +111,7 @@ def test_a_call_that_hangs_is_recorded_as_an_error_and_its_process_restarts(
     monkeypatch.setattr(watch, "exit_now", restarts.set)
     monkeypatch.setattr(watch, "GRACE_S", {settings.PROCESS: 0.1})
     serve("tests.models.scripted.SlowModel")
-    SlowModel.go_on.clear()
+    SlowModel.hold()
 
     def row_is_there():
         SlowModel.inside.acquire(timeout=10)
@@ -136,7 +136,7 @@ def test_in_a_worker_a_call_that_hangs_is_left_behind_and_others_go_on(
         pytest.skip("the model is in the model process, which restarts")
     settings.PROCESS, settings.PREDICT_TIMEOUT_S = "worker", 0.3
     serve("tests.models.scripted.SlowModel")
-    SlowModel.go_on.clear()
+    SlowModel.hold()
     project = get_or_create_project(ProjectKey(1))
     serving = Served(project.pk, INITIAL_VERSION, CONFIG)
     try:

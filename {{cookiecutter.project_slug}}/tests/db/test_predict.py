@@ -190,7 +190,7 @@ def test_a_version_named_in_setup_is_served_without_loading_twice(post, serve):
 def test_a_busy_model_answers_503_with_retry_after(post, serve, settings):
     settings.PREDICT_WAIT_S = 0.2
     serve("tests.models.scripted.SlowModel")
-    SlowModel.go_on.clear()
+    SlowModel.hold()
 
     def first_request():
         post("/predict", order(1))

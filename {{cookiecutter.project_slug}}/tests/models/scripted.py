@@ -28,6 +28,13 @@ class SlowModel(LabelStudioMLBase):
     go_on = threading.Event()
     inside = threading.Semaphore(0)
 
+    @classmethod
+    def hold(cls):
+        """Let calls wait from now on, and forget those of earlier tests."""
+        cls.go_on.clear()
+        while cls.inside.acquire(blocking=False):
+            pass
+
     def predict(self, tasks, context=None, **kwargs):
         self.inside.release()
         self.go_on.wait(10)
