@@ -273,3 +273,9 @@ def test_prepare_without_a_role_grants_nothing(monkeypatch):
     before = execute("SELECT relname, relacl::text FROM pg_class ORDER BY oid")
     call_command("prepare")
     assert before == execute("SELECT relname, relacl::text FROM pg_class ORDER BY oid")
+
+
+def test_the_role_can_ask_whether_migrations_wait(role):
+    # As the manifests of Kubernetes do, before the service starts.
+    with acting_as(role):
+        call_command("migrate", "--check", verbosity=0)
