@@ -1,9 +1,10 @@
-"""After baking: installs the chosen options and writes `.env`."""
+"""After baking: installs the options, writes `.env` and where the project is from."""
 
 import json
 import os
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 
 # Question: (folder of the choices, files that only one choice needs).
@@ -69,11 +70,55 @@ def write_secretly(path: Path, text: str) -> None:
         file.write(text)
 
 
+def origin(answers: dict[str, str]) -> dict[str, object] | None:
+    """Return what `make update` must know: the template, its commit and the answers.
+
+    The format is that of cruft. None if the template is not a git repository, or if
+    cruft itself bakes.
+    """
+    folder = answers.get("_repo_dir", "")
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != Path(folder).resolve():
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    is_local = Path(answers["_template"]).expanduser().is_dir()
+    return {
+        "template": top if is_local else _git(folder, "remote", "get-url", "origin"),
+        "commit": commit,
+        "checkout": None,
+        "context": {
+            "cookiecutter": {
+                question: answer
+                for question, answer in answers.items()
+                if not question.startswith("_")
+            }
+        },
+        "directory": None,
+        "skip": [".env"],  # each bake has other secrets
+    }
+
+
+def _git(folder: str, *words: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", folder or "/", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # git is not installed
+        return ""
+    return done.stdout.strip() if not done.returncode else ""
+
+
 def main(project: Path, answers: dict[str, str]) -> None:
     """Install the chosen options in `project` and write its `.env`."""
     for question, (folder, only) in OPTIONS.items():
         settle(project, folder, answers[question], only)
     write_secretly(project / ".env", environment(answers))
+    if came_from := origin(answers):
+        text = json.dumps(came_from, indent=2, ensure_ascii=False) + "\n"
+        (project / ".cruft.json").write_text(text, encoding="utf-8")
     print(f"{answers['project_name']} is ready. Next:\n")
     print(f"    cd {project.name}")
     print("    make install dev")

@@ -2,6 +2,7 @@
 
 import re
 import stat
+import subprocess
 
 import pytest
 
@@ -78,3 +79,42 @@ def test_secrets_of_an_older_project_are_kept(post_gen, tmp_path):
     post_gen.write_secretly(tmp_path / ".env", "A=new\n")
 
     assert (tmp_path / ".env").read_text() == "A=old\n"
+
+
+@pytest.fixture
+def template(tmp_path):
+    """A git repository, as cookiecutter clones it or a user names it."""
+    folder = tmp_path / "template"
+    folder.mkdir()
+    for words in (
+        ["init", "--quiet"],
+        ["remote", "add", "origin", "https://example.com/template.git"],
+        ["-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet",
+         "--allow-empty", "-m", "first"],
+    ):  # fmt: skip
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+def test_a_project_knows_the_commit_of_its_template(post_gen, template):
+    answers = ANSWERS | {"_repo_dir": str(template), "_template": str(template)}
+    known = post_gen.origin(answers)
+
+    assert re.fullmatch("[0-9a-f]{40}", known["commit"])
+    assert known["template"] == str(template)
+    assert known["context"] == {"cookiecutter": ANSWERS}
+    assert known["skip"] == [".env"]
+
+
+def test_a_template_from_an_address_is_known_by_it(post_gen, template):
+    # cookiecutter cloned it, perhaps from an abbreviation such as gh:team/template.
+    answers = ANSWERS | {"_repo_dir": str(template), "_template": "gh:team/template"}
+
+    assert post_gen.origin(answers)["template"] == "https://example.com/template.git"
+
+
+def test_a_template_that_is_no_repository_is_not_known(post_gen, tmp_path):
+    answers = ANSWERS | {"_repo_dir": str(tmp_path), "_template": str(tmp_path)}
+
+    assert post_gen.origin(answers) is None
+    assert post_gen.origin(ANSWERS) is None  # cruft bakes, and knows it already
