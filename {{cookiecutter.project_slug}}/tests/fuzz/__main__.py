@@ -77,11 +77,10 @@ def _options():
 
 
 def _play(options, folder, environment, port):
-    from lsml.environment.heap import TRIM_S
     from tests.chaos.healing import wait_until_ready
     from tests.fuzz.bars import Bars
     from tests.fuzz.books import check_books
-    from tests.fuzz.memory import pss_mb
+    from tests.fuzz.memory import usual_mb
     from tests.fuzz.recipes import Recipes
 
     playground = Playground(folder, environment, port=port)
@@ -98,9 +97,9 @@ def _play(options, folder, environment, port):
         for quarter in range(4):
             first = quarter * options.requests // 4
             last = (quarter + 1) * options.requests // 4
-            _send(range(first, last), options.seed, port, recipes, bars)
-            time.sleep(TRIM_S + 1)
-            sizes.append(pss_mb(measured))
+            with usual_mb(measured) as size:
+                _send(range(first, last), options.seed, port, recipes, bars)
+            sizes.append(size)
             took_s = time.monotonic() - started
             print(f"{took_s:6.0f} s  {last} requests, {_sizes(sizes[-1])}", flush=True)
         lines = [*_verdicts(bars, sizes)]
@@ -156,7 +155,7 @@ def _verdicts(bars, sizes):
     yield True, "slowest answer: {:.1f} s ({})".format(*bars.slowest)
     for name, before in sizes[1].items():
         after = sizes[2][name]
-        grown = f"{before:.0f} MB after two quarters, {after:.0f} MB after three"
+        grown = f"{before:.0f} MB in the second quarter, {after:.0f} MB in the third"
         yield after <= before * GROWTH_MAX, f"memory of {name}: {grown}"
 
 

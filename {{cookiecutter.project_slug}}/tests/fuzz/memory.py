@@ -1,11 +1,38 @@
 """Memory of the service's processes."""
 
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
+
+_EVERY_S = 1.0
 
 
-def pss_mb(programs):
-    """Return the proportional set size of programs with their children, by name."""
-    return {program.name: _pss_mb(program) for program in programs}
+@contextmanager
+def usual_mb(programs):
+    """Yield a dictionary, which gets the memory of each program after the block.
+
+    The median over the block of its proportional set size, children included: a single
+    moment has more or fewer models in memory.
+    """
+    samples = {program.name: [] for program in programs}
+    over = threading.Event()
+
+    def sample():
+        while not over.wait(_EVERY_S):
+            for program in programs:
+                with suppress(OSError):  # a process ended meanwhile
+                    samples[program.name].append(_pss_mb(program))
+
+    usual = {}
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield usual
+    finally:
+        over.set()
+        thread.join()
+    usual |= {name: median(sizes) for name, sizes in samples.items()}
 
 
 def _pss_mb(program):
