@@ -171,8 +171,16 @@ def test_the_ci_file_is_valid_and_runs_targets_of_the_makefile(
     makefile = (project / "Makefile").read_text()
     words = re.findall(r"make ([a-z]+)$", (project / path).read_text(), re.MULTILINE)
     targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
-    assert words == ["install", "lint", "test"]
+    assert words == ["install", "lint", "test", "sbom", "scan"]
     assert set(words) <= set(targets)
+
+
+def test_renovates_settings_are_valid(bake):
+    subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
+         "vendor.renovate", "renovate.json"],
+        cwd=bake(), check=True,
+    )  # fmt: skip
 
 
 def test_every_yaml_and_json_file_parses(bake):
