@@ -30,15 +30,22 @@ class Reply:
 class LabelStudio:
     """One Label Studio project that is connected to a backend."""
 
-    def __init__(self, port: int, label_config: str, credentials: str | None) -> None:
+    def __init__(
+        self,
+        port: int,
+        label_config: str,
+        credentials: str | None,
+        host: str = "127.0.0.1",
+    ) -> None:
         """Create the project.
 
         Args:
-            port: The backend's port on this machine.
+            port: The backend's port.
             label_config: The project's labelling configuration (XML).
             credentials: `user:password` for basic auth; None to send none.
+            host: The backend's address.
         """
-        self._port = port
+        self._host, self._port = host, port
         self._label_config = label_config
         self._created = int(time.time())
         self._headers = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
@@ -154,7 +161,7 @@ class LabelStudio:
         if sent:
             headers["Content-Type"] = "application/json"
         started = time.monotonic()
-        backend = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
+        backend = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
         try:
             backend.request(method, path, sent, headers)
             response = backend.getresponse()

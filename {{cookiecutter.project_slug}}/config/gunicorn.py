@@ -17,7 +17,9 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
 from lsml.environment import handshake, heap  # noqa: E402 - see above
+from lsml.environment.reading import read_env_file  # noqa: E402 - see above
 
+read_env_file()
 heap.bound_heaps()
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '9090')}"

@@ -14,12 +14,14 @@ from gunicorn.arbiter import Arbiter
 
 from lsml.embedded.addresses import model_url
 from lsml.environment import handshake, heap
+from lsml.environment.reading import read_env_file
 from lsml.model_process.address import socket_of
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
 # model that ends its process with 3 or 4 must not be taken for that.
 Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR = 253, 254
 
+read_env_file()
 _data_dir = Path(os.environ.get("LSML_DATA_DIR", ".data")).absolute()
 _socket = socket_of(os.environ.get("MODEL_URL") or model_url(_data_dir))
 

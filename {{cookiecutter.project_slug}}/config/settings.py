@@ -13,15 +13,15 @@ from lsml.audit.tables import AUDIT_TABLES
 from lsml.console import sidebar
 from lsml.embedded import addresses
 from lsml.environment import connections
-from lsml.environment.reading import Environment
+from lsml.environment.reading import Environment, read_env_file
 from lsml.environment.steady import steady_now
 from lsml.labelstudio.secrets import masked_text
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+read_env_file()
 env = Environment()
-env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # --- The process ---
 # web, model, worker, beat, dev or command; decides how long it waits for both servers.

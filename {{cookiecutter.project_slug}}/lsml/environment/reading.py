@@ -1,12 +1,20 @@
-"""Reads environment variables for `config/settings.py`."""
+"""Reads environment variables for the settings in `config/`."""
 
+import os
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any, Final
 
 import environ
 
+_ENV_FILE: Final = Path(__file__).parents[2] / ".env"
 _TRUE: Final = frozenset(environ.Env.BOOLEAN_TRUE_STRINGS)
 _FALSE: Final = frozenset({"false", "off", "n", "no", "0", ""})
+
+
+def read_env_file() -> None:
+    """Add the variables of `.env`, or of the file ENV_FILE, that are not set yet."""
+    environ.Env.read_env(os.environ.get("ENV_FILE", _ENV_FILE))
 
 
 class Environment(environ.Env):

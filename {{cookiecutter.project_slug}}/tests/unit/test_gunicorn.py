@@ -37,3 +37,19 @@ def test_a_full_temporary_folder_does_not_reach_the_counts_of_the_metrics(tmp_pa
 
 def test_a_web_process_that_ends_leaves_the_counts_of_the_others():
     subprocess.run([sys.executable, "-c", _END_ONE_WORKER], cwd=_ROOT, check=True)
+
+
+@pytest.mark.parametrize("config", ["gunicorn", "gunicorn_model"])
+def test_addresses_are_read_from_the_file_of_variables(config, tmp_path):
+    file = tmp_path / "service.env"
+    file.write_text("BIND_HOST=10.1.2.3\nPORT=9876\nMODEL_URL=http://model:9876\n")
+    code = f"import runpy; print(runpy.run_path('config/{config}.py')['bind'])"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "ENV_FILE": str(file)},
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout == "10.1.2.3:9876\n"
