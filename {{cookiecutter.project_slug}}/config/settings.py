@@ -65,6 +65,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lsml.observability.requests.RequestIdMiddleware",
+    "lsml.api.monitoring.MonitoringMiddleware",
     "lsml.api.middleware.ProbesMiddleware",  # before hosts are checked
     "lsml.api.middleware.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",

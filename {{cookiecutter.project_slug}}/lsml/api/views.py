@@ -16,6 +16,7 @@ from lsml.api.auth import LabelStudioAuthentication
 from lsml.audit.lag import sealing_metrics
 from lsml.inference.placement import model_metrics
 from lsml.inference.services import predict
+from lsml.jobs.gauges import job_metrics
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.reading import decode
 from lsml.labelstudio.requests import (
@@ -38,6 +39,7 @@ from lsml.quality.validity.counts import answer_metrics
 from lsml.registry.model_class import model_name
 from lsml.registry.projects import duplicate_project, set_up_project
 from lsml.registry.versions import version_names
+from lsml.training.gauges import inbox_metrics
 from lsml.training.inbox.accept import receive
 from lsml.training.requests import job_status, receive_train, retire_project
 
@@ -232,12 +234,15 @@ class MetricsView(LabelStudioView):
 
     @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        known = metrics.from_database(
+            inbox_metrics,
+            job_metrics,
+            sealing_metrics,
+            alarm_metrics,
+            quality_metrics,
+            answer_metrics,
+        )
         return HttpResponse(
-            metrics.exposition()
-            + sealing_metrics()
-            + answer_metrics()
-            + alarm_metrics()
-            + quality_metrics()
-            + model_metrics(),
+            metrics.exposition() + known + model_metrics(),
             content_type=metrics.CONTENT_TYPE,
         )

@@ -1,12 +1,15 @@
 """Finds rows that are not sealed yet: for verification, exports and alarms."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 
 from lsml.audit.fields import SEQUENCE_BITS, first_id_at
 from lsml.audit.tables import SEALED_TABLES
@@ -68,14 +71,10 @@ def sealing_lag_s() -> float:
     return max(0.0, float(age_s or 0))
 
 
-def sealing_metrics() -> bytes:
-    """Return the lag for Prometheus; empty if the database does not answer."""
-    try:
-        lag_s = sealing_lag_s()
-    except DatabaseError:
-        return b""
-    return (
-        "# HELP lsml_sealing_lag_seconds Age of the oldest audit row in no seal\n"
-        "# TYPE lsml_sealing_lag_seconds gauge\n"
-        f"lsml_sealing_lag_seconds {lag_s:.3f}\n"
-    ).encode()
+def sealing_metrics() -> Iterator[Metric]:
+    """Yield the lag for Prometheus."""
+    yield GaugeMetricFamily(
+        "lsml_sealing_lag_seconds",
+        "Age of the oldest audit row in no seal",
+        value=sealing_lag_s(),
+    )

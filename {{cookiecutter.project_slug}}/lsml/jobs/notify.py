@@ -14,7 +14,7 @@ from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
 
 from lsml.jobs.workers import messages_waiting, queue_of
-from lsml.observability.metrics import notify_failures
+from lsml.observability.metrics import broker_up, notify_failures
 
 # RabbitMQ removes a message that waited so long, by its own clock. Redis keeps it, so a
 # late message must cost little.
@@ -72,6 +72,7 @@ def notify(task: str, pk: int) -> bool:
         current_app.send_task(task, args=(pk,), expiration=KEPT_S)
     except (OperationalError, KombuError, OSError) as error:
         notify_failures.inc()
+        broker_up.set(0)
         if breaker.trip():
             log.warning(
                 "broker did not answer; the sweeper will send again",
@@ -79,6 +80,7 @@ def notify(task: str, pk: int) -> bool:
                 error=str(error),
             )
         return False
+    broker_up.set(1)
     return True
 
 

@@ -1,28 +1,46 @@
-"""Metrics for Prometheus at /metrics, summed over all web processes.
+"""Metrics for Prometheus at /metrics. docs/observability.md lists all of them.
 
-The processes share their counts through the folder PROMETHEUS_MULTIPROC_DIR, which
-config/gunicorn.py sets.
+What web processes count is summed over them: they share their counts through the folder
+PROMETHEUS_MULTIPROC_DIR, which config/gunicorn.py sets. All the rest is read from the
+database when Prometheus asks, so any process tells it, whatever happened to others.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from django.db import DatabaseError
+import structlog
+from django.db import Error as DatabaseFailed
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Metric,
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+# Up to the time that Label Studio waits for a prediction. 1 s is its limit for webhooks
+# and health checks.
+_REQUEST_BUCKETS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 100.0),
+)
+
+requests = Histogram(
+    "lsml_request_seconds",
+    "Time to answer a request, by class of status",
+    ["endpoint", "status"],
+    buckets=_REQUEST_BUCKETS,
+)
 predictions = Counter("lsml_predictions_total", "Tasks answered", ["kind", "outcome"])
 predict_seconds = Histogram(
     "lsml_predict_seconds", "Time in the model's predict(), per request", ["kind"]
@@ -34,34 +52,45 @@ refused_credentials = Counter(
 notify_failures = Counter(
     "lsml_notify_failures_total", "Messages to workers that the broker did not accept"
 )
+broker_up = Gauge(
+    "lsml_broker_up",
+    "Whether the broker accepted the last message of web",
+    multiprocess_mode="mostrecent",
+)
+
+log = structlog.get_logger(__name__)
+_Read = Callable[[], Iterable[Metric]]
 
 
-def read_from_database(read: Callable[[], Iterable[Metric]]) -> bytes:
+def from_database(*reads: _Read) -> bytes:
     """Return metrics that the database knows, in Prometheus's text format.
 
     Args:
-        read: Returns families of metrics, with their samples. A `Gauge` or a `Counter`
-            would also be kept in the folder of this process, and be reported again.
+        reads: Each returns families of metrics, with their samples. A `Gauge` or a
+            `Counter` would also be kept in the folder of this process, and be reported
+            again.
 
     Returns:
-        The text; empty if the database does not answer.
+        The text; of a database that does not answer, only that it does not.
     """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(read))
+    up = GaugeMetricFamily(
+        "lsml_database_up", "Whether the database answers", value=True
+    )
     try:
-        return generate_latest(registry)
-    except DatabaseError:
-        return b""
+        known = [family for read in reads for family in read()]
+    except DatabaseFailed as error:
+        log.warning("metrics of the database are missing", error=str(error).strip())
+        known, up.samples = [], []
+        up.add_metric([], False)
+    return generate_latest(_Known([*known, up]))
 
 
 @dataclass(frozen=True)
-class _Read(Collector):
-    """Reads when it is asked, and not when it is registered."""
+class _Known(Collector):
+    families: list[Metric]
 
-    collect: Callable[[], Iterable[Metric]]
-
-    def describe(self) -> Iterable[Metric]:
-        return []
+    def collect(self) -> Iterable[Metric]:
+        return self.families
 
 
 def exposition() -> bytes:

@@ -1,4 +1,4 @@
-"""The quality of served versions, for Prometheus."""
+"""The served versions and their quality, for Prometheus."""
 
 import json
 from collections.abc import Iterator
@@ -8,22 +8,23 @@ from typing import Any, Final
 from django.db import connection
 from django.utils import timezone
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from lsml.observability.metrics import read_from_database
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.statistics.intervals import mean_of_sums
 from lsml.registry.models import INITIAL_VERSION
 from lsml.registry.promotion_policy import COMPARING
 
-_PROJECTS_MAX: Final = 200  # the newest; each has nine time series
+_PROJECTS_MAX: Final = 200  # the newest; each has eleven time series
 _DAYS: Final = 7
 
 # Of each project: the last evaluation of the served version, the sums of live agreement
-# by day, and the last evaluation that has ended. All are found by indexes.
+# by day, the last evaluation that has ended, the last promotion, and the number of the
+# newest version. All are found by indexes.
 _SERVED: Final = """
 SELECT project.labelstudio_id, served.version, held_out.score, held_out.task_count,
-  live.annotations, live.total, live.squares, coalesce(latest.held_back, false)
+  live.annotations, live.total, live.squares, coalesce(latest.held_back, false),
+  extract(epoch FROM promoted.at)::float8, coalesce(newest.number, 0)
 FROM registry_project AS project
 LEFT JOIN registry_modelversion AS active ON active.id = project.active_version_id
 CROSS JOIN LATERAL (
@@ -47,19 +48,19 @@ LEFT JOIN LATERAL (
   FROM quality_evaluation
   WHERE project_id = project.id AND state <> ALL(%(active)s) ORDER BY id DESC LIMIT 1
 ) latest ON true
+LEFT JOIN LATERAL (
+  SELECT at FROM registry_promotion WHERE project_id = project.id
+  ORDER BY id DESC LIMIT 1
+) promoted ON true
+LEFT JOIN LATERAL (
+  SELECT max(number) AS number FROM registry_modelversion WHERE project_id = project.id
+) newest ON true
 WHERE project.archived_at IS NULL ORDER BY project.id DESC LIMIT %(projects_max)s
 """
 
 
-def quality_metrics() -> bytes:
-    """Return them from the database; empty if it does not answer.
-
-    Any one process tells them, whatever happened to the others.
-    """
-    return read_from_database(_read)
-
-
-def _read() -> Iterator[Metric]:
+def quality_metrics() -> Iterator[Metric]:
+    """Yield them from the database."""
     held_out = _of_version("lsml_held_out_score", "Score on held-out tasks", "tasks")
     live = _of_version(
         "lsml_live_agreement", "Live agreement of seven days", "annotations"
@@ -69,19 +70,31 @@ def _read() -> Iterator[Metric]:
         "Whether the promotion policy held the version back that was evaluated last",
         labels=["project"],
     )
+    promoted = GaugeMetricFamily(
+        "lsml_served_version_timestamp_seconds",
+        "When the served version was promoted",
+        labels=["project", "version"],
+    )
+    versions = CounterMetricFamily(
+        "lsml_versions_total", "Versions that were made", labels=["project"]
+    )
     known = set()
-    for project, version, score, tasks, annotations, *sums, is_held_back in _rows():
+    for project, version, score, tasks, *live_sums, is_held_back, at, number in _rows():
         if project in known:
             continue  # Label Studio reuses project IDs; the newest project counts
         known.add(project)
         labels = [str(project), version]
         if score:
             _add(held_out, labels, [*score, tasks])
+        annotations, *sums = live_sums
         if annotations:
             interval = mean_of_sums(int(annotations), *sums)
             _add(live, labels, [*interval, annotations])
         held_back.add_metric(labels[:1], is_held_back)
-    yield from (*held_out, *live, held_back)
+        versions.add_metric(labels[:1], number)
+        if at:
+            promoted.add_metric(labels, at)
+    yield from (*held_out, *live, held_back, promoted, versions)
 
 
 def _of_version(name: str, says: str, counted: str) -> list[GaugeMetricFamily]:

@@ -9,7 +9,6 @@ from django.db.models import Count
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from lsml.observability.metrics import read_from_database
 from lsml.quality.alarms import lifecycle
 from lsml.quality.alarms.checks import EVERY_S, examine
 from lsml.quality.alarms.conditions import CONDITIONS
@@ -71,12 +70,8 @@ def _checked_here(known: list[Alarm], now: datetime) -> list[Alarm]:
     return alarms
 
 
-def alarm_metrics() -> bytes:
-    """Return the open alarms for Prometheus; empty if the database does not answer."""
-    return read_from_database(_read)
-
-
-def _read() -> Iterator[Metric]:
+def alarm_metrics() -> Iterator[Metric]:
+    """Yield the open alarms for Prometheus, and when they were checked."""
     counts = Alarm.objects.open().values_list("kind").annotate(Count("pk"))
     numbers = dict(counts.order_by())
     opened = GaugeMetricFamily("lsml_alarms_open", "Open alarms", labels=["kind"])

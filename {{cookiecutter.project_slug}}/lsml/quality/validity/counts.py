@@ -10,7 +10,6 @@ from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 
-from lsml.observability.metrics import read_from_database
 from lsml.quality.validity.models import AnswerCheck
 from lsml.registry.models import INITIAL_VERSION, Project
 
@@ -38,16 +37,12 @@ def invalid_answers_of_served(now: datetime) -> Subquery:
     return Subquery(recent.values(counts=counts))
 
 
-def answer_metrics() -> bytes:
-    """Return the counts for Prometheus; empty if the database does not answer.
+def answer_metrics() -> Iterator[Metric]:
+    """Yield the counts for Prometheus.
 
     Only of versions whose answers were checked in the last 24 hours: each training adds
     a version, and Prometheus would keep a time series for each.
     """
-    return read_from_database(_read)
-
-
-def _read() -> Iterator[Metric]:
     labels = ["project", "version"]
     checked = CounterMetricFamily(
         "lsml_answers_checked_total",

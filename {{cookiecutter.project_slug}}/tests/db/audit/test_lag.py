@@ -76,9 +76,9 @@ def test_the_lag_is_found_by_reading_a_few_rows():
 def test_metrics_show_the_lag():
     predict()
     make_older("audit_prediction", 90)
-    name, value = sealing_metrics().decode().splitlines()[-1].split()
-    assert name == "lsml_sealing_lag_seconds"
-    assert float(value) >= 90
+    [lag] = sealing_metrics()
+    assert lag.name == "lsml_sealing_lag_seconds"
+    assert lag.samples[0].value >= 90
 
 
 def test_rows_unsealed_for_over_a_minute_are_reported_by_verify():
