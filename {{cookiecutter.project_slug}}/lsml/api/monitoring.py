@@ -1,15 +1,21 @@
-"""Times and counts requests, by endpoint and class of status."""
+"""Times and counts requests by endpoint, and writes the access log."""
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 
 from lsml.api.urls import urlpatterns
+from lsml.labelstudio.secrets import masked_text
 from lsml.observability import metrics
+from lsml.observability.access_log import access_logger, facts_of
+from lsml.observability.requests import request_id_of
 
 _View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -25,25 +31,32 @@ _ENDPOINTS: Final = {
     },
 }
 _OTHER: Final = "other"
+# What is asked for all the time, or beside a page. It is logged if it fails.
+_QUIET: Final = frozenset({"health", "live", "ready", "metrics", "static"})
+_PATH_CHARS_MAX: Final = 200
 
 
 class MonitoringMiddleware:
-    """Times and counts each request from when a thread takes it until it is answered.
+    """Times, counts and logs each request from when a thread takes it to its answer.
 
-    What gunicorn's worker refuses before, such as a malformed header, is not counted.
+    What gunicorn's worker refuses before, such as a malformed header, is not seen here.
     """
 
     def __init__(self, get_response: _View) -> None:
         self.get_response = get_response
         self.series: dict[tuple[str, int], Any] = {}
+        self.log = access_logger(settings.LOG_FORMAT)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         response = self.get_response(request)
         seconds = time.perf_counter() - started
+        status = response.status_code
         segment = request.path_info.lstrip("/").partition("/")[0]
         endpoint = _ENDPOINTS.get(segment, _OTHER)
-        self._count(endpoint, response.status_code // 100, seconds)
+        self._count(endpoint, status // 100, seconds)
+        if endpoint not in _QUIET or status >= HTTPStatus.BAD_REQUEST:
+            self._log(request, endpoint, status, seconds)
         return response
 
     def _count(self, endpoint: str, status: int, seconds: float) -> None:
@@ -53,3 +66,20 @@ class MonitoringMiddleware:
             series = metrics.requests.labels(endpoint, f"{status}xx")
             self.series[key] = series
         series.observe(seconds)
+
+    def _log(
+        self, request: HttpRequest, endpoint: str, status: int, seconds: float
+    ) -> None:
+        path = request.path
+        if path != f"/{endpoint}":  # somebody may have put a secret into it
+            path = masked_text(path[:_PATH_CHARS_MAX])
+        with suppress(OSError):  # such as a full disk: the answer is sent all the same
+            self.log.info(
+                "request",
+                request_id=request_id_of(request),
+                method=request.method,
+                path=path,
+                status=status,
+                ms=round(seconds * 1000, 1),
+                **facts_of(request),
+            )

@@ -32,6 +32,7 @@ from lsml.labelstudio.requests import (
 )
 from lsml.labelstudio.webhooks import KNOWN_ACTIONS, PROJECT_HEADER
 from lsml.observability import metrics
+from lsml.observability.access_log import describe
 from lsml.observability.origin import Origin
 from lsml.quality.alarms.reads import alarm_metrics
 from lsml.quality.gauges import quality_metrics
@@ -119,7 +120,9 @@ class SetupView(LabelStudioView):
     @extend_schema(request=schemas.SETUP_REQUEST, responses=schemas.SETUP)
     def post(self, request: HttpRequest) -> HttpResponse:
         parsed = SetupRequest.parse(json_body(request))
+        describe(request, project=parsed.project)
         project = set_up_project(parsed, origin=self.origin)
+        describe(request, version=project.served_version)
         return json_answer({"model_version": project.served_version})
 
 
@@ -132,7 +135,9 @@ class PredictView(LabelStudioView):
     @extend_schema(request=schemas.PREDICT_REQUEST, responses=schemas.PREDICT)
     def post(self, request: HttpRequest) -> HttpResponse:
         parsed = PredictRequest.parse(json_body(request))
+        describe(request, project=parsed.project)
         predicted = predict(parsed, origin=self.origin)
+        describe(request, version=predicted.model_version)
         return json_answer({"results": predicted.as_wire()})
 
 
@@ -146,6 +151,7 @@ class WebhookView(LabelStudioView):
         parsed = WebhookRequest.parse(
             body, named_project=request.headers.get(PROJECT_HEADER, "")
         )
+        describe(request, project=parsed.project)
         event = receive(
             request=parsed,
             body=cast("dict[str, Any]", body),  # else parse() had refused it
@@ -168,6 +174,7 @@ class VersionsView(LabelStudioView):
     @extend_schema(request=schemas.VERSIONS_REQUEST, responses=schemas.VERSIONS)
     def post(self, request: HttpRequest) -> HttpResponse:
         parsed = VersionsRequest.parse(json_body(request) or None)
+        describe(request, project=parsed.project)
         return json_answer({"versions": version_names(parsed.project)})
 
 
@@ -187,8 +194,10 @@ class TrainView(LabelStudioView):
     def post(self, request: HttpRequest) -> HttpResponse:
         digest = hashlib.sha256(request.body).hexdigest()
         body = json_body(request)
+        parsed = TrainRequest.parse(body)
+        describe(request, project=parsed.project)
         event = receive_train(
-            request=TrainRequest.parse(body),
+            request=parsed,
             body=cast("dict[str, Any]", body),  # else parse() had refused it
             digest=digest,
             origin=self.origin,
@@ -211,6 +220,7 @@ class DuplicateView(LabelStudioView):
     @extend_schema(request=schemas.DUPLICATE_REQUEST, responses=schemas.SETUP)
     def post(self, request: HttpRequest) -> HttpResponse:
         parsed = DuplicateRequest.parse(json_body(request))
+        describe(request, project=parsed.target)
         project = duplicate_project(
             source=parsed.source,
             target=parsed.target,
@@ -225,6 +235,7 @@ class DeleteView(LabelStudioView):
     @extend_schema(request=schemas.DELETE_REQUEST, responses=schemas.DELETE)
     def post(self, request: HttpRequest) -> HttpResponse:
         parsed = DeleteRequest.parse(json_body(request))
+        describe(request, project=parsed.project)
         retire_project(key=parsed.project, origin=self.origin)
         return json_answer({"deleted": str(parsed.project)})
 

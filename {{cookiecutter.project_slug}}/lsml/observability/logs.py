@@ -13,6 +13,7 @@ _ROW_VALUES = re.compile(
     r"^(?:DETAIL|CONTEXT): .*?(?=\n\n(?:The above exception|During handling)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+_CELERY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -32,6 +33,7 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
             of the user's code or of a library may quote a URL with credentials.
     """
     shared = [*_SHARED, _without_row_values, _masking(mask)]
+    celery = level if level == "DEBUG" else "WARNING"
     renderer = _renderer(cast("Literal['json', 'console']", fmt))
     structlog.configure(
         processors=[
@@ -65,6 +67,9 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
                 # Django's own lines would repeat them, and also report 4xx.
                 "django.request": {"level": "CRITICAL"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
+                # At INFO they log each message of beat, 100 lines a minute. What a task
+                # does, the task logs itself; a task that fails is an error here.
+                **{name: {"level": celery} for name in _CELERY},
                 # At INFO it logs every request to Label Studio's API with its query.
                 "httpx": {"level": "WARNING"},
                 # A worker that stops puts back a message that it gets too late. It

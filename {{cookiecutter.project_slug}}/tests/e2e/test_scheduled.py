@@ -38,6 +38,7 @@ def environment(tmp_path):
         "CELERY_BROKER_URL": broker_url(tmp_path),
         "MODEL_CLASS": "tests.chaos.model.Remembering",
         "PYTHONWARNINGS": "ignore",
+        "LOG_LEVEL": "DEBUG",  # so that Celery logs tasks
     }
     with running(tmp_path, durable=False):
         run(environment, "manage.py", "migrate", "--verbosity", "0")
