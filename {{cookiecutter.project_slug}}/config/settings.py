@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "lsml.quality",
     "lsml.api",
     "lsml.doctor",
+    "lsml.backup",
 ]
 
 MIDDLEWARE = [

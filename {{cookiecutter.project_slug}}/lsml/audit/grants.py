@@ -15,7 +15,7 @@ _APPEND_ONLY: Final = frozenset(table.name for table in AUDIT_TABLES)
 _ADDED_BY_OWNER: Final = frozenset({"audit_seal", "audit_droppedpartition"})
 # By its rows, the owner decides which migrations are missing.
 _READ_ONLY: Final = _ADDED_BY_OWNER | {"django_migrations"}
-_SEAL_NUMBERS: Final = "audit_seal_number_seq"
+SEAL_NUMBERS: Final = "audit_seal_number_seq"
 
 
 class RoleRefused(Exception):
@@ -33,7 +33,7 @@ def rights_on_table(table: str) -> tuple[str, ...]:
 
 def rights_on_sequence(sequence: str) -> tuple[str, ...]:
     """Return the rights of the service's role on a sequence."""
-    return ("SELECT",) if sequence == _SEAL_NUMBERS else ("USAGE", "SELECT")
+    return ("SELECT",) if sequence == SEAL_NUMBERS else ("USAGE", "SELECT")
 
 
 def prepare_role(role: str, password: str) -> None:

@@ -16,6 +16,7 @@ from tests.chaos.hosts import connect_hosts
 from tests.chaos.pgbouncer import PgBouncer
 from tests.chaos.playground import Playground
 from tests.chaos.servers import Database, RabbitBroker, ValkeyBroker, free_port
+from tests.e2e.clusters import Cluster
 
 
 class Service:
@@ -162,3 +163,17 @@ def closing_hosts(hosts):
         yield
     finally:
         hosts.tear_down()
+
+
+@pytest.fixture
+def start_cluster(tmp_path):
+    """Start a PostgreSQL of its own; stop it after the test."""
+    clusters = []
+
+    def start(name, **environment):
+        clusters.append(Cluster(tmp_path / name, **environment))
+        return clusters[-1]
+
+    yield start
+    for cluster in clusters:
+        cluster.server.stop()

@@ -118,6 +118,8 @@ class Migration(migrations.Migration):
                             ("export downloaded", "Export Downloaded"),
                             ("list exported", "List Exported"),
                             ("trail exported", "Trail Exported"),
+                            ("backup made", "Backup Made"),
+                            ("backup restored", "Backup Restored"),
                             ("alarm acknowledged", "Alarm Acknowledged"),
                             ("logged in", "Logged In"),
                             ("logged out", "Logged Out"),

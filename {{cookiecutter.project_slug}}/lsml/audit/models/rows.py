@@ -234,6 +234,8 @@ class AuditEntry(AuditRow):
         EXPORT_DOWNLOADED = "export downloaded"
         LIST_EXPORTED = "list exported"
         TRAIL_EXPORTED = "trail exported"  # by `manage.py audit export`
+        BACKUP_MADE = "backup made"
+        BACKUP_RESTORED = "backup restored"
         # People and credentials
         ALARM_ACKNOWLEDGED = "alarm acknowledged"
         LOGGED_IN = "logged in"

@@ -16,10 +16,14 @@ def code_revision(model_class: ModelClass) -> str:
     source = sys.modules[model_class.__module__].__file__
     if source is None:
         return ""
-    commit = _git("rev-parse", "HEAD")
-    if commit and _git("status", "--porcelain", "--", source) == "":
-        return f"git:{commit}"
+    if (head := commit()) and _git("status", "--porcelain", "--", source) == "":
+        return f"git:{head}"
     return f"sha256:{hashlib.sha256(Path(source).read_bytes()).hexdigest()}"
+
+
+def commit() -> str | None:
+    """Return the commit of the project's folder; None if it is not in git."""
+    return _git("rev-parse", "HEAD")
 
 
 def installed_packages() -> dict[str, str]:

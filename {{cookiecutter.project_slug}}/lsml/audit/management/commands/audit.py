@@ -11,6 +11,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from lsml.audit import anchors, exports, formats, retention, sealing, verify
+from lsml.audit.exclusive import schema_lock
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.models import AuditEntry
 from lsml.audit.partitions import are_ours
@@ -101,28 +102,32 @@ class Command(BaseCommand):
         """Drop the partitions past AUDIT_RETENTION_DAYS."""
         days = settings.AUDIT_RETENTION_DAYS
         found = list(retention.expired(days, timezone.now()))
-        for partition in found:
-            if options["dry_run"]:
-                self.stdout.write(f"{partition.name} would be exported and dropped")
-                continue
-            if not are_ours():
-                raise CommandError(
-                    f"{partition.name} was not dropped: only the owner of the tables"
-                    " can do that. Run this command with the DATABASE_URL of the"
-                    " owner, as for `manage.py prepare`."
-                )
-            try:
-                dropped = retention.prune(
-                    partition=partition,
-                    folder=settings.AUDIT_EXPORT_DIR,
-                    actor=command_actor(),
-                )
-            except retention.NotProven as error:
-                raise CommandError(str(error)) from error
-            rows = f"{dropped.row_count} rows in {dropped.export}"
-            self.stdout.write(f"{partition.name} dropped; {rows}")
+        with schema_lock(say=self.stdout.write):
+            for partition in found:
+                self._drop(partition, dry_run=options["dry_run"])
         if not found:
             self.stdout.write(f"Nothing to drop. Days kept (0 = forever): {days}")
+
+    def _drop(self, partition: retention.Partition, *, dry_run: bool) -> None:
+        if dry_run:
+            self.stdout.write(f"{partition.name} would be exported and dropped")
+            return
+        if not are_ours():
+            raise CommandError(
+                f"{partition.name} was not dropped: only the owner of the tables"
+                " can do that. Run this command with the DATABASE_URL of the"
+                " owner, as for `manage.py prepare`."
+            )
+        try:
+            dropped = retention.prune(
+                partition=partition,
+                folder=settings.AUDIT_EXPORT_DIR,
+                actor=command_actor(),
+            )
+        except retention.NotProven as error:
+            raise CommandError(str(error)) from error
+        rows = f"{dropped.row_count} rows in {dropped.export}"
+        self.stdout.write(f"{partition.name} dropped; {rows}")
 
 
 def _counted(report: verify.Report) -> str:

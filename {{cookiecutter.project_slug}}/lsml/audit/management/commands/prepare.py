@@ -4,9 +4,7 @@ It lives in the lowest app that has tables. Run it as the tables' owner.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.checks import Tags
@@ -15,11 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from lsml.audit.exclusive import schema_lock
 from lsml.audit.grants import RoleRefused, grant_rights, prepare_role
 from lsml.audit.partitions import analyze, make_partitions_ahead
 from lsml.environment.checking import MODEL_TAG, TAG
-
-_LOCK: Final = 0x6C736D6C0001  # one `prepare` at a time, on any host
 
 
 class Command(BaseCommand):
@@ -36,7 +33,7 @@ class Command(BaseCommand):
             tags = [TAG, Tags.security, Tags.database, MODEL_TAG]
             self.check(tags=tags, databases=["default"])
         role = os.environ.get("DATABASE_SERVICE_ROLE")
-        with self._alone():
+        with schema_lock(say=self._say):
             if role:
                 self._prepare_role(role)
             self._migrate()
@@ -47,22 +44,6 @@ class Command(BaseCommand):
                 grant_rights(role)
             self._create_administrator()
         connection.close()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        # Behind pgbouncer a session's lock would outlive its client, so a transaction
-        # holds the lock. It needs its own connection, because migrations commit.
-        holder = connection.copy()
-        try:
-            holder.set_autocommit(False)
-            with holder.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
-                if not cursor.fetchone()[0]:
-                    self._say("waiting for another `prepare` to finish …")
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            yield
-        finally:
-            holder.close()
 
     def _prepare_role(self, role: str) -> None:
         try:

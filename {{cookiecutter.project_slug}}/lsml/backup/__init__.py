@@ -1,0 +1,1 @@
+"""`manage.py backup` and `restore`: the database and the artifacts, as files."""
