@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.template.defaultfilters import filesizeformat
 
 from lsml.backup.errors import BackupRefused
 from lsml.backup.making import make_backup
@@ -27,13 +29,13 @@ class Command(BaseCommand):
                 backup = make_backup(folder.absolute(), say=self.stdout.write)
         except BackupRefused as error:
             raise CommandError(str(error)) from error
-        except OSError as error:
+        except (OSError, DatabaseError) as error:
             raise CommandError(f"No backup was made: {error}") from error
         manifest = backup.manifest
         rows = sum(table.rows for table in manifest.tables)
         self.stdout.write(
-            f"{rows:,} rows and {len(manifest.artifacts)} artifacts as of"
-            f" {manifest.made_at}: {manifest.size / 1e6:,.1f} MB in {folder}"
+            f"As of {manifest.made_at}: {rows:,} rows, artifacts:"
+            f" {len(manifest.artifacts)}; {filesizeformat(manifest.size)} in {folder}"
         )
         self.stdout.write(f"SHA-256 of its manifest: {backup.sha256}")
         self.stdout.write(

@@ -7,9 +7,11 @@ from typing import Any
 from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from lsml.backup import restoring
 from lsml.backup.errors import RestoreRefused
+from lsml.backup.manifest import Manifest
 from lsml.backup.servers import database_running
 from lsml.environment.checking import TAG
 
@@ -29,21 +31,39 @@ class Command(BaseCommand):
         try:
             manifest = restoring.check_backup(folder)
             with database_running(say=self.stdout.write):
-                # Those tagged `database` write to the artifact storage.
-                tags = [TAG, Tags.security, Tags.database]
-                self.check(tags=tags, databases=["default"])
-                restoring.refuse_target(manifest)
-                restoring.restore_artifacts(manifest, folder)
-                restoring.restore_database(manifest, folder)
-                call_command("prepare", stdout=self.stdout)
-                restoring.seal_restored(manifest, folder)
+                self._load(manifest, folder)
+                self._finish(manifest, folder)
         except RestoreRefused as error:
             raise CommandError(str(error)) from error
         rows = sum(table.rows for table in manifest.tables)
         self.stdout.write(
-            f"Restored as of {manifest.made_at}: {rows:,} rows and"
-            f" {len(manifest.artifacts)} artifacts. What came later is lost here; Label"
-            " Studio has the annotations: run `manage.py sync` for each project."
+            f"Restored as of {manifest.made_at}: {rows:,} rows, artifacts:"
+            f" {len(manifest.artifacts)}. What came later is lost here. Label Studio"
+            " has the annotations: run `manage.py sync` for each project."
         )
         for problem in manifest.missing_artifacts:
             self.stderr.write(f"The backup lacks {problem}")
+
+    def _load(self, manifest: Manifest, folder: Path) -> None:
+        # The checks tagged `database` write to the artifact storage.
+        tags = [TAG, Tags.security, Tags.database]
+        self.check(tags=tags, databases=["default"])
+        try:
+            restoring.refuse_target(manifest)
+            restoring.restore_artifacts(manifest, folder)
+            restoring.restore_database(manifest, folder)
+        except DatabaseError as error:
+            raise RestoreRefused(
+                f"PostgreSQL refused it: {error}\nNo rows were restored. Run this as"
+                " the owner of the database, again if need be."
+            ) from error
+
+    def _finish(self, manifest: Manifest, folder: Path) -> None:
+        try:
+            call_command("prepare", stdout=self.stdout)
+            restoring.seal_restored(manifest, folder)
+        except (CommandError, DatabaseError) as error:
+            raise CommandError(
+                f"{error}\nThe rows are restored. When this is corrected, run"
+                " `manage.py prepare`, then `manage.py audit seal`."
+            ) from error
