@@ -50,7 +50,7 @@ def add_version(project, number):
 @pytest.fixture
 def history(transactional_db, artifacts):
     """Two versions, sealed rows and unsealed ones; texts that COPY has to escape."""
-    forget_seals()
+    restart_sequences()
     project = Project.objects.create(labelstudio_id=7, title="tab\there\\N\nline")
     for number in (1, 2):
         add_version(project, number)
@@ -76,15 +76,20 @@ def run(command, folder):
     return output.getvalue()
 
 
-def forget_seals():
-    """Have the next seal be the first: deleting rows leaves the sequence as it is."""
+def restart_sequences():
+    """Have all sequences be as in a new database: deleting rows leaves them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT setval('audit_seal_number_seq', 1, false)")
+        cursor.execute(
+            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+            " AND relnamespace = current_schema()::regnamespace"
+            # Their tables keep the rows that all tests need.
+            " AND relname !~ '^(auth_permission|auth_group|django)_'"
+        )
 
 
 def empty(settings, folder):
     """Remove all rows, and use a new folder as the artifact storage."""
     with connection.cursor() as cursor:
         cursor.execute(_DELETE_ROWS)
-    forget_seals()
+    restart_sequences()
     use_storage(settings, folder.as_uri())
