@@ -33,6 +33,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT report->'versions'->0->'score' AS score, task_count FROM quality_evaluation
   WHERE project_id = project.id AND version_id = active.id AND verdict <> ''
+    AND compared_on = %(held_out)s
   ORDER BY id DESC LIMIT 1
 ) held_out ON true
 LEFT JOIN LATERAL (
@@ -123,6 +124,7 @@ def _rows() -> list[Any]:
             {
                 "initial": INITIAL_VERSION,
                 "after": timezone.now().date() - timedelta(days=_DAYS),
+                "held_out": Evaluation.ComparedOn.HELD_OUT.value,
                 "held_back": Evaluation.Verdict.HELD_BACK.value,
                 "comparing": [each.value for each in COMPARING],
                 "active": [each.value for each in Evaluation.ACTIVE],

@@ -8,6 +8,7 @@ from lsml.quality.alarms import checks, messages
 from lsml.quality.drift import checking as drift
 from lsml.quality.error_groups import grouping
 from lsml.quality.evaluation import jobs, work
+from lsml.quality.evaluation import watching as candidates
 from lsml.quality.live import rolling_back, watching
 from lsml.quality.validity import live
 
@@ -26,9 +27,13 @@ def check_answers() -> None:
 
 @shared_task
 def watch_agreement() -> None:
-    """Look for drops of live agreement, and roll back where that is wanted."""
+    """Look for drops of live agreement, and roll back where that is wanted.
+
+    And for versions in shadow that enough annotations tell about.
+    """
     watching.watch_agreement()
     rolling_back.roll_back_worse()
+    candidates.watch_candidates()
 
 
 @shared_task

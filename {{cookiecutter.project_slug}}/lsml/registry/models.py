@@ -3,6 +3,7 @@
 from datetime import time
 from typing import Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -17,6 +18,7 @@ INITIAL_VERSION = "0.0.1"  # served before any training; the reference SDK's nam
 HOLDOUT_PERCENT_MAX = 50
 WITHHELD_PERCENT_MAX = 50
 SHADOW_PERCENT = 20
+SHADOW_TASKS_MAX = 2_000  # more would not make the intervals much narrower
 _POINTS_MAX = 100
 
 
@@ -111,6 +113,11 @@ class Project(models.Model):
     gate_latency_factor = models.PositiveSmallIntegerField(  # how much slower
         default=2, validators=[MinValueValidator(1)]
     )
+    # What passes on held-out tasks must then pass in shadow, on so many annotated ones;
+    # 0 = need not. See `lsml/quality/evaluation/candidates.py`.
+    gate_shadow_tasks = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(SHADOW_TASKS_MAX)]
+    )
     # By the policy, if its live agreement is worse: `lsml/quality/live/rolling_back.py`
     roll_back_on_drop = models.BooleanField(default=False)
 
@@ -162,6 +169,15 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.title or f"Project {self.labelstudio_id}"
+
+    def clean(self) -> None:
+        """Refuse a policy that would promote every version without a comparison."""
+        if self.gate_shadow_tasks and not self.holdout_percent:
+            raise ValidationError(
+                "Only a version that was compared on held-out tasks goes into shadow."
+                " Hold out some annotated tasks (holdout_percent), or set"
+                " gate_shadow_tasks to 0."
+            )
 
     @property
     def key(self) -> ProjectKey:

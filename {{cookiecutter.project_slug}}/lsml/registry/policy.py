@@ -24,6 +24,8 @@ POLICY_FIELDS: Final = (
     "gate_margin",
     "gate_label_margin",
     "gate_latency_factor",
+    "gate_shadow_tasks",
+    "shadow_percent",
     "roll_back_on_drop",
     "time_limit_s",
     "memory_mb",

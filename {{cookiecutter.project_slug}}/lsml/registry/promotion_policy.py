@@ -25,9 +25,27 @@ def why_promoted_at_once(project: Project, version: ModelVersion) -> str | None:
         return None
     if not version.held_out_tasks:
         return "nothing is held out to compare it on"
-    if version.held_out_tasks < project.gate_min_tasks:
+    # If it must pass in shadow, too few held-out tasks do not spare it that.
+    few = version.held_out_tasks < project.gate_min_tasks
+    if few and not project.gate_shadow_tasks:
         return too_few(version.held_out_tasks, needed=project.gate_min_tasks)
     return None
+
+
+def may_promote(project: Project, version: ModelVersion) -> bool:
+    """Whether it is for the policy to promote the version.
+
+    One that has been served before is not: somebody took it back, and only a person
+    promotes it again. An older one is not: it would replace what came after it.
+    """
+    served = project.active_version
+    return (
+        project.promotion_policy in COMPARING
+        and project.archived_at is None
+        and version.state == ModelVersion.State.READY
+        and (served is None or version.number > served.number)
+        and not version.promotions.exists()
+    )
 
 
 def wake_evaluator(version: ModelVersion) -> None:

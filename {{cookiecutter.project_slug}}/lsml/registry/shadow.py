@@ -12,7 +12,7 @@ from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.observability.origin import Origin
 from lsml.registry.errors import ShadowRefused
-from lsml.registry.models import SHADOW_PERCENT, ModelVersion, Project
+from lsml.registry.models import ModelVersion, Project
 
 _STARTED: Final = AuditEntry.Verb.SHADOW_STARTED
 _STOPPED: Final = AuditEntry.Verb.SHADOW_STOPPED
@@ -22,7 +22,7 @@ _FIELDS: Final = ["shadow_version", "shadow_percent", "updated_at"]
 def start_shadow(
     *,
     version: ModelVersion,
-    percent: int = SHADOW_PERCENT,
+    percent: int | None = None,
     actor: str,
     reason: str,
     origin: Origin,
@@ -31,18 +31,27 @@ def start_shadow(
 
     It replaces the project's shadow, if there is one.
 
+    Args:
+        version: The version.
+        percent: The share; None = the project's, as set last.
+        actor: User name, or "policy".
+        reason: As the person wrote it.
+        origin: Of the request.
+
     Raises:
         ShadowRefused: The version is served, archived, or cannot be loaded, or its
             project is archived, or the share is not a percentage.
     """
-    if not 1 <= percent <= 100:
+    if percent is not None and not 1 <= percent <= 100:
         raise ShadowRefused("The share is a whole number of percent, 1 to 100.")
     with transaction.atomic():
         project = _locked(version.project_id)
         version.refresh_from_db(fields=["state", "load_error"])
         if problem := _why_not(project, version):
             raise ShadowRefused(problem)
-        project.shadow_version, project.shadow_percent = version, percent
+        project.shadow_version = version
+        if percent is not None:
+            project.shadow_percent = percent
         project.save(update_fields=_FIELDS)
         _record(project, version, _STARTED, actor, reason, origin)
     return project

@@ -58,6 +58,44 @@ def test_the_worst_tasks_link_to_the_drawn_prediction_of_the_new_version(viewer)
     assert detail_page(rows[0]) not in answer.text
 
 
+def test_a_verdict_in_shadow_says_whom_the_comparison_favours(viewer):
+    assert "has the advantage" not in viewer.get(detail_page(two_versions())).text
+    found = two_versions(compared_on="shadow")
+    text = " ".join(viewer.get(detail_page(found)).text.split())
+    assert "v2 in shadow of v1, on 43 annotated tasks" in text
+    assert "Annotators saw the suggestions of v1 and agree with them" in text
+    assert "Only tasks without suggestions are free of that." in text
+
+
+def test_the_worst_tasks_in_shadow_link_to_the_first_prediction_there(viewer):
+    found = two_versions(compared_on="shadow")
+    rows = [
+        factory.prediction(
+            found.project,
+            at=found.created_at,
+            n=n,
+            task_id=101,
+            model_version="v2",
+            kind=kind,
+            request_id=f"shadow-{n}",
+        )
+        for n, kind in enumerate(("batch", "shadow", "shadow"))
+    ]
+    Prediction.objects.bulk_create(rows)
+    text = viewer.get(detail_page(found)).text
+    shown = [detail_page(row) in text for row in rows]
+    assert shown == [False, True, False]
+
+
+def test_a_candidate_says_until_when_it_is_in_shadow(viewer):
+    found = two_versions(promoted=False)
+    found.in_shadow_until = found.created_at
+    found.save()
+    text = viewer.get(detail_page(found)).text
+    assert "a person decides" in text
+    assert ">in shadow</span>" in text
+
+
 def test_before_it_has_ended_the_page_shows_only_progress(viewer):
     answer = viewer.get(detail_page(job_states.job("evaluation", "running")))
     assert "60 / 150 predictions" in answer.text
@@ -121,6 +159,12 @@ def test_the_list_is_filtered_by_verdict(viewer):
     two_versions(verdict="held back", reason="v2 is slow")
     text = viewer.get(list_page("quality_evaluation"), {"verdict": "passed"}).text
     assert "v2 is slow" not in text
+
+
+def test_the_list_is_filtered_by_what_was_compared(viewer):
+    two_versions(reason="v2 is slow")
+    found = viewer.get(list_page("quality_evaluation"), {"compared_on": "shadow"})
+    assert "v2 is slow" not in found.text
 
 
 def test_an_empty_list_says_when_evaluations_begin(viewer):

@@ -22,6 +22,8 @@ POLICY = {
     "gate_margin": 1,
     "gate_label_margin": 5,
     "gate_latency_factor": 2,
+    "gate_shadow_tasks": 50,
+    "shadow_percent": 60,
     "roll_back_on_drop": "on",
     "time_limit_s": "",
     "memory_mb": 2048,
@@ -55,6 +57,7 @@ def test_changing_the_policy_keeps_each_value_before_and_after(operator):
     of.refresh_from_db()
     assert (of.training_mode, of.min_annotations, of.memory_mb) == ("manual", 25, 2048)
     assert of.roll_back_on_drop
+    assert (of.gate_shadow_tasks, of.shadow_percent) == (50, 60)
     entry = AuditEntry.objects.get(verb="policy changed")
     assert (entry.actor, entry.reason) == ("olga", "too many runs")
     assert entry.detail["min_annotations"] == {"before": 1, "after": 25}
@@ -68,6 +71,14 @@ def test_more_than_half_of_the_tasks_cannot_be_held_out(operator):
     assert "less than or equal to 50" in answer.text
     of.refresh_from_db()
     assert of.holdout_percent == 15
+
+
+def test_nothing_can_be_required_in_shadow_if_nothing_is_held_out(operator):
+    of = factory.project()
+    answer = operator.post(page("policy", of.pk), POLICY | {"holdout_percent": 0})
+    assert "Hold out some annotated tasks" in answer.text
+    of.refresh_from_db()
+    assert of.gate_shadow_tasks == 0
 
 
 def test_a_comparison_needs_at_least_one_task(operator):

@@ -1,4 +1,4 @@
-"""/api/v1/evaluations: versions compared on held-out tasks; start, cancel, retry."""
+"""/api/v1/evaluations: versions compared with the served one; start, cancel, retry."""
 
 from django.db.models import F
 from django_filters import rest_framework as django_filters
@@ -37,10 +37,12 @@ def _interval(help_text: str) -> serializers.ListField:
         one_job(
             project_pk=1,
             version="v3",
+            compared_on="held-out",
             compared_with="v2",
             policy="not-worse",
             verdict="held back",
             promoted=False,
+            in_shadow_until=None,
             reason="recall of Refund fell from 0.81 to 0.62 on 43 tasks",
             task_count=120,
             score=[0.93, 0.87, 0.96],
@@ -63,10 +65,12 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             *JOB_FIELDS,
             "project_pk",
             "version",
+            "compared_on",
             "compared_with",
             "policy",
             "verdict",
             "promoted",
+            "in_shadow_until",
             "reason",
             "task_count",
             "score",
@@ -100,6 +104,7 @@ class StartEvaluationSerializer(serializers.Serializer[Evaluation]):
 class EvaluationFilterSet(ProjectFilterSet):
     state = OneOfFilter(Evaluation.State.choices)
     verdict = OneOfFilter(Evaluation.Verdict.choices)
+    compared_on = OneOfFilter(Evaluation.ComparedOn.choices)
     version = django_filters.CharFilter(field_name="version__version")
 
 
@@ -132,7 +137,7 @@ class EvaluationViewSet(JobViewSet[Evaluation]):
         """Compare a version with the served one on the tasks held out from it.
 
         If the version is newer and the project's promotion policy compares, a version
-        that passes is promoted.
+        that passes is promoted, or goes into shadow if the policy asks for that.
         """
         version = validated(StartEvaluationSerializer, request)["version_id"]
         evaluation = request_evaluation(version, **requester(request))

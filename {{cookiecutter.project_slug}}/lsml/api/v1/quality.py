@@ -316,7 +316,11 @@ class QualityView(ProjectReportView):
 def _held_out(project: Project) -> dict[str, Any] | None:
     evaluations = Evaluation.objects.select_related("version", "compared_with")
     latest = (
-        evaluations.filter(project=project, version=project.active_version)
+        evaluations.filter(
+            project=project,
+            version=project.active_version,
+            compared_on=Evaluation.ComparedOn.HELD_OUT,
+        )
         .exclude(verdict="")
         .defer("log", "task_scores")
         .order_by("-pk")

@@ -19,7 +19,7 @@ from lsml.api.v1.requests import ReasonSerializer, reason_of, validated
 from lsml.api.v1.viewset import OperatorViewSet
 from lsml.inference.promotion import promote_loaded
 from lsml.observability.origin import requester
-from lsml.registry.models import SHADOW_PERCENT, ModelVersion, Project
+from lsml.registry.models import ModelVersion, Project
 from lsml.registry.shadow import start_shadow, stop_shadow
 
 
@@ -81,7 +81,12 @@ class VersionSerializer(ModelSerializer[ModelVersion]):
 class StartShadowSerializer(ReasonSerializer):
     """The share of the live tasks, and why."""
 
-    percent = IntegerField(min_value=1, max_value=100, default=SHADOW_PERCENT)
+    percent = IntegerField(
+        min_value=1,
+        max_value=100,
+        required=False,
+        help_text="without it, the project's `shadow_percent`",
+    )
 
 
 class ShadowSerializer(ModelSerializer[Project]):

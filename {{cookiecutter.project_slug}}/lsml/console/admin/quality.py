@@ -1,4 +1,4 @@
-"""Evaluations of versions on held-out tasks."""
+"""Evaluations of versions, on held-out tasks or in shadow."""
 
 from typing import Any
 
@@ -38,6 +38,8 @@ class EvaluationAdmin(JobAdmin):
         "policy",
         "verdict",
         "promoted",
+        "compared_on",
+        "in_shadow_until",
         "reason",
         "error",
         "task_count",
@@ -46,6 +48,7 @@ class EvaluationAdmin(JobAdmin):
     list_filter = (
         ProjectFilter,
         choice_filter("verdict", _("Verdict"), Evaluation.Verdict.choices),
+        choice_filter("compared_on", _("Compared on"), Evaluation.ComparedOn.choices),
         choice_filter("state", _("State"), Evaluation.State.choices),
     )
     empty_hint = _(
@@ -73,6 +76,7 @@ class EvaluationAdmin(JobAdmin):
         return [
             Fact(_("Project"), link_to(found.project)),
             Fact(_("Version"), link_to(found.version, found.version.version)),
+            Fact(_("Compared on"), found.get_compared_on_display()),
             Fact(_("Promoted by it"), _("yes") if found.promoted else _("no")),
             *self.job_facts(found),
         ]

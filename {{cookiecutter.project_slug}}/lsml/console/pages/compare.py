@@ -85,8 +85,9 @@ def _quality(left: ModelVersion, right: ModelVersion) -> dict[str, Any]:
     """Return the figures of the newest evaluation of both; empty if there is none."""
     pair = [left.pk, right.pk]
     ended = Evaluation.objects.exclude(verdict="").defer("log", "task_scores")
-    both = ended.filter(version__in=pair, compared_with__in=pair).order_by("-pk")
-    found = both.first()
+    held_out = ended.filter(compared_on=Evaluation.ComparedOn.HELD_OUT)
+    both = held_out.filter(version__in=pair, compared_with__in=pair)
+    found = both.order_by("-pk").first()
     if found is None:
         return {}
     figures = {each["version"]: each for each in found.report["versions"]}

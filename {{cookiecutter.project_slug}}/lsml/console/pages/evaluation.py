@@ -90,13 +90,16 @@ def _worst(found: Evaluation) -> list[dict[str, Any]]:
     """Return the tasks that the new version did worst on, with its predictions."""
     rows = [row for row in found.task_scores if row[1] is None or row[1] < 1]
     rows = rows[:_TASKS_SHOWN]
-    predictions = dict(
-        Prediction.objects.filter(
-            request_id=job_origin(found).request_id,
-            task_id__in=[row[0] for row in rows],
-            model_version=found.version.version,
-        ).values_list("task_id", "pk")
+    made = Prediction.objects.filter(
+        task_id__in=[row[0] for row in rows], model_version=found.version.version
     )
+    if found.compared_on == Evaluation.ComparedOn.SHADOW:
+        # The first one of each task was compared, so the last to be read.
+        made = made.filter(project_pk=found.project_id, kind=Prediction.Kind.SHADOW)
+        made = made.order_by("-pk")
+    else:
+        made = made.filter(request_id=job_origin(found).request_id)
+    predictions = dict(made.values_list("task_id", "pk"))
     return [
         {"task": task, "new": new, "old": old, "prediction": predictions.get(task)}
         for task, new, old in rows

@@ -132,6 +132,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "gate_latency_factor": gettext_lazy(
                 "Times that a prediction may be slower"
             ),
+            "gate_shadow_tasks": gettext_lazy("Annotated tasks to pass in shadow"),
+            "shadow_percent": gettext_lazy("Tasks predicted in shadow (%)"),
             "roll_back_on_drop": gettext_lazy("Automatic roll-back"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
@@ -155,6 +157,15 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "gate_label_margin": gettext_lazy(
                 "Of 100, of the recall and precision of each label."
+            ),
+            "gate_shadow_tasks": gettext_lazy(
+                "A version that passed on held-out tasks predicts live tasks in shadow"
+                " and is promoted once it passes on so many of them. A newer one takes"
+                " its place, so runs must be rarer than that. 0: not required."
+            ),
+            "shadow_percent": gettext_lazy(
+                "Of the tasks that Label Studio asks for; so many tasks more must be"
+                " annotated. Also the share of the version in shadow now."
             ),
             "roll_back_on_drop": gettext_lazy(
                 "If annotators agree significantly less with a new version, in its"

@@ -20,6 +20,7 @@ _EVALUATIONS_MAX: Final = 50
 _LABELS_SHOWN: Final = 8
 _ANNOTATIONS_READ: Final = 1_000  # to count tasks up to ANNOTATED_TASKS_MIN
 _TICKS: Final = 8
+_HELD_OUT: Final = Evaluation.ComparedOn.HELD_OUT
 _LARGE: Final = ("label_config", "metrics", "packages")  # columns of a version
 
 
@@ -37,7 +38,9 @@ def quality_context(
     if not evaluations:
         return {"missing": _missing(project, versions)}
     served = (
-        project.evaluations.filter(version=project.active_version)
+        project.evaluations.filter(
+            version=project.active_version, compared_on=_HELD_OUT
+        )
         .exclude(verdict="")
         .defer("log", "task_scores")
         .order_by("-pk")
@@ -103,7 +106,11 @@ def _chart(
     evaluations: list[Any], versions: list[ModelVersion], promoted: set[int | None]
 ) -> SafeString | None:
     # The newest evaluation of each version is set last.
-    scores = {row.version_id: row.score for row in reversed(evaluations) if row.score}
+    scores = {
+        row.version_id: row.score
+        for row in reversed(evaluations)
+        if row.score and row.compared_on == _HELD_OUT
+    }
     shown = [version for version in reversed(versions) if version.pk in scores]
     by_number = {float(version.number): scores[version.pk] for version in shown}
     step = -(-len(shown) // _TICKS) or 1

@@ -16,7 +16,7 @@ from lsml.observability.origin import requester
 from lsml.quality.budget import one_report
 from lsml.quality.shadow import shadow_report
 from lsml.registry.errors import ShadowRefused
-from lsml.registry.models import SHADOW_PERCENT, ModelVersion
+from lsml.registry.models import ModelVersion
 from lsml.registry.shadow import start_shadow, stop_shadow
 
 
@@ -27,7 +27,6 @@ class StartForm(ReasonForm):
         label=gettext_lazy("Percent of the tasks"),
         min_value=1,
         max_value=100,
-        initial=SHADOW_PERCENT,
         widget=forms.NumberInput(attrs={"class": "c-input"}),
     )
 
@@ -43,7 +42,8 @@ def shadow(request: HttpRequest, pk: int) -> HttpResponse:
         pk=pk,
     )
     running = version.project.shadow_version_id == version.pk
-    form = (ReasonForm if running else StartForm)(request.POST or None)
+    initial = {"percent": version.project.shadow_percent}
+    form = (ReasonForm if running else StartForm)(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         return _change(request, version, form.cleaned_data, running=running)
     report = None

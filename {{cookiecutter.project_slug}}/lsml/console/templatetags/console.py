@@ -40,7 +40,14 @@ _TONES: Final = {
         "cleared",
         "promoted",
     },
-    "busy": {"running", "queued", "waiting", "handed_back", "acknowledged"},
+    "busy": {
+        "running",
+        "queued",
+        "waiting",
+        "handed_back",
+        "acknowledged",
+        "in shadow",
+    },
     "bad": {
         "error",
         "failed",

@@ -1,5 +1,6 @@
 """Evaluations as a kind of job, and how one is started."""
 
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from django.db import IntegrityError, transaction
@@ -14,9 +15,10 @@ from lsml.jobs.outcomes import job_origin, wake_worker
 from lsml.observability.origin import Origin
 from lsml.quality.evaluation.decision import decide
 from lsml.quality.evaluation.models import Evaluation
-from lsml.registry.models import ModelVersion
+from lsml.registry.models import POLICY, ModelVersion
 
 _RECORDED: Final = {Evaluation.State.SUCCEEDED, Evaluation.State.FAILED}
+_SHADOW: Final = Evaluation.ComparedOn.SHADOW
 
 
 class EvaluationKind(RecordedJobKind[Evaluation]):
@@ -36,7 +38,10 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
 
     def detail(self, job: Evaluation) -> dict[str, Any]:
         """Return what was compared, and the verdict once there is one."""
-        facts: dict[str, Any] = {"version": job.version_id}
+        facts: dict[str, Any] = {
+            "version": job.version_id,
+            "compared_on": job.compared_on,
+        }
         if job.state == job.State.SUCCEEDED:
             facts |= {
                 "compared_with": job.compared_with_id,
@@ -44,6 +49,8 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
                 "verdict": job.verdict,
                 "promoted": job.promoted,
                 "reason": job.reason,
+                "in_shadow_until": job.in_shadow_until
+                and job.in_shadow_until.isoformat(),
                 "tasks": job.task_count,
                 "report": digest_of(job.report),
             }
@@ -55,12 +62,13 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
         if job.state in _RECORDED:
             origin = job_origin(job)
             self.record(job, Event(job.state), actor="worker", origin=origin)
-        if not decided:  # another version is served by now
+        if not decided:  # another version is served by now, for example
             start_evaluation(job.version, actor="policy")
 
     def retry(self, job: Evaluation, *, actor: str, origin: Origin) -> Evaluation:
         """Evaluate the version again, against what is served by then."""
-        return _start(job.version, Event.RETRIED, actor, origin)
+        about = _about(job) if job.compared_on == _SHADOW else {}
+        return _start(job.version, Event.RETRIED, actor, origin, **about)
 
     def sweep(self) -> None:
         """Start the evaluations whose messages were lost, of the newest versions."""
@@ -95,6 +103,18 @@ def start_evaluation(version: ModelVersion, *, actor: str) -> Evaluation | None:
         return None
 
 
+def start_in_shadow(candidate: Evaluation) -> None:
+    """Queue the evaluation in shadow of a version that passed on held-out tasks.
+
+    Does nothing if there is one, also one that failed: a person may retry it.
+    """
+    version = candidate.version
+    shadows = version.evaluations.filter(compared_on=_SHADOW, pk__gt=candidate.pk)
+    if not shadows.exists():
+        with suppress(JobRefused):  # one on held-out tasks is active
+            _create(version, POLICY, **_about(candidate))
+
+
 def request_evaluation(
     version: ModelVersion, *, actor: str, origin: Origin
 ) -> Evaluation:
@@ -108,15 +128,20 @@ def request_evaluation(
 
 
 def _start(
-    version: ModelVersion, event: Event, actor: str, origin: Origin
+    version: ModelVersion, event: Event, actor: str, origin: Origin, **about: Any
 ) -> Evaluation:
     with transaction.atomic():
-        evaluation = _create(version, actor)
+        evaluation = _create(version, actor, **about)
         kind.record(evaluation, event, actor=actor, origin=origin)
     return evaluation
 
 
-def _create(version: ModelVersion, actor: str) -> Evaluation:
+def _about(shadow: Evaluation) -> dict[str, Any]:
+    """Return the columns of an evaluation in shadow, against the same version."""
+    return {"compared_on": _SHADOW, "compared_with": shadow.compared_with}
+
+
+def _create(version: ModelVersion, actor: str, **about: Any) -> Evaluation:
     if version.project.archived_at is not None:
         raise JobRefused(f"{version.project} is archived; nothing is evaluated.")
     if not version.held_out_tasks:
@@ -133,6 +158,7 @@ def _create(version: ModelVersion, actor: str) -> Evaluation:
                 requested_by=actor[:200],
                 created_at=now,
                 notified_at=now,
+                **about,
             )
     except IntegrityError:  # one_active_evaluation_per_version
         raise JobRefused(f"{version.version} is being evaluated already.") from None

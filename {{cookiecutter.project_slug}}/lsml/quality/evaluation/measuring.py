@@ -119,7 +119,7 @@ def measure(
         GivenUp: It hung, or its process ended.
     """
     measured = Measured(serving.version)
-    _load(serving, origin, partial(on_progress, 0))
+    load_version(serving, origin, partial(on_progress, 0))
     done = 0
     steps = predict_in_steps(
         serving,
@@ -143,8 +143,12 @@ def measure(
     return measured
 
 
-def _load(serving: Served, origin: Origin, on_wait: Callable[[], None]) -> None:
-    """Load the version, so that the first prediction does not wait for that."""
+def load_version(serving: Served, origin: Origin, on_wait: Callable[[], None]) -> None:
+    """Load the version, so that the first prediction does not wait for that.
+
+    Raises:
+        ModelNotLoadable: It cannot be loaded.
+    """
     while True:
         try:
             models().load(serving, origin)

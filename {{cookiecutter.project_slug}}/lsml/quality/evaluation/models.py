@@ -1,4 +1,4 @@
-"""Evaluations of versions on held-out tasks."""
+"""Evaluations of versions, on held-out tasks or in shadow."""
 
 from django.db import models
 from django.db.models import Q
@@ -17,9 +17,16 @@ class Evaluation(Job):
         HELD_BACK = "held back"
         TOO_FEW_TASKS = "too few tasks"  # to tell the versions apart
 
+    class ComparedOn(models.TextChoices):
+        HELD_OUT = "held-out", "held-out tasks"
+        SHADOW = "shadow", "annotated tasks, in shadow"
+
     project = models.ForeignKey(Project, models.PROTECT, related_name="evaluations")
     version = models.ForeignKey(
         ModelVersion, models.PROTECT, related_name="evaluations"
+    )
+    compared_on = models.CharField(
+        max_length=8, choices=ComparedOn.choices, default=ComparedOn.HELD_OUT
     )
     # What it was compared with: the version served when the evaluation began, or the
     # one before if `version` itself was served. null = the untrained model.
@@ -30,6 +37,9 @@ class Evaluation(Job):
     verdict = models.CharField(max_length=13, choices=Verdict.choices, blank=True)
     reason = models.TextField(blank=True)  # of the verdict, for people
     promoted = models.BooleanField(default=False)  # by this evaluation
+    # It passed on held-out tasks, and its version is now in shadow, where it must pass
+    # until then. null = not, or not any more. See `candidates.py`.
+    in_shadow_until = models.DateTimeField(null=True)
     task_count = models.PositiveIntegerField(default=0)  # compared
     report = JsonField(default=dict)  # the figures, see `report.py`
     task_scores = JsonField(default=list)  # [task, score, score of the other]
@@ -41,6 +51,11 @@ class Evaluation(Job):
                 fields=["version"],
                 condition=Q(state__in=["queued", "running", "lost"]),
                 name="one_active_evaluation_per_version",
+            ),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(in_shadow_until__isnull=False),
+                name="one_candidate_per_project",
             ),
         ]
         indexes = [
@@ -58,6 +73,8 @@ class Evaluation(Job):
         """The word that goes before the reason: what became of the version."""
         if self.promoted:
             return "promoted"
+        if self.in_shadow_until:
+            return "in shadow"
         if self.verdict == self.Verdict.HELD_BACK and self.policy not in COMPARING:
             return "would be held back"
         return self.verdict

@@ -10,16 +10,17 @@ from lsml.inference.errors import GivenUp, ModelCrashed, ModelNotLoadable
 from lsml.jobs.errors import AttemptFailed, JobFailed
 from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob, run_job
+from lsml.quality.evaluation.in_shadow import measure_in_shadow
 from lsml.quality.evaluation.jobs import kind
-from lsml.quality.evaluation.measuring import Measured, measure
+from lsml.quality.evaluation.measuring import Measured, load_version, measure
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.report import report, task_scores
-from lsml.quality.gates.rules import Gate, Verdict, judge
+from lsml.quality.gates.policy import gate_of, shadow_gate_of
+from lsml.quality.gates.rules import Verdict, judge
 from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
 from lsml.registry.served import Served
 
-_BETTER: Final = Project.PromotionPolicy.BETTER
 TASKS_MAX: Final = 2_000  # more would not make the intervals noticeably narrower
 
 
@@ -34,6 +35,8 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
     project = Project.objects.select_related("active_version").get(
         pk=evaluation.project_id
     )
+    if evaluation.compared_on == Evaluation.ComparedOn.SHADOW:
+        return _evaluate_in_shadow(running, project)
     other = project.active_version
     if other == version:  # the policy promoted it at once, or a person did
         other = version.parent
@@ -49,9 +52,7 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
     try:
         new = _measure(running, project, version, tasks, before=0)
     except ModelNotLoadable as error:
-        if version.pk != project.active_version_id:  # it may well load in web
-            mark_unloadable(version, str(error))
-        raise JobFailed(f"{version.version} cannot be loaded: {error}") from error
+        raise _not_loadable(project, version, error) from error
     try:
         old = _measure(running, project, other, tasks, before=len(tasks))
     except ModelNotLoadable as error:
@@ -59,14 +60,46 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
         old.fail(tasks, str(error))
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
+    return {"compared_with": other, **_result(new, old, verdict)}
+
+
+def _evaluate_in_shadow(
+    running: RunningJob[Evaluation], project: Project
+) -> dict[str, Any]:
+    """Compare what both versions predicted; only loads the version."""
+    version, other = running.job.version, running.job.compared_with
+    serving = Served(project.pk, version.version, project.label_config)
+    try:
+        load_version(serving, job_origin(running.job), running.save)
+    except ModelNotLoadable as error:
+        raise _not_loadable(project, version, error) from error
+    new, old = measure_in_shadow(project, version, other)
+    verdict = judge(
+        shadow_gate_of(project),
+        new.scored(with_failed=False),
+        old.scored(with_failed=True),
+        kind="annotated",
+    )
+    running.log(verdict.reason)
+    return _result(new, old, replace(verdict, reason=f"in shadow: {verdict.reason}"))
+
+
+def _result(new: Measured, old: Measured, verdict: Verdict) -> dict[str, Any]:
     return {
-        "compared_with": other,
         "verdict": _named(verdict),
         "reason": verdict.reason,
-        "task_count": len(tasks),
+        "task_count": len(old.scores),
         "report": report(new, old, verdict),
         "task_scores": task_scores(new, old),
     }
+
+
+def _not_loadable(
+    project: Project, version: ModelVersion, error: ModelNotLoadable
+) -> JobFailed:
+    if version.pk != project.active_version_id:  # it may well load in web
+        mark_unloadable(version, str(error))
+    return JobFailed(f"{version.version} cannot be loaded: {error}")
 
 
 def _judge(project: Project, new: Measured, old: Measured) -> Verdict:
@@ -86,17 +119,6 @@ def _judge(project: Project, new: Measured, old: Measured) -> Verdict:
     count = f"{len(old.failed)} of {len(old.scores)}"
     reason = f"{verdict.reason}; {old.version} failed on {count}: {old.error}"
     return replace(verdict, reason=reason)
-
-
-def gate_of(project: Project) -> Gate:
-    """Return a project's promotion policy as the rule that it applies."""
-    return Gate(
-        rule="better" if project.promotion_policy == _BETTER else "not_worse",
-        margin=project.gate_margin / 100,
-        min_tasks=project.gate_min_tasks,
-        label_margin=project.gate_label_margin / 100,
-        latency_factor=project.gate_latency_factor,
-    )
 
 
 def _named(verdict: Verdict) -> Evaluation.Verdict:

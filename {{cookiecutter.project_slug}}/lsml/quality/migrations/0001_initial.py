@@ -322,6 +322,17 @@ class Migration(migrations.Migration):
                 ("cancel_requested_at", models.DateTimeField(null=True)),
                 ("cancel_requested_by", models.CharField(blank=True, max_length=200)),
                 ("cancel_reason", models.TextField(blank=True)),
+                (
+                    "compared_on",
+                    models.CharField(
+                        choices=[
+                            ("held-out", "held-out tasks"),
+                            ("shadow", "annotated tasks, in shadow"),
+                        ],
+                        default="held-out",
+                        max_length=8,
+                    ),
+                ),
                 ("policy", models.CharField(max_length=9)),
                 (
                     "verdict",
@@ -337,6 +348,7 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.TextField(blank=True)),
                 ("promoted", models.BooleanField(default=False)),
+                ("in_shadow_until", models.DateTimeField(null=True)),
                 ("task_count", models.PositiveIntegerField(default=0)),
                 ("report", models.JSONField(default=dict)),
                 ("task_scores", models.JSONField(default=list)),
@@ -496,6 +508,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ["queued", "running", "lost"])),
                 fields=("version",),
                 name="one_active_evaluation_per_version",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="evaluation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("in_shadow_until__isnull", False)),
+                fields=("project",),
+                name="one_candidate_per_project",
             ),
         ),
     ]

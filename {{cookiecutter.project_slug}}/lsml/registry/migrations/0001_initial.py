@@ -141,6 +141,13 @@ class Migration(migrations.Migration):
                         validators=[django.core.validators.MinValueValidator(1)],
                     ),
                 ),
+                (
+                    "gate_shadow_tasks",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        validators=[django.core.validators.MaxValueValidator(2000)],
+                    ),
+                ),
                 ("roll_back_on_drop", models.BooleanField(default=False)),
                 ("time_limit_s", models.PositiveIntegerField(blank=True, null=True)),
                 ("memory_mb", models.PositiveIntegerField(blank=True, null=True)),

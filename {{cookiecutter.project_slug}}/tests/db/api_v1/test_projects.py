@@ -91,6 +91,15 @@ def test_rolling_back_by_itself_is_part_of_the_policy(operator, project):
     assert project.roll_back_on_drop
 
 
+def test_a_version_may_have_to_pass_in_shadow(operator, project):
+    change = {"gate_shadow_tasks": 50, "shadow_percent": 60, "reason": "today's tasks"}
+    row = policy(operator, project, **change).json()
+    assert (row["gate_shadow_tasks"], row["shadow_percent"]) == (50, 60)
+    refused = policy(operator, project, holdout_percent=0, reason="all of them")
+    assert refused.status_code == 400
+    assert "Hold out some annotated tasks" in refused.text
+
+
 def test_a_viewer_may_not_change_the_policy(viewer, project):
     assert policy(viewer, project, **CHANGE).status_code == 403
     assert not entries()

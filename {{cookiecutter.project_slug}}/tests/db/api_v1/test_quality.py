@@ -74,6 +74,9 @@ def test_the_latest_evaluation_of_the_served_version_is_given(viewer, url, proje
         created_at=now,
         finished_at=now,
     )
+    in_shadow = Evaluation.objects.get()
+    in_shadow.pk, in_shadow.compared_on = None, "shadow"
+    in_shadow.save()
     held_out = viewer.get(url).json()["held_out"]
     assert held_out["evaluation_id"] == evaluation.pk
     assert (held_out["compared_with"], held_out["tasks"]) == ("0.0.1", 31)

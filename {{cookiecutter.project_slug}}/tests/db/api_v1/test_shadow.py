@@ -31,6 +31,15 @@ def test_a_version_is_started_compared_and_stopped(operator, viewer, project, ve
     ]
 
 
+def test_without_a_percentage_the_share_is_the_one_of_the_policy(
+    operator, project, version
+):
+    project.shadow_percent = 60
+    project.save()
+    address = f"/api/v1/versions/{version.pk}/shadow"
+    assert send(operator, address, {"reason": "try"}).json()["percent"] == 60
+
+
 def test_without_a_shadow_there_is_nothing_to_compare_or_stop(
     operator, viewer, project, version
 ):

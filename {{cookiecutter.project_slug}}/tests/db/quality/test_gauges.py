@@ -58,6 +58,11 @@ def test_the_last_evaluation_of_the_served_version_is_given(served):
     assert ("held_out_score", "1", "v1") not in found
 
 
+def test_a_score_in_shadow_is_not_one_on_held_out_tasks(served):
+    factory.evaluation(served.active_version, score=0.5, compared_on="shadow")
+    assert samples()["held_out_score", "1", "v2"] == 0.93
+
+
 def test_live_agreement_is_that_of_seven_days_with_its_interval(served):
     live(served, "v2", [10, 8, 8])
     live(served, "v2", [10, 10, 10], days_ago=6)

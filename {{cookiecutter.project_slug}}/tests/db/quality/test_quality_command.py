@@ -61,6 +61,19 @@ def test_it_prints_why_the_service_rolled_back(served):
     assert f"{second.version} was rolled back: the run succeeded" in run()
 
 
+def test_it_prints_what_a_version_must_still_pass_in_shadow(served):
+    last = Evaluation.objects.latest("pk")
+    factory.evaluation(
+        last.version, promoted=False, in_shadow_until=timezone.now(), reason="so far"
+    )
+    assert "  in shadow: so far" in run()
+    factory.evaluation(last.version, reason="later", compared_on="shadow")
+    text = run()
+    assert "  promoted: later" in text
+    assert "95 % interval on 43 annotated tasks, in shadow" in text
+    assert json.loads(run(json=True, limit=1))[0]["compared_on"] == "shadow"
+
+
 def test_it_prints_json_for_programs(served):
     rows = json.loads(run(json=True))
     assert [row["version"] for row in rows] == ["v3", "v2"]

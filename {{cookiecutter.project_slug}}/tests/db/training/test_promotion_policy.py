@@ -56,6 +56,15 @@ def test_with_too_few_held_out_tasks_it_is_promoted_at_once_and_evaluated(
     assert (EVALUATE, run.version_id) in notifications
 
 
+def test_with_too_few_held_out_tasks_it_waits_if_it_must_pass_in_shadow(
+    worker, project, annotated, notifications
+):
+    policy(project, "not-worse", gate_min_tasks=50, gate_shadow_tasks=20)
+    run = trained(worker)
+    assert run.project.served_version == "0.0.1"
+    assert (EVALUATE, run.version_id) in notifications
+
+
 def test_without_a_hold_out_it_is_promoted_and_not_evaluated(
     worker, project, studio, notifications
 ):

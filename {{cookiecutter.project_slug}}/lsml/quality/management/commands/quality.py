@@ -105,7 +105,8 @@ class Command(ReportCommand):
         if not new["labels"]:
             return
         self.stdout.write(
-            f"\nRecall with its 95 % interval on {evaluation.task_count} held-out tasks"
+            f"\nRecall with its 95 % interval on {evaluation.task_count}"
+            f" {evaluation.get_compared_on_display()}"
         )
         width = max(len(row["label"]) for row in new["labels"][:_LABELS_SHOWN])
         self.stdout.write(
@@ -139,6 +140,7 @@ def _interval(values: Sequence[float] | None) -> str:
 def _as_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "version": evaluation.version.version,
+        "compared_on": evaluation.compared_on,
         "compared_with": evaluation.other,
         "at": evaluation.finished_at and evaluation.finished_at.isoformat(),
         "policy": evaluation.policy,

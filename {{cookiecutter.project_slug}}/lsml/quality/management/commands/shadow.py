@@ -11,7 +11,7 @@ from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin, command_actor
 from lsml.quality.shadow import ShadowReport, shadow_report
 from lsml.registry.errors import RegistryError, ShadowRefused
-from lsml.registry.models import SHADOW_PERCENT, Project
+from lsml.registry.models import Project
 from lsml.registry.services import find_project
 from lsml.registry.shadow import start_shadow, stop_shadow
 from lsml.registry.versions import find_version
@@ -37,8 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--percent",
             type=int,
-            default=SHADOW_PERCENT,
-            help=f"share of the live tasks, 1 to 100 (default: {SHADOW_PERCENT})",
+            help="share of the live tasks, 1 to 100 (default: the project's)",
         )
         parser.add_argument("--reason", help="to start or stop; kept in the audit log")
         parser.add_argument(
@@ -68,13 +67,13 @@ class Command(BaseCommand):
             "origin": Origin.from_command("shadow"),
         }
         if version:
-            start_shadow(
+            project = start_shadow(
                 version=find_version(project=project, version=version),
                 percent=options["percent"],
                 **facts,
             )
             self.stdout.write(
-                f"{version} predicts {options['percent']} % of the tasks that Label"
+                f"{version} predicts {project.shadow_percent} % of the tasks that Label"
                 f" Studio asks {project} for, in the background. Compare it with the"
                 " served version: manage.py shadow --project"
                 f" {project.labelstudio_id}"
