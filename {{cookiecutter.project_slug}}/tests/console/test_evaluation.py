@@ -59,8 +59,10 @@ def test_the_worst_tasks_link_to_the_drawn_prediction_of_the_new_version(viewer)
 
 
 def test_a_verdict_in_shadow_says_whom_the_comparison_favours(viewer):
-    assert "has the advantage" not in viewer.get(detail_page(two_versions())).text
-    found = two_versions(compared_on="shadow")
+    found = two_versions()
+    assert "has the advantage" not in viewer.get(detail_page(found)).text
+    found.compared_on = "shadow"
+    found.save()
     text = " ".join(viewer.get(detail_page(found)).text.split())
     assert "v2 in shadow of v1, on 43 annotated tasks" in text
     assert "Annotators saw the suggestions of v1 and agree with them" in text

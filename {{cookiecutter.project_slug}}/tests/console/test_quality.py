@@ -97,13 +97,18 @@ def test_a_version_that_was_rolled_back_is_said_with_the_reason(viewer, served):
 
 
 def test_a_version_that_must_pass_in_shadow_is_said_so_with_the_way_to_its_figures(
-    viewer, operator, served
+    operator, served
 ):
     found = newer(served, promoted=False, in_shadow_until=timezone.now())
-    assert "v3 in shadow 0.83 → 0.90 on 43 held-out tasks" in shown(viewer, served)
+    assert "v3 in shadow 0.83 → 0.90 on 43 held-out tasks" in shown(operator, served)
     address = page("shadow", found.version.pk)
     assert address in operator.get(detail_page(served)).text
-    assert address not in viewer.get(detail_page(served)).text
+
+
+def test_a_viewer_who_may_not_open_the_figures_gets_no_link_to_them(viewer, served):
+    found = newer(served, promoted=False, in_shadow_until=timezone.now())
+    text = viewer.get(detail_page(served)).text
+    assert page("shadow", found.version.pk) not in text
 
 
 def test_a_verdict_in_shadow_is_the_latest_one_and_no_figure_on_held_out_tasks(

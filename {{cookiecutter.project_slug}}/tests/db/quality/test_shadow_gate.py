@@ -18,6 +18,7 @@ from lsml.quality.evaluation.jobs import request_evaluation
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.watching import watch_candidates
 from lsml.quality.evaluation.work import evaluate
+from lsml.quality.tasks import watch_agreement
 from lsml.registry.models import Promotion
 from lsml.registry.policy import change_policy
 from lsml.registry.projects import archive_project
@@ -36,19 +37,25 @@ from tests.db.quality.test_evaluation import (
 __all__ = ["messages", "wrong"]  # pytest finds fixtures by name
 pytestmark = pytest.mark.django_db
 
-HELD_OUT = range(1, 26)
-LIVE = range(101, 121)  # twenty tasks, as many as are needed
-PASSED = "1.00 → 1.00 on 25 held-out tasks"
+HELD_OUT = range(1, 9)
+LIVE = range(101, 109)  # as many as are needed
+PASSED = "1.00 → 1.00 on 8 held-out tasks"
 
 
 @pytest.fixture
 def history(wrong):
-    """v1 is served and v2 is new; it must pass on twenty tasks in shadow."""
+    """v1 is served and v2 is new; it must pass on eight tasks in shadow."""
     history = History()
     history.annotate_all({task: LABELS[task % 2] for task in HELD_OUT})
     for _ in range(2):
         history.train(held_out=[100 * task for task in HELD_OUT])
-    policy(history, "not-worse", gate_shadow_tasks=len(LIVE), shadow_percent=60)
+    policy(
+        history,
+        "not-worse",
+        gate_min_tasks=len(HELD_OUT),
+        gate_shadow_tasks=len(LIVE),
+        shadow_percent=60,
+    )
     return history
 
 
@@ -107,7 +114,7 @@ def test_a_version_that_passes_goes_into_shadow_instead_of_being_promoted(
     assert (candidate.verdict, candidate.promoted) == ("passed", False)
     assert candidate.outcome == "in shadow"
     assert candidate.reason.startswith(PASSED)
-    assert candidate.reason.endswith("; must now pass on 20 annotated tasks in shadow")
+    assert candidate.reason.endswith("; must now pass on 8 annotated tasks in shadow")
     assert history.project.served_version == "v1"
     assert in_shadow(history) == "v2"
     assert history.project.shadow_percent == 60
@@ -136,7 +143,7 @@ def test_one_that_does_not_load_is_held_back_and_the_older_candidate_stays(
 
 def test_too_few_held_out_tasks_do_not_spare_a_version_the_shadow(history, origin):
     serve_version(history, "v1", origin)
-    policy(history, "not-worse", gate_min_tasks=26)
+    policy(history, "not-worse", gate_min_tasks=9)
     assert why_promoted_at_once(history.project, version(history)) is None
     found = evaluated(history)
     assert (found.verdict, found.promoted) == ("too few tasks", False)
@@ -191,8 +198,8 @@ def test_it_is_promoted_when_enough_annotated_tasks_say_that_it_is_not_worse(
     found = watch(history)
     assert (found.compared_on, found.verdict) == ("shadow", "passed")
     assert (found.promoted, found.requested_by) == (True, "policy")
-    assert found.reason.startswith("in shadow: 1.00 → 1.00 on 20 annotated tasks")
-    assert (found.task_count, found.compared_with) == (20, version(history, "v1"))
+    assert found.reason.startswith("in shadow: 1.00 → 1.00 on 8 annotated tasks")
+    assert (found.task_count, found.compared_with) == (8, version(history, "v1"))
     assert found.report["versions"][0]["score"][0] == 1.0
     assert history.project.served_version == "v2"
     last = Promotion.objects.latest("pk")
@@ -201,17 +208,17 @@ def test_it_is_promoted_when_enough_annotated_tasks_say_that_it_is_not_worse(
 
 
 def test_it_is_held_back_with_the_numbers_if_it_is_worse(history, candidate):
-    live(history, wrong=range(101, 111))
+    live(history, wrong=range(101, 105))
     found = watch(history)
     assert (found.verdict, found.promoted) == ("held back", False)
-    assert found.reason.startswith("in shadow: 1.00 → 0.50 on 20 annotated tasks")
+    assert found.reason.startswith("in shadow: 1.00 → 0.50 on 8 annotated tasks")
     assert version(history).held_back == found.reason
     assert history.project.served_version == "v1"
     assert (in_shadow(history), is_candidate()) == (None, False)
     assert held_back_last() == [found]
     entry = AuditEntry.objects.filter(verb="version evaluated").latest("pk")
     assert entry.detail["compared_on"] == "shadow"
-    assert (entry.detail["verdict"], entry.detail["tasks"]) == ("held back", 20)
+    assert (entry.detail["verdict"], entry.detail["tasks"]) == ("held back", 8)
     watch(history)
     assert Evaluation.objects.latest("pk") == found  # decided once
 
@@ -239,7 +246,7 @@ def test_without_enough_annotations_in_time_a_person_decides(history, candidate)
     found = watch(history)
     assert (found.verdict, found.promoted) == ("held back", False)
     assert found.reason == (
-        "in shadow: 3 annotated tasks: too few to tell (20 needed) in 14 days; a person"
+        "in shadow: 3 annotated tasks: too few to tell (8 needed) in 14 days; a person"
         " decides"
     )
     assert (in_shadow(history), is_candidate()) == (None, False)
@@ -404,6 +411,12 @@ def test_a_worker_that_is_killed_while_it_decides_has_decided_nothing(
     history.project.refresh_from_db()
     assert history.project.served_version == "v2"
     assert history.project.promotions.count() == 2
+
+
+def test_the_check_of_live_agreement_looks_at_candidates(history, candidate):
+    live(history)
+    watch_agreement()
+    assert Evaluation.objects.get(state="queued").compared_on == "shadow"
 
 
 def test_two_checks_start_one_evaluation(history, candidate):
