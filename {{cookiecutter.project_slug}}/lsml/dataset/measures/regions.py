@@ -10,7 +10,7 @@ Region = dict[str, Any]
 Point = tuple[float, float]
 T = TypeVar("T")
 NAME_CHARS_MAX: Final = 200  # of a label or a control; a model may invent longer ones
-_COORDINATE_MAX: Final = 1e6  # percent, frames' boxes; keeps products of them finite
+COORDINATE_MAX: Final = 1e6  # percent, frames' boxes; keeps products of them finite
 
 
 def by_control(result: Iterable[object]) -> dict[str, list[Region]]:
@@ -58,7 +58,7 @@ def as_coordinates(values: Sequence[object]) -> list[float] | None:
     found = []
     for value in values:
         number = as_number(value)
-        if number is None or abs(number) > _COORDINATE_MAX:
+        if number is None or abs(number) > COORDINATE_MAX:
             return None
         found.append(number)
     return found
@@ -68,13 +68,6 @@ def as_points(items: Iterable[object]) -> list[Point] | None:
     """Return the first two numbers of each item; None if one has none."""
     points: list[Point] = []
     for item in items:
-        # The usual case first and without a call, because there are many points.
-        if type(item) is list and len(item) > 1:
-            x, y = item[0], item[1]
-            is_usual = type(x) is float and type(y) is float
-            if is_usual and abs(x) <= _COORDINATE_MAX and abs(y) <= _COORDINATE_MAX:
-                points.append((x, y))
-                continue
         found = as_coordinates(as_items(item)[:2])
         if found is None or len(found) < 2:
             return None

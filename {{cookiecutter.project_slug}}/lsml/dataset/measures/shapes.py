@@ -6,11 +6,13 @@ ellipse one of 32 vertices, and compared exactly as such, many pairs in one go.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import cos, pi, radians, sin, sqrt
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lsml.dataset.measures.areas import polygon_ious
 from lsml.dataset.measures.regions import (
+    COORDINATE_MAX,
     Point,
     Region,
     as_items,
@@ -19,7 +21,11 @@ from lsml.dataset.measures.regions import (
     thinned,
 )
 
+if TYPE_CHECKING:
+    from lsml.dataset.measures.areas import Array
+
 _ELLIPSE_VERTICES: Final = 32  # error of the overlap below 0.003
+_CORNERS_MIN: Final = 3
 _VERTICES_MAX: Final = 10_000  # of all polygons of a result; more are thinned evenly
 _VERTICES_MIN: Final = 8  # of each polygon, even so
 
@@ -31,7 +37,7 @@ class Shape:
     """An area of an image, in percent of its sides."""
 
     bounds: Box
-    vertices: Sequence[Point]  # empty: the shape is the upright box `bounds`
+    vertices: "Array | None" = None  # None: the shape is the upright box `bounds`
 
 
 def read_shapes(regions: Sequence[Region], aspect: float) -> list[Shape | None]:
@@ -42,11 +48,15 @@ def read_shapes(regions: Sequence[Region], aspect: float) -> list[Shape | None]:
         aspect: Width / height of the image. Rotation is in pixels, positions are not.
     """
     values = [region["value"] for region in regions]
-    vertices = sum(len(as_items(value.get("points"))) for value in values)
-    most = vertices
-    if vertices > _VERTICES_MAX:
+    points = [as_items(value["points"]) for value in values if "points" in value]
+    most = sum(map(len, points))
+    if most > _VERTICES_MAX:
         most = max(_VERTICES_MIN, _VERTICES_MAX // len(values))
-    return [_read(value, aspect, most) for value in values]
+    polygons = iter(_polygons([thinned(each, most) for each in points]))
+    return [
+        next(polygons) if "points" in value else _read(value, aspect)
+        for value in values
+    ]
 
 
 def box_overlap(one: Region, other: Region) -> float:
@@ -75,7 +85,7 @@ def shape_ious(pairs: Sequence[tuple[Shape, Shape]]) -> list[float]:
     ious = [0.0] * len(pairs)
     others = []
     for at, (a, b) in enumerate(pairs):
-        if not (a.vertices or b.vertices):
+        if a.vertices is None and b.vertices is None:
             ious[at] = box_iou(a.bounds, b.bounds)
         elif box_iou(a.bounds, b.bounds):
             others.append(at)
@@ -90,15 +100,51 @@ def shape_ious(pairs: Sequence[tuple[Shape, Shape]]) -> list[float]:
 # --- Reading ---
 
 
-def _read(value: dict[str, Any], aspect: float, most: int) -> Shape | None:
-    if "points" in value:
-        return _polygon(value, most)
+def _polygons(polygons: Sequence[Sequence[object]]) -> list[Shape | None]:
+    """Read polygons: all in one go, because they have many vertices, or one by one."""
+    if not polygons:
+        return []
+    import numpy as np  # here: web imports this module, and numpy takes 0.1 s
+
+    lengths = np.array([len(polygon) for polygon in polygons], int)
+    vertices = _usual(list(chain.from_iterable(polygons)))
+    if vertices is None or lengths.min() < _CORNERS_MIN:
+        return [_polygon(polygon) for polygon in polygons]
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    low = np.minimum.reduceat(vertices, starts).tolist()
+    high = np.maximum.reduceat(vertices, starts).tolist()
+    return [
+        Shape((left, top, right, bottom), vertices[start:end])
+        for start, end, (left, top), (right, bottom) in zip(
+            starts, ends, low, high, strict=True
+        )
+    ]
+
+
+def _usual(points: Sequence[Any]) -> "Array | None":
+    """Return the points as an array; None if one is not a list of two numbers."""
+    import numpy as np
+
+    if {*map(type, points)} != {list} or {*map(len, points)} != {2}:
+        return None
+    numbers = list(chain.from_iterable(points))
+    if not {*map(type, numbers)} <= {float, int}:
+        return None
+    try:
+        found = np.array(numbers, float).reshape(-1, 2)
+    except OverflowError:
+        return None
+    return found if (abs(found) <= COORDINATE_MAX).all() else None
+
+
+def _read(value: dict[str, Any], aspect: float) -> Shape | None:
     if "radiusX" in value:
         return _ellipse(value, aspect)
     box = _upright(value)
     angle = _angle(value)
     if box is None or not angle:
-        return Shape(box, ()) if box else None
+        return Shape(box) if box else None
     left, top, right, bottom = box
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     return _bounded(_turned(corners, (left, top), angle, aspect))
@@ -129,14 +175,16 @@ def _ellipse(value: dict[str, Any], aspect: float) -> Shape | None:
     return _bounded(_turned(points, (x, y), _angle(value), aspect))
 
 
-def _polygon(value: dict[str, Any], most: int) -> Shape | None:
-    points = as_points(thinned(as_items(value["points"]), most))
-    return _bounded(points) if points and len(points) >= 3 else None
+def _polygon(items: Sequence[object]) -> Shape | None:
+    points = as_points(items)
+    return _bounded(points) if points and len(points) >= _CORNERS_MIN else None
 
 
 def _bounded(points: list[Point]) -> Shape:
+    import numpy as np
+
     x, y = [point[0] for point in points], [point[1] for point in points]
-    return Shape((min(x), min(y), max(x), max(y)), points)
+    return Shape((min(x), min(y), max(x), max(y)), np.array(points))
 
 
 def _angle(value: dict[str, Any]) -> float:
@@ -163,7 +211,10 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _outline(shape: Shape) -> Sequence[Point]:
+def _outline(shape: Shape) -> "Array":
+    import numpy as np
+
+    if shape.vertices is not None:
+        return shape.vertices
     left, top, right, bottom = shape.bounds
-    upright = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return shape.vertices or upright
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])

@@ -127,6 +127,11 @@ def test_a_png_of_more_pixels_than_are_read_is_equal_to_itself_only():
     assert only(white_png(50, 40), white_png(50, 40, black=(7, 7))).value > 0.99
 
 
+def test_a_polygon_that_goes_round_twice_counts_twice():
+    twice = polygon(*SQUARE, *SQUARE)
+    assert only(twice, polygon(*SQUARE)).value == pytest.approx(2 / 3, abs=1e-6)
+
+
 def test_a_polygon_that_crosses_itself_is_compared():
     assert only(polygon(*BOW_TIE), polygon(*BOW_TIE[1:], BOW_TIE[0])).value == 1
     assert 0 <= only(polygon(*BOW_TIE), polygon(*SQUARE)).value <= 1
