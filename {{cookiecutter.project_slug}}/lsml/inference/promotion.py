@@ -17,7 +17,7 @@ from lsml.registry import fallback
 from lsml.registry.errors import NotPromotable, StorageUnavailable
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project, Promotion
 from lsml.registry.served import Served
-from lsml.registry.services import demand_promotable, promote
+from lsml.registry.services import Recheck, demand_promotable, promote
 from lsml.registry.versions import version_before
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def promote_loaded(
     actor: str,
     reason: str,
     origin: Origin,
-    replaces: ModelVersion | None = None,
+    recheck: Recheck | None = None,
 ) -> Promotion:
     """Load `version` where it will serve, then serve it; None = untrained.
 
@@ -42,10 +42,12 @@ def promote_loaded(
     it loads. If it does not, the served version stays, and the refusal is recorded. One
     that the promotion policy held back may be promoted; the promotion says so.
 
+    Loading takes up to `LOAD_WITHIN_S`, in which others may change the project. Give
+    what must still be so afterwards as `recheck`.
+
     Raises:
         NotPromotable: the version belongs to another project, is archived, is served
-            already, or does not load; or `replaces` is given and no longer served. The
-            message says why.
+            already, or does not load; or `recheck` raises it. The message says why.
     """
     demand_promotable(project=project, version=version)
     if version is not None and version.pk == project.active_version_id:
@@ -65,7 +67,7 @@ def promote_loaded(
             actor=actor,
             reason=reason,
             origin=origin,
-            replaces=replaces,
+            recheck=recheck,
             overrides=version.held_back if version else "",
         )
 
@@ -77,16 +79,25 @@ def roll_back(
 
     Raises:
         NothingToRollBackTo: no version was promoted yet.
-        NotPromotable: the earlier version is archived, or does not load, or another
-            one than `project.active_version` is served by now.
+        NotPromotable: the earlier version is archived, or does not load, or a version
+            was promoted since `project` was read.
     """
+    earlier, last = version_before(project), project.promotions.latest("pk")
+    served, name = project.active_version_id, project.served_version
+
+    def unchanged(locked: Project) -> None:
+        if locked.active_version_id != served:
+            raise NotPromotable(f"{name} is no longer served.")
+        if locked.promotions.latest("pk") != last:
+            raise NotPromotable(f"{name} was promoted again meanwhile.")
+
     return promote_loaded(
         project=project,
-        version=version_before(project),
+        version=earlier,
         actor=actor,
         reason=reason,
         origin=origin,
-        replaces=project.active_version,
+        recheck=unchanged,
     )
 
 

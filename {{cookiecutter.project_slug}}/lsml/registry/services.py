@@ -1,5 +1,6 @@
 """Creates projects, registers versions and promotes them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,10 @@ from lsml.registry.shadow import end_shadow
 
 TITLE_CHARS_MAX = 500  # width of the column
 NO_PROJECT = ProjectKey(0)  # for requests that name none, such as a test with curl
+
+# Raises NotPromotable if what a promotion was decided on is no longer so. Called with
+# the project as it is now, locked until the promotion is committed.
+Recheck = Callable[[Project], None]
 
 
 # --- Projects ---
@@ -234,7 +239,7 @@ def promote(
     actor: str,
     reason: str,
     origin: Origin,
-    replaces: ModelVersion | None = None,
+    recheck: Recheck | None = None,
     overrides: str = "",
 ) -> Promotion:
     """Serve `version` from the next request on, in all processes; None = untrained.
@@ -243,13 +248,13 @@ def promote(
 
     Raises:
         NotPromotable: the version belongs to another project, is archived, or is marked
-            as not loadable; or `replaces` is given and no longer served.
+            as not loadable; or `recheck` raises it.
     """
     with transaction.atomic():
         # The lock serializes promotions, so that the last row names the served version.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        if replaces is not None and replaces.pk != locked.active_version_id:
-            raise NotPromotable(f"{replaces.version} is no longer served.")
+        if recheck is not None:
+            recheck(locked)
         if version is not None:  # loading took a while: it may be archived by now
             version.refresh_from_db(fields=["state"])
         demand_promotable(project=project, version=version)

@@ -476,6 +476,38 @@ def test_rolling_back_is_refused_if_another_version_is_served_by_now(
     assert project.served_version == "v3"
 
 
+def test_rolling_back_from_the_untrained_model_is_refused_if_it_is_not_served_any_more(
+    loading, make, serving, project, origin
+):
+    serving(make(1, "first"))
+    serving(None)
+    seen = type(project).objects.get(pk=project.pk)
+    serving(make(2, "second"))
+    with pytest.raises(NotPromotable, match=r"0\.0\.1 is no longer served"):
+        promotion.roll_back(project=seen, actor="x", reason="x", origin=origin)
+    project.refresh_from_db()
+    assert project.served_version == "v2"
+
+
+def test_rolling_back_is_refused_if_the_version_is_promoted_again_meanwhile(
+    loading, make, serving, project, origin, monkeypatch
+):
+    first, second = serving(make(1, "first")), serving(make(2, "second"))
+    load = host.load
+
+    def load_while_it_is_promoted_again(*args, **options):
+        serving(first)
+        serving(second)
+        load(*args, **options)
+
+    monkeypatch.setattr(host, "load", load_while_it_is_promoted_again)
+    seen = type(project).objects.get(pk=project.pk)
+    with pytest.raises(NotPromotable, match="v2 was promoted again meanwhile"):
+        promotion.roll_back(project=seen, actor="x", reason="x", origin=origin)
+    project.refresh_from_db()
+    assert project.served_version == "v2"
+
+
 def test_rolling_back_skips_a_promotion_that_changed_nothing(
     loading, make, serving, project, origin
 ):

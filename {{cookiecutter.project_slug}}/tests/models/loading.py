@@ -34,6 +34,27 @@ class SlowLoadingModel(LoadingModel):
         super().load(artifacts)
 
 
+class WaitingModel(LabelStudioMLBase):
+    """Is created only once the test lets it; says when that has begun."""
+
+    waits, begun, go_on = True, threading.Event(), threading.Event()
+
+    @classmethod
+    def hold(cls):
+        """Let instances wait from now on."""
+        cls.waits = True
+        cls.begun.clear()
+        cls.go_on.clear()
+
+    def setup(self):
+        self.begun.set()
+        if self.waits:
+            self.go_on.wait(10)
+
+    def predict(self, tasks, context=None, **kwargs):
+        return [{"result": []} for _ in tasks]
+
+
 class WritingNonsense(LoadingModel):
     """Trains successfully and writes an artifact that it cannot load."""
 

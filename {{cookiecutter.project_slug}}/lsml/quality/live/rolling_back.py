@@ -6,17 +6,19 @@ that a person promoted, or promoted again, is never rolled back.
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from statistics import fmean
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
 from lsml.dataset.live import CONTROLS
 from lsml.dataset.models import LiveAgreement
-from lsml.inference.promotion import roll_back
+from lsml.inference.promotion import promote_loaded
 from lsml.observability.origin import Origin
 from lsml.quality.statistics.looks import FORMER_MAX, LOOKS, Worse, worse_at_last_look
 from lsml.registry.errors import NotPromotable
@@ -39,10 +41,8 @@ _Annotation = tuple[float, dict[str, list[float]] | None]
 
 def roll_back_worse() -> None:
     """Roll back each project whose new version is worse than the one before it."""
-    wanted = Project.objects.filter(roll_back_on_drop=True, archived_at=None)
-    by_policy = wanted.exclude(promotion_policy=Project.PromotionPolicy.MANUAL)
-    projects = by_policy.select_related("active_version")
-    for pk in by_policy.order_by("pk").values_list("pk", flat=True):
+    projects = _wanted().select_related("active_version")
+    for pk in _wanted().order_by("pk").values_list("pk", flat=True):
         try:
             # Read now: it may have changed while another one's version was loaded.
             if project := projects.filter(pk=pk).first():
@@ -51,13 +51,18 @@ def roll_back_worse() -> None:
             log.exception("live agreement was not compared", project=pk)
 
 
+def _wanted() -> QuerySet[Project]:
+    on = Project.objects.filter(roll_back_on_drop=True, archived_at=None)
+    return on.exclude(promotion_policy=Project.PromotionPolicy.MANUAL)
+
+
 def _roll_back_if_worse(project: Project) -> None:
     promotion = _only_promotion(project)
     if promotion is None or not _can_serve(promotion.from_version):
         return
     worse = _worse(project, promotion.from_version)
     if worse is not None and not _was_refused_lately(project):
-        _roll_back(project, promotion.from_version, worse)
+        _roll_back(project, promotion, worse)
 
 
 def _only_promotion(project: Project) -> Promotion | None:
@@ -114,11 +119,12 @@ def _was_refused_lately(project: Project) -> bool:
     return refused.for_project(project.pk).exists()
 
 
-def _roll_back(project: Project, former: ModelVersion | None, worse: Worse) -> None:
-    served = project.served_version
+def _roll_back(project: Project, promotion: Promotion, worse: Worse) -> None:
+    served, former = project.served_version, promotion.from_version
     try:
-        roll_back(
+        promote_loaded(
             project=project,
+            version=former,
             actor=POLICY,
             reason=(
                 f"agreement with annotators {_percent(worse.level)} on its first"
@@ -127,6 +133,7 @@ def _roll_back(project: Project, former: ModelVersion | None, worse: Worse) -> N
                 f" {worse.former_annotations}"
             ),
             origin=Origin(request_id=f"roll-back-{uuid4().hex}", client="worker"),
+            recheck=partial(_recheck, promotion),
         )
     except NotPromotable as refused:
         log.warning("not rolled back", project=str(project.key), reason=str(refused))
@@ -137,6 +144,14 @@ def _roll_back(project: Project, former: ModelVersion | None, worse: Worse) -> N
             version=served,
             now_serving=project.served_version,
         )
+
+
+def _recheck(promotion: Promotion, project: Project) -> None:
+    """Raise NotPromotable if the promotion is no longer to be rolled back."""
+    if not _wanted().filter(pk=project.pk).exists():
+        raise NotPromotable("Nothing is to be rolled back by the service any more.")
+    if _only_promotion(project) != promotion:
+        raise NotPromotable("A version was promoted meanwhile.")
 
 
 def _name(version: ModelVersion | None) -> str:

@@ -1,9 +1,11 @@
 """A new version that annotators agree less with is rolled back, if the policy says."""
 
+import threading
 from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.db import connections, transaction
 from django.utils import timezone
 from structlog.testing import capture_logs
 
@@ -17,12 +19,16 @@ from lsml.observability.origin import Origin
 from lsml.quality.live import rolling_back
 from lsml.quality.live.rolling_back import roll_back_worse
 from lsml.quality.tasks import watch_agreement
-from lsml.registry.models import ModelVersion
+from lsml.registry.models import ModelVersion, Project
+from lsml.registry.policy import change_policy
+from lsml.registry.projects import archive_project
 from lsml.registry.services import promote
 from tests.db.quality.history import History
+from tests.models.loading import WaitingModel
 
 pytestmark = pytest.mark.django_db
 
+ORIGIN = Origin("test", "test")
 START = timezone.now() - timedelta(days=30)
 GOOD, BAD = [1.0] * 9 + [0.0], [0.0, 1.0]
 
@@ -90,8 +96,7 @@ def load(monkeypatch):
 
 def serve(name, project, actor="policy"):
     version = project.versions.get(version=name) if name else None
-    origin = Origin("test", "test")
-    promote(project=project, version=version, actor=actor, reason="", origin=origin)
+    promote(project=project, version=version, actor=actor, reason="", origin=ORIGIN)
 
 
 def served(project):
@@ -267,12 +272,6 @@ def test_of_two_checks_at_once_one_rolls_back(worse, load):
     assert worse.promotions.count() == 3
 
 
-def test_a_version_that_a_person_promotes_meanwhile_stays(history, worse, load):
-    history.version(4, "", timezone.now())
-    load.instead = lambda: serve("v4", worse, "ada")
-    assert served(worse) == "v4"
-
-
 def test_a_project_costs_few_queries(worse, django_assert_max_num_queries):
     LiveAgreement.objects.update(value=1.0, sums={})
     with django_assert_max_num_queries(5):
@@ -300,7 +299,8 @@ def test_a_project_that_cannot_be_rolled_back_does_not_stop_the_others(
 def test_what_changes_while_another_project_loads_counts(worse, load, monkeypatch):
     other = History(labelstudio_id=8).project
     type(worse).objects.update(roll_back_on_drop=True)
-    load.instead = lambda: type(worse).objects.update(roll_back_on_drop=False)
+    others = type(worse).objects.filter(pk=other.pk)
+    load.instead = lambda: others.update(roll_back_on_drop=False)
     looked_at, look = [], rolling_back._only_promotion
 
     def only_promotion(project):
@@ -310,3 +310,86 @@ def test_what_changes_while_another_project_loads_counts(worse, load, monkeypatc
     monkeypatch.setattr(rolling_back, "_only_promotion", only_promotion)
     assert served(worse) == "v2"
     assert other not in looked_at
+
+
+# --- While the former version loads ---
+
+
+@pytest.fixture
+def loads(worse, serve, monkeypatch):
+    """Check in another process, as it were, and do something while v2 loads there."""
+    monkeypatch.setattr("lsml.inference.promotion.models", placement.models)
+    serve("tests.models.loading.WaitingModel")
+    WaitingModel.hold()
+
+    def check():
+        roll_back_worse()
+        connections.close_all()
+
+    def meanwhile(change):
+        thread = threading.Thread(target=check)
+        thread.start()
+        assert WaitingModel.begun.wait(5)
+        change(Project.objects.get(pk=worse.pk))
+        WaitingModel.go_on.set()
+        thread.join(5)
+        worse.refresh_from_db()
+        return worse.served_version
+
+    return meanwhile
+
+
+def policy(**changes):
+    def change(project):
+        change_policy(
+            project=project, changes=changes, actor="ada", reason="", origin=ORIGIN
+        )
+
+    return change
+
+
+def archive(project):
+    with transaction.atomic():
+        archive_project(project=project, origin=ORIGIN, at=timezone.now())
+
+
+def promoted(*names):
+    def change(project):
+        for name in names:
+            serve(name, project, "ada")
+
+    return change
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_former_version_serves_once_it_has_loaded(worse, loads):
+    assert loads(lambda project: None) == "v2"
+    assert worse.promotions.latest("pk").rolled_back_by_policy
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        (policy(roll_back_on_drop=False), "v3"),
+        (policy(promotion_policy="manual"), "v3"),
+        (archive, "0.0.1"),
+        (promoted("v1"), "v1"),
+        (promoted("v2"), "v2"),
+        (promoted("v2", "v3"), "v3"),
+    ],
+    ids=[
+        "switched off",
+        "only people promote",
+        "archived",
+        "another version promoted",
+        "rolled back by a person",
+        "promoted again by a person",
+    ],
+)
+def test_what_people_change_while_the_former_version_loads_counts(
+    history, worse, loads, change, stays
+):
+    history.version(1, "", timezone.now())
+    assert loads(change) == stays
+    assert not any(each.rolled_back_by_policy for each in worse.promotions.all())
