@@ -22,7 +22,8 @@ Sums = dict[str, dict[str, list[float]]]
 _Key = tuple[str, date]  # version, day
 
 OVERALL: Final = "overall"  # {"": [annotations, values, squared values]}
-CONTROLS: Final = "controls"  # {control: the same}
+# {control: the same}; those beyond CONTROLS_MAX are left out
+CONTROLS: Final = "controls"
 # {Label Studio's user ID: the same}; OTHERS: those beyond ANNOTATORS_MAX
 ANNOTATORS: Final = "annotators"
 SCORES: Final = "scores"  # {tenth, "0" to "9": [annotations, scores, values]}
@@ -35,8 +36,9 @@ NOT_SHOWN: Final = "not_shown"
 
 ANNOTATORS_MAX: Final = 100  # of a version and day
 OTHERS: Final = ""
-# The same. A model may name labels that nobody defined, and each event and each page
-# reads the whole day.
+# The same. A model may name controls and labels that nobody defined, and each event and
+# each page reads the whole day.
+CONTROLS_MAX: Final = 200
 LABELS_MAX: Final = 1_000
 _BINS: Final = 10
 
@@ -116,7 +118,8 @@ def replace_live_agreements(
     for row in rows:
         day = days[_key(row)]
         _bound_annotators(row.sums, day.sums)
-        _bound_labels(row.sums, day.sums)
+        _bound(CONTROLS, CONTROLS_MAX, row.sums, day.sums)
+        _bound(LABELS, LABELS_MAX, row.sums, day.sums)
         add(day.sums, row.sums)
     current.exclude(annotation_id__in=[row.annotation_id for row in rows]).delete()
     LiveAgreement.objects.bulk_create(
@@ -157,13 +160,13 @@ def _bound_annotators(sums: Sums, of_day: Sums) -> None:
         }
 
 
-def _bound_labels(sums: Sums, of_day: Sums) -> None:
-    """Leave out labels that the day does not know if it has too many."""
-    known = of_day.get(LABELS, {})
-    labels = sums.get(LABELS, {})
-    new = [name for name in labels if name not in known]
-    for name in new[max(0, LABELS_MAX - len(known)) :]:
-        del labels[name]
+def _bound(group: str, most: int, sums: Sums, of_day: Sums) -> None:
+    """Leave out names of a group that the day does not know if it has too many."""
+    known = of_day.get(group, {})
+    vectors = sums.get(group, {})
+    new = [name for name in vectors if name not in known]
+    for name in new[max(0, most - len(known)) :]:
+        del vectors[name]
 
 
 def _days(project: Project, keys: set[_Key]) -> dict[_Key, LiveAgreementDay]:

@@ -180,6 +180,26 @@ def test_a_day_names_a_bounded_number_of_labels(annotate, predicted, monkeypatch
     assert labels() == {"topic: A": [3, 2, 1, 0]}
 
 
+def test_a_day_names_a_bounded_number_of_controls(annotate, predicted, monkeypatch):
+    def rating(control):
+        return region(control, "rating", {"rating": 3})
+
+    def controls():
+        return LiveAgreementDay.objects.get().sums["controls"]
+
+    monkeypatch.setattr(live, "CONTROLS_MAX", 2)
+    predicted(*map(rating, "abc"))
+    annotate(*map(rating, "abcd"), number=11)
+    annotate(*map(rating, "bcd"), number=12)
+    assert controls() == {"a": [2, 1.0, 1.0], "b": [2, 2.0, 2.0]}
+    assert LiveAgreement.objects.get(annotation_id=11).sums["controls"].keys() == {
+        *"ab"
+    }
+    assert days() == [("v1", 2, [2, pytest.approx(1.25), pytest.approx(0.8125)])]
+    annotate(*map(rating, "bcd"), number=12, was_cancelled=True)
+    assert controls() == {"a": [1, 1.0, 1.0], "b": [1, 1.0, 1.0]}
+
+
 @pytest.mark.parametrize(
     "seed",
     [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4, 5))],
@@ -189,6 +209,7 @@ def test_the_days_are_always_the_sum_of_the_rows(
 ):
     monkeypatch.setattr(live, "ANNOTATORS_MAX", 2)
     monkeypatch.setattr(live, "LABELS_MAX", 2)
+    monkeypatch.setattr(live, "CONTROLS_MAX", 1)
     dice = random.Random(seed)
 
     def result():
