@@ -2,17 +2,13 @@
 
 import os
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
-# In memory: on a disk that is full, writing to mapped files kills the process (SIGBUS),
-# and on a container's layered disk it can block for seconds.
-_in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-# Must be set before prometheus_client is imported. Not a TemporaryDirectory: each web
-# process that ends would remove it, and the others could count nothing new.
-_counts = tempfile.mkdtemp(prefix="lsml-metrics-", dir=_in_memory)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counts
+from lsml.observability import counts
+
+# Must be set before prometheus_client is imported.
+_counts = counts.make_counts_folder()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
 
 from prometheus_client import multiprocess  # noqa: E402 - see above
 
@@ -42,12 +38,15 @@ preload_app = True
 timeout = 60
 graceful_timeout = int(os.environ.get("WEB_GRACE_S", "20"))
 keepalive = 15  # seconds that an idle client may keep its connection
-worker_tmp_dir = _in_memory  # of the heartbeat
+worker_tmp_dir = counts.IN_MEMORY  # of the heartbeat
 control_socket_disable = True
 
 
 def on_starting(server: object) -> None:
     """Wait for `manage.py dev`, before connections are accepted."""
+    from django.conf import settings
+
+    counts.name_service(_counts, settings.DATA_DIR)
     handshake.wait_for_go()
 
 

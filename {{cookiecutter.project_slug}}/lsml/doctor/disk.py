@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from django.utils import timezone
 from lsml.audit.models import EventHour, PredictionHour
 from lsml.audit.retention import partitions
 from lsml.doctor.findings import Finding, ok, problem, warning
+from lsml.observability.counts import counts_folders
 from lsml.registry.models import ModelVersion
 
 _TABLES_NAMED: Final = 3
@@ -28,9 +28,6 @@ _WEEK: Final = timedelta(days=7)
 _ROWS_MIN: Final = 10_000
 _FREE_SHARE_MIN: Final = 0.1
 _DAYS_LEFT_MIN: Final = 30
-# As config/gunicorn.py names them: in memory, where the system has that.
-_METRICS_FOLDERS: Final = "lsml-metrics-*"
-_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 _NEXT_STEP: Final = (
     "Make room, or keep less: AUDIT_RETENTION_DAYS with `manage.py audit prune`."
 )
@@ -163,13 +160,12 @@ def artifacts_growth(now: datetime) -> float:
 def folders_here() -> dict[str, list[Path]]:
     """Return the folders on this host that grow, by what is in them."""
     storage = urlsplit(settings.ARTIFACT_STORAGE)
-    temporary = _IN_MEMORY if _IN_MEMORY.is_dir() else Path(tempfile.gettempdir())
     folders = {
         "database": [] if settings.DATABASE_URL else [settings.DATA_DIR / "postgres"],
         "artifacts": [Path(unquote(storage.path))] if storage.scheme == "file" else [],
         "artifact cache": [settings.ARTIFACT_CACHE_DIR],
         "exports": [settings.AUDIT_EXPORT_DIR],
-        "counts for metrics": temporary.glob(_METRICS_FOLDERS),
+        "counts for metrics": counts_folders(settings.DATA_DIR),
     }
     there = {name: [*filter(Path.is_dir, those)] for name, those in folders.items()}
     return {content: folders for content, folders in there.items() if folders}

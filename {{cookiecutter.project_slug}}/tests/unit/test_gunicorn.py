@@ -1,38 +1,62 @@
 """What gunicorn's settings promise, without a server."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
-_END_ONE_WORKER = """
-import os, runpy, sys
-runpy.run_path("config/gunicorn.py")
+_START = """
+import os, runpy, shutil, signal, sys
+settings = runpy.run_path("config/gunicorn.py")
+folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+"""
+_END_ONE_WORKER = f"""{_START}
 if os.fork() == 0:
     sys.exit()  # as gunicorn ends a worker
 os.wait()
-os.rmdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+shutil.rmtree(folder)
 """
-_PRINT_FOLDER = (
-    "import os, runpy; runpy.run_path('config/gunicorn.py');"
-    " folder = os.environ['PROMETHEUS_MULTIPROC_DIR']; os.rmdir(folder); print(folder)"
-)
+_PRINT_FOLDER = f"{_START}shutil.rmtree(folder); print(folder)"
+_BE_KILLED = f"{_START}print(folder, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+_LEAVE_A_WORKER = f"""{_START}
+if os.fork() == 0:
+    print(os.getpid(), folder, flush=True)
+    signal.pause()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+_NAME_SERVICE = f"""{_START}
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+settings["on_starting"](None)
+from lsml.doctor import disk
+print(*disk.folders_here()["counts for metrics"], folder)
+settings["on_exit"](None)
+"""
+
+
+def printed_by(program, **environment):
+    """Run a program to its end, and return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | environment,
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return ended.stdout.strip()
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="Linux only")
 def test_a_full_temporary_folder_does_not_reach_the_counts_of_the_metrics(tmp_path):
-    printed = subprocess.run(
-        [sys.executable, "-c", _PRINT_FOLDER],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(printed.stdout.strip()).parent == Path("/dev/shm")
+    folder = printed_by(_PRINT_FOLDER, TMPDIR=str(tmp_path))
+    assert Path(folder).parent == Path("/dev/shm")
 
 
 def test_a_web_process_that_ends_leaves_the_counts_of_the_others():
@@ -53,3 +77,28 @@ def test_addresses_are_read_from_the_file_of_variables(config, tmp_path):
         check=True,
     )
     assert printed.stdout == "10.1.2.3:9876\n"
+
+
+def test_the_counts_of_a_killed_service_are_removed_when_another_one_starts():
+    killed = Path(printed_by(_BE_KILLED))
+    assert killed.is_dir()
+    printed_by(_PRINT_FOLDER)
+    assert not killed.exists()
+
+
+def test_the_counts_that_a_process_still_uses_are_not_removed():
+    leave = [sys.executable, "-c", _LEAVE_A_WORKER]
+    with subprocess.Popen(leave, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as main:
+        pid, folder = main.stdout.readline().split()
+    printed_by(_PRINT_FOLDER)
+    assert Path(folder).is_dir()
+    os.kill(int(pid), signal.SIGKILL)
+    until = time.monotonic() + 10
+    while Path(folder).is_dir() and time.monotonic() < until:
+        printed_by(_PRINT_FOLDER)
+    assert not Path(folder).exists()
+
+
+def test_doctor_finds_the_counts_of_the_service():
+    found, folder = printed_by(_NAME_SERVICE).split()
+    assert found == folder

@@ -1,10 +1,7 @@
 """How full the disks are, and when they will be."""
 
-import os
-import subprocess
-import sys
+import shutil
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -13,12 +10,11 @@ from lsml.audit import rollups
 from lsml.audit.models import PredictionHour
 from lsml.doctor import disk
 from lsml.doctor.findings import Level
+from lsml.observability import counts
 from lsml.registry.models import ModelVersion, Project
 from tests.db.audit.rows import generate
 
 GB = 1e9
-PROJECT = Path(__file__).parents[3]
-COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @pytest.mark.parametrize(
@@ -87,17 +83,13 @@ def test_artifacts_grow_by_the_versions_of_seven_days():
     assert disk.artifacts_growth(timezone.now()) == 200
 
 
-def test_the_counts_for_metrics_are_found_where_gunicorn_puts_them():
-    start = "import os, runpy; runpy.run_path('config/gunicorn.py')"
-    folder = subprocess.run(
-        [sys.executable, "-c", f"{start}; print(os.environ['{COUNTS}'])"],
-        cwd=PROJECT,
-        env={name: value for name, value in os.environ.items() if name != COUNTS},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+def test_the_counts_for_metrics_of_this_service_are_found(tmp_path, settings):
+    settings.DATA_DIR = tmp_path
+    ours, other = counts.make_counts_folder(), counts.make_counts_folder()
     try:
-        assert Path(folder) in disk.folders_here()["counts for metrics"]
+        counts.name_service(ours, tmp_path)
+        counts.name_service(other, tmp_path / "another service")
+        assert disk.folders_here()["counts for metrics"] == [ours]
     finally:
-        Path(folder).rmdir()
+        shutil.rmtree(ours)
+        shutil.rmtree(other)
