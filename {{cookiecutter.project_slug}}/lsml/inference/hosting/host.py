@@ -15,12 +15,18 @@ from django.db import connections
 from label_studio_ml.hosting import offers_prefetch
 from label_studio_ml.task_cache import task_cache_figures
 from lsml.inference.calls import Answer, Call, OnTimeout
-from lsml.inference.errors import ModelBusy, ModelTimedOut, StillLoading
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelNotLoadable,
+    ModelTimedOut,
+    StillLoading,
+)
 from lsml.inference.hosting import figures
 from lsml.inference.hosting.hosted import HostedModel
 from lsml.inference.hosting.loading import load
 from lsml.inference.hosting.memory import gpu_megabytes, memory_of_process
 from lsml.inference.hosting.prefetch import prefetch_opened
+from lsml.inference.hosting.watch import LOAD_TIMEOUT_S, in_time, watch
 from lsml.inference.status import LoadedModel, ProcessStatus
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
@@ -38,6 +44,7 @@ class _Slot:
     def __init__(self) -> None:
         self.loading = threading.Lock()
         self.hosted: HostedModel | None = None
+        self.hangs = ""  # why the version counts as not loadable; "" = it does not hang
         self.used_at = time.monotonic()
 
 
@@ -59,7 +66,8 @@ class ModelHost:
 
         Raises:
             ModelBusy: The queue is full, or no place became free in PREDICT_WAIT_S.
-            ModelNotLoadable: This version cannot be fetched or loaded.
+            ModelNotLoadable: This version cannot be fetched or loaded. In a worker,
+                also if that takes longer than LOAD_TIMEOUT_S.
             ModelTimedOut: Only in a worker: `predict()` hangs.
             ModelError: The model's code cannot be imported, or `predict()` raised or
                 returned something unusable.
@@ -175,21 +183,50 @@ class ModelHost:
                 f" {settings.PREDICT_WAIT_S:g} s. Try again in a moment."
             )
         try:
-            if slot.hosted is None:
-                slot.hosted = load(serving, origin)
-                slot.used_at = time.monotonic()  # loading may take minutes
-                with self._lock:
-                    self._keep(key, slot)
-                    # `setup()` may have named the version. The next request asks for
-                    # that name, and must not load the model again.
-                    if renamed := slot.hosted.store.adopted:
-                        self._keep((key[0], renamed, key[2]), slot)
-                    self._count()
-            return slot.hosted
+            if slot.hangs:
+                raise ModelNotLoadable(slot.hangs)
+            return in_time(
+                lambda: self._load(key, slot, serving, origin),
+                "load()",
+                timeout_s=LOAD_TIMEOUT_S,
+            )
+        except ModelTimedOut as error:
+            # Each further attempt would leave another thread behind.
+            slot.hangs = (
+                f"{serving.version} did not load within {error.timeout_s:g} s. It is"
+                " used if it loads after all; to try anew, restart the worker."
+            )
+            raise ModelNotLoadable(slot.hangs) from error
         finally:
-            if slot.hosted is None:
-                self._forget(key, slot)  # the next request tries again
             slot.loading.release()
+
+    def _load(
+        self, key: _Key, slot: _Slot, serving: Served, origin: Origin
+    ) -> HostedModel:
+        if slot.hosted is not None:  # this one waited for another thread to load it
+            return slot.hosted
+        try:
+            with watch.running(
+                "load()",
+                [],
+                timeout_s=LOAD_TIMEOUT_S,
+                restarts=False,  # it would load again, and others wait for this process
+                project_pk=serving.project_pk,
+                version=serving.version,
+            ):
+                slot.hosted = hosted = load(serving, origin)
+        except BaseException:
+            self._forget(key, slot)  # the next request tries again
+            raise
+        slot.used_at = time.monotonic()  # loading may take minutes
+        with self._lock:
+            self._keep(key, slot)
+            # `setup()` may have named the version. The next request asks for that name,
+            # and must not load the model again.
+            if renamed := hosted.store.adopted:
+                self._keep((key[0], renamed, key[2]), slot)
+            self._count()
+        return hosted
 
     @contextmanager
     def _dropped_if_it_hangs(self, hosted: HostedModel) -> Iterator[None]:

@@ -32,6 +32,8 @@ T = TypeVar("T")
 # answer their other requests. In the model process those wait for what hangs.
 GRACE_S = {"web": 20.0, "model": 1.0}
 _LOOK_EVERY_S = 0.5
+# Of loading a version, which may take minutes.
+LOAD_TIMEOUT_S = 600.0
 # How long the restart waits for the rows of hanging calls, which may wait for a
 # database that hangs as well.
 _REPORTS_S = 5.0
@@ -42,6 +44,8 @@ class _Running:
     what: str
     on_timeouts: Sequence[OnTimeout]
     about: Mapping[str, object]
+    timeout_s: float
+    restarts: bool
     started: float = field(default_factory=time.monotonic)
     thread: int = field(default_factory=threading.get_ident)
 
@@ -59,20 +63,34 @@ class Watch:
 
     @contextmanager
     def running(
-        self, what: str, on_timeouts: Sequence[OnTimeout], **about: object
+        self,
+        what: str,
+        on_timeouts: Sequence[OnTimeout],
+        *,
+        timeout_s: float | None = None,
+        restarts: bool = True,
+        **about: object,
     ) -> Iterator[None]:
         """Watch the block: it calls the model.
 
         Args:
             what: The method that is called, for the log.
             on_timeouts: Each is called, in another thread, if the block takes longer
-                than PREDICT_TIMEOUT_S. Then this process is restarted. A command is
-                not, and neither is a worker, where `in_time` raises instead.
+                than `timeout_s`. Then this process is restarted. A command is not, and
+                neither is a worker, where `in_time` raises instead.
+            timeout_s: None = PREDICT_TIMEOUT_S.
+            restarts: False = what hangs is only logged.
             about: What it is called for, for the log.
         """
         number = next(self._numbers)
         self._start()
-        self._running[number] = _Running(what, on_timeouts, about)
+        self._running[number] = _Running(
+            what,
+            on_timeouts,
+            about,
+            settings.PREDICT_TIMEOUT_S if timeout_s is None else timeout_s,
+            restarts,
+        )
         try:
             yield
         finally:
@@ -89,26 +107,28 @@ class Watch:
     def _look(self) -> None:
         while True:
             time.sleep(_LOOK_EVERY_S)
-            latest = time.monotonic() - settings.PREDICT_TIMEOUT_S
+            now = time.monotonic()
             for number, running in list(self._running.items()):
-                if running.started < latest and self._running.pop(number, None):
+                if running.started + running.timeout_s > now:
+                    continue
+                if self._running.pop(number, None):
                     self._give_up(running)
 
     def _give_up(self, running: _Running) -> None:
-        grace_s = GRACE_S.get(settings.PROCESS)
+        grace_s = GRACE_S.get(settings.PROCESS) if running.restarts else None
         frame = sys._current_frames().get(running.thread)
         log.error(
             "the model hangs",
             call=running.what,
             **running.about,
-            timeout_s=settings.PREDICT_TIMEOUT_S,
+            timeout_s=running.timeout_s,
             next_step="this process restarts"
             if grace_s
             else "restart this process: the thread and its model stay in memory",
             stack="".join(traceback.format_stack(frame)) if frame else "",
         )
-        if _leaves_behind():
-            return  # `in_time` raises an error, which is recorded
+        if _leaves_behind() or not running.restarts:
+            return  # in a worker, `in_time` raises an error, which is recorded
         self._start_report(running)
         if grace_s and self._restart is None:
             self._restart = threading.Thread(
@@ -134,13 +154,14 @@ class Watch:
         exit_now()
 
 
-def in_time(work: Callable[[], T], method: str) -> T:
-    """Call the model. In a worker, return within PREDICT_TIMEOUT_S, even if it hangs.
+def in_time(work: Callable[[], T], method: str, *, timeout_s: float | None = None) -> T:
+    """Call the model. In a worker, return within `timeout_s`, even if it hangs.
 
     Args:
         work: Calls the model. In a worker it runs in a thread of its own, which is left
             behind if it hangs.
         method: What it calls, for the error.
+        timeout_s: None = PREDICT_TIMEOUT_S.
 
     Raises:
         ModelTimedOut: It hangs. The model must not be called again: a thread is in it.
@@ -157,13 +178,14 @@ def in_time(work: Callable[[], T], method: str) -> T:
         finally:
             connections.close_all()
 
+    timeout_s = settings.PREDICT_TIMEOUT_S if timeout_s is None else timeout_s
     threading.Thread(target=run, daemon=True).start()
     try:
-        return done.result(timeout=settings.PREDICT_TIMEOUT_S)
+        return done.result(timeout=timeout_s)
     except TimeoutError:
         if done.done():
             raise
-        raise ModelTimedOut(settings.PREDICT_TIMEOUT_S, method) from None
+        raise ModelTimedOut(timeout_s, method) from None
 
 
 def _leaves_behind() -> bool:
