@@ -70,6 +70,9 @@ def _cases() -> Iterator[tuple[str, float, Draw]]:
         yield "accuracy", truth, _accuracy(truth)
     yield "scores: 70 % are 1, the others evenly from 0 to 1", 0.85, _mixed
     yield "scores: most above 0.99, a few far below", 0.97, _skewed
+    for failed, good in ((0.02, 0.99), (0.05, 0.97), (0.03, 0.85)):
+        name = f"scores: around {good:g}, but {percent(failed)} are 0"
+        yield name, (1 - failed) * good, _failing(failed, good)
     for share in (0.02, 0.05, 0.1):
         rare = f"of a label on {percent(share)} of the tasks"
         yield f"F1 {rare}", 0.8, _label(f1, share)
@@ -95,6 +98,16 @@ def _mixed(random: Random, tasks: int) -> Interval | None:
 
 def _skewed(random: Random, tasks: int) -> Interval | None:
     return mean(random.beta(1.94, 0.06, tasks).tolist())
+
+
+def _failing(failed: float, good: float) -> Draw:
+    """Return a draw of scores that are 0 on some tasks, and near `good` on others."""
+
+    def draw(random: Random, tasks: int) -> Interval | None:
+        scores = random.beta(10 * good, 10 * (1 - good), tasks)
+        return mean(np.where(random.random(tasks) < failed, 0, scores).tolist())
+
+    return draw
 
 
 def _label(measure: Callable[[list[Counts]], Interval | None], share: float) -> Draw:

@@ -14,6 +14,9 @@ from typing import Final, NamedTuple
 from lsml.dataset.measures import Counts
 
 LEVEL: Final = 0.95  # of an interval that is shown
+# Of a task with the score that is farthest from the mean. Chosen from simulations of 20
+# distributions, see docs/quality.md.
+_UNSEEN: Final = 0.05
 
 
 class Interval(NamedTuple):
@@ -43,10 +46,8 @@ def mean_of_sums(count: int, total: float, squares: float) -> Interval:
         squares: The sum of their squares.
     """
     value = min(1.0, max(0.0, total / count))
-    one = value * (1 - value)  # the variance of right and wrong; and of one more task
     observed = max(0.0, squares - count * value**2)
-    effect = (observed + one) / (count * one + one) if one else 1.0
-    return _wilson(value, count / effect)
+    return _wilson(value, count / _effect(value, count, observed))
 
 
 def with_variance(value: float, variance: float) -> Interval:
@@ -110,12 +111,30 @@ def ratio(tasks: Sequence[tuple[float, float]]) -> Interval | None:
         return None
     value = sum(part for part, _ in tasks) / total
     squares = sum(whole**2 for _, whole in tasks)
-    binary = value * (1 - value) * squares  # if each task were right or wrong entirely
-    observed = sum((part - value * whole) ** 2 for part, whole in tasks)
-    # One more task that is right or wrong: few equal scores are no proof that all are.
-    one = value * (1 - value) * squares / sum(1 for _, whole in tasks if whole)
-    effect = (observed + one) / (binary + one) if binary else 1.0
-    return _wilson(value, total**2 / squares / effect)
+    count = sum(1 for _, whole in tasks if whole)
+    size = squares / count
+    observed = sum((part - value * whole) ** 2 for part, whole in tasks) / size
+    return _wilson(value, total**2 / squares / _effect(value, count, observed))
+
+
+def _effect(value: float, count: int, observed: float) -> float:
+    """Return how much more scores vary than right and wrong; below 1, less.
+
+    As if there were one more task that is right or wrong: few equal scores are no proof
+    that all are. Where scores vary less than right and wrong, as if a twentieth of a
+    task were as far from the mean as can be: a rare low score may not be among few.
+
+    Args:
+        value: The mean.
+        count: How many scores.
+        observed: The sum of their squared distances from the mean.
+    """
+    one = value * (1 - value)
+    if not one:
+        return 1.0
+    most = (count + 1) * one
+    unseen = _UNSEEN * max(value, 1 - value) ** 2
+    return max((observed + one) / most, min(1.0, (observed + unseen) / most))
 
 
 def _wilson(share: float, tasks: float) -> Interval:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.quality.coverage import coverage_exactly
+from benchmarks.quality.coverage import coverage_exactly, covered
 from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     f1,
@@ -58,6 +58,17 @@ def test_equal_scores_are_not_certainty():
 
     assert found.low < 0.7
     assert found.high > 0.85
+
+
+def test_equal_scores_near_1_do_not_exclude_a_rare_low_one():
+    assert mean([0.995] * 30).low < 0.96
+
+
+def test_scores_of_which_few_are_far_below_are_covered():
+    def draw(random, tasks):
+        return mean(random.beta(1.94, 0.06, tasks).tolist())
+
+    assert 0.93 <= covered(draw, 0.97, 50) <= 0.97
 
 
 def test_scores_that_vary_less_than_right_and_wrong_have_a_narrower_interval():
