@@ -42,26 +42,30 @@ def name_service(folder: Path, data_dir: Path) -> None:
 
 
 def counts_folders(data_dir: Path) -> list[Path]:
-    """Return the folders of a service on this host."""
+    """Return the folders of a service of this user on this host."""
     return [folder for folder in _folders() if _service(folder) == str(data_dir)]
 
 
 def _folders() -> Iterator[Path]:
-    return Path(IN_MEMORY or tempfile.gettempdir()).glob(f"{_PREFIX}*")
+    """Yield the folders of this user; others may write there as well."""
+    for folder in Path(IN_MEMORY or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # removed meanwhile
+            if folder.lstat().st_uid == os.getuid():
+                yield folder
 
 
 def _service(folder: Path) -> str | None:
     try:
         return (folder / _IN_USE).read_text("utf-8")
-    except OSError:  # another user's, or removed meanwhile
+    except OSError:  # removed meanwhile
         return None
 
 
 def _remove_unused() -> None:
-    """Remove the folders of killed processes of this user."""
+    """Remove the folders of killed processes."""
     for folder in _folders():
         with suppress(OSError):
-            if folder.lstat().st_uid == os.getuid() and _is_unused(folder):
+            if _is_unused(folder):
                 shutil.rmtree(folder)
 
 
