@@ -1,11 +1,13 @@
 """Reads and writes numbers for people: no exponents, thousands grouped."""
 
 import math
+import re
 from typing import Final
 
 BIGINT_MAX: Final = (1 << 63) - 1  # the largest id PostgreSQL compares with
 _DECIMALS_MAX: Final = 12  # smaller values are shown as 0
 _HUGE: Final = 1e15  # larger values are not written out: a loss that diverged
+_HYPHEN: Final = re.compile(r"(?<![\w.])-(?=\d)")  # before a number, not within a date
 _LETTERS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -22,6 +24,11 @@ def whole_number(text: str, most: int = BIGINT_MAX) -> int | None:
     return number if number <= most else None
 
 
+def typographic(text: str) -> str:
+    """Write the minus of each number in a text as on paper: −3, not -3."""
+    return _HYPHEN.sub("−", text)
+
+
 def readable(value: float, digits: int = 4) -> str:
     """Write a number with its thousands grouped: 12,346 or 0.00001.
 
@@ -32,12 +39,12 @@ def readable(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return "–"
     if abs(value) >= _HUGE:
-        return "< -1,000T" if value < 0 else "> 1,000T"
+        return "< −1,000T" if value < 0 else "> 1,000T"
     power = math.floor(math.log10(abs(value))) if value else 0
     decimals = min(max(digits - 1 - power, 0), _DECIMALS_MAX)
     text = f"{value:,.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    return "0" if text == "-0" else typographic(text)
 
 
 def short(value: float) -> str:

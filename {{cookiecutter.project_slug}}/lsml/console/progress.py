@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from lsml.console.charts import Series, line_chart
 from lsml.console.numbers import short
+from lsml.dataset.figures import percent
 from lsml.inference.models import PredictionJob
 from lsml.jobs.kinds import kind_of
 from lsml.jobs.models import Job
@@ -65,12 +66,12 @@ def prediction_counts(job: PredictionJob) -> list[tuple[str, int]]:
 
 
 def amount_done(job: Job) -> str:
-    """Return how much of a job is done: "60 / 150 tasks", or "40%" for a training.
+    """Return how much of a job is done: "60 / 150 tasks", or "40 %" for a training.
 
     The text is empty while the total is unknown.
     """
     if isinstance(job, TrainingRun):
-        return f"{job.progress:.0%}"
+        return percent(job.progress)
     if not job.total:
         return ""
     units = {"audit": _("rows"), "evaluation": _("predictions")}

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, OuterRef
 
+from lsml.dataset.figures import percent
 from lsml.environment.json_field import JsonField
 from lsml.registry.models import Project
 
@@ -172,7 +173,7 @@ class Agreement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.measure} {self.value:.2f}"
+        return f"{self.measure} {percent(self.value)}"
 
 
 class LiveAgreement(models.Model):
@@ -210,7 +211,7 @@ class LiveAgreement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_version}: {self.value:.2f}"
+        return f"{self.model_version}: {percent(self.value)}"
 
 
 class LiveAgreementDay(models.Model):

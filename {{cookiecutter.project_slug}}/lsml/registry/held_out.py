@@ -13,4 +13,5 @@ def counted(tasks: int, kind: str = "held-out") -> str:
 def too_few(tasks: int, *, needed: int | None = None, kind: str = "held-out") -> str:
     """Return the sentence about tasks that are too few to compare versions on."""
     more = "" if needed is None else f" ({needed} needed)"
-    return f"{counted(tasks, kind)}: too few to tell{more}"
+    are = "is" if tasks == 1 else "are"
+    return f"{counted(tasks, kind)} {are} too few to tell{more}"

@@ -15,6 +15,11 @@ from lsml.registry.models import ModelVersion, Project
 
 EVALUATE: Final = "lsml.quality.tasks.evaluate_version"
 COMPARING: Final = (Project.PromotionPolicy.NOT_WORSE, Project.PromotionPolicy.BETTER)
+# What the other policies do, whatever the comparison says.
+WITHOUT_COMPARISON: Final[dict[str, str]] = {
+    Project.PromotionPolicy.ALWAYS: "The policy promotes every new version.",
+    Project.PromotionPolicy.MANUAL: "The policy leaves every promotion to people.",
+}
 
 
 def why_promoted_at_once(project: Project, version: ModelVersion) -> str | None:

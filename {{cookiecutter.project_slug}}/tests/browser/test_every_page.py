@@ -59,7 +59,7 @@ def every_page(story):
     ]
     held_back = factory.evaluation(
         latest, latest.parent, verdict="held back", promoted=False,
-        reason="recall of Refund fell from 0.81 to 0.62 on 43 tasks",
+        reason="recall of Refund fell from 81 % to 62 % on 43 tasks",
     )  # fmt: skip
     rows += [held_back]
     models = (Prediction, WebhookEvent, AuditEntry, Task, Annotation, Promotion)

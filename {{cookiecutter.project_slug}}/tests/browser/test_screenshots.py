@@ -9,20 +9,27 @@ from django.urls import reverse
 from lsml.audit.models import Prediction
 from lsml.console.pages import models_in_memory
 from tests.browser.loaded import LoadedModels
+from tests.browser.quality import measured
 from tests.console import shapes
 from tests.console.addresses import detail_page, list_page, page
 
 FOLDER = os.environ.get("SCREENSHOTS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="make screenshots")
-WIDE = {"width": 1280, "height": 900}
+WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
 
 def pages(story):
     image, text, others = shapes.drawn_predictions()
+    in_shadow = measured(story["project"])
     return {
         "home": reverse("admin:index"),
         "project": detail_page(story["project"]),
+        "drift": page("drift", story["project"].pk),
+        "live-agreement": page("live_agreement", story["project"].pk),
+        "shadow": page("shadow", in_shadow.pk),
+        "version-in-shadow": detail_page(in_shadow),
+        "held-back": detail_page(in_shadow.evaluations.get()),
         "timeline": page("timeline", story["project"].pk),
         "version": detail_page(story["latest"]),
         "compare": page("compare", story["latest"].pk) + "?with=v2",

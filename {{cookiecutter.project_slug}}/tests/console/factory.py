@@ -11,6 +11,7 @@ from lsml.audit import rollups
 from lsml.audit.fields import first_id_at
 from lsml.audit.models import Prediction, WebhookEvent
 from lsml.audit.services import digest_of
+from lsml.dataset.figures import percent
 from lsml.dataset.models import Agreement, Annotation, LiveAgreementDay, Snapshot, Task
 from lsml.observability.origin import Origin
 from lsml.quality.models import Alarm, AlarmCheck, AnswerCheck, ErrorGroup, Evaluation
@@ -283,7 +284,7 @@ def evaluation(made, other=None, *, at=None, score=0.9, before=0.83, **facts):
         "policy": "not-worse",
         "verdict": "passed",
         "promoted": True,
-        "reason": f"{before:.2f} → {score:.2f} on 43 held-out tasks",
+        "reason": f"{percent(before)} → {percent(score)} on 43 held-out tasks",
         "task_count": 43,
         "report": {
             "versions": [figures(made.version, score), figures(name, before)],

@@ -66,3 +66,22 @@ def test_two_versions_differ_on_the_tasks_they_answered_differently(viewer):
     assert [row.task_id for row in different] == [2]
     shown = viewer.get(page("compare", left.pk), {"with": right.version})
     assert "1 of 2 tasks" in shown.text
+
+
+def test_a_prediction_that_failed_is_shown_with_the_first_line_of_its_error(viewer):
+    of = factory.project()
+    left, right = factory.version(of, accuracy=0.7), factory.version(of, accuracy=0.8)
+    now = timezone.now()
+    failed = {"result": None, "outcome": "error", "error": "ValueError: empty\nat 7"}
+    answers = [(left, {"result": []}), (right, failed)]
+    Prediction.objects.bulk_create(
+        factory.prediction(
+            of, at=now, n=n, task_id=1, model_version=made.version, **facts
+        )
+        for n, (made, facts) in enumerate(answers)
+    )
+    shown = viewer.get(page("compare", left.pk), {"with": "v2"}).text
+    assert "failed: ValueError: empty" in shown
+    assert "at 7" not in shown
+    assert "nothing" in shown
+    assert "(open to see)" not in shown

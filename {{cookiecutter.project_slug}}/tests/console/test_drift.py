@@ -49,7 +49,10 @@ def shown(client, project):
 
 def test_the_page_of_a_project_links_to_it(viewer, project):
     address = page("drift", project.pk)
-    assert f'href="{address}"' in viewer.get(detail_page(project)).text
+    shown = viewer.get(detail_page(project)).text
+    assert f'href="{address}"' in shown
+    # Among the buttons at the top, so that it is on the first screen of a phone.
+    assert shown.index(address) < shown.index("c-card")
 
 
 def test_an_alarm_leads_to_it(project):
@@ -75,7 +78,7 @@ def test_without_drift_it_says_so(viewer, project):
 
 
 def test_it_says_why_there_is_no_check(viewer, project):
-    assert "Not checked yet" in shown(viewer, project)
+    assert "Drift is not checked yet" in shown(viewer, project)
     project.active_version = None
     project.save()
     assert "0.0.1 was not trained here" in shown(viewer, project)
@@ -96,5 +99,12 @@ def test_expected_quality_stands_beside_live_agreement(viewer, project):
             score=0.85,
         )
     text = shown(viewer, project)
-    assert "0.75 (0.63–0.84)" in text
+    assert "75 % (63–84 %)" in text
     assert "Expected agreement of the last" in text
+
+
+def test_under_drift_the_expected_agreement_is_not_to_be_relied_on(viewer, project):
+    checked(project, differs=False)
+    assert "Do not rely on" not in shown(viewer, project)
+    checked(project, differs=True)
+    assert "Do not rely on the expected agreement" in shown(viewer, project)

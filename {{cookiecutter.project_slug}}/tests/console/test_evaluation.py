@@ -20,9 +20,11 @@ def two_versions(**facts):
 def test_the_page_compares_controls_and_labels_of_both_versions(viewer):
     answer = viewer.get(detail_page(two_versions(score=0.9, before=0.8)))
     assert "v2 against v1 on 43 held-out tasks" in answer.text
-    assert "0.80 (0.75–0.84)" in answer.text
-    assert "0.90 (0.85–0.94)" in answer.text
-    assert "with 80 % certainty: +0.06." in " ".join(answer.text.split())
+    assert "80 % (75–84 %)" in answer.text
+    assert "90 % (85–94 %)" in answer.text
+    assert "With 80 % certainty, the difference is at least +6 points;" in " ".join(
+        answer.text.split()
+    )
     positive = answer.context["recalls"][0]
     assert (positive.name, positive.count) == ("Positive", 20)
     assert positive.change == pytest.approx(0.1)

@@ -20,7 +20,7 @@ LISTS = {
     "audit": "audit_auditjob",
 }
 AMOUNTS = {
-    "training": "40%",
+    "training": "40 %",
     "prediction": "60 / 150 tasks",
     "evaluation": "60 / 150 predictions",
     "audit": "60 / 150 rows",
@@ -67,7 +67,7 @@ def test_page_list_and_fragment_show_the_same_amount(olga, kind, state):
         "fragment": fragment(olga, kind, job),
     }
     for text in texts.values():
-        found = set(re.findall(r"\d+ / \d+ \w+|\d+%", words(text)))
+        found = set(re.findall(r"\d+ / \d+ \w+|\d+ %", words(text)))
         assert found == {amount}
 
 

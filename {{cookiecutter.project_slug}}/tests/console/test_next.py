@@ -31,7 +31,7 @@ def test_the_least_certain_tasks_are_listed_with_reason_and_link(viewer, project
 @pytest.mark.parametrize(
     ("strategy", "words"),
     [
-        ("diverse", "by wording, closer to "),
+        ("diverse", "represents "),
         ("disagreement", "v3 says "),
         ("random", "picked at random"),
     ],

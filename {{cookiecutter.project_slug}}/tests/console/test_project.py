@@ -6,6 +6,7 @@ from django.utils import timezone
 from lsml.audit.models import AuditEntry
 from lsml.inference.models import PredictionJob
 from lsml.registry.models import Following, Project
+from lsml.registry.policy import POLICY_FIELDS
 from lsml.training.models import TrainingRun
 from tests.console import factory
 from tests.console.addresses import detail_page, page
@@ -62,7 +63,16 @@ def test_changing_the_policy_keeps_each_value_before_and_after(operator):
     assert (entry.actor, entry.reason) == ("olga", "too many runs")
     assert entry.detail["min_annotations"] == {"before": 1, "after": 25}
     assert "time_limit_s" not in entry.detail
-    assert "min_annotations 1 → 25" in operator.get(detail_page(of)).text
+    shown = " ".join(operator.get(detail_page(of)).text.split())
+    assert "New annotations that start a run: 1 → 25;" in shown
+    assert "Roll back automatically: no → yes" in shown
+
+
+def test_the_policy_is_explained_in_plain_words(operator):
+    form = operator.get(page("policy", factory.project().pk)).context["form"]
+    for name in POLICY_FIELDS:
+        assert name not in str(form[name].label)
+        assert form[name].help_text or name == "quiet_until", name
 
 
 def test_more_than_half_of_the_tasks_cannot_be_held_out(operator):

@@ -5,6 +5,8 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from lsml.dataset.models import Annotation
@@ -14,7 +16,7 @@ from tests.console import factory
 from tests.console.addresses import detail_page, page
 
 pytestmark = pytest.mark.django_db
-FELL = "recall of Negative fell from 0.81 to 0.62 on 43 tasks"
+FELL = "recall of Negative fell from 81 % to 62 % on 43 tasks"
 
 
 def shown(client, row):
@@ -53,14 +55,14 @@ def test_the_served_version_is_shown_beside_the_one_before_with_intervals(
     viewer, served
 ):
     text = shown(viewer, served)
-    assert "v2, serving 0.93 (0.88–0.97)" in text
-    assert "v1, before 0.85 (0.80–0.89)" in text
+    assert "v2, serving 93 % (88–97 %)" in text
+    assert "v1, before 85 % (80–89 %)" in text
     assert "Held-out tasks 43" in text
 
 
 def test_the_labels_annotated_most_are_compared(viewer, served):
     text = shown(viewer, served)
-    assert "Positive 20 0.83 (0.75–0.89) 0.91 (0.83–0.97) +0.08" in text
+    assert "Positive 20 83 % (75–89 %) 91 % (83–97 %) +8 points" in text
     report = served.evaluations.get().report
     many = [f"Label {n}" for n in range(30)]
     report["versions"][0] = factory.figures("v2", 0.93, many)
@@ -71,14 +73,14 @@ def test_the_labels_annotated_most_are_compared(viewer, served):
 
 
 def test_a_promotion_by_the_policy_is_said_with_its_reason(viewer, served):
-    assert "v2 promoted 0.85 → 0.93 on 43 held-out tasks" in shown(viewer, served)
+    assert "v2 promoted 85 % → 93 % on 43 held-out tasks" in shown(viewer, served)
 
 
 def test_a_version_held_back_is_said_with_the_reason_and_a_link(viewer, served):
     found = held_back(served)
     assert f"v3 held back {FELL}" in shown(viewer, served)
     assert detail_page(found) in viewer.get(detail_page(served)).text
-    assert "v2, serving 0.93" in shown(viewer, served)
+    assert "v2, serving 93 %" in shown(viewer, served)
 
 
 def test_a_version_held_back_and_promoted_by_a_person_is_said_so(viewer, served):
@@ -133,6 +135,29 @@ def test_a_policy_that_does_not_compare_holds_nothing_back(viewer, served):
 
 
 @pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("always", "The policy promotes every new version."),
+        ("manual", "The policy leaves every promotion to people."),
+    ],
+)
+def test_a_policy_that_does_not_compare_says_what_it_does(
+    viewer, served, policy, words
+):
+    found = held_back(served, policy=policy)
+    assert f"v3 did not pass {FELL}. {words}" in shown(viewer, served)
+    assert f"did not pass {FELL} {words}" in shown(viewer, found)
+
+
+def test_too_few_tasks_are_said_once(viewer, served):
+    few = "15 held-out tasks are too few to tell (20 needed)"
+    newer(served, verdict="too few tasks", promoted=False, reason=few)
+    text = shown(viewer, served)
+    assert f"v3 not judged {few}" in text
+    assert text.count("too few") == 1
+
+
+@pytest.mark.parametrize(
     ("columns", "words"),
     [
         ({"state": "running", "done": 12}, "12 / 86 predictions"),
@@ -146,7 +171,7 @@ def test_an_evaluation_that_goes_on_is_shown_with_its_progress(
     text = shown(viewer, served)
     assert "v3 is being evaluated" in text
     assert words in text
-    assert "v2, serving 0.93" in text
+    assert "v2, serving 93 %" in text
 
 
 @pytest.mark.parametrize(
@@ -178,9 +203,9 @@ def test_the_score_of_each_version_is_charted_with_its_interval(viewer, served):
     again = served.versions.get(version="v2")
     factory.evaluation(again, again.parent, score=0.95)
     chart = viewer.get(detail_page(served)).context["quality"]["chart"]
-    assert "Score: 0.95 (0.90–0.99)" in chart
-    assert "Score: 0.70 (0.65–0.74)" in chart
-    assert "0.93" not in chart
+    assert "Score: 95 % (90 % to 99 %)" in chart
+    assert "Score: 70 % (65 % to 74 %)" in chart
+    assert "93 %" not in chart
     assert chart.count("c-star") == 1
     assert chart.count("c-whisker") == 2
 
@@ -188,7 +213,7 @@ def test_the_score_of_each_version_is_charted_with_its_interval(viewer, served):
 def test_a_served_version_without_an_evaluation_is_said_so(viewer, served):
     first = served.versions.get(version="v1")
     factory.promote(served, first, first.created_at)
-    assert "v1 serves, and has no evaluation of its own" in shown(viewer, served)
+    assert "v1 serves. It was not evaluated itself." in shown(viewer, served)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +232,7 @@ def test_a_project_without_evaluations_says_what_is_missing(viewer, annotated, w
     Annotation.objects.filter(pk__in=[row.pk for row in spare]).delete()
     text = shown(viewer, of)
     assert words in text
-    assert "no evaluation of its own" not in text
+    assert "not evaluated itself" not in text
 
 
 def test_versions_that_were_not_evaluated_are_explained(viewer):
@@ -220,6 +245,19 @@ def test_versions_that_were_not_evaluated_are_explained(viewer):
     of.holdout_percent = 0
     of.save()
     assert "The policy holds out no tasks" in shown(viewer, of)
+
+
+def test_a_version_in_shadow_is_shown_without_another_query(
+    viewer, served, django_assert_num_queries
+):
+    with CaptureQueriesContext(connection) as before:
+        assert "in shadow" not in shown(viewer, served)
+    made = factory.version(served)
+    served.shadow_version, served.shadow_percent = made, 30
+    served.save()
+    with django_assert_num_queries(len(before)):
+        text = shown(viewer, served)
+    assert "v3 in shadow It predicts 30 % of the tasks in the background" in text
 
 
 def test_many_evaluations_cost_no_more_queries(
@@ -237,7 +275,7 @@ def test_many_evaluations_cost_no_more_queries(
 def test_a_version_lists_its_evaluations(viewer, served):
     found = held_back(served, score=0.7)
     text = shown(viewer, found.version)
-    assert f"#{found.pk} held back 0.70 (0.65–0.74) 43 v2 {FELL}" in text
+    assert f"#{found.pk} held back 70 % (65–74 %) 43 v2 {FELL}" in text
 
 
 def test_metrics_of_the_model_are_named_as_its_own(viewer, served):
@@ -280,7 +318,7 @@ def test_before_an_override_the_reason_of_the_verdict_is_shown(operator, served)
     text = operator.get(page("promote", served.pk), {"version": "v3"}).text
     assert text.index(FELL) < text.index('type="submit">Promote v3')
     plain = operator.get(page("promote", served.pk), {"version": "v1"}).text
-    assert "holds this version back" not in plain
+    assert "did not pass its latest evaluation" not in plain
 
 
 def test_only_the_latest_verdict_counts_before_an_override(operator, served):
@@ -294,7 +332,7 @@ def test_two_versions_are_compared_by_the_evaluation_of_both(viewer, served):
     made = served.active_version
     answer = viewer.get(page("compare", made.pk), {"with": "v1"})
     text = words(answer)
-    assert "v1 0.85 (0.80–0.89) v2 0.93 (0.88–0.97) Held-out tasks 43" in text
+    assert "v1 85 % (80–89 %) v2 93 % (88–97 %) Held-out tasks 43" in text
     assert answer.context["f1"][0].change == pytest.approx(0.08)
 
 

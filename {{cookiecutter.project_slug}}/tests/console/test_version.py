@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db
     ("held_out", "words"),
     [
         (0, "not held out"),
-        (1, "1 held-out task: too few to tell"),
-        (9, "9 held-out tasks: too few to tell"),
+        (1, "1 held-out task is too few to tell"),
+        (9, "9 held-out tasks are too few to tell"),
         (37, "37 tasks held out"),
         (1_200, "1,200 tasks held out"),
     ],

@@ -50,9 +50,9 @@ def test_live_agreement_of_both_kinds_stands_side_by_side(viewer, of):
         sums={"overall": {"": [400, 364, 364]}, "not_shown": {"": [25, 21, 21]}},
     )
     shown = viewer.get(page("live_agreement", of.pk)).text
-    assert "0.91 (0.88–0.93)" in shown
-    assert "0.84 (0.65–0.94)" in shown
-    assert "No influence of suggestions can be told from chance" in shown
+    assert "91.0 % (87.8–93.4 %)" in shown
+    assert "84 % (65–94 %)" in shown
+    assert "An influence of suggestions cannot be told from chance" in shown
 
 
 def test_a_project_without_annotations_says_so(viewer, of):

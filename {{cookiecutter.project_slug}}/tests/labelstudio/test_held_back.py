@@ -82,13 +82,13 @@ def verdict(service, version):
 def test_the_first_version_is_better_than_the_untrained_model(worsening, trained):
     first = verdict(worsening, "v1")
     assert (first["verdict"], first["promoted"]) == ("passed", True)
-    assert first["reason"].startswith("0.00 → 1.00 on ")
+    assert first["reason"].startswith("0 % → 100 % on ")
 
 
 def test_the_worse_version_is_held_back_with_the_reason(worsening, trained):
     found = trained.evaluation
     assert (found["verdict"], found["promoted"]) == ("held back", False)
-    assert "recall of Negative fell from 1.00 to 0.00" in found["reason"]
+    assert "recall of Negative fell from 100 % to 0 %" in found["reason"]
     assert served(worsening, trained.number) == "v1"
 
 

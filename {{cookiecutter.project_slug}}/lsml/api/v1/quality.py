@@ -1,5 +1,6 @@
 """/api/v1/projects/<project_pk>/quality: how good the served version is."""
 
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import (
@@ -142,6 +143,9 @@ class ExpectedSerializer(serializers.Serializer[Any]):
     )
     annotations = serializers.IntegerField(help_text="that say what a score is worth")
     sentence = serializers.CharField()
+    warning = serializers.CharField(
+        help_text="why not to rely on it, such as drift; empty: nothing is known"
+    )
 
 
 class DriftFeatureSerializer(serializers.Serializer[Any]):
@@ -194,8 +198,8 @@ class DriftSerializer(serializers.Serializer[Any]):
                             "annotations": 5,
                             "agreement": [0.8, 0.38, 0.96],
                             "difference": [0.1, -0.11, 0.53],
-                            "meaning": "No influence of suggestions can be told from"
-                            " chance: shown minus not shown is 0.10 (-0.11 to 0.53).",
+                            "meaning": "An influence of suggestions cannot be told from"
+                            " chance: shown minus not shown is 10 points (-11 to 53).",
                         },
                         "days": [
                             {"day": "2026-11-30", "annotations": 40, "agreement": 0.9}
@@ -244,8 +248,10 @@ class DriftSerializer(serializers.Serializer[Any]):
                     "left_out": 12,
                     "annotations": 310,
                     "sentence": "Expected agreement of the last 488 predictions"
-                    " without annotation: 83 % (78–87 %). 12 more are left out,"
+                    " without annotation: 83.0 % (78.0–87.0 %). 12 more are left out,"
                     " because few annotations have such scores.",
+                    "warning": "Do not rely on the expected agreement: with this drift,"
+                    " a score may no longer mean what it meant.",
                 },
                 "drop": None,
                 "drift": {
@@ -302,13 +308,15 @@ class QualityView(ProjectReportView):
         """Return the quality on held-out tasks and the live agreement."""
         project = self.project()
         live = live_quality(project, served_and_former(project))
+        check = latest_check(project)
         found = {
             "served_version": project.served_version,
             "held_out": _held_out(project),
             "live": live,
-            "expected": expected_of(project, live[0]),
+            "expected": asdict(expected_of(project, live[0]))
+            | {"warning": check.warning if check else ""},
             "drop": next(iter(drops(project)), None),
-            "drift": latest_check(project),
+            "drift": check,
         }
         return Response(QualitySerializer(found).data)
 

@@ -12,6 +12,7 @@ from lsml.console.admin.base import PROJECT_COLUMNS, Fact, ReadOnlyAdmin, TaskSe
 from lsml.console.links import link, link_to, list_of, page_of
 from lsml.console.lists.filters import ProjectFilter
 from lsml.console.templatetags.console import badge, beginning, moment
+from lsml.dataset.figures import percent
 from lsml.dataset.models import Agreement, Annotation, Task
 
 _HINT = _("Nothing here yet. Label Studio's webhooks bring tasks and annotations.")
@@ -107,7 +108,7 @@ class AgreementAdmin(TaskSearch, ReadOnlyAdmin):
 
     @admin.display(description=_("Agreement"))
     def value_(self, row: Agreement) -> str:
-        return f"{row.value:.0%}"
+        return percent(row.value)
 
     def facts(self, found: Agreement) -> list[Fact]:
         prediction = page_of(Prediction, found.prediction_id)
@@ -116,5 +117,5 @@ class AgreementAdmin(TaskSearch, ReadOnlyAdmin):
             Fact(_("Prediction"), link(prediction, found.prediction_id)),
             Fact(_("Annotation"), found.annotation_id),
             Fact(_("Version"), found.model_version),
-            Fact(found.measure, f"{found.value:.0%}"),
+            Fact(found.measure, percent(found.value)),
         ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
@@ -64,7 +64,9 @@ class ProjectAdmin(ReadOnlyAdmin):
         entries = InboxEntry.objects.filter(project=OuterRef("pk")).values("project")
         waiting = Subquery(entries.annotate(number=Count("pk")).values("number"))
         projects = super().get_queryset(request).select_related(*joined)
-        return projects.annotate(waiting=Coalesce(waiting, 0))
+        return projects.annotate(
+            waiting=Coalesce(waiting, 0), shadow_name=F("shadow_version__version")
+        )
 
     def facts(self, found: Project) -> list[Fact]:
         return [

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -22,6 +22,12 @@ def round_up(value: float) -> float:
     return next((s * power for s in (1, 2, 2.5, 5) if s * power >= value), 10 * power)
 
 
+def whole_steps(most: float) -> list[int]:
+    """Return the values of the grid lines of counts: whole numbers, two to five."""
+    step = max(1, math.ceil(round_up(most / 4)))
+    return list(range(0, math.ceil(most / step) * step + 1, step))
+
+
 def place_x(value: float, low: float, high: float) -> float:
     """Return the pixels from the left."""
     return LEFT + (value - low) / ((high - low) or 1) * (WIDTH - LEFT - RIGHT)
@@ -34,9 +40,14 @@ def place_y(value: float, low: float, high: float) -> float:
     )
 
 
-def grid(low: float, high: float, write: Callable[[float], str] = short) -> SafeString:
-    """Draw five horizontal lines with their values, written by `write`."""
-    steps = [low + (high - low) * n / 4 for n in range(5)]
+def quarters(low: float, high: float) -> list[float]:
+    """Return the values of five grid lines."""
+    return [low + (high - low) * n / 4 for n in range(5)]
+
+
+def grid(steps: Sequence[float], write: Callable[[float], str] = short) -> SafeString:
+    """Draw horizontal lines at these values, written by `write`."""
+    low, high = steps[0], steps[-1]
     return format_html_join(
         "",
         '<line class="c-grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'

@@ -19,7 +19,7 @@ class Stack:
 def column_chart(
     label: str, columns: list[str], stacks: list[Stack], *, every: int = 4
 ) -> SafeString | None:
-    """Draw the columns; None when all are empty.
+    """Draw columns of counts; None when all are empty.
 
     Args:
         label: For screen readers.
@@ -30,7 +30,8 @@ def column_chart(
     totals = [sum(stack.values[n] for stack in stacks) for n in range(len(columns))]
     if not any(totals):
         return None
-    high = axes.round_up(max(totals))
+    lines = axes.whole_steps(max(totals))
+    high = lines[-1]
     step = (axes.WIDTH - axes.LEFT - axes.RIGHT) / len(columns)
     base = [0.0] * len(columns)
     layers = []
@@ -44,7 +45,7 @@ def column_chart(
     ]
     body = format_html(
         "{}{}{}",
-        axes.grid(0, high),
+        axes.grid(lines),
         axes.ticks(words),
         format_html_join("", "{}", ((layer,) for layer in layers)),
     )

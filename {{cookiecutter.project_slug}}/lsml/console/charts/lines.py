@@ -56,7 +56,7 @@ def line_chart(
     ]
     body = format_html(
         "{}{}{}",
-        axes.grid(low_y, high_y, write or short),
+        axes.grid(axes.quarters(low_y, high_y), write or short),
         axes.ticks((axes.place_x(x, low_x, high_x), word) for x, word in words),
         format_html_join("", "{}", ((curve,) for curve in curves)),
     )
@@ -118,4 +118,4 @@ def _whisker(x: float, bottom: float, top: float) -> str:
 
 
 def _between(ends: tuple[float, float] | None, write: Callable[[float], str]) -> str:
-    return f" ({write(ends[0])}–{write(ends[1])})" if ends else ""
+    return f" ({write(ends[0])} to {write(ends[1])})" if ends else ""

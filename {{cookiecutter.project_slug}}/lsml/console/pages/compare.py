@@ -105,9 +105,9 @@ def _answers(version: ModelVersion) -> dict[int, Prediction]:
     rows: Any = Prediction.objects.filter(
         project_pk=version.project_id, model_version=version.version
     )
-    newest = rows.order_by("-pk").only("pk", "task_id", "result", "score")[:_NEWEST]
+    shown = rows.only("pk", "task_id", "result", "outcome", "error")
     found: dict[int, Prediction] = {}
-    for row in newest:
+    for row in shown.order_by("-pk")[:_NEWEST]:
         if row.task_id is not None:
             found.setdefault(row.task_id, row)
     return found

@@ -21,8 +21,8 @@ _EXPLAINED: Final[dict[Strategy, Any]] = {
         "Unlabelled tasks with the lowest scores of the served version."
     ),
     Strategy.DIVERSE: gettext_lazy(
-        "Unlabelled tasks that represent most of what no labelled task resembles, by"
-        " the model's embeddings or by the wording of their texts."
+        "Unlabelled tasks that many others resemble, while no labelled task does: by"
+        " the model's embeddings, or by the wording of their texts."
     ),
     Strategy.DISAGREEMENT: gettext_lazy(
         "Unlabelled tasks that the latest versions answer differently."

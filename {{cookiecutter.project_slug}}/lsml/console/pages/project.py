@@ -38,7 +38,8 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
 
     Args:
         request: The page's.
-        found: Whose page it is; `waiting` events were counted when it was read.
+        found: Whose page it is, with the `shadow_name` of its version in shadow and the
+            count of `waiting` events.
     """
     versions = list(found.versions.order_by("-number")[:_VERSIONS_MAX])
     for version in versions:
@@ -71,7 +72,9 @@ def project_context(request: HttpRequest, found: Project) -> dict[str, Any]:
         "rolled_back": bool(recent) and recent[0].rolled_back_by_policy,
         "policy": [(_label(name), _shown(found, name)) for name in POLICY_FIELDS],
         "order": order_status(found),
-        "policy_history": list(changed.order_by("-pk")[:5]),
+        "policy_history": [
+            (entry, _changes(entry)) for entry in changed.order_by("-pk")[:5]
+        ],
         "entries": timeline.newest(found, _ENTRIES_SHOWN, run=runs, promotion=recent),
     }
 
@@ -98,7 +101,16 @@ def _by_version(
 
 
 def _label(name: str) -> Any:
-    return PolicyForm.base_fields[name].label
+    field = PolicyForm.base_fields.get(name)
+    return field.label if field else name  # of an entry by an earlier release
+
+
+def _changes(entry: AuditEntry) -> list[tuple[Any, Any, Any]]:
+    """Return label, value before and value after of what an entry changed."""
+    return [
+        (_label(name), change["before"], change["after"])
+        for name, change in entry.detail.items()
+    ]
 
 
 def _shown(project: Project, name: str) -> Any:
@@ -120,43 +132,63 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = POLICY_FIELDS
         labels = {
             "training_mode": gettext_lazy("Training starts"),
-            "training_paused": gettext_lazy("Paused"),
-            "min_annotations": gettext_lazy("Minimum annotations"),
-            "debounce_s": gettext_lazy("Quiet time before a run (s)"),
+            "training_paused": gettext_lazy("Training is paused"),
+            "min_annotations": gettext_lazy("New annotations that start a run"),
+            "debounce_s": gettext_lazy("Wait for a pause of (s)"),
             "quiet_from": gettext_lazy("Start no run from (UTC)"),
-            "quiet_until": gettext_lazy("until (UTC)"),
+            "quiet_until": gettext_lazy("Start no run until (UTC)"),
             "promotion_policy": gettext_lazy("New versions are promoted"),
-            "gate_min_tasks": gettext_lazy("Held-out tasks required to compare"),
-            "gate_margin": gettext_lazy("Points that a version may be worse"),
-            "gate_label_margin": gettext_lazy("Points that a label may be worse"),
-            "gate_latency_factor": gettext_lazy(
-                "Times that a prediction may be slower"
-            ),
+            "gate_min_tasks": gettext_lazy("Held-out tasks needed to compare"),
+            "gate_margin": gettext_lazy("A version may be worse by (points)"),
+            "gate_label_margin": gettext_lazy("A label may be worse by (points)"),
+            "gate_latency_factor": gettext_lazy("A version may be slower (times)"),
             "gate_shadow_tasks": gettext_lazy("Annotated tasks to pass in shadow"),
             "shadow_percent": gettext_lazy("Tasks predicted in shadow (%)"),
-            "roll_back_on_drop": gettext_lazy("Automatic roll-back"),
+            "roll_back_on_drop": gettext_lazy("Roll back automatically"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),
-            "holdout_fit": gettext_lazy("Hold out from fit() as well"),
+            "holdout_fit": gettext_lazy("Hold tasks out from fit() as well"),
             "withheld_percent": gettext_lazy("Tasks without suggestions (%)"),
             "predict_on_promotion": gettext_lazy("Predict after a promotion"),
             "sampling": gettext_lazy("Order of tasks in Label Studio"),
         }
         help_texts = {
             "training_mode": gettext_lazy(
-                "auto: new annotations start a run. manual: only people start runs."
+                "Auto: new annotations start a run. Manual: only a person does, here or"
+                " with the button in Label Studio."
+            ),
+            "training_paused": gettext_lazy(
+                "No run starts, unless a person starts it here."
+            ),
+            "min_annotations": gettext_lazy(
+                "Changed annotations count as well, skipped tasks do not."
+            ),
+            "debounce_s": gettext_lazy(
+                "A run starts once no annotation has come for so long. 0: at once."
+            ),
+            "quiet_from": gettext_lazy(
+                "Annotations that come between these times wait. Empty: no such time."
             ),
             "promotion_policy": gettext_lazy(
-                "New and served version predict the held-out tasks; the annotations"
-                " tell which is right. While there are too few of them, every version"
-                " is promoted, except if only people promote."
+                "To compare, both versions predict the held-out tasks, and the"
+                " annotations tell which one is right. While too few tasks are held"
+                " out, every new version is promoted, unless only people promote."
+            ),
+            "gate_min_tasks": gettext_lazy(
+                "On fewer, two versions cannot be told apart. 20 is a good minimum."
             ),
             "gate_margin": gettext_lazy(
-                "Of 100, with 80 % certainty. Only for “if not worse”."
+                "90 % instead of 93 % is 3 points worse. A version is promoted if it is"
+                " not worse by more, with 80 % certainty. Only used with “if not"
+                " worse”."
             ),
             "gate_label_margin": gettext_lazy(
-                "Of 100, of the recall and precision of each label."
+                "The recall and the precision of each label may fall by so much."
+            ),
+            "gate_latency_factor": gettext_lazy(
+                "2: a prediction may take twice as long as one of the served version."
+                " Less than 0.05 s per task is always fast enough."
             ),
             "gate_shadow_tasks": gettext_lazy(
                 "A version that passed on held-out tasks predicts live tasks in shadow"
@@ -168,33 +200,37 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
                 " annotated. Also the share of the version in shadow now."
             ),
             "roll_back_on_drop": gettext_lazy(
-                "If annotators agree significantly less with a new version, in its"
-                " first 300 annotations, than with the one before. Only versions that"
-                " no person promoted."
+                "Within the first 300 annotations of a new version: if annotators agree"
+                " clearly less with it than with the version before, that one is served"
+                " again. A version that a person promoted stays."
             ),
-            "time_limit_s": gettext_lazy("If empty, TRAINING_TIME_LIMIT applies."),
-            "memory_mb": gettext_lazy("If empty, TRAINING_MEMORY_MB applies."),
+            "time_limit_s": gettext_lazy(
+                "Empty: the limit of the service, TRAINING_TIME_LIMIT."
+            ),
+            "memory_mb": gettext_lazy(
+                "Empty: the limit of the service, TRAINING_MEMORY_MB."
+            ),
             "holdout_percent": gettext_lazy(
-                "Never trained on, so that versions can be measured on them. From 30"
-                " annotated tasks on; 0: none."
+                "No version is trained on them, so that versions can be compared on"
+                " them. Applies from 30 annotated tasks on. 0: none."
             ),
             "holdout_fit": gettext_lazy(
-                "For a model without train(): fit() does not get the events of held-out"
-                " tasks."
+                "Only for a model that has fit() and no train(): fit() does not get the"
+                " annotations of held-out tasks."
             ),
             "withheld_percent": gettext_lazy(
-                "Their predictions are recorded, but annotators do not see them. So"
-                " quality can be measured without the influence of suggestions. 5 is a"
-                " good value; 0: none."
+                "Predictions of these tasks are recorded, but annotators do not see"
+                " them: so quality is measured without the influence of suggestions. 5"
+                " is a good value. 0: all are shown."
             ),
             "predict_on_promotion": gettext_lazy(
-                "Each promoted version predicts these tasks. When you switch this on,"
-                " the served version does so too."
+                "Which tasks each newly promoted version predicts at once. Switched on,"
+                " the served version begins now."
             ),
             "sampling": gettext_lazy(
                 "Label Studio: as set there. Uncertainty: the served version predicts"
-                " the tasks without an annotation, then Label Studio serves those with"
-                " the lowest scores first."
+                " the tasks without an annotation, and Label Studio then shows those"
+                " with the lowest scores first."
             ),
         }
 

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from lsml.console.charts import Series, line_chart
 from lsml.console.pages.evaluation import by_label
+from lsml.dataset.figures import percent
 from lsml.dataset.holdout import ANNOTATED_TASKS_MIN
 from lsml.dataset.models import Annotation
 from lsml.jobs.kinds import kind_of
@@ -125,7 +126,7 @@ def _chart(
         ],
         marks=[(float(version.number), version.version) for version in shown[::step]],
         starred=frozenset(float(v.number) for v in shown if v.pk in promoted),
-        write="{:.2f}".format,
+        write=percent,
         # In fifths, so that the four steps up to 1 are round.
         low=min((floor(5 * score[1]) / 5 for score in by_number.values()), default=0),
     )

@@ -11,12 +11,14 @@ from django.utils.translation import gettext_lazy
 
 from lsml.console.links import page_of
 from lsml.console.pages.base import needs, page, shows_report
+from lsml.console.pages.evaluation import by_control, by_label
 from lsml.console.pages.promotion import ReasonForm
 from lsml.observability.origin import requester
 from lsml.quality.budget import one_report
-from lsml.quality.shadow import shadow_report
+from lsml.quality.shadow import ShadowReport, shadow_report
 from lsml.registry.errors import ShadowRefused
 from lsml.registry.models import ModelVersion
+from lsml.registry.promotion_policy import WITHOUT_COMPARISON
 from lsml.registry.shadow import start_shadow, stop_shadow
 
 
@@ -50,16 +52,30 @@ def shadow(request: HttpRequest, pk: int) -> HttpResponse:
     if running:
         with one_report() as budget:
             report = shadow_report(version.project, budget=budget)
+    policy = version.project.promotion_policy
     context = {
         "title": _("%(version)s in shadow") % {"version": version.version},
         "version": version,
         "project": version.project,
         "running": running,
         "report": report,
+        "consequence": WITHOUT_COMPARISON.get(policy, ""),
+        **(_figures(report) if report else {}),
         "form": form,
         "back": page_of(version),
     }
     return page(request, "console/shadow.html", context)
+
+
+def _figures(report: ShadowReport) -> dict[str, Any]:
+    """Return the scores of both versions, by control and by label."""
+    new, old = report.figures["versions"]
+    return {
+        "new": new,
+        "old": old,
+        "controls": list(by_control(new, old)),
+        "labels": list(by_label(new, old, "f1")),
+    }
 
 
 def _change(

@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from lsml.audit.models import Prediction
 from lsml.console import progress
 from lsml.console.links import page_of
-from lsml.console.numbers import milliseconds, readable
+from lsml.console.numbers import milliseconds, readable, typographic
+from lsml.dataset import figures
 from lsml.jobs.models import Job
 from lsml.labelstudio.results import words_of
 from lsml.quality.models import ErrorGroup
@@ -24,9 +25,11 @@ from lsml.training.models import TrainingRun
 
 register = template.Library()
 register.filter(milliseconds)
+register.filter(typographic)
 
 JSON_CHARS_MAX: Final = 20_000  # of one value; the rest is only counted
 LOG_CHARS_SHOWN: Final = 20_000
+_CELL_CHARS: Final = 80  # of an answer, in a list
 
 _TONES: Final = {
     "good": {
@@ -58,7 +61,8 @@ _TONES: Final = {
         "held back",
         "rolled back",
         "open",
-        "would be held back",
+        "did not pass",
+        "does not pass",
     },
     "calm": {"empty", "cancelled", "archived", "paused", "skipped", "held", "0.0.1"},
 }
@@ -131,7 +135,7 @@ def number(value: Any) -> str:
     """Write the value of a metric."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else readable(value)
+    return typographic(f"{value:,}") if isinstance(value, int) else readable(value)
 
 
 @register.filter
@@ -153,26 +157,25 @@ def why(promotion: Promotion) -> str:
 
 
 @register.filter
-def score(value: float | None) -> str:
-    """Write a score from 0 to 1."""
-    return "–" if value is None else f"{value:.2f}"
+def percent(share: float | None, count: int = 0) -> str:
+    """Write a share: 93 %; with a decimal if it was measured on 100 or more."""
+    return "–" if share is None else figures.percent(share, count)
 
 
 @register.filter
-def interval(values: list[float] | None) -> str:
-    """Write a value with its 95 % interval: 0.93 (0.88–0.96)."""
-    if values is None:
-        return "–"
-    value, low, high = values
-    return f"{value:.2f} ({low:.2f}–{high:.2f})"
+def interval(values: list[float] | None, count: int = 0) -> str:
+    """Write a share with its 95 % interval: 93 % (88–97 %)."""
+    return "–" if values is None else figures.interval(values, count)
 
 
 @register.filter
-def signed(value: float | None) -> str:
-    """Write a difference of scores with its sign."""
-    if value is None:
+def change(difference: float | None, count: int = 0) -> str:
+    """Write a difference of shares with its sign: +8 points, −3 points."""
+    if difference is None:
         return "–"
-    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
+    text = figures.points(difference, count)
+    sign = "" if text.startswith(("-", "0 ", "0.0 ")) else "+"
+    return sign + typographic(text)
 
 
 @register.filter
@@ -185,12 +188,6 @@ def usual(value: float) -> str:
 def unlocalised(value: float) -> str:
     """Write a number for an HTML attribute, the same in every language."""
     return repr(float(value))
-
-
-@register.filter
-def percent(value: float) -> str:
-    """Write 0.25 as 25%."""
-    return f"{value:.0%}"
 
 
 @register.inclusion_tag("console/fragments/job.html", takes_context=True)
@@ -231,7 +228,16 @@ def in_short(result: Any) -> str:
     """Write the first labels of a result, for a cell of a list."""
     words = words_of(result)
     text = ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
-    return text[:80] or _("(open to see)")
+    return text[:_CELL_CHARS] or (_("(open to see)") if result else _("nothing"))
+
+
+@register.filter
+def answer(prediction: Prediction) -> str:
+    """Write what a version answered, or why it failed, for a cell of a list."""
+    if prediction.outcome != Prediction.Outcome.ERROR:
+        return in_short(prediction.result)
+    first = next(iter(prediction.error.splitlines()), "")[:_CELL_CHARS]
+    return _("failed: %s") % first if first else _("failed")
 
 
 @register.filter

@@ -61,7 +61,7 @@ def check_if_due(project: Project, now: datetime) -> None:
     before = last if last and last.model_version == version.version else None
     if before and before.checked_at > now - EVERY:
         return
-    latest = _latest_prediction(project)
+    latest = latest_prediction(project)
     if latest is None or (before and before.latest_prediction == latest):
         return
     known = Snapshot.objects.filter(project=project, digest=version.snapshot_digest)
@@ -138,6 +138,7 @@ class _Check:
                     f" {len(trained)} tasks of the snapshot."
                 )
                 continue
+            self._note_part(key, len(live), "have no text that is known here")
             texts = list(live.values()), list(reference.values())
             yield from features.lengths(key, *texts, compared_with)
             yield from features.vocabularies(key, *texts, compared_with)
@@ -160,6 +161,7 @@ class _Check:
                 f" {len(self.live)} live tasks are annotated."
             )
             return
+        self._note_part("Annotated labels", len(lately), "have no annotation")
         yield from features.labels(
             "annotated labels",
             self._answers(Annotation, lately),
@@ -179,12 +181,23 @@ class _Check:
                 " before the latest."
             )
             return
+        self._note_part(
+            "Predictions", len(lately), f"are {name}, which these are compared with"
+        )
         now, before = (self._answers(Prediction, keys) for keys in (lately, reference))
         yield from features.labels("predicted labels", now, before, name)
         yield from features.scores(now, before, name)
         yield from features.sizes(now, before, name)
         if self.budget.is_used_up:
             self.notes.append("Reading results took long: fewer were compared.")
+
+    def _note_part(self, what: str, tasks: int, others: str) -> None:
+        """Say why a feature has fewer tasks than the check."""
+        if tasks < len(self.live):
+            self.notes.append(
+                f"{what}: {tasks} of the {len(self.live)} live tasks are compared; the"
+                f" others {others}."
+            )
 
     def _predicted_before(self, enough: int) -> tuple[Keys, str]:
         """Return the predictions that the live ones are compared with, and a name."""
@@ -202,7 +215,7 @@ class _Check:
         return samples.answers(model, keys.values(), self.budget)
 
 
-def _latest_prediction(project: Project) -> int | None:
+def latest_prediction(project: Project) -> int | None:
     """Return the key of the served version's latest prediction."""
     rows = Prediction.objects.filter(
         project_pk=project.pk, model_version=project.served_version

@@ -10,6 +10,7 @@ from math import isfinite
 from statistics import median, quantiles
 from typing import Final
 
+from lsml.dataset.figures import percent
 from lsml.quality.drift.observed import Answer, Text
 from lsml.quality.statistics import divergence
 from lsml.quality.statistics.divergence import Divergence
@@ -70,7 +71,7 @@ def vocabularies(
     new = sum(word not in texts_with for words in ours for word in words)
     usual = sum(count == 1 for count in texts_with.values())
     typical = [
-        f"{_percent(count, sum(map(len, some)))} of the words new"
+        f"{_share(count, sum(map(len, some)))} of the words new"
         for count, some in ((new, ours), (usual, theirs))
     ]
     found = divergence.of_names(ours, theirs, false_alarms=_ONE)
@@ -96,7 +97,7 @@ def labels(
         found = divergence.of_names(ours, theirs, false_alarms=_ONE)
         label = _changed_most(ours, theirs)
         typical = [
-            f"“{label}” {_percent(sum(label in names for names in some), len(some))}"
+            f"“{label}” {_share(sum(label in names for names in some), len(some))}"
             for some in (ours, theirs)
         ]
         title = f"Share of {name} ({control})"
@@ -158,8 +159,8 @@ def _typical(numbers: list[float], write: Callable[[float], str], unit: str) -> 
     return f"{said} {unit}".rstrip()
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %"
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole, whole)
 
 
 def _are_enough(live: Sized, reference: Sized) -> bool:

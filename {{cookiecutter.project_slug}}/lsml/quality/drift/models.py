@@ -18,7 +18,7 @@ class DriftCheck(models.Model):
     latest_prediction = models.BigIntegerField()  # of the version; key of the audit row
     live_tasks = models.PositiveIntegerField()  # predicted lately, not trained on
     features = JsonField(default=list)  # the fields of `Feature`, of each
-    notes = JsonField(default=list)  # what was not compared; sentences
+    notes = JsonField(default=list)  # what was not compared, or in part; sentences
 
     class Meta:
         indexes = [models.Index(fields=["project", "-id"], name="drift_by_project")]
@@ -35,6 +35,16 @@ class DriftCheck(models.Model):
     def sentences(self) -> list[str]:
         """What differs."""
         return [each["sentence"] for each in self.features if each["differs"]]
+
+    @property
+    def warning(self) -> str:
+        """Why not to rely on the expected agreement; empty = nothing differs."""
+        if not self.sentences:
+            return ""
+        return (
+            "Do not rely on the expected agreement: with this drift, a score may no"
+            " longer mean what it meant."
+        )
 
     @property
     def summary(self) -> str:

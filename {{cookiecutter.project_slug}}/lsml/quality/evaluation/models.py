@@ -6,7 +6,7 @@ from django.db.models import Q
 from lsml.environment.json_field import JsonField
 from lsml.jobs.models import Job
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
-from lsml.registry.promotion_policy import COMPARING
+from lsml.registry.promotion_policy import WITHOUT_COMPARISON
 
 
 class Evaluation(Job):
@@ -75,6 +75,13 @@ class Evaluation(Job):
             return "promoted"
         if self.in_shadow_until:
             return "in shadow"
-        if self.verdict == self.Verdict.HELD_BACK and self.policy not in COMPARING:
-            return "would be held back"
+        if self.verdict == self.Verdict.TOO_FEW_TASKS:
+            return "not judged"
+        if self.verdict == self.Verdict.HELD_BACK and self.consequence:
+            return "did not pass"
         return self.verdict
+
+    @property
+    def consequence(self) -> str:
+        """What the policy did, as a sentence; empty if it followed the verdict."""
+        return WITHOUT_COMPARISON.get(self.policy, "")

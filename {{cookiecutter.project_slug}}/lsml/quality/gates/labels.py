@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from lsml.dataset.figures import percent
 from lsml.dataset.measures import Counts
 from lsml.quality.statistics.paired import change
 
@@ -35,8 +36,8 @@ class LabelChange:
     def __str__(self) -> str:
         name = self.label.partition(": ")[2] or self.label
         return (
-            f"{self.measure} of {name} fell from {self.before:.2f} to {self.after:.2f}"
-            f" on {self.tasks} tasks"
+            f"{self.measure} of {name} fell from {percent(self.before, self.tasks)}"
+            f" to {percent(self.after, self.tasks)} on {self.tasks} tasks"
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from math import ceil
 from statistics import fmean
 from typing import Any, Final, Literal
 
+from lsml.dataset.figures import percent
 from lsml.dataset.measures import Counts
 from lsml.quality.gates.labels import LabelChange, Labels, fallen, label_changes
 from lsml.quality.statistics.intervals import Interval, mean
@@ -133,8 +134,9 @@ class _Scores:
     def __str__(self) -> str:
         before, after = fmean(self.served), fmean(self.candidate)
         failed = f" ({self.unanswered} not answered)" if self.unanswered else ""
-        tasks = counted(len(self.served), self.kind)
-        return f"{before:.2f} → {after:.2f} on {tasks}{failed}"
+        count = len(self.served)
+        change = f"{percent(before, count)} → {percent(after, count)}"
+        return f"{change} on {counted(count, self.kind)}{failed}"
 
     def bound(self) -> float:
         """Return by how much the candidate is better at least, which may be below 0."""

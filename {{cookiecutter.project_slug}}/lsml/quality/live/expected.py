@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lsml.audit.models import Prediction
+from lsml.dataset.figures import interval
 from lsml.dataset.models import Annotation
 from lsml.quality.live.services import DAYS, LiveQuality
 from lsml.quality.statistics.expected import expected_agreement
@@ -77,18 +78,24 @@ def _sentence(
     agreement: Interval | None, predictions: int, scored: int, annotations: int
 ) -> str:
     if not scored:
-        return "No prediction without annotation has a score from 0 to 1."
+        return (
+            "Expected agreement is not known: no prediction without annotation has a"
+            " score from 0 to 1."
+        )
+    if annotations < ANNOTATIONS_MIN:
+        return (
+            f"Expected agreement is not known yet: {annotations} annotated predictions"
+            f" of the last {DAYS} days have a score, {ANNOTATIONS_MIN} are needed."
+        )
     if agreement is None:
         return (
-            f"What to expect of {scored} predictions without annotation cannot be told:"
-            f" {annotations} annotations with a score in {DAYS} days are too few, or"
-            " had other scores."
+            f"Expected agreement is not known: the scores of the {scored} predictions"
+            " without annotation differ from those of the annotated ones."
         )
-    value, low, high = (f"{100 * each:.0f}" for each in agreement)
     rest = scored - predictions
     return (
         f"Expected agreement of the last {predictions} predictions without annotation:"
-        f" {value} % ({low}–{high} %)"
+        f" {interval(agreement, predictions)}"
         + (
             f". {rest} more are left out, because few annotations have such scores."
             if rest

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
+from lsml.dataset.figures import percent
 from lsml.dataset.live import CONTROLS
 from lsml.dataset.models import LiveAgreement
 from lsml.inference.promotion import promote_loaded
@@ -127,9 +128,9 @@ def _roll_back(project: Project, promotion: Promotion, worse: Worse) -> None:
             version=former,
             actor=POLICY,
             reason=(
-                f"agreement with annotators {_percent(worse.level)} on its first"
-                f" {worse.annotations} annotations; {_name(former)} had"
-                f" {_percent(worse.former_level)} on its last"
+                f"agreement with annotators {percent(worse.level, worse.annotations)}"
+                f" on its first {worse.annotations} annotations; {_name(former)} had"
+                f" {percent(worse.former_level, worse.former_annotations)} on its last"
                 f" {worse.former_annotations}"
             ),
             origin=Origin(request_id=f"roll-back-{uuid4().hex}", client="worker"),
@@ -156,7 +157,3 @@ def _recheck(promotion: Promotion, project: Project) -> None:
 
 def _name(version: ModelVersion | None) -> str:
     return version.version if version else INITIAL_VERSION
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from django.utils import timezone
 
+from lsml.dataset.figures import points_interval
 from lsml.dataset.live import (
     ANNOTATORS,
     CONTROLS,
@@ -106,18 +107,20 @@ class NotShown:
             return "No annotation yet whose annotator saw the prediction."
         value, low, high = self.difference
         if low > 0:
+            more = points_interval(self.difference, self.annotations)
             return (
-                f"Annotators agree more with predictions that they see, by {value:.2f}"
-                f" ({low:.2f} to {high:.2f}): suggestions influence them."
+                f"Annotators agree more with predictions that they see, by {more}:"
+                " suggestions influence them."
             )
         if high < 0:
+            less = points_interval((-value, -high, -low), self.annotations)
             return (
-                "Annotators agree less with predictions that they see, by"
-                f" {-value:.2f} ({-high:.2f} to {-low:.2f}): compare the tasks."
+                f"Annotators agree less with predictions that they see, by {less}:"
+                " check whether these tasks are harder."
             )
         return (
-            "No influence of suggestions can be told from chance: shown minus not"
-            f" shown is {value:.2f} ({low:.2f} to {high:.2f})."
+            "An influence of suggestions cannot be told from chance: shown minus not"
+            f" shown is {points_interval(self.difference, self.annotations)}."
         )
 
 

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from lsml.dataset.figures import percent
 from lsml.dataset.models import LiveAgreement
 from lsml.quality.live.models import AgreementWatch
 from lsml.quality.statistics.sequential import DropDetector
@@ -42,9 +43,10 @@ class Drop:
 
     def __str__(self) -> str:
         return (
-            f"Live agreement of {self.version} fell from {self.usual:.2f} to"
-            f" {self.level:.2f}, on {self.annotations} annotations since"
-            f" {self.since:%Y-%m-%d}."
+            f"Live agreement of {self.version} fell from"
+            f" {percent(self.usual, self.annotations)} to"
+            f" {percent(self.level, self.annotations)}, on {self.annotations}"
+            f" annotations since {self.since:%Y-%m-%d}."
         )
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from statistics import fmean
 from typing import Final
 
+from lsml.dataset.figures import percent
 from lsml.dataset.measures import compare
 from lsml.dataset.models import Task
 from lsml.labelstudio.results import meaning, words_of
@@ -83,10 +84,15 @@ def by_diversity(
     )
     ranked = strategies.most_representative(found.unlabelled, found.labelled)
     reasons = {
-        found.tasks[at]: _represents(share, found.source)
+        found.tasks[at]: _represents(share, len(unlabelled))
         for at, share in islice(ranked, limit)
     }
     notes = [found.note]
+    if reasons:
+        notes.append(
+            "A task represents those unlabelled tasks that it resembles more, by"
+            f" {found.source}, than anything labelled or listed above it does."
+        )
     if len(candidates) > _COMPARED_MAX:
         most = f"{_COMPARED_MAX:,}"
         notes.append(f"Only the newest {most} unlabelled tasks were compared.")
@@ -135,9 +141,10 @@ def at_random(project: Project, candidates: list[int], limit: int) -> Ranked:
     return Ranked({candidates[at]: "picked at random" for at in order[:limit]})
 
 
-def _represents(share: float, source: str) -> str:
-    what = f"{share:.1%} of the unlabelled tasks" if share else "no unlabelled task"
-    return f"by {source}, closer to {what} than anything labelled or listed above"
+def _represents(share: float, tasks: int) -> str:
+    if not share:
+        return "represents no other task"
+    return f"represents {percent(share, tasks)} of the unlabelled tasks"
 
 
 # --- Disagreement ---
@@ -189,7 +196,7 @@ def _said(answers: dict[str, dict[int, object]], task: int, difference: float) -
     }
     if len(set(says.values())) > 1:
         return ", ".join(f"{name} says {words}" for name, words in says.items())
-    return f"the regions of {' and '.join(says)} differ by {difference:.0%}"
+    return f"the regions of {' and '.join(says)} differ by {percent(difference)}"
 
 
 def _in_words(result: object) -> str:

@@ -7,6 +7,7 @@ predict has no score that would say how improbable the model finds it.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from lsml.dataset.figures import percent
 from lsml.dataset.measures import Region, box_overlap, labels_of
 from lsml.quality.suspicious.doubts import Doubt, score_of
 
@@ -68,7 +69,7 @@ def _doubt(
     says = f"says {_words(labels)} ({score:.2f}){_quoted(region)}"
     if same and same >= other:
         annotated, against = _words(labels), score * (1 - same)
-        says += f", which overlaps it by {same:.0%}"
+        says += f", which overlaps it by {percent(same)}"
     else:
         annotated, against = its_label if other >= _SAME_PLACE else "", score
     return Doubt(1 - against, against >= _CONFIDENT, annotated, says)

@@ -1,6 +1,10 @@
 """/api/v1/projects/<id>/quality: the served version on held-out tasks, and live."""
 
+import json
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from lsml.dataset.models import LiveAgreementDay
@@ -145,4 +149,26 @@ def test_agreement_with_what_was_not_shown_is_given_beside_the_other(
     assert found["not_shown"]["annotations"] == 2
     assert found["not_shown"]["agreement"] == pytest.approx([0.5, 0.09, 0.91], abs=0.01)
     assert found["not_shown"]["difference"][0] == pytest.approx(0.25)
-    assert "No influence" in found["not_shown"]["meaning"]
+    assert "cannot be told from chance" in found["not_shown"]["meaning"]
+
+
+def test_the_command_gives_the_same_figures_as_json(viewer, url, project):
+    live(project, "0.0.1")
+    output = StringIO()
+    call_command("quality", project=project.labelstudio_id, json=True, stdout=output)
+    given, printed = viewer.get(url).json(), json.loads(output.getvalue())
+    for name in ("served_version", "live", "expected", "drop"):
+        assert printed[name] == given[name], name
+
+
+def test_under_drift_the_expected_agreement_has_a_warning(viewer, url, project):
+    assert viewer.get(url).json()["expected"]["warning"] == ""
+    DriftCheck.objects.create(
+        project=project,
+        model_version="0.0.1",
+        checked_at=timezone.now(),
+        latest_prediction=1,
+        live_tasks=60,
+        features=[{"name": "Length of text", "differs": True, "sentence": "It is."}],
+    )
+    assert "Do not rely on" in viewer.get(url).json()["expected"]["warning"]

@@ -158,7 +158,7 @@ def test_the_command_prints_a_drop(agree):
     watch_agreement()
     output = StringIO()
     call_command("quality", "--project", "7", stdout=output)
-    assert "Live agreement of 0.0.1 fell from 0.90 to 0.3" in output.getvalue()
+    assert "Live agreement of 0.0.1 fell from 90 % to 3" in output.getvalue()
 
 
 def test_beat_has_a_worker_watch():

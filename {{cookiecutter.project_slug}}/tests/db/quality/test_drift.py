@@ -135,7 +135,7 @@ def test_a_stable_project_does_not_drift(story):
     story.predict(LIVE)
     assert check() == ALL
     row = latest_check(story.project)
-    assert (row.model_version, row.live_tasks, row.notes) == ("v1", 200, [])
+    assert (row.model_version, row.live_tasks) == ("v1", 200)
     assert row.summary == "No drift on 200 tasks."
     assert drifting(timezone.now()) == []
 
@@ -196,8 +196,10 @@ def test_without_held_out_tasks_the_first_predictions_are_the_reference(history)
     found = check()
     assert found["Share of predicted labels (topic)"]
     assert not found["Distribution of scores"]
-    said = latest_check(story.project).summary
-    assert "differs from v1's first predictions" in said
+    check_made = latest_check(story.project)
+    assert "differs from v1's first predictions" in check_made.summary
+    said = "are v1's first predictions, which these are compared with."
+    assert [note for note in check_made.notes if said in note]
 
 
 def test_the_size_of_images_is_that_of_the_regions(story):
@@ -452,3 +454,21 @@ def test_the_command_prints_it(story):
     call_command("quality", "--project", "7", stdout=output)
     assert "Share of predicted labels (topic) differs from v1's" in output.getvalue()
     assert "text is not compared" in output.getvalue()
+
+
+def test_it_says_why_a_feature_is_compared_on_fewer_tasks_than_were_checked(story):
+    story.task(LIVE[:150])
+    story.annotate(LIVE[:100])
+    story.predict(LIVE)
+    check_drift()
+    row = latest_check(story.project)
+    by_name = {each["name"]: each["live_tasks"] for each in row.features}
+    assert row.live_tasks == 200
+    assert by_name["Length of text"] == 150
+    assert by_name["Share of annotated labels (topic)"] == 100
+    assert row.notes[:2] == [
+        "text: 150 of the 200 live tasks are compared; the others have no text that is"
+        " known here.",
+        "Annotated labels: 100 of the 200 live tasks are compared; the others have no"
+        " annotation.",
+    ]

@@ -115,11 +115,12 @@ def test_tasks_are_compared_by_what_embed_of_the_served_version_returns(
 ):
     found = diverse(project)
     assert ids(found) == [4, 3, 2]
-    assert found.results[0].reason == (
-        "by embed() of v1, closer to 66.7% of the unlabelled tasks than anything"
-        " labelled or listed above"
-    )
-    assert found.notes == ["Tasks are compared by embed() of v1."]
+    assert found.results[0].reason == "represents 67 % of the unlabelled tasks"
+    assert found.notes == [
+        "Tasks are compared by embed() of v1.",
+        "A task represents those unlabelled tasks that it resembles more, by embed() of"
+        " v1, than anything labelled or listed above it does.",
+    ]
 
 
 def test_embed_gets_unlabelled_and_labelled_tasks_as_label_studio_sends_them(

@@ -92,7 +92,7 @@ def test_a_version_that_is_not_worse_is_promoted_with_the_figures(history, wrong
     found = evaluated(history)
     assert (found.state, found.verdict, found.promoted) == ("succeeded", "passed", True)
     assert history.project.served_version == "v2"
-    assert found.reason == "0.95 → 1.00 on 100 held-out tasks"
+    assert found.reason == "95.0 % → 100.0 % on 100 held-out tasks"
     last = Promotion.objects.latest("pk")
     assert (last.actor, last.reason) == ("policy", found.reason)
     new, old = found.report["versions"]
@@ -167,7 +167,7 @@ def test_with_too_few_tasks_it_is_promoted_and_says_so(history, wrong):
     wrong["v2"] = set(HELD_OUT)
     found = evaluated(history)
     assert (found.verdict, found.promoted) == ("too few tasks", True)
-    assert found.reason == "100 held-out tasks: too few to tell (101 needed)"
+    assert found.reason == "100 held-out tasks are too few to tell (101 needed)"
 
 
 def test_a_person_who_evaluates_on_too_few_tasks_promotes_nothing(
@@ -204,7 +204,7 @@ def test_a_task_counts_as_wrong_if_only_the_new_version_fails_on_it(
     scripted.answer = fail
     found = evaluated(history)
     assert found.verdict == "held back"
-    assert found.reason.startswith("1.00 → 0.67 on 100 held-out tasks")
+    assert found.reason.startswith("100.0 % → 67.0 % on 100 held-out tasks")
     assert found.report["versions"][0]["failed"] == 33
     assert "a broken task" in found.log
 
@@ -216,7 +216,7 @@ def test_if_the_served_version_fails_on_everything_the_new_one_is_promoted(
     found = evaluated(history)
     assert found.promoted
     assert found.reason.startswith(
-        "0.00 → 1.00 on 100 held-out tasks; v1 failed on 100"
+        "0.0 % → 100.0 % on 100 held-out tasks; v1 failed on 100"
     )
     assert "not trained" in found.reason
 

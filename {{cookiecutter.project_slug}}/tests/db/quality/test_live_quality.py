@@ -218,11 +218,14 @@ def test_few_annotations_do_not_tell_what_to_expect(history):
     scored(history, 1, 0.85)
     found = expected(history)
     assert found.agreement is None
-    assert "0 annotations with a score in 90 days are too few" in found.sentence
+    assert (
+        "0 annotated predictions of the last 90 days have a score, 50 are needed"
+        in found.sentence
+    )
 
 
 def test_without_scores_nothing_is_expected(calibrated):
-    assert "No prediction without annotation has a score" in (
+    assert "no prediction without annotation has a score" in (
         expected(calibrated).sentence
     )
 
@@ -270,7 +273,7 @@ def test_the_command_prints_both_versions(label, promoted):
     call_command("quality", "--project", "7", stdout=output)
     lines = [each for each in output.getvalue().splitlines() if "live" in each]
     assert [line.split()[0] for line in lines] == ["v2", "v1"]
-    assert "live agreement 1.00 (0.21–1.00) on 1 annotations" in lines[0]
+    assert "live agreement 100 % (21–100 %) on 1 annotations" in lines[0]
 
 
 def test_the_command_prints_the_annotators(label, promoted):
@@ -334,5 +337,5 @@ def test_the_command_prints_both(both):
     output = StringIO()
     call_command("quality", "--project", "7", stdout=output)
     said = output.getvalue()
-    assert "live agreement 1.00 (0.51–1.00) on 4 annotations" in said
-    assert "not shown      0.50 (0.09–0.91) on 2 annotations. No influence" in said
+    assert "live agreement 100 % (51–100 %) on 4 annotations" in said
+    assert "not shown      50 % (9–91 %) on 2 annotations. An influence" in said

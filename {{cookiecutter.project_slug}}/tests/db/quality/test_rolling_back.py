@@ -114,8 +114,8 @@ def test_a_worse_version_is_rolled_back_by_the_policy_with_the_figures(worse):
     last = worse.promotions.latest("pk")
     assert (last.actor, last.from_version.version) == ("policy", "v3")
     assert last.reason == (
-        "agreement with annotators 50 % on its first 40 annotations; v2 had 90 % on its"
-        " last 200"
+        "agreement with annotators 50 % on its first 40 annotations; v2 had 90.0 % on"
+        " its last 200"
     )
     assert last.rolled_back_by_policy
 
@@ -204,7 +204,7 @@ def test_of_the_version_before_the_latest_500_annotations_count(project, agree):
     agree("v2", BAD * 300 + GOOD * 50)
     agree("v3", BAD * 20)
     assert served(project) == "v2"
-    assert "v2 had 90 % on its last 500" in project.promotions.latest("pk").reason
+    assert "v2 had 90.0 % on its last 500" in project.promotions.latest("pk").reason
 
 
 def test_only_controls_that_both_versions_have_are_compared(project, agree):

@@ -67,7 +67,7 @@ def test_a_better_version_passes_with_the_figures_of_both(story):
     found = shadow_report(story.project)
     assert (found.version, found.compared_with, found.percent) == ("v2", "v1", 20)
     assert (found.predicted, found.compared, found.passes) == (40, 40, True)
-    assert found.verdict == "0.75 → 1.00 on 40 annotated tasks"
+    assert found.verdict == "75 % → 100 % on 40 annotated tasks"
     new, old = found.figures["versions"]
     assert (new["score"][0], old["score"][0]) == (1.0, 0.75)
 
@@ -79,7 +79,7 @@ def test_a_worse_version_would_be_held_back(story):
     found = shadow_report(story.project)
     assert found.passes is False
     assert found.verdict.startswith(
-        "1.00 → 0.75 on 40 annotated tasks: with 80 % certainty at most"
+        "100 % → 75 % on 40 annotated tasks: with 80 % certainty at most"
     )
 
 
@@ -89,7 +89,7 @@ def test_few_tasks_are_said_plainly(story):
     story.decide([1, 2])
     found = shadow_report(story.project)
     assert found.passes is None
-    assert found.verdict == "2 annotated tasks: too few to tell (20 needed)"
+    assert found.verdict == "2 annotated tasks are too few to tell (20 needed)"
 
 
 def test_an_annotation_made_before_the_prediction_does_not_count(story):
@@ -143,7 +143,7 @@ def test_a_task_that_only_the_candidate_failed_on_counts_against_it(story):
     story.decide(FORTY)
     found = shadow_report(story.project)
     assert (found.predicted, found.failed, found.compared) == (40, 10, 40)
-    assert "1.00 → 0.75 on 40 annotated tasks (10 not answered)" in found.verdict
+    assert "100 % → 75 % on 40 annotated tasks (10 not answered)" in found.verdict
 
 
 def test_the_figures_do_not_grow_with_the_queries(story, django_assert_max_num_queries):
@@ -177,8 +177,8 @@ def test_the_command_prints_counts_scores_and_the_verdict(story):
     assert "v2 in shadow of v1, 20 % of the tasks" in shown
     assert "40 tasks predicted (0 failed), 1 waiting, 2 not in the dataset, 0" in shown
     assert "40 compared with later annotations" in shown
-    assert "v1           0.75 (0.6" in shown
-    assert "passes: 0.75 → 1.00 on 40 annotated tasks" in shown
+    assert "v1           75 % (6" in shown
+    assert "passes: 75 % → 100 % on 40 annotated tasks" in shown
     assert json.loads(run("--json"))["compared"] == 40
 
 

@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsml.console.charts import Series, Stack, column_chart, line_chart
-from lsml.console.numbers import milliseconds, readable, short, whole_number
-from lsml.console.templatetags.console import number
+from lsml.console.charts.axes import whole_steps
+from lsml.console.numbers import (
+    milliseconds,
+    readable,
+    short,
+    typographic,
+    whole_number,
+)
+from lsml.console.templatetags.console import change, number
 
 EXPONENT = re.compile(r"\de[+-]?\d", re.IGNORECASE)
 
@@ -20,7 +27,7 @@ EXPONENT = re.compile(r"\de[+-]?\d", re.IGNORECASE)
         (0, "0"), (-0.0, "0"), (1, "1"), (0.5, "0.5"), (0.92341, "0.9234"),
         (0.99999, "1"), (12.0, "12"), (1234.5, "1,234"), (12345.6, "12,346"),
         (1e5, "100,000"), (2e-5, "0.00002"), (1.2345e-5, "0.00001234"),
-        (-0.03, "-0.03"), (1e-30, "0"), (1e20, "> 1,000T"), (-1e20, "< -1,000T"),
+        (-0.03, "−0.03"), (1e-30, "0"), (1e20, "> 1,000T"), (-1e20, "< −1,000T"),
         (math.inf, "–"), (math.nan, "–"),
     ],
 )  # fmt: skip
@@ -95,3 +102,41 @@ def test_the_latency_axis_shows_seconds():
 )  # fmt: skip
 def test_only_whole_numbers_are_read(text, value):
     assert whole_number(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-3 points (-8.5 to 2)", "−3 points (−8.5 to 2)"),
+        ("since 2026-11-30, f1-score", "since 2026-11-30, f1-score"),
+    ],
+)
+def test_a_minus_is_typographic_on_pages_and_a_hyphen_is_not(text, shown):
+    assert typographic(text) == shown
+    assert number(-1234) == "−1,234"
+
+
+@pytest.mark.parametrize(
+    ("difference", "count", "text"),
+    [
+        (0.08, 43, "+8 points"), (-0.035, 100, "−3.5 points"), (0.01, 43, "+1 point"),
+        (0.0, 43, "0 points"), (-0.0001, 100, "0.0 points"), (None, 43, "–"),
+    ],
+)  # fmt: skip
+def test_a_difference_has_its_sign(difference, count, text):
+    assert change(difference, count) == text
+
+
+@given(st.integers(1, 10**12))
+def test_the_ticks_of_counts_are_whole_numbers(most):
+    lines = whole_steps(most)
+    assert all(isinstance(line, int) for line in lines)
+    assert lines[0] == 0
+    assert lines[-2] < most <= lines[-1]
+    assert len(lines) <= 5
+
+
+def test_a_chart_of_few_predictions_counts_them_in_whole_numbers():
+    chart = column_chart("Predictions", ["00", "01"], [Stack("v1", [1, 3])])
+    ticks = re.findall(r'text-anchor="end">([^<]+)<', chart)
+    assert ticks == ["0", "1", "2", "3"]

@@ -102,7 +102,7 @@ def test_a_region_elsewhere_is_doubted_the_more_the_less_it_overlaps():
     )
     assert near.quality == pytest.approx(1 - 0.9 * (1 - 9 / 11))
     assert far.quality == pytest.approx(1 - 0.9 * (1 - 5 / 15))
-    assert far.says == "says Cat (0.90), which overlaps it by 33%"
+    assert far.says == "says Cat (0.90), which overlaps it by 33 %"
 
 
 def test_the_same_region_with_the_same_label_is_beyond_doubt():

@@ -28,7 +28,7 @@ def test_too_few_tasks_are_not_judged():
     verdict = judge(NOT_WORSE, right(9, 9), right(0, 9))
 
     assert (verdict.passes, verdict.judged) == (False, False)
-    assert verdict.reason == "9 held-out tasks: too few to tell (20 needed)"
+    assert verdict.reason == "9 held-out tasks are too few to tell (20 needed)"
 
 
 def test_no_tasks_are_too_few_whatever_the_gate():
@@ -41,7 +41,7 @@ def test_a_better_version_passes_and_the_reason_has_the_figures():
     verdict = judge(NOT_WORSE, right(30, 31), right(29, 31))
 
     assert verdict.passes
-    assert verdict.reason == "0.94 → 0.97 on 31 held-out tasks"
+    assert verdict.reason == "94 % → 97 % on 31 held-out tasks"
 
 
 def test_a_worse_version_does_not_pass():
@@ -49,7 +49,7 @@ def test_a_worse_version_does_not_pass():
 
     assert (verdict.passes, verdict.judged) == (False, True)
     assert verdict.reason == (
-        "0.90 → 0.80 on 100 held-out tasks: with 80 % certainty at most 12.6 points"
+        "90.0 % → 80.0 % on 100 held-out tasks: with 80 % certainty at most 12.6 points"
         " worse, where the policy allows 5 points"
     )
 
@@ -59,7 +59,7 @@ def test_a_version_that_did_worse_on_no_task_is_not_worse():
 
     same = judge(gate, right(18, 20), right(18, 20))
     assert same.passes
-    assert same.reason == "0.90 → 0.90 on 20 held-out tasks, worse on none of them"
+    assert same.reason == "90 % → 90 % on 20 held-out tasks, worse on none of them"
     assert judge(gate, right(19, 20), right(18, 20)).passes
     assert not judge(gate, right(17, 20), right(18, 20)).passes
 
@@ -69,7 +69,7 @@ def test_an_equal_version_is_not_better():
 
     assert not verdict.passes
     assert verdict.reason == (
-        "0.90 → 0.90 on 1000 held-out tasks: not better with 95 % certainty"
+        "90.0 % → 90.0 % on 1000 held-out tasks: not better with 95 % certainty"
     )
 
 
@@ -84,7 +84,7 @@ def test_a_task_that_only_the_candidate_failed_on_counts_as_0():
     verdict = judge(NOT_WORSE, candidate, served)
 
     assert verdict.reason.startswith(
-        "1.00 → 0.80 on 100 held-out tasks (20 not answered)"
+        "100.0 % → 80.0 % on 100 held-out tasks (20 not answered)"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_fallen_label_holds_back_a_version_that_is_better_elsewhere():
     verdict = judge(NOT_WORSE, candidate, served)
 
     assert not verdict.passes
-    assert verdict.reason == "recall of Refund fell from 1.00 to 0.77 on 43 tasks"
+    assert verdict.reason == "recall of Refund fell from 100 % to 77 % on 43 tasks"
 
 
 def test_the_reason_names_the_largest_falls_only():
@@ -128,7 +128,7 @@ def test_the_reason_names_the_largest_falls_only():
 
     _scores, *falls = judge(NOT_WORSE, candidate, served).reason.split("; ")
 
-    assert falls[0] == "recall of E fell from 1.00 to 0.72 on 50 tasks"
+    assert falls[0] == "recall of E fell from 100 % to 72 % on 50 tasks"
     assert falls[2].startswith("recall of C")
     assert falls[3:] == ["and 2 more"]
 
@@ -171,7 +171,7 @@ def test_a_label_that_is_predicted_too_often_holds_back():
 
     reason = judge(NOT_WORSE, candidate, served).reason
 
-    assert reason == "precision of Refund fell from 1.00 to 0.67 on 60 tasks"
+    assert reason == "precision of Refund fell from 100 % to 67 % on 60 tasks"
 
 
 def test_a_task_without_an_answer_lacks_all_its_labels():
@@ -184,7 +184,9 @@ def test_a_task_without_an_answer_lacks_all_its_labels():
 
     reason = judge(NOT_WORSE, failed, served).reason
 
-    assert reason.endswith("; recall of Refund fell from 1.00 to 0.70 on 100 tasks")
+    assert reason.endswith(
+        "; recall of Refund fell from 100.0 % to 70.0 % on 100 tasks"
+    )
 
 
 # --- Latency ---

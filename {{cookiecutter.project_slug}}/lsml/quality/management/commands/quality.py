@@ -1,15 +1,15 @@
-"""`manage.py quality`: how the versions of a project do on its held-out tasks."""
+"""`manage.py quality`: how good the versions of a project are."""
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from typing import Any, Final
 
-from lsml.quality.drift.services import latest_check
+from django.core.serializers.json import DjangoJSONEncoder
+
+from lsml.dataset.figures import interval
 from lsml.quality.evaluation.models import Evaluation
-from lsml.quality.live.expected import expected_of
-from lsml.quality.live.services import DAYS, live_quality, served_and_former
-from lsml.quality.live.watching import drops
+from lsml.quality.live.services import DAYS, LiveQuality
+from lsml.quality.overview import Overview, overview
 from lsml.quality.reports import ReportCommand
 from lsml.registry.models import Project
 
@@ -35,21 +35,25 @@ class Command(ReportCommand):
         parser.add_argument(
             "--json",
             action="store_true",
-            help="the evaluations only, with all figures, as JSON",
+            help="as JSON, with all figures; docs/quality.md names the fields",
         )
 
     def report(self, project: Project, limit: int, **options: Any) -> None:
-        ended = project.evaluations.exclude(state__in=Evaluation.ACTIVE)
-        ended = ended.order_by("-pk")
-        latest = list(ended.select_related("version", "compared_with")[:limit])
+        found = overview(project, evaluations=limit)
         if options["json"]:
-            rows = [_as_json(each) for each in latest]
-            self.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False))
+            self.stdout.write(
+                json.dumps(
+                    found.as_json(),
+                    indent=2,
+                    ensure_ascii=False,
+                    cls=DjangoJSONEncoder,
+                )
+            )
             return
-        self.stdout.write(f"{project} serves {project.served_version}.")
-        self._print_roll_back(project)
-        self._print_live(project)
-        self._print_drift(project)
+        self.stdout.write(f"{project} serves {found.served_version}.")
+        self._print_versions(found)
+        self._print_warnings(found)
+        latest = found.evaluations
         if not latest:
             self.stdout.write(_NONE)
             return
@@ -57,45 +61,45 @@ class Command(ReportCommand):
             self.stdout.write(f"  {_line(each)}")
         self._print_labels(next((each for each in latest if each.report), latest[0]))
 
-    def _print_roll_back(self, project: Project) -> None:
-        promotions = project.promotions.select_related("from_version", "to_version")
-        last = promotions.order_by("-pk").first()
-        if last and last.from_version and last.rolled_back_by_policy:
-            name = last.from_version.version
-            self.stdout.write(f"  {name} was rolled back: {last.reason}")
+    def _print_versions(self, found: Overview) -> None:
+        if found.rolled_back:
+            self.stdout.write(f"  {found.rolled_back}")
+        if found.shadow:
+            self.stdout.write(
+                f"  {found.shadow.version:<12} in shadow, {found.shadow.percent} % of"
+                f" the tasks: {found.shadow.verdict}"
+            )
+        for live in found.live:
+            self._print_live(live)
 
-    def _print_live(self, project: Project) -> None:
-        live = live_quality(project, served_and_former(project))
-        for each in live:
-            if each.agreement is not None:
-                self.stdout.write(
-                    f"  {each.version:<12} live agreement {_interval(each.agreement)}"
-                    f" on {each.annotations} annotations of the last {DAYS} days"
-                )
-            for one in each.annotators[:_ANNOTATORS_SHOWN]:
-                name = "others" if one.user_id is None else f"user {one.user_id}"
-                self.stdout.write(
-                    f"    {name:<25} {_interval(one.agreement)} on {one.annotations}"
-                )
-            if each.not_shown is not None:
-                self.stdout.write(
-                    f"  {each.version:<12} not shown     "
-                    f" {_interval(each.not_shown.agreement)}"
-                    f" on {each.not_shown.annotations} annotations."
-                    f" {each.not_shown.meaning}"
-                )
-        expected = expected_of(project, live[0])
-        if expected.agreement:
-            self.stdout.write(f"  {expected.sentence}")
-        for drop in drops(project):
-            self.stdout.write(f"  {drop}")
+    def _print_live(self, live: LiveQuality) -> None:
+        if live.agreement is not None:
+            agreement = interval(live.agreement, live.annotations)
+            self.stdout.write(
+                f"  {live.version:<12} live agreement {agreement}"
+                f" on {live.annotations} annotations of the last {DAYS} days"
+            )
+        for one in live.annotators[:_ANNOTATORS_SHOWN]:
+            name = "others" if one.user_id is None else f"user {one.user_id}"
+            agreement = interval(one.agreement, one.annotations)
+            self.stdout.write(f"    {name:<25} {agreement} on {one.annotations}")
+        if live.not_shown is not None:
+            unseen = live.not_shown
+            self.stdout.write(
+                f"  {live.version:<12} not shown     "
+                f" {interval(unseen.agreement, unseen.annotations)}"
+                f" on {unseen.annotations} annotations. {unseen.meaning}"
+            )
 
-    def _print_drift(self, project: Project) -> None:
-        check = latest_check(project)
-        if check is None:
-            return
-        for line in (check.summary, *check.notes):
-            self.stdout.write(f"  {line}")
+    def _print_warnings(self, found: Overview) -> None:
+        expected = found.expected.sentence if found.expected.agreement else ""
+        warning = found.warning if expected else ""
+        drop = str(found.drop) if found.drop else ""
+        check = found.drift
+        drift = [check.summary, *check.notes] if check else [found.not_checked]
+        for line in (expected, warning, drop, *drift):
+            if line:
+                self.stdout.write(f"  {line}")
 
     def _print_labels(self, evaluation: Evaluation) -> None:
         if not evaluation.report:
@@ -110,13 +114,17 @@ class Command(ReportCommand):
         )
         width = max(len(row["label"]) for row in new["labels"][:_LABELS_SHOWN])
         self.stdout.write(
-            f"  {'':<{width}}  {old['version']:<18}  {new['version']:<18}  annotated"
+            f"  {'':<{width}}  {old['version']:<20}  {new['version']:<20}  annotated"
         )
         for row in new["labels"][:_LABELS_SHOWN]:
             earlier = before.get(row["label"], {}).get("recall")
+            old_recall, new_recall = (
+                interval(each, row["annotated"]) if each else "–"
+                for each in (earlier, row["recall"])
+            )
             self.stdout.write(
-                f"  {row['label']:<{width}}  {_interval(earlier):<18}"
-                f"  {_interval(row['recall']):<18}  {row['annotated']}"
+                f"  {row['label']:<{width}}  {old_recall:<20}"
+                f"  {new_recall:<20}  {row['annotated']}"
             )
 
 
@@ -127,26 +135,5 @@ def _line(evaluation: Evaluation) -> str:
     if not evaluation.verdict:
         return f"{version} {at}  evaluation {evaluation.state}: {evaluation.error}"
     outcome = f"{evaluation.outcome}: {evaluation.reason}"
-    return f"{version} {at} against {evaluation.other}  {outcome}"
-
-
-def _interval(values: Sequence[float] | None) -> str:
-    if values is None:
-        return "–"
-    value, low, high = values
-    return f"{value:.2f} ({low:.2f}–{high:.2f})"
-
-
-def _as_json(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "version": evaluation.version.version,
-        "compared_on": evaluation.compared_on,
-        "compared_with": evaluation.other,
-        "at": evaluation.finished_at and evaluation.finished_at.isoformat(),
-        "policy": evaluation.policy,
-        "verdict": evaluation.verdict,
-        "promoted": evaluation.promoted,
-        "reason": evaluation.reason,
-        "tasks": evaluation.task_count,
-        "report": evaluation.report,
-    }
+    consequence = f". {evaluation.consequence}" if evaluation.consequence else ""
+    return f"{version} {at} against {evaluation.other}  {outcome}{consequence}"

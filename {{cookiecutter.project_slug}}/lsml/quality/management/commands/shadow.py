@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lsml.dataset.figures import interval
 from lsml.labelstudio.identity import ProjectKey
 from lsml.observability.origin import Origin, command_actor
 from lsml.quality.shadow import ShadowReport, shadow_report
@@ -106,10 +107,8 @@ class Command(BaseCommand):
         self.stdout.write(f"  {found.compared} compared with later annotations")
         for figures in reversed(found.figures["versions"]):
             if figures["score"]:
-                value, low, high = figures["score"]
-                self.stdout.write(
-                    f"  {figures['version']:<12} {value:.2f} ({low:.2f}–{high:.2f})"
-                )
+                score = interval(figures["score"], found.compared)
+                self.stdout.write(f"  {figures['version']:<12} {score}")
         self.stdout.write(f"  {verdict_of(found)}")
 
 
@@ -117,4 +116,4 @@ def verdict_of(found: ShadowReport) -> str:
     """Return the verdict as the command prints it."""
     if found.passes is None:
         return found.verdict
-    return f"{'passes' if found.passes else 'would be held back'}: {found.verdict}"
+    return f"{'passes' if found.passes else 'does not pass'}: {found.verdict}"

@@ -167,7 +167,7 @@ def evaluated(project, number, **facts):
             "state": "succeeded",
             "policy": "not-worse",
             "verdict": Evaluation.Verdict.HELD_BACK,
-            "reason": "Recall of Refund fell from 0.81 to 0.62.",
+            "reason": "Recall of Refund fell from 81 % to 62 %.",
         }
         | facts,
     )
@@ -176,7 +176,7 @@ def evaluated(project, number, **facts):
 
 def test_a_version_that_was_held_back(project):
     evaluated(project, 4)
-    said = "v4 was held back: Recall of Refund fell from 0.81 to 0.62."
+    said = "v4 was held back: Recall of Refund fell from 81 % to 62 %."
     assert opened() == [("version_held_back", project.pk, said)]
 
 
@@ -234,7 +234,7 @@ def test_live_agreement_of_the_served_version_that_dropped(project):
     )
     [(kind, project_pk, said)] = opened()
     assert (kind, project_pk) == ("agreement_dropped", project.pk)
-    assert said.startswith("Live agreement of 0.0.1 fell from 0.90")
+    assert said.startswith("Live agreement of 0.0.1 fell from 90")
 
 
 def drift(project, *, differs):
