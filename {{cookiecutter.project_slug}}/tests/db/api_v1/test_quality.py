@@ -88,8 +88,7 @@ def test_the_latest_evaluation_of_the_served_version_is_given(viewer, url, proje
     assert held_out["score_compared_with"] is None
 
 
-def test_the_latest_check_for_drift_is_given(viewer, url, project):
-    assert viewer.get(url).json()["drift"] is None
+def drifted(project):
     feature = {
         "name": "Length of text",
         "live": "median 420 characters",
@@ -111,6 +110,12 @@ def test_the_latest_check_for_drift_is_given(viewer, url, project):
         features=[feature],
         notes=["title is not compared."],
     )
+    return feature
+
+
+def test_the_latest_check_for_drift_is_given(viewer, url, project):
+    assert viewer.get(url).json()["drift"] is None
+    feature = drifted(project)
     found = viewer.get(url).json()["drift"]
     assert found["features"] == [feature]
     assert found["summary"] == "Length of text differs."
@@ -163,12 +168,5 @@ def test_the_command_gives_the_same_figures_as_json(viewer, url, project):
 
 def test_under_drift_the_expected_agreement_has_a_warning(viewer, url, project):
     assert viewer.get(url).json()["expected"]["warning"] == ""
-    DriftCheck.objects.create(
-        project=project,
-        model_version="0.0.1",
-        checked_at=timezone.now(),
-        latest_prediction=1,
-        live_tasks=60,
-        features=[{"name": "Length of text", "differs": True, "sentence": "It is."}],
-    )
+    drifted(project)
     assert "Do not rely on" in viewer.get(url).json()["expected"]["warning"]

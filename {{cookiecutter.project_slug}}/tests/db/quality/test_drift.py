@@ -161,7 +161,7 @@ def test_other_words_differ_and_are_not_kept(story):
     story.predict(LIVE)
     assert check()["Vocabulary of text"]
     row = latest_check(story.project)
-    assert "% of the words new, before 0 % of the words new" in row.summary
+    assert "% of the words new, before 0.0 % of the words new" in row.summary
     assert "merger" not in str(row.features)
 
 

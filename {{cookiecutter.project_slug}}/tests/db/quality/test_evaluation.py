@@ -106,7 +106,7 @@ def test_a_worse_version_is_held_back_and_the_label_is_named(history, wrong):
     found = evaluated(history)
     assert (found.verdict, found.promoted) == ("held back", False)
     assert history.project.served_version == "v1"
-    assert "recall of Billing fell from 1.00 to 0.58 on 50 tasks" in found.reason
+    assert "recall of Billing fell from 100 % to 58 % on 50 tasks" in found.reason
     billing = {row["label"]: row for row in found.report["versions"][0]["labels"]}
     assert billing["topic: Billing"]["recall"][0] == 0.58
 
