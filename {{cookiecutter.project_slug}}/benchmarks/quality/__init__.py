@@ -1,1 +1,1 @@
-"""Simulations of the statistics behind docs/quality.md, with fixed seeds."""
+"""Simulations of the statistics of quality, with fixed seeds."""

@@ -3,7 +3,8 @@
     make bench-quality [ARGS="--write"]
 
 Simulates annotations, trainings and drops with fixed seeds, and prints the tables of
-docs/quality.md; --write saves them there, with the picture of the operating curves.
+docs/quality-simulations.md; --write saves them there, with the picture of the operating
+curves.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from benchmarks.quality import (
 from benchmarks.quality.picture import draw
 
 _DOCS = Path(__file__).parents[2] / "docs"
-_DOCUMENT = _DOCS / "quality.md"
+DOCUMENT = _DOCS / "quality-simulations.md"
 _END = "<!-- end -->"
 _PICTURE = _DOCS / "images/promotions.svg"
 
@@ -34,9 +35,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="save all of it in docs/")
     options = parser.parse_args()
     simulate = Parallel(n_jobs=-1, return_as="generator")
-    found = simulate(delayed(make_table)() for make_table in _TABLES.values())
+    found = simulate(delayed(make_table)() for make_table in TABLES.values())
     tables = {}
-    for name, text in zip(_TABLES, found, strict=True):
+    for name, text in zip(TABLES, found, strict=True):
         print(f"{name}\n{text}\n", flush=True)
         tables[name] = text
     if options.write:
@@ -45,7 +46,7 @@ def main() -> None:
         _PICTURE.write_text(picture, "utf-8")
 
 
-_TABLES = {
+TABLES = {
     "certainty": promotions.level_table,
     "certainty with one point": partial(promotions.level_table, promotions.GATE),
     "promotions": promotions.bar_table,
@@ -65,13 +66,13 @@ _TABLES = {
 
 
 def _write(tables: dict[str, str]) -> None:
-    document = _DOCUMENT.read_text("utf-8")
+    document = DOCUMENT.read_text("utf-8")
     for name, text in tables.items():
         begin = f"<!-- {name}: written by make bench-quality -->"
         before, rest = document.split(begin)
         _, after = rest.split(_END, 1)
         document = f"{before}{begin}\n\n{text}\n\n{_END}{after}"
-    _DOCUMENT.write_text(document, "utf-8")
+    DOCUMENT.write_text(document, "utf-8")
 
 
 if __name__ == "__main__":

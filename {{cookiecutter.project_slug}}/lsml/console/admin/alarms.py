@@ -54,7 +54,7 @@ class AlarmAdmin(ReadOnlyAdmin):
         ProjectFilter,
         choice_filter("kind", _("Kind"), Alarm.Kind.choices),
     )
-    empty_hint = _("None yet. docs/quality.md lists what opens an alarm.")
+    empty_hint = _("None yet. docs/alarms.md lists what opens an alarm.")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).opened().select_related("project")

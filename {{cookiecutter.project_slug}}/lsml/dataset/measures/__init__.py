@@ -44,7 +44,7 @@ def compare(
 
     Returns:
         One score for each control that either result has, by name, and one for their
-        relations. docs/quality.md, Measures, says what the values mean.
+        relations. docs/measures.md says what the values mean.
     """
     ours, theirs = by_control(prediction), by_control(annotation)
     scores = [

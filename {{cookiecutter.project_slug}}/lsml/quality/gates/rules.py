@@ -15,7 +15,7 @@ from lsml.registry.held_out import counted, too_few
 
 Rule = Literal["not_worse", "better"]
 
-# How certain the rule must be. Chosen from the operating curves of docs/quality.md.
+# How certain the rule must be. docs/quality-simulations.md has the operating curves.
 CERTAINTY: Final[dict[Rule, float]] = {"not_worse": 0.8, "better": 0.95}
 _FALLS_SHOWN: Final = 3  # in the reason; the numbers have all
 _UNNOTICED_S: Final = 0.05  # per task: faster than this, no annotator sees a difference
