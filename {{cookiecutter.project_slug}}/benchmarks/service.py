@@ -96,7 +96,12 @@ class Service:
 
 @contextmanager
 def service(
-    folder: Path, *, model: str, placement: str, **environment: str
+    folder: Path,
+    *,
+    model: str,
+    placement: str,
+    background: bool = False,
+    **environment: str,
 ) -> Iterator[Service]:
     """Run web processes, and the model process if the placement needs it.
 
@@ -104,6 +109,7 @@ def service(
         folder: The data folder of `servers`.
         model: MODEL_CLASS.
         placement: MODEL_PLACEMENT.
+        background: Run a background model process as well, as `manage.py dev` does.
         environment: Other variables.
     """
     port = free_port()
@@ -116,6 +122,8 @@ def service(
         "WEB_WORKERS": "2",
         **environment,
     }
+    if background:
+        everything["BACKGROUND_MODEL_URL"] = f"unix://{folder}/background-{port}.sock"
     with ExitStack() as stack:
         inner = None
         if placement == "process":
@@ -125,6 +133,17 @@ def service(
                     ["-c", "config/gunicorn_model.py"],
                     "config.model_process",
                     everything,
+                )
+            )
+        if background:
+            url = everything["BACKGROUND_MODEL_URL"]
+            stack.enter_context(
+                gunicorn(
+                    "model",
+                    ["-c", "config/gunicorn_model.py"],
+                    "config.model_process",
+                    everything | {"MODEL_URL": url},
+                    nice=10,
                 )
             )
         web = stack.enter_context(
@@ -137,13 +156,19 @@ def service(
 
 @contextmanager
 def gunicorn(
-    name: str, options: list[str], application: str, environment: dict[str, str]
+    name: str,
+    options: list[str],
+    application: str,
+    environment: dict[str, str],
+    *,
+    nice: int = 0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run gunicorn, and end it with all its workers. `name` becomes LSML_PROCESS."""
     log_file = Path(environment["LSML_DATA_DIR"]) / f"{name}-{environment['PORT']}.log"
-    with log_file.open("wb") as log:
+    command = [sys.executable, "-m", "gunicorn", *options, application]
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *options, application],
+            ["nice", "-n", str(nice), *command],
             cwd=ROOT,
             env=environment | {"LSML_PROCESS": name},
             stdout=log,

@@ -2,9 +2,11 @@
 
     python -m benchmarks.shadow --placement process
 
-Real servers, web, worker and beat on this machine. Tasks are asked for evenly, each
-once, by turns with and without a version in shadow. Each turn begins with some seconds
-that are not measured, until predictions were sealed and the worker has seen them.
+Real servers, web, worker and beat on this machine, and with `process` both model
+processes; `--one-model-process` leaves the one for the background away. Tasks are asked
+for evenly, each once, by turns with and without a version in shadow. Each turn begins
+with some seconds that are not measured, until predictions were sealed and the worker
+has seen them.
 """
 
 import argparse
@@ -33,6 +35,7 @@ def main() -> None:
     """Measure, and print the times of both sides."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadow")
     parser.add_argument("--placement", choices=["web", "process"], default="process")
+    parser.add_argument("--one-model-process", action="store_true")
     parser.add_argument("--percent", type=int, default=20)
     parser.add_argument("--predict-ms", default="5", help="of the model, per task")
     parser.add_argument("--seconds", type=int, default=30, help="length of a turn")
@@ -41,10 +44,16 @@ def main() -> None:
     os.environ[PREDICT_MS] = options.predict_ms
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}", flush=True)
+    background = options.placement == "process" and not options.one_model_process
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         servers(Path(folder)),
-        service(Path(folder), model=_MODEL, placement=options.placement) as running,
+        service(
+            Path(folder),
+            model=_MODEL,
+            placement=options.placement,
+            background=background,
+        ) as running,
         _celery(running, "worker", "-Q", "default,scheduled", "--pool", "threads"),
         _celery(running, "beat"),
     ):

@@ -1,4 +1,4 @@
-"""Settings of gunicorn for the model process.
+"""Settings of gunicorn for a model process.
 
 `gunicorn -c config/gunicorn_model.py config.model_process`. One worker, so that each
 model is in memory once; gunicorn starts it again when it ends.
@@ -52,11 +52,13 @@ def post_worker_init(worker: Any) -> None:
 
     If the user's module raises an error, each request raises and reports it again.
     """
+    from lsml.inference.hosting.host import host
     from lsml.registry.model_class import model_class
 
     # On the same machine, webhooks and health checks get the CPU before a model does.
     os.nice(5)
     heap.start_trimming()
+    host.start_dropping()
     with suppress(Exception, SystemExit):
         model_class()
 

@@ -296,14 +296,17 @@ SPECTACULAR_SETTINGS = {
 # --- The model: lsml/inference ---
 MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in model.py
 # web: in the web processes, and in the worker for bulk predictions. process: in the
-# model process, which answers under MODEL_URL.
+# model process, which answers under MODEL_URL; what nobody waits for, in another one if
+# BACKGROUND_MODEL_URL names it.
 MODEL_PLACEMENT = env.one_of("MODEL_PLACEMENT", ("web", "process"), default="web")
 MODEL_URL = env.str("MODEL_URL", default="") or addresses.model_url(DATA_DIR)
+BACKGROUND_MODEL_URL = env.str("BACKGROUND_MODEL_URL", default="")
 PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
 PREDICT_TIMEOUT_S = env.float("PREDICT_TIMEOUT_S", default=90.0)
 PREDICT_QUEUE_MAX = env.int("PREDICT_QUEUE_MAX", default=64)
 WEB_PREDICT_THREADS = env.int("WEB_PREDICT_THREADS", default=16)
 MODELS_IN_MEMORY_MAX = env.int("MODELS_IN_MEMORY_MAX", default=16)
+MODELS_IDLE_MAX_S = env.float("MODELS_IDLE_MAX_S", default=0.0)  # 0 = no limit
 
 # --- The audit log: lsml/audit ---
 AUDIT_INPUTS = env.str("AUDIT_INPUTS", default="digest")  # digest or full

@@ -38,7 +38,7 @@ CHECKS: Final = (
         "Reachability",
         "model process",
         servers.check_model_process,
-        "Check MODEL_URL and the log of the model process.",
+        "Check MODEL_URL, BACKGROUND_MODEL_URL and the logs of the model processes.",
         needs_database=False,
     ),
     Check(

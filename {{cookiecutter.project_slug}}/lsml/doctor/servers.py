@@ -16,9 +16,10 @@ from lsml.audit.models import Seal
 from lsml.doctor.findings import Finding, ok, problem, warning
 from lsml.environment.checking import MODEL_TAG, TAG
 from lsml.environment.clock import CLOCK_HINT, clock_skew_s, skew_in_words
-from lsml.inference.placement import models
+from lsml.inference.placement import ModelsElsewhere
 from lsml.labelstudio.failures import LabelStudioError
 from lsml.model_process.errors import ModelProcessUnavailable, NoAnswerInTime
+from lsml.model_process.processes import ModelProcess, model_processes
 from lsml.registry.checks import check_storage_answers
 from lsml.registry.label_studio import configured_label_studio
 
@@ -96,21 +97,19 @@ def check_artifacts() -> list[Finding]:
 
 
 def check_model_process() -> Iterator[Finding]:
-    """Report whether the model process answers, if the models are there."""
-    if settings.MODEL_PLACEMENT != "process":
-        return
+    """Report whether the model processes answer, if the models are there."""
+    for process in model_processes():
+        yield _model_process(process)
+
+
+def _model_process(process: ModelProcess) -> Finding:
     timer = Timer()
     try:
-        status = models().status()
+        status = ModelsElsewhere(process).status()
     except (ModelProcessUnavailable, NoAnswerInTime) as error:
-        yield problem(
-            "model process",
-            str(error),
-            "Start the model process: predictions get status 503. See docs/serving.md.",
-        )
-    else:
-        text = f"{timer}; {len(status.models)} models in memory"
-        yield ok("model process", text)
+        next_step = f"Start it: {process.without}. See docs/serving.md."
+        return problem(process.name, str(error), next_step)
+    return ok(process.name, f"{timer}; {len(status.models)} models in memory")
 
 
 def check_label_studio() -> Iterator[Finding]:

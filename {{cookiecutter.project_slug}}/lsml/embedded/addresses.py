@@ -1,4 +1,4 @@
-"""Addresses in a data folder: of the embedded servers and the model process.
+"""Addresses in a data folder: of the embedded servers and the model processes.
 
 An address depends only on the folder's path and owner, so every process computes the
 same one. Nothing is started here.
@@ -54,3 +54,8 @@ def broker_url(data_dir: Path) -> str:
 def model_url(data_dir: Path) -> str:
     """Return the address of a model process on this machine."""
     return f"{UNIX}{socket_folder(data_dir)}/model.sock"
+
+
+def background_model_url(data_dir: Path) -> str:
+    """Return the address of the background model process of `manage.py dev`."""
+    return f"{UNIX}{socket_folder(data_dir)}/background-model.sock"

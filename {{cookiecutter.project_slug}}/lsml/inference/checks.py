@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 
 from lsml.environment.checking import TAG, too_small
 from lsml.model_process.address import socket_of
+from lsml.model_process.processes import BACKGROUND, SERVING
 
 
 @register(TAG)
@@ -24,23 +25,27 @@ def check_inference(**_: Any) -> list[CheckMessage]:
             "PREDICT_QUEUE_MAX": (settings.PREDICT_QUEUE_MAX, 1),
             "WEB_PREDICT_THREADS": (settings.WEB_PREDICT_THREADS, 1),
             "MODELS_IN_MEMORY_MAX": (settings.MODELS_IN_MEMORY_MAX, 1),
+            "MODELS_IDLE_MAX_S": (settings.MODELS_IDLE_MAX_S, 0),
         }
     )
 
 
 @register(TAG)
-def check_model_url(**_: Any) -> list[CheckMessage]:
-    """Report an address at which no model process can answer."""
-    socket = socket_of(settings.MODEL_URL) or ""
-    if socket.startswith("/") or _is_http(settings.MODEL_URL):
-        return []
+def check_model_urls(**_: Any) -> list[CheckMessage]:
+    """Report addresses at which no model process can answer."""
     return [
         Error(
-            "MODEL_URL is not the address of a model process.",
+            f"{process.setting} is not the address of a model process.",
             hint="Write unix:///path/model.sock, http://host:9091 or https://host.",
             id="lsml.E050",
         )
+        for process in (SERVING, BACKGROUND)
+        if process.url and not _is_address(process.url)
     ]
+
+
+def _is_address(url: str) -> bool:
+    return (socket_of(url) or "").startswith("/") or _is_http(url)
 
 
 def _is_http(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where the models are: in this process, or in the model process (MODEL_PLACEMENT)."""
+"""Where the models are: in this process, or in a model process (MODEL_PLACEMENT)."""
 
 import time
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
+from lsml.audit.models import Prediction
 from lsml.inference.calls import JOB_KINDS, Answer, Call, OnTimeout
 from lsml.inference.errors import (
     ModelBusy,
@@ -21,6 +22,7 @@ from lsml.model_process.errors import (
     ModelProcessUnavailable,
     NoAnswerInTime,
 )
+from lsml.model_process.processes import BACKGROUND, SERVING, ModelProcess
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
@@ -53,10 +55,16 @@ class Models(Protocol):
     def status(self) -> ProcessStatus: ...
 
 
-def models() -> Models:
-    """Return the models, as this process reaches them."""
+def models(kind: Prediction.Kind | None = None) -> Models:
+    """Return the models, as this process reaches them.
+
+    Args:
+        kind: What they are to predict. Nobody waits for the kind `shadow`, so it has
+            models of its own if there is a background model process.
+    """
     if settings.MODEL_PLACEMENT == "process":
-        return ModelsElsewhere()
+        in_background = kind is Prediction.Kind.SHADOW and BACKGROUND.url
+        return ModelsElsewhere(BACKGROUND if in_background else SERVING)
     # Imported here: it declares metrics that only the process with the models reports.
     from lsml.inference.hosting.host import host
 
@@ -77,11 +85,14 @@ class _Refused:
 _refused: dict[tuple[int, str], _Refused] = {}
 
 
+@dataclass(frozen=True, slots=True)
 class ModelsElsewhere:
-    """The models in the model process.
+    """The models in a model process.
 
     Raises, besides what `ModelHost` raises, ModelProcessUnavailable.
     """
+
+    _process: ModelProcess
 
     def predict(self, serving: Served, call: Call, *, on_timeout: OnTimeout) -> Answer:
         """Let the model process predict.
@@ -101,7 +112,7 @@ class ModelsElsewhere:
         message = messages.call_message(serving, call)
         timeout_s = settings.PREDICT_TIMEOUT_S
         try:
-            answer = client.call("POST", "/predict", message, timeout_s=timeout_s)
+            answer = self._call("/predict", message, timeout_s=timeout_s)
         except NoAnswerInTime as error:
             raise ModelTimedOut(timeout_s) from error
         except ModelProcessEnded as error:
@@ -131,7 +142,7 @@ class ModelsElsewhere:
         message = messages.embed_message(serving, tasks, origin, wait_s)
         timeout_s = settings.PREDICT_TIMEOUT_S
         try:
-            answer = client.call("POST", "/embed", message, timeout_s=timeout_s)
+            answer = self._call("/embed", message, timeout_s=timeout_s)
         except NoAnswerInTime as error:
             raise ModelTimedOut(timeout_s, "embed()") from error
         messages.raise_error(answer)
@@ -146,31 +157,36 @@ class ModelsElsewhere:
         message = messages.load_message(serving, origin) | {"within_s": within_s}
         timeout_s = within_s + _ANSWER_S
         try:
-            answer = client.call("POST", "/load", message, timeout_s=timeout_s)
+            answer = self._call("/load", message, timeout_s=timeout_s)
         except NoAnswerInTime as error:
             raise StillLoading(serving.version, waited_s=within_s) from error
         messages.raise_error(answer)
 
     def status(self) -> ProcessStatus:
-        """Return figures of the model process.
+        """Return figures of the process.
 
         Raises:
             ModelProcessUnavailable, NoAnswerInTime: It does not answer.
         """
-        answer = client.call("GET", "/status", timeout_s=_ANSWER_S)
+        answer = client.call(
+            "GET", "/status", timeout_s=_ANSWER_S, process=self._process
+        )
         messages.raise_error(answer)
         return messages.read_status(answer)
 
+    def _call(self, path: str, message: messages.Message, *, timeout_s: float) -> Any:
+        return client.call(
+            "POST", path, message, timeout_s=timeout_s, process=self._process
+        )
 
-def model_process_is_down() -> bool:
-    """Return whether there should be a model process and none answers.
+
+def is_down(process: ModelProcess) -> bool:
+    """Return whether a model process does not answer.
 
     One that is too busy to answer at once is not down.
     """
-    if settings.MODEL_PLACEMENT != "process":
-        return False
     try:
-        client.send("GET", "/live", timeout_s=_LIVE_S)
+        client.send("GET", "/live", timeout_s=_LIVE_S, process=process)
     except ModelProcessUnavailable:
         return True
     except NoAnswerInTime:
@@ -179,20 +195,23 @@ def model_process_is_down() -> bool:
 
 
 def model_metrics() -> bytes:
-    """Return the model process's metrics for Prometheus; empty if it does not answer.
+    """Return the model process's metrics for Prometheus, and which processes answer.
 
     Models in the web processes report theirs with the other metrics of web.
     """
     if settings.MODEL_PLACEMENT != "process":
         return b""
     try:
-        return client.send("GET", "/metrics", timeout_s=_ANSWER_S) + _is_up(True)
+        own, up = client.send("GET", "/metrics", timeout_s=_ANSWER_S), True
     except (ModelProcessUnavailable, NoAnswerInTime):
-        return _is_up(False)
+        own, up = b"", False
+    own += _is_up(SERVING, up)
+    return own + _is_up(BACKGROUND, not is_down(BACKGROUND)) if BACKGROUND.url else own
 
 
-def _is_up(up: bool) -> bytes:
+def _is_up(process: ModelProcess, up: bool) -> bytes:
+    name = f"lsml_{process.name.replace(' ', '_')}_up"
     return (
-        "# HELP lsml_model_process_up Whether the model process answers\n"
-        f"# TYPE lsml_model_process_up gauge\nlsml_model_process_up {int(up)}\n"
+        f"# HELP {name} Whether the {process.name} answers\n"
+        f"# TYPE {name} gauge\n{name} {int(up)}\n"
     ).encode()

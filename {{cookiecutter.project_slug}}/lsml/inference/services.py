@@ -146,7 +146,7 @@ class _Work:
         """
         if_project = serving.row_version if if_unchanged else ""
         try:
-            answer = models().predict(
+            answer = models(self.call.kind).predict(
                 serving,
                 self.call,
                 on_timeout=lambda: self.record_failure(

@@ -1,7 +1,8 @@
-"""Sends requests to the model process and returns its answers as they are.
+"""Sends requests to a model process and returns its answers as they are.
 
-The process answers under MODEL_URL (`lsml/inference/serving/app.py`). A token made from
-SECRET_KEY shows each side's requests to be the service's own.
+The process answers under MODEL_URL, a background one under BACKGROUND_MODEL_URL
+(`lsml/inference/serving/app.py`). A token made from SECRET_KEY shows each side's
+requests to be the service's own.
 """
 
 import hmac
@@ -10,7 +11,6 @@ from typing import Any
 
 import httpx
 import orjson
-from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from lsml.model_process.address import socket_of
@@ -19,6 +19,7 @@ from lsml.model_process.errors import (
     ModelProcessUnavailable,
     NoAnswerInTime,
 )
+from lsml.model_process.processes import SERVING, ModelProcess
 
 _CONNECT_TIMEOUT_S = 2.0
 # A request takes one connection. A worker or a web process has fewer threads than that.
@@ -27,7 +28,14 @@ _CONNECTIONS_MAX = 200
 _KEEP_ALIVE_S = 30.0
 
 
-def call(method: str, path: str, body: object = None, *, timeout_s: float) -> Any:
+def call(
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    timeout_s: float,
+    process: ModelProcess = SERVING,
+) -> Any:
     """Send one request and return the decoded JSON of the answer.
 
     Args:
@@ -35,25 +43,34 @@ def call(method: str, path: str, body: object = None, *, timeout_s: float) -> An
         path: Such as `/predict`.
         body: Sent as JSON.
         timeout_s: Seconds to wait for the answer, once connected.
+        process: Which process to ask.
 
     Raises:
         ModelProcessUnavailable: It is not running.
         ModelProcessEnded: It ended while it worked on this.
         NoAnswerInTime: It did not answer within `timeout_s`.
     """
-    answer = send(method, path, body, timeout_s=timeout_s)
+    answer = send(method, path, body, timeout_s=timeout_s, process=process)
     try:
         return orjson.loads(answer)
     except orjson.JSONDecodeError as error:
         raise ModelProcessUnavailable(
-            "Something else than the model process answers at MODEL_URL. Correct it."
+            f"Something else than the {process.name} answers at {process.setting}."
+            " Correct it."
         ) from error
 
 
-def send(method: str, path: str, body: object = None, *, timeout_s: float) -> bytes:
+def send(
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    timeout_s: float,
+    process: ModelProcess = SERVING,
+) -> bytes:
     """Send one request as `call` does, and return the answer as it is."""
     try:
-        answer = _client(settings.MODEL_URL).request(
+        answer = _client(process.url).request(
             method,
             path,
             content=b"" if body is None else orjson.dumps(body),
@@ -62,22 +79,23 @@ def send(method: str, path: str, body: object = None, *, timeout_s: float) -> by
         )
     except httpx.ReadTimeout as error:
         raise NoAnswerInTime(
-            f"The model process did not answer within {timeout_s:g} s."
+            f"The {process.name} did not answer within {timeout_s:g} s."
         ) from error
     except (httpx.ReadError, httpx.RemoteProtocolError) as error:
         raise ModelProcessEnded(
-            "The model process ended while it worked on this, and restarts. Try again"
+            f"The {process.name} ended while it worked on this, and restarts. Try again"
             " in a moment; if it ends again, check its log."
         ) from error
     except httpx.TransportError as error:
         raise ModelProcessUnavailable(
-            "The model process does not answer. Try again in a moment; if it stays"
-            " away, check its log and MODEL_URL."
+            f"The {process.name} does not answer. Try again in a moment; if it stays"
+            f" away, check its log and {process.setting}."
         ) from error
     if answer.status_code != httpx.codes.OK:
         raise ModelProcessUnavailable(
-            f"The address in MODEL_URL answered with status {answer.status_code}. Check"
-            " that the model process answers there and has the same SECRET_KEY."
+            f"The address in {process.setting} answered with status"
+            f" {answer.status_code}. Check that the {process.name} answers there and"
+            " has the same SECRET_KEY."
         )
     return answer.content
 

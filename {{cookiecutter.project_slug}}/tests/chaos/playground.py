@@ -100,6 +100,9 @@ class Playground:
         if environment.get("MODEL_PLACEMENT") == "process":
             model = ["gunicorn", "-c", "config/gunicorn_model.py"]
             self._add("model", [*model, "config.model_process"], WEB_GRACE_S="2")
+        if url := environment.get("BACKGROUND_MODEL_URL"):
+            background = {"MODEL_URL": url, "WEB_GRACE_S": "2"}
+            self._add("model-2", [*model, "config.model_process"], **background)
         self._add("default", _worker("default", name="default"))
         for number in (1, 2):
             self._add(

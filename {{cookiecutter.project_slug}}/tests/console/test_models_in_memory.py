@@ -7,6 +7,7 @@ from lsml.inference.hosting.host import host
 from tests.console.addresses import page
 from tests.db.conftest import api, constant, placement, post, serve  # noqa: F401
 from tests.db.conftest import order as one_task
+from tests.model_process import model_process
 
 pytestmark = pytest.mark.django_db
 
@@ -37,3 +38,22 @@ def test_it_says_what_to_check_while_the_model_process_does_not_answer(
     assert "MODEL_URL" in text
     home = viewer.get(reverse("admin:index")).content.decode()
     assert "The model process does not answer" in home
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("constant")
+def test_it_shows_the_background_model_process_beside_the_one_that_serves(
+    viewer, settings, tmp_path
+):
+    settings.MODEL_PLACEMENT = "process"
+    with model_process() as settings.MODEL_URL:
+        settings.BACKGROUND_MODEL_URL = settings.MODEL_URL
+        text = viewer.get(page("models")).content.decode()
+        assert "The model process" in text
+        assert "The background model process" in text
+        assert "does not answer" not in text
+        settings.BACKGROUND_MODEL_URL = f"unix://{tmp_path}/nobody.sock"
+        text = viewer.get(page("models")).content.decode()
+    assert "The background model process does not answer" in text
+    assert "Predictions go on" in text
+    assert "The model process does not answer" not in text

@@ -199,6 +199,33 @@ def test_a_version_that_its_project_no_longer_uses_leaves_the_memory(
     assert len(host.status().models) == 1
 
 
+def test_a_model_without_requests_leaves_the_memory_if_that_is_limited(
+    post, scripted, settings
+):
+    scripted.answer = [{"result": []}]
+    post("/predict", order(1))
+    host._drop_idle()
+    assert len(host.status().models) == 1
+    settings.MODELS_IDLE_MAX_S = 1e-9
+    host._drop_idle()
+    assert host.status().models == []
+    assert post("/predict", order(1)).status_code == 200
+
+
+def test_it_leaves_the_memory_although_no_request_comes(
+    post, scripted, settings, monkeypatch
+):
+    monkeypatch.setattr(hosting, "_LOOK_EVERY_S", 0.01)
+    host.start_dropping()
+    scripted.answer = [{"result": []}]
+    post("/predict", order(1))
+    settings.MODELS_IDLE_MAX_S = 1e-9
+    until = time.monotonic() + 10
+    while host.status().models and time.monotonic() < until:
+        time.sleep(0.01)
+    assert host.status().models == []
+
+
 def test_the_least_recently_used_model_is_dropped_first(post, scripted, settings):
     settings.MODELS_IN_MEMORY_MAX = 2
     scripted.answer = [{"result": []}]

@@ -25,8 +25,8 @@ COMPOSE = yaml.safe_load((PROJECT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 GPU = yaml.safe_load((PROJECT / "compose.gpu.yaml").read_text())["services"]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
-OURS = ("migrate", "web", "model", "worker", "training", "beat")
-WITH_MODEL_LIBRARIES = {"model", "training"}
+OURS = ("migrate", "web", "model", "background-model", "worker", "training", "beat")
+WITH_MODEL_LIBRARIES = {"model", "background-model", "training"}
 
 
 def stages():
@@ -116,9 +116,24 @@ def test_every_service_asks_the_model_process():
         assert declared["MODEL_PLACEMENT"] == "process", service
 
 
-def test_nothing_waits_for_the_model_process():
+def test_nothing_waits_for_the_model_processes():
     for service in SERVICES.values():
-        assert "model" not in service.get("depends_on", {})
+        assert not {"model", "background-model"} & set(service.get("depends_on", {}))
+
+
+def test_all_reach_the_background_model_process_where_it_listens():
+    background = SERVICES["background-model"]
+    url = background["environment"]["MODEL_URL"]
+    assert url.startswith("unix:///data/")
+    for service in OURS:
+        assert SERVICES[service]["environment"]["BACKGROUND_MODEL_URL"] == url, service
+    assert "MODEL_URL" not in SERVICES["model"]["environment"]
+    assert command("background-model") == command("model")
+
+
+def test_the_background_model_process_gets_the_processors_last():
+    assert SERVICES["background-model"]["cpu_shares"] < 1024
+    assert not any("cpu_shares" in each for each in map(SERVICES.get, ("web", "model")))
 
 
 def test_web_and_the_model_process_share_the_folder_of_its_socket():
@@ -222,6 +237,7 @@ def containers(environment):
         declared = SERVICES[service].get("environment", {})
         role = {"LSML_PROCESS": declared.get("LSML_PROCESS", "web")}
         role["ALIVE_FILE"] = alive_file(environment, service)
+        role |= addresses_of(service, environment)
         processes[service] = subprocess.Popen(
             command(service), cwd=PROJECT, env={**environment, **role}
         )
@@ -232,6 +248,15 @@ def containers(environment):
         assert process.wait(timeout=30) == 0, service
 
 
+def addresses_of(service, environment):
+    """Return the addresses that a service gets, with another folder as `/data`."""
+    return {
+        name: value.replace("/data", environment["LSML_DATA_DIR"], 1)
+        for name, value in SERVICES[service]["environment"].items()
+        if name in {"MODEL_URL", "BACKGROUND_MODEL_URL"}
+    }
+
+
 def alive_file(environment, service):
     """Return what is `/tmp/alive` in a service's container."""
     return str(Path(environment["LSML_DATA_DIR"]).parent / f"{service}-alive")
@@ -239,7 +264,11 @@ def alive_file(environment, service):
 
 def healthy(service, environment):
     """Run a service's health check until it passes; return whether it did."""
-    environment = {**environment, "ALIVE_FILE": alive_file(environment, service)}
+    environment = {
+        **environment,
+        **addresses_of(service, environment),
+        "ALIVE_FILE": alive_file(environment, service),
+    }
     if "healthcheck" not in SERVICES[service]:
         check = image_check(target(service))
     else:
@@ -258,7 +287,7 @@ def healthy(service, environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", ["web", "model", "worker", "training", "beat"])
+@pytest.mark.parametrize("service", [each for each in OURS if each != "migrate"])
 def test_its_health_check_passes_while_it_runs(containers, environment, service):
     assert healthy(service, environment)
     assert containers[service].poll() is None

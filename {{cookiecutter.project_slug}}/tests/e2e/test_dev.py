@@ -92,13 +92,14 @@ class Dev:
             found += below
         return found
 
-    def child(self, word):
-        """Wait for the child whose command contains the word; return its id."""
+    def child(self, word, variable=""):
+        """Wait for the child with this word in its command, and with this variable."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             for pid in self.below():
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-                if word.encode() in command:
+                variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                if word.encode() in command and variable.encode() in [b"", *variables]:
                     return pid
             time.sleep(0.05)
         raise AssertionError(f"no process with {word!r}")
@@ -360,7 +361,15 @@ def test_with_a_model_process_the_model_trains_and_serves_and_web_has_no_librari
         time.sleep(0.2)
     with urllib.request.urlopen(f"http://127.0.0.1:{one.port}/health") as answer:
         assert json.load(answer)["model_class"] == "TextClassifier"
-    assert loaded_by(one.child("config.model_process"), "sklearn")
+    model, background = (
+        one.child("config.model_process", f"MODEL_URL={url(one.folder)}")
+        for url in (addresses.model_url, addresses.background_model_url)
+    )
+    assert loaded_by(model, "sklearn")
+    assert os.getpriority(os.PRIO_PROCESS, background) == 10
+    assert os.getpriority(os.PRIO_PROCESS, model) == 0
+    with urllib.request.urlopen(f"http://127.0.0.1:{one.port}/metrics") as answer:
+        assert b"\nlsml_background_model_process_up 1\n" in answer.read()
     assert not loaded_by(one.child("config.wsgi"), "sklearn")
     assert not loaded_by(one.child("--queues default"), "sklearn")
 

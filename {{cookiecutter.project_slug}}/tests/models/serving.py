@@ -28,6 +28,15 @@ class Burning(LabelStudioMLBase):
         return results(tasks)
 
 
+class Candidate(LabelStudioMLBase):
+    """Ends its process as v2, and predicts as any other version."""
+
+    def predict(self, tasks, context=None, **kwargs):
+        if self.get("model_version") == "v2":
+            os._exit(1)
+        return results(tasks)
+
+
 class Obedient(LabelStudioMLBase):
     """Hangs or ends its process if the task's text says so."""
 

@@ -9,12 +9,12 @@ import yaml
 PROJECT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
 EXAMPLE = (PROJECT / ".env.example").read_text()
-WITH_MODEL_LIBRARIES = {"model", "training"}
+WITH_MODEL_LIBRARIES = {"model", "background-model", "training"}
 # `migrate` gets all: it checks all settings, and ends before the others start.
 CALLERS = {"web", "migrate"}
-LABEL_STUDIO = {"model", "worker", "training", "migrate"}
+LABEL_STUDIO = {"model", "background-model", "worker", "training", "migrate"}
 ALARMS = {"worker", "training", "migrate"}
-STORAGE = {"web", "model", "worker", "training", "migrate"}
+STORAGE = {"web", *LABEL_STUDIO}
 SECRETS = {
     "SECRET_KEY": STORAGE,
     "ADMIN_PASSWORD": {"migrate"},
@@ -39,6 +39,7 @@ ROLES = {
     "migrate": [OWNER],
     "web": [SERVICE],
     "model": [SERVICE],
+    "background-model": [SERVICE],
     "worker": [SERVICE],
     "training": [SERVICE],
     "beat": [],

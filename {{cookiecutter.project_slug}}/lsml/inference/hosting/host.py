@@ -1,5 +1,6 @@
 """Keeps models in memory: one instance per process and version, loaded once."""
 
+import math
 import os
 import threading
 import time
@@ -34,8 +35,9 @@ from lsml.registry.served import Served
 _Key = tuple[int, str, str]  # project, version, label config
 
 # Seconds without a request after which a version is dropped, once its project uses
-# another one.
+# another one. The last one stays, or is dropped after MODELS_IDLE_MAX_S.
 _IDLE_S = 60.0
+_LOOK_EVERY_S = 15.0
 
 
 class _Slot:
@@ -146,6 +148,16 @@ class ModelHost:
         """Drop all models; the next request loads its model again."""
         with self._lock:
             self._slots.clear()
+
+    def start_dropping(self) -> None:
+        """Drop idle models also while no request comes, in a thread."""
+        threading.Thread(target=self._keep_dropping, daemon=True).start()
+
+    def _keep_dropping(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            with self._lock:
+                self._drop_idle()
 
     def status(self) -> ProcessStatus:
         """Return figures of this process and its models."""
@@ -267,12 +279,13 @@ class ModelHost:
                 del self._slots[key]
 
     def _drop_idle(self) -> None:
-        """Drop versions that their project no longer uses, under the caller's lock."""
+        """Drop models that nobody uses, under the caller's lock."""
         latest = {key[0]: slot for key, slot in self._slots.items() if slot.hosted}
-        idle = time.monotonic() - _IDLE_S
+        now = time.monotonic()
         for key, slot in list(self._slots.items()):
-            is_idle = slot.hosted and slot.used_at < idle
-            if is_idle and slot is not latest.get(key[0]):
+            is_latest = slot is latest.get(key[0])
+            idle_s = (settings.MODELS_IDLE_MAX_S or math.inf) if is_latest else _IDLE_S
+            if slot.hosted and slot.used_at < now - idle_s:
                 del self._slots[key]
                 self._count()
 

@@ -11,8 +11,9 @@ from typing import Final, cast
 from django.db.models import QuerySet
 
 from lsml.audit.lag import overdue_after, sealing_lag_s
-from lsml.inference.placement import model_process_is_down
+from lsml.inference.placement import is_down
 from lsml.jobs.workers import answering_workers, queues
+from lsml.model_process.processes import SERVING, model_processes
 from lsml.quality.alarms.failing import failing_predictions
 from lsml.quality.alarms.models import Alarm
 from lsml.quality.drift.services import drifting
@@ -195,10 +196,11 @@ def _sealing_late(now: datetime) -> Iterator[Condition]:
 
 
 def _model_process_down(now: datetime) -> Iterator[Condition]:
-    if model_process_is_down():
+    for process in filter(is_down, model_processes()):
         yield Condition(
-            "The model process does not answer: predictions get status 503.",
+            f"The {process.name} does not answer: {process.without}.",
             "Start it, or read its log.",
+            subject="" if process is SERVING else process.name,
         )
 
 

@@ -9,6 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from label_studio_ml.training import AnnotatedTask
+from lsml.audit.models import Prediction
 from lsml.dataset.measures import ControlScore, Counts, compare
 from lsml.dataset.measures.scores import sum_counts
 from lsml.inference.errors import (
@@ -22,7 +23,8 @@ from lsml.inference.errors import (
 from lsml.inference.placement import models
 from lsml.inference.services import Predicted
 from lsml.inference.steps import predict_in_steps
-from lsml.model_process.errors import ModelProcessUnavailable
+from lsml.jobs.errors import AttemptFailed
+from lsml.model_process.errors import ModelProcessEnded, ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.quality.gates.rules import Scored
 from lsml.registry.errors import StorageUnavailable
@@ -117,9 +119,11 @@ def measure(
     Raises:
         ModelNotLoadable: The version cannot be loaded.
         GivenUp: It hung, or its process ended.
+        AttemptFailed: As for `load`.
     """
     measured = Measured(serving.version)
-    load_version(serving, origin, partial(on_progress, 0))
+    # So that the first prediction does not wait for that.
+    load(serving, origin, kind=Prediction.Kind.SHADOW, on_wait=partial(on_progress, 0))
     done = 0
     steps = predict_in_steps(
         serving,
@@ -143,17 +147,35 @@ def measure(
     return measured
 
 
-def load_version(serving: Served, origin: Origin, on_wait: Callable[[], None]) -> None:
-    """Load the version, so that the first prediction does not wait for that.
+def load(
+    serving: Served,
+    origin: Origin,
+    *,
+    kind: Prediction.Kind | None,
+    on_wait: Callable[[], None],
+) -> None:
+    """Load a version, and wait while that takes long or the models are away.
+
+    Args:
+        serving: The version, whether it is served or not.
+        origin: Recorded on the rows that the model's `setup()` writes.
+        kind: What it is to predict, as for `models`.
+        on_wait: Called before each wait; may raise to end it.
 
     Raises:
-        ModelNotLoadable: It cannot be loaded.
+        ModelNotLoadable: The version cannot be loaded.
+        AttemptFailed: The model process ended meanwhile, perhaps because of it.
     """
     while True:
         try:
-            models().load(serving, origin)
+            models(kind).load(serving, origin)
         except StillLoading:
             on_wait()
+        except ModelProcessEnded as error:
+            raise AttemptFailed(
+                f"The model process ended while it loaded {serving.version}; its log"
+                " may say why."
+            ) from error
         except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
             on_wait()
             time.sleep(error.retry_after_s)

@@ -1,5 +1,7 @@
 """Carries out an evaluation: two versions predict the same tasks and are compared."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,15 +14,17 @@ from lsml.jobs.outcomes import job_origin
 from lsml.jobs.running import RunningJob, run_job
 from lsml.quality.evaluation.in_shadow import measure_in_shadow
 from lsml.quality.evaluation.jobs import kind
-from lsml.quality.evaluation.measuring import Measured, load_version, measure
+from lsml.quality.evaluation.measuring import Measured, load, measure
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.report import report, task_scores
 from lsml.quality.gates.policy import gate_of, shadow_gate_of
 from lsml.quality.gates.rules import Verdict, judge
 from lsml.registry.fallback import mark_unloadable
 from lsml.registry.models import INITIAL_VERSION, ModelVersion, Project
+from lsml.registry.promotion_policy import COMPARING
 from lsml.registry.served import Served
 
+_HELD_BACK: Final = Evaluation.Verdict.HELD_BACK
 TASKS_MAX: Final = 2_000  # more would not make the intervals noticeably narrower
 
 
@@ -49,10 +53,8 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
             f" {version.version}, so they cannot be compared",
         }
     running.job.total = 2 * len(tasks)
-    try:
+    with _must_load(version, project):
         new = _measure(running, project, version, tasks, before=0)
-    except ModelNotLoadable as error:
-        raise _not_loadable(project, version, error) from error
     try:
         old = _measure(running, project, other, tasks, before=len(tasks))
     except ModelNotLoadable as error:
@@ -60,6 +62,9 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
         old.fail(tasks, str(error))
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
+    compares = project.promotion_policy in COMPARING
+    if compares and _named(verdict) != _HELD_BACK and not project.gate_shadow_tasks:
+        _load_where_it_serves(running, project)  # it may be promoted now
     return {"compared_with": other, **_result(new, old, verdict)}
 
 
@@ -68,11 +73,7 @@ def _evaluate_in_shadow(
 ) -> dict[str, Any]:
     """Compare what both versions predicted; only loads the version."""
     version, other = running.job.version, running.job.compared_with
-    serving = Served(project.pk, version.version, project.label_config)
-    try:
-        load_version(serving, job_origin(running.job), running.save)
-    except ModelNotLoadable as error:
-        raise _not_loadable(project, version, error) from error
+    _load_where_it_serves(running, project)
     new, old = measure_in_shadow(project, version, other)
     verdict = judge(
         shadow_gate_of(project),
@@ -82,6 +83,17 @@ def _evaluate_in_shadow(
     )
     running.log(verdict.reason)
     return _result(new, old, replace(verdict, reason=f"in shadow: {verdict.reason}"))
+
+
+def _load_where_it_serves(running: RunningJob[Evaluation], project: Project) -> None:
+    """Load the version for those who wait for predictions, before it is promoted.
+
+    It was measured elsewhere if there is a background model process.
+    """
+    version = running.job.version
+    serving = Served(project.pk, version.version, project.label_config)
+    with _must_load(version, project):
+        load(serving, job_origin(running.job), kind=None, on_wait=running.save)
 
 
 def _result(new: Measured, old: Measured, verdict: Verdict) -> dict[str, Any]:
@@ -94,12 +106,15 @@ def _result(new: Measured, old: Measured, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _not_loadable(
-    project: Project, version: ModelVersion, error: ModelNotLoadable
-) -> JobFailed:
-    if version.pk != project.active_version_id:  # it may well load in web
-        mark_unloadable(version, str(error))
-    return JobFailed(f"{version.version} cannot be loaded: {error}")
+@contextmanager
+def _must_load(version: ModelVersion, project: Project) -> Iterator[None]:
+    """Fail, and mark the version, if it cannot be loaded in the block."""
+    try:
+        yield
+    except ModelNotLoadable as error:
+        if version.pk != project.active_version_id:  # it may well load in web
+            mark_unloadable(version, str(error))
+        raise JobFailed(f"{version.version} cannot be loaded: {error}") from error
 
 
 def _judge(project: Project, new: Measured, old: Measured) -> Verdict:
@@ -124,7 +139,7 @@ def _judge(project: Project, new: Measured, old: Measured) -> Verdict:
 def _named(verdict: Verdict) -> Evaluation.Verdict:
     if not verdict.judged:
         return Evaluation.Verdict.TOO_FEW_TASKS
-    return Evaluation.Verdict.PASSED if verdict.passes else Evaluation.Verdict.HELD_BACK
+    return Evaluation.Verdict.PASSED if verdict.passes else _HELD_BACK
 
 
 def _tasks(version: ModelVersion, other: ModelVersion | None) -> list[AnnotatedTask]:

@@ -74,6 +74,18 @@ def test_a_model_process_that_does_not_answer_is_found(settings, attention):
     assert found.level is Level.PROBLEM
 
 
+@pytest.mark.django_db
+def test_a_background_model_process_that_does_not_answer_is_found(settings, attention):
+    settings.MODEL_PLACEMENT = "process"
+    settings.BACKGROUND_MODEL_URL = "http://127.0.0.1:1"
+    with model_process() as settings.MODEL_URL:
+        found = attention(servers.check_model_process)
+    assert set(found) == {"background model process"}
+    said = found["background model process"]
+    assert "BACKGROUND_MODEL_URL" in said.text
+    assert "evaluations and versions in shadow wait" in said.next_step
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

@@ -1,10 +1,15 @@
 """A new version is compared with the served one, and promoted or held back."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.inference.errors import ModelCrashed, ModelNotLoadable, ModelTimedOut
 from lsml.inference.services import predict_shadow
+from lsml.model_process.errors import ModelProcessEnded
+from lsml.quality.evaluation import measuring
 from lsml.quality.evaluation.jobs import evaluate_new, kind, request_evaluation
 from lsml.quality.evaluation.measuring import measure
 from lsml.quality.evaluation.models import Evaluation
@@ -13,6 +18,7 @@ from lsml.registry.models import Promotion
 from lsml.registry.services import promote
 from tests.broker import collect_messages
 from tests.db.quality.history import History, choice
+from tests.model_process import model_process
 
 pytestmark = pytest.mark.django_db
 
@@ -385,3 +391,87 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted(history, wrong, monkeyp
     found.version.refresh_from_db()
     assert found.version.load_error == "weights are missing"
     assert history.project.served_version == "v1"
+
+
+# Loading has a thread of its own.
+with_connections_of_other_threads = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def serving(settings, server):
+    """The process that serves is a stub; another one predicts in the background."""
+    settings.MODEL_PLACEMENT = "process"
+    settings.MODEL_URL = server.url
+    server.answers["/load"] = {}
+    with model_process() as settings.BACKGROUND_MODEL_URL:
+        yield server
+
+
+def loaded(serving):
+    return [json.loads(body)["serving"]["version"] for body in serving.bodies]
+
+
+@with_connections_of_other_threads
+def test_a_version_is_loaded_where_it_will_serve_before_it_is_promoted(
+    history, wrong, serving
+):
+    assert evaluated(history).promoted
+    assert serving.paths == ["/load"]
+    assert loaded(serving) == ["v2"]
+
+
+@with_connections_of_other_threads
+def test_a_version_that_does_not_load_where_it_would_serve_is_not_promoted(
+    history, wrong, serving
+):
+    serving.answers["/load"] = {"error": "not_loadable", "text": "no GPU"}
+    found = evaluated(history)
+    assert (found.state, found.error) == ("failed", "v2 cannot be loaded: no GPU")
+    assert history.project.versions.get(version="v2").load_error == "no GPU"
+    assert history.project.served_version == "v1"
+
+
+@with_connections_of_other_threads
+def test_a_version_that_is_held_back_does_not_reach_the_process_that_serves(
+    history, wrong, serving
+):
+    wrong["v2"] = range(1, 51)
+    assert evaluated(history).verdict == "held back"
+    assert serving.requests == []
+
+
+def test_a_process_that_ends_while_it_loads_a_version_costs_an_attempt(
+    history, wrong, monkeypatch
+):
+    class Dying:
+        def load(self, *_, **__):
+            raise ModelProcessEnded
+
+    monkeypatch.setattr(measuring, "models", lambda kind: Dying())
+    found = evaluated(history)
+    assert (found.state, found.failures) == ("queued", 1)
+    for _ in range(2):
+        evaluate(found.pk)
+    found.refresh_from_db()
+    assert found.state == "failed"
+    assert "The model process ended while it loaded v2" in found.error
+
+
+# httpcore leaves the socket that it could not connect to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@with_connections_of_other_threads
+def test_while_the_background_process_is_away_an_evaluation_waits(
+    history, wrong, serving, settings, monkeypatch
+):
+    there = settings.BACKGROUND_MODEL_URL
+    settings.BACKGROUND_MODEL_URL = "http://127.0.0.1:1"
+    waits = []
+
+    def come_back(seconds):
+        waits.append(seconds)
+        settings.BACKGROUND_MODEL_URL = there
+
+    clock = SimpleNamespace(sleep=come_back)
+    monkeypatch.setattr(measuring, "time", clock)
+    assert evaluated(history).promoted
+    assert len(waits) == 1

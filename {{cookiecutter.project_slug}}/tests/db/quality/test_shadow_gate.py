@@ -286,10 +286,10 @@ def test_a_version_that_a_person_put_into_shadow_is_not_promoted(history, origin
 def test_a_version_that_no_longer_loads_is_not_promoted(
     history, candidate, monkeypatch
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise ModelNotLoadable("weights are missing")
 
-    monkeypatch.setattr("lsml.quality.evaluation.work.load_version", fail)
+    monkeypatch.setattr("lsml.quality.evaluation.work.load", fail)
     live(history)
     found = watch(history)
     assert (found.state, found.promoted) == ("failed", False)
@@ -300,12 +300,12 @@ def test_a_version_that_no_longer_loads_is_not_promoted(
 def test_an_evaluation_in_shadow_that_failed_is_not_repeated_until_a_person_retries(
     history, candidate, origin, monkeypatch
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("the disk is full")
 
     live(history)
     with monkeypatch.context() as broken:
-        broken.setattr("lsml.quality.evaluation.work.load_version", fail)
+        broken.setattr("lsml.quality.evaluation.work.load", fail)
         failed = watch(history)
     assert (failed.compared_on, failed.state) == ("shadow", "failed")
     assert watch(history) == failed

@@ -37,6 +37,8 @@ SLOW_START_S = 20.0
 _PORT_MAX = 65_535
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c"]
 _CELERY = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
+_MODEL = [*_GUNICORN, "config/gunicorn_model.py", "config.model_process"]
+_NICE = ["nice", "-n", "10"]
 _WORKERS = [("worker", "default", 4), ("training", "training", 2)]
 
 
@@ -95,8 +97,10 @@ class Command(BaseCommand):
                 self.check(tags=[MODEL_TAG], databases=["default"])
             self._say_where(port)
             handshake.ready()
-            # Last, because nothing waits for it, and loading it takes CPU time.
+            # Last, because nothing waits for them, and loading them takes CPU time.
             supervisor.start(_beat(port))
+            for service in _background_model_process(port):
+                supervisor.start(service)
 
         handshake.go()
         supervisor.run(_WhenReady(port, handshake, once_ready, self._say))
@@ -173,6 +177,7 @@ def _beat(port: int) -> Service:
 def _shared(port: int) -> dict[str, str]:
     """Return the environment of all processes."""
     return {
+        "BACKGROUND_MODEL_URL": _background_model_url(),
         "PORT": str(port),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", QUIET_WARNINGS),
@@ -182,17 +187,20 @@ def _shared(port: int) -> dict[str, str]:
     }
 
 
-def _has_model_process() -> bool:
+def _background_model_url() -> str:
+    if settings.BACKGROUND_MODEL_URL or not _has_model_process(settings.MODEL_URL):
+        return str(settings.BACKGROUND_MODEL_URL)
+    return addresses.background_model_url(settings.DATA_DIR)
+
+
+def _has_model_process(url: str) -> bool:
     # One that others reach by HTTP runs elsewhere.
-    return (
-        settings.MODEL_PLACEMENT == "process"
-        and socket_of(settings.MODEL_URL) is not None
-    )
+    return settings.MODEL_PLACEMENT == "process" and socket_of(url) is not None
 
 
 def _model_is_ready() -> bool:
     try:
-        return not _has_model_process() or bool(
+        return not _has_model_process(settings.MODEL_URL) or bool(
             client.send("GET", "/live", timeout_s=1)
         )
     except (ModelProcessUnavailable, NoAnswerInTime):
@@ -200,20 +208,22 @@ def _model_is_ready() -> bool:
 
 
 def _model_process(port: int, handshake: Handshake) -> list[Service]:
-    if not _has_model_process():
+    if not _has_model_process(settings.MODEL_URL):
         return []
-    return [
-        Service(
-            "model",
-            [*_GUNICORN, "config/gunicorn_model.py", "config.model_process"],
-            {
-                **_shared(port),
-                "LSML_PROCESS": "model",
-                "MODEL_URL": settings.MODEL_URL,
-            },
-            handshake.web,
-        )
-    ]
+    environment = {"LSML_PROCESS": "model", "MODEL_URL": settings.MODEL_URL}
+    return [Service("model", _MODEL, _shared(port) | environment, handshake.web)]
+
+
+def _background_model_process(port: int) -> list[Service]:
+    url = _background_model_url()
+    if not _has_model_process(url):
+        return []
+    environment = {
+        "LSML_PROCESS": "model",
+        "MODEL_URL": url,
+        "MODELS_IDLE_MAX_S": os.environ.get("MODELS_IDLE_MAX_S", "600"),
+    }
+    return [Service("background", [*_NICE, *_MODEL], _shared(port) | environment)]
 
 
 def worker_arguments(queue: str, *, threads: int) -> list[str]:

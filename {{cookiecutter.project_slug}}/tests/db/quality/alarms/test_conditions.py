@@ -329,6 +329,16 @@ def test_a_model_process_that_does_not_answer(project, settings):
     assert said == "The model process does not answer: predictions get status 503."
 
 
+def test_a_background_model_process_that_does_not_answer_either(project, settings):
+    settings.MODEL_PLACEMENT = "process"
+    settings.MODEL_URL = settings.BACKGROUND_MODEL_URL = "http://127.0.0.1:1"
+    assert [said for _, _, said in opened()] == [
+        "The model process does not answer: predictions get status 503.",
+        "The background model process does not answer: evaluations and versions in"
+        " shadow wait.",
+    ]
+
+
 def test_each_queue_that_no_worker_takes(monkeypatch, broker):
     taken = {"a worker": {"scheduled", "default"}}
     monkeypatch.setattr(conditions, "answering_workers", lambda: taken)
