@@ -70,7 +70,19 @@ def on_starting(server: object) -> None:
         SystemExit: One answers at this socket.
     """
     handshake.wait_for_go()
+    _weigh_session()
     if _socket is not None:
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
             probe.connect(_socket)
             raise SystemExit(f"A model process answers at {_socket} already: stop it.")
+
+
+def _weigh_session() -> None:
+    """Give the session of this process its nice value.
+
+    Linux may share a processor among sessions first: then the nice values of processes
+    count only within one (sched(7), autogroup).
+    """
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(os.nice(0)))

@@ -94,11 +94,13 @@ def test_a_candidate_that_ends_its_process_leaves_the_served_version_alone(start
     run(service, TRAIN)
     with people_predict(service) as answers:
         ((error,),) = service.until(
-            "SELECT error FROM quality_evaluation WHERE state = 'failed'"
+            "SELECT error FROM quality_evaluation WHERE state = 'failed'",
+            within_s=240,  # three attempts
         )
         run(service, SHADOW)
         ((reason,),) = service.until(
-            "SELECT reason FROM audit_auditentry WHERE verb = 'shadow stopped'"
+            "SELECT reason FROM audit_auditentry WHERE verb = 'shadow stopped'",
+            within_s=120,
         )
     assert "v2 was predicting task 1. The model process ended" in error
     assert reason.startswith("v2 was predicting task 1. The model process ended")

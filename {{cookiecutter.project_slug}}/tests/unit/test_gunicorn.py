@@ -102,3 +102,27 @@ def test_the_counts_that_a_process_still_uses_are_not_removed():
 def test_doctor_finds_the_counts_of_the_service():
     found, folder = printed_by(_NAME_SERVICE).split()
     assert found == folder
+
+
+_SESSION = Path("/proc/self/autogroup")
+_START_MODEL_PROCESS = (
+    "import runpy; runpy.run_path('config/gunicorn_model.py')['on_starting'](None);"
+    f" print(open('{_SESSION}').read())"
+)
+
+
+@pytest.mark.skipif(not _SESSION.exists(), reason="the kernel compares no sessions")
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_nice_value_of_a_model_process_counts_among_sessions(tmp_path, leads):
+    begin = [] if leads else ["sh", "-c", '"$@"; true', "sh"]  # the shell leads instead
+    started = subprocess.run(
+        [*begin, "nice", "-n", "3", sys.executable, "-c", _START_MODEL_PROCESS],
+        env=os.environ | {"LSML_DATA_DIR": str(tmp_path), "MODEL_URL": ""},
+        cwd=_ROOT,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = min(19, os.nice(0) + 3) if leads else 0
+    assert started.stdout.split()[-1] == str(expected)
