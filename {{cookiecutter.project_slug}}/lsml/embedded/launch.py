@@ -91,6 +91,9 @@ def main(options: dict[str, object], program: list[str]) -> None:
     match options.get("parent"):
         case int(parent):
             die_with(parent)
+    match options.get("nice"):
+        case int(steps):
+            os.nice(steps)
     match options.get("user"):
         case [int(uid), int(gid)]:
             try:

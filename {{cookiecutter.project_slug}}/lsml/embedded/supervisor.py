@@ -30,6 +30,7 @@ class Service:
     command: Sequence[str]
     environment: Mapping[str, str]
     descriptors: Mapping[str, int] = field(default_factory=dict)  # by variable
+    nice: int = 0  # added to the nice value
 
 
 class ServiceDied(Exception):
@@ -62,7 +63,7 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Start one process. Its output appears under its name."""
-        options = json.dumps({"parent": os.getpid()})
+        options = json.dumps({"parent": os.getpid(), "nice": service.nice})
         process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-I", "-S", str(LAUNCHER), options, *service.command],
             cwd=self._folder,

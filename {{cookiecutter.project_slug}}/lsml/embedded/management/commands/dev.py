@@ -38,7 +38,7 @@ _PORT_MAX = 65_535
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c"]
 _CELERY = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
 _MODEL = [*_GUNICORN, "config/gunicorn_model.py", "config.model_process"]
-_NICE = ["nice", "-n", "10"]
+_NICE = 10  # of what nobody waits for
 _WORKERS = [("worker", "default", 4), ("training", "training", 2)]
 
 
@@ -223,7 +223,7 @@ def _background_model_process(port: int) -> list[Service]:
         "MODEL_URL": url,
         "MODELS_IDLE_MAX_S": os.environ.get("MODELS_IDLE_MAX_S", "600"),
     }
-    return [Service("background", [*_NICE, *_MODEL], _shared(port) | environment)]
+    return [Service("background", _MODEL, _shared(port) | environment, nice=_NICE)]
 
 
 def worker_arguments(queue: str, *, threads: int) -> list[str]:
