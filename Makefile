@@ -16,7 +16,7 @@ export UV := $(CURDIR)/$(VENV)/bin/uv
 # Libraries are compiled when they are first imported: keep that, or all processes do it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-template lint lint-demo format requirements clean
+.PHONY: help demo test test-template test-starters test-demo lint lint-demo format requirements clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -27,11 +27,18 @@ demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090,
 test: $(READY) build/demo  ## Bake every option and check it; run the default project's own tests
 	$(MAKE) -C build/demo .venv/.tools
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-template lint-demo
-	$(MAKE) -C build/demo test
+	$(MAKE) --no-print-directory --jobs=2 test-demo test-starters
 
 # In one process, which bakes each set of answers once.
 test-template: lint
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest --ignore=tests/test_starters.py $(ARGS)
+
+# After lint-demo: mypy reads what it found out about the files that are the same.
+test-starters: $(READY)
+	$(VENV)/bin/python -m pytest tests/test_starters.py
+
+test-demo:
+	$(MAKE) -C build/demo test
 
 # Type checks take one core, and the longest.
 lint-demo:
