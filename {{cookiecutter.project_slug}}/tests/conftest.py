@@ -4,13 +4,18 @@ They start with the first test that needs one, stop with the process that uses t
 are found again if a session was killed.
 """
 
+import gc
+import importlib
 import os
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 # Before NumPy is imported: several test processes with as many threads each as there
 # are cores make a tenth of a second of training a minute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import httpx
 import hypothesis
 import pytest
 from django.conf import settings
@@ -34,12 +39,64 @@ def pytest_xdist_auto_num_workers():
     return 1 if settings.DATABASE_URL else len(os.sched_getaffinity(0)) + 1
 
 
+_TESTS = Path(__file__).parent
+# Folders, and the mark of all their tests.
+_MARKS = {
+    _TESTS / "browser": "browser",
+    _TESTS / "labelstudio": "labelstudio",
+    _TESTS / "db" / "openapi": "slow",
+}
+
+
 def pytest_ignore_collect(collection_path, config):
     """Do not import deselected tests: Playwright takes a second in each process."""
-    folders = {Path(__file__).with_name(name) for name in ("browser", "labelstudio")}
-    if collection_path in folders:
-        return f"not {collection_path.name}" in config.option.markexpr or None
-    return None
+    mark = _MARKS.get(collection_path)
+    return (mark and f"not {mark}" in config.option.markexpr) or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Import the tests without the garbage collector, which would find nothing.
+
+    Nor does it later: all objects that exist by then stay to the end.
+    """
+    gc.disable()
+    try:
+        _import_own_share(session.config)
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _import_own_share(config):
+    """Begin at another test file than the other processes do.
+
+    Pytest rewrites each file's assertions, and keeps the compiled result for the next
+    process that imports it. Otherwise all processes would rewrite each file at once.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args != config.getini("testpaths"):
+        return
+    files = [
+        path.relative_to(_TESTS.parent)
+        for path in sorted(_TESTS.rglob("test_*.py"))
+        if _MARKS.keys().isdisjoint(path.parents)
+    ]
+    first = int(worker["workerid"][2:]) * len(files) // worker["workercount"]
+    for path in files[first:] + files[:first]:
+        # Pytest imports it again, and reports why it cannot be imported.
+        with suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(path.with_suffix("").parts))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def certificates_are_read_once():
+    """Otherwise each client of httpx reads all authorities, in 20 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        name = "httpx._transports.default.create_ssl_context"
+        patch.setattr(name, cache(httpx.create_ssl_context))
+        yield
 
 
 _END_OTHER_SESSIONS = """
