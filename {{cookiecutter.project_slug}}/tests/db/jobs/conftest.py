@@ -16,6 +16,10 @@ from lsml.training.runs import claim_run
 from tests.broker import collect_messages
 
 ORIGIN = Origin(request_id="test-request", client="tests")
+# How many sequences of steps a state machine is tried on.
+EXAMPLES = pytest.mark.parametrize(
+    "examples", [5, pytest.param(40, marks=pytest.mark.slow)]
+)
 
 _numbers = itertools.count(1)
 

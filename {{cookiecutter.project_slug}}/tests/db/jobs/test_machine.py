@@ -24,7 +24,7 @@ from lsml.jobs.services import request_cancel
 from lsml.jobs.states import State
 from lsml.registry.models import Project
 
-from .conftest import ORIGIN, fall_silent
+from .conftest import EXAMPLES, ORIGIN, fall_silent
 
 MAX_ATTEMPTS = 3
 
@@ -135,11 +135,12 @@ class Jobs(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_in_any_sequence_of_steps_the_promises_hold(settings_of_attempts):
+@EXAMPLES
+def test_in_any_sequence_of_steps_the_promises_hold(settings_of_attempts, examples):
     run_state_machine_as_test(
         Jobs,
         settings=settings(
-            max_examples=15,
+            max_examples=examples,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

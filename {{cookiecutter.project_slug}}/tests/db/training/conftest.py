@@ -7,7 +7,6 @@ import pytest
 from lsml.audit.services import digest_of
 from lsml.jobs.running import stopping
 from lsml.labelstudio.webhooks import WebhookRequest
-from lsml.observability.origin import Origin
 from lsml.registry.models import Project
 from lsml.registry.storage_url import storage_from_url
 from lsml.training.inbox import process as inbox_process
@@ -20,8 +19,8 @@ from lsml.training.worker.training_process import warm_process
 from tests.broker import collect_messages
 from tests.db.conftest import CONFIG, database_url
 from tests.db.training.forking import forked
+from tests.db.training.watching import ORIGIN, InBackground
 
-ORIGIN = Origin(request_id="test-request", client="tests")
 PROJECT = {"id": 7, "created_at": "2026-11-23T11:39:00Z", "title": "Sounds"}
 
 
@@ -153,3 +152,22 @@ def worker(transactional_db, monkeypatch, settings, tmp_path):
 def forked_trainings(monkeypatch):
     """Fork the training processes, where a test is not about the process itself."""
     monkeypatch.setattr(training_process, "_started", forked)
+
+
+@pytest.fixture
+def training(worker, studio):
+    """Start training with a model; return the supervised run, now in training code."""
+    begun = []
+
+    def begin(model, **environment):
+        worker.serve(model, **environment)
+        studio.annotate(1)
+        worker.process_inbox()
+        begun.append(InBackground(worker.begin()))
+        begun[-1].until(lambda run: run.message != "starting" or run.state != "running")
+        return begun[-1]
+
+    yield begin
+    stopping.set()
+    for each in begun:
+        each.thread.join(40)

@@ -27,7 +27,7 @@ from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 from lsml.training.runs import kind
 
 from .conftest import ORIGIN
-from .test_steering import InBackground
+from .watching import InBackground
 
 pytestmark = pytest.mark.slow
 

@@ -114,10 +114,8 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone(monkeypatch):
         raise notify.OperationalError("connection refused")
 
     monkeypatch.setattr(notify.current_app, "send_task", refuse)
-    started = time.perf_counter()
     assert not any(notify.notify(inbox_waiting.PROCESS_INBOX, 1) for _ in range(1000))
     assert len(asked) == 1
-    assert time.perf_counter() - started < 0.1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -153,11 +151,14 @@ def test_a_commit_of_unknown_outcome_is_not_tried_again(monkeypatch):
     assert len(tries) == 1
 
 
-def test_many_notifications_for_a_project_become_two(notifications):
+def test_many_notifications_for_a_project_become_two(notifications, monkeypatch):
+    monkeypatch.setattr(notify, "AT_MOST_EVERY_S", 1.0)  # longer than the loop takes
     for _ in range(50):
         inbox_waiting.notify_inbox(7)
     assert notifications == [(inbox_waiting.PROCESS_INBOX, 7)]
-    time.sleep(notify.AT_MOST_EVERY_S + 0.2)
+    until = time.monotonic() + 20
+    while len(notifications) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
     assert notifications == [(inbox_waiting.PROCESS_INBOX, 7)] * 2
     inbox_waiting.notify_inbox(8)
     assert len(notifications) == 3

@@ -1,36 +1,13 @@
-"""A run from its events to its version, in its own process."""
+"""A run from its events to its version."""
 
 import json
 
 import pytest
 
-from lsml.dataset.models import Snapshot
-from lsml.registry.artifacts import Artifact, fetch_artifact
 from lsml.registry.models import StateItem
-from lsml.training.models import InboxEntry, RunEvent
+from lsml.training.models import InboxEntry
 
-
-def test_an_annotation_becomes_a_promoted_version(worker, studio):
-    worker.serve("Remembering")
-    first, second = studio.annotate(1), studio.annotate(2)
-    run = worker.train()
-    assert (run.state, run.progress, run.error) == ("succeeded", 1, "")
-    version = studio.project.active_version
-    assert version == run.version
-    assert (version.version, version.annotation_count) == ("v1", 2)
-    assert version.metrics == {"tasks": 2, "loss": 0.5}
-    artifact = Artifact(
-        version.artifact_key, version.artifact_sha256, version.artifact_bytes
-    )
-    seen = json.loads((fetch_artifact(artifact).folder / "seen.json").read_text())
-    assert seen == {"1001": [1], "1002": [2]}
-    assert not InboxEntry.objects.exists()
-    assert set(RunEvent.objects.values_list("event_id", flat=True)) == {
-        first.pk,
-        second.pk,
-    }
-    assert "remembered 2" in run.log
-    assert Snapshot.objects.get().label_counts == {"Positive": 2}
+pytestmark = pytest.mark.usefixtures("forked_trainings")
 
 
 def test_a_legacy_fit_gets_each_event_in_order_and_names_the_version(worker, studio):

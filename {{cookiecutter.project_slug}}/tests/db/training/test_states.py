@@ -13,6 +13,7 @@ from lsml.training import outcomes, runs
 from lsml.training.errors import AlreadyTraining
 from lsml.training.models import InboxEntry, RunEvent, TrainingAttempt, TrainingRun
 from lsml.training.runs import claim_run
+from tests.db.jobs.conftest import EXAMPLES
 
 from .conftest import ORIGIN
 
@@ -134,13 +135,14 @@ class Runs(RuleBasedStateMachine):
         )
 
 
-def test_in_any_sequence_of_steps_nothing_is_lost(db):
+@EXAMPLES
+def test_in_any_sequence_of_steps_nothing_is_lost(db, examples):
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
         Runs,
         settings=settings(
-            max_examples=15,
+            max_examples=examples,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -4,7 +4,6 @@ import os
 import subprocess
 import time
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,10 +16,11 @@ from lsml.training import outcomes
 from lsml.training.inbox.process import process_waiting_events
 from lsml.training.models import InboxEntry, MetricPoint, TrainingRun
 from lsml.training.worker import supervisor
-from lsml.training.worker.training_process import TrainingProcess
 
 from .conftest import ORIGIN
-from .test_steering import InBackground, kept_files
+from .watching import InBackground, kept_files
+
+pytestmark = pytest.mark.usefixtures("forked_trainings")
 
 
 @pytest.fixture
@@ -132,18 +132,6 @@ def test_a_database_that_stays_down_ends_the_training(
     assert kept_files() == []
 
 
-def test_a_process_that_prints_forever_does_not_block_the_worker(
-    worker, studio, settings
-):
-    settings.TRAINING_MAX_ATTEMPTS = 1
-    worker.serve("LeavingNoise")
-    studio.annotate(1)
-    started = time.monotonic()
-    run = worker.train()
-    assert "ended itself with status 3" in run.error
-    assert time.monotonic() - started < 15
-
-
 def test_what_postgres_cannot_store_is_replaced_in_progress_and_metrics(worker, studio):
     worker.serve("Unstorable")
     studio.annotate(1)
@@ -238,18 +226,6 @@ def test_a_worker_that_lost_the_run_writes_no_points(worker, studio):
     watched.progress.progressed({"fraction": 0.5, "message": "", "points": point})
     watched._write_end(partial(outcomes.fail, reason="why"))
     assert not MetricPoint.objects.exists()
-
-
-def test_processes_that_cannot_be_started_leave_no_descriptors_open(monkeypatch):
-    def refuse(*_, **__):
-        raise BlockingIOError("Resource temporarily unavailable")
-
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(5):
-        with pytest.raises(BlockingIOError):
-            TrainingProcess()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_message_about_a_deleted_project_is_ignored(db):
