@@ -268,25 +268,28 @@ def test_looking_for_forged_rows_reads_the_indexes():
     assert not any(f"Seq Scan on {month}" in plan for plan in plans)
 
 
+ANOTHER_DAY = [
+    "'infinity'",
+    "'-infinity'",
+    "'12000-01-01'",
+    "'0044-03-15 BC'",
+    "now() - interval '25 hours'",
+    "now() + interval '25 hours'",
+]
+
+
 @pytest.mark.parametrize("table", SEALED_TABLES.values(), ids=SEALED_TABLES)
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "'infinity'",
-        "'-infinity'",
-        "'12000-01-01'",
-        "'0044-03-15 BC'",
-        "now() - interval '25 hours'",
-        "now() + interval '25 hours'",
-    ],
-)
-def test_a_row_that_claims_another_day_is_refused(table, moment):
+def test_a_row_that_claims_another_day_is_refused(table):
     [column] = [name for name, kind in table.columns.items() if kind == "time"]
-    with (
-        as_service(f"GRANT INSERT ON {table.name} TO service") as cursor,
-        pytest.raises(Error, match=f"{column} of {table.name}.* is .*a day from"),
-    ):
-        cursor.execute(f"INSERT INTO {table.name} ({column}) VALUES ({moment})")
+    with as_service(f"GRANT INSERT ON {table.name} TO service") as cursor:
+        for moment in ANOTHER_DAY:
+            with (
+                pytest.raises(
+                    Error, match=f"{column} of {table.name}.* is .*a day from"
+                ),
+                transaction.atomic(),
+            ):
+                cursor.execute(f"INSERT INTO {table.name} ({column}) VALUES ({moment})")
 
 
 @pytest.mark.parametrize("hours", [-2, 2])

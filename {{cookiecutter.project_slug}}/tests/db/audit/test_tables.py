@@ -96,15 +96,12 @@ def test_the_partitioned_tables_are_those_declared():
 
 
 @pytest.mark.parametrize("table", NAMES)
-@pytest.mark.parametrize(
-    "statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
-)
-def test_every_declared_table_refuses_a_change(table, statement):
+def test_every_declared_table_refuses_a_change(table):
     key = "number" if table == "audit_seal" else "id"
-    if "TRUNCATE" not in statement:
-        _add_row(table)  # the triggers for rows need one
-    with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
-        cursor.execute(statement.format(table, key, key))
+    _add_row(table)  # the triggers for rows need one
+    for statement in ("UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"):
+        with pytest.raises(Error, match="append-only"), connection.cursor() as cursor:
+            cursor.execute(statement.format(table, key, key))
 
 
 def _add_row(table):

@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -33,9 +34,17 @@ def slow(serve, monkeypatch, small_and_quick):
 
 
 def test_one_place_stays_free_and_each_task_is_predicted_and_sent_once(
-    start, studio, slow
+    start, studio, slow, monkeypatch
 ):
-    slow.seconds = 0.3  # longer than all else that a step takes
+    slow.seconds = 0.3
+    predict, together = slow.predict, threading.Barrier(3, timeout=20)
+
+    def first_ones_together(self, tasks, context=None, **kwargs):
+        if tasks[0]["id"] in IDS[:3]:
+            together.wait()
+        return predict(self, tasks, context, **kwargs)
+
+    monkeypatch.setattr(slow, "predict", first_ones_together)
     job = start()
     work.predict_all(job.pk)
     job.refresh_from_db()

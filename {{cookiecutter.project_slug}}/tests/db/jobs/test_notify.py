@@ -48,7 +48,7 @@ def test_a_broker_that_refuses_or_stays_silent_costs_a_moment(monkeypatch, liste
         monkeypatch.setattr(notify, "current_app", app)
         started = time.perf_counter()
         assert not notify.notify("lsml.a.task", 1)
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < 5  # on a busy machine
         app.close()
 
 
@@ -68,7 +68,9 @@ def test_no_message_expires_by_the_clock_of_a_worker(
     coalescer = notify.Coalescer("lsml.a.task")
     coalescer.notify(1)
     coalescer.notify(1)  # sent a little later
-    time.sleep(notify.AT_MOST_EVERY_S + 0.2)
+    until = time.monotonic() + 20
+    while len(sent) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
     assert [options.keys() for options in sent] == [{"args", "expiration"}] * 3
     assert not any("expires" in beat["options"] for beat in _scheduled())
 

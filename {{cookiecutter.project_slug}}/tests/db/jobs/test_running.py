@@ -186,7 +186,7 @@ def test_progress_within_a_transaction_is_seen_and_cancelling_does_not_wait(run_
         finished.set()
 
     threading.Thread(target=worker).start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 8
     while not now(job).done and time.monotonic() < deadline:
         time.sleep(0.05)
     seen = now(job).done
@@ -195,7 +195,7 @@ def test_progress_within_a_transaction_is_seen_and_cancelling_does_not_wait(run_
     took_s = time.monotonic() - started
     assert finished.wait(15)
     assert seen > 0
-    assert took_s < 1
+    assert took_s < 5  # the transaction lasts for ten
     assert now(job).state == "cancelled"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[3]
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "config.settings",

@@ -20,6 +20,7 @@ def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_a_command_whose_output_is_read_in_part_ends_quietly():
     reader, writer = os.pipe()
     os.close(reader)  # as `manage.py help | head` does, at some time
@@ -70,6 +71,7 @@ def logged_by(program, **environment):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_command_logs_only_warnings_and_in_words():
     logged = logged_by("manage.py")
     assert "disk nearly full" in logged
@@ -77,11 +79,13 @@ def test_a_command_logs_only_warnings_and_in_words():
     assert "{" not in logged
 
 
+@pytest.mark.slow
 def test_a_command_logs_what_the_environment_says():
     logged = logged_by("manage.py", LOG_LEVEL="INFO", LOG_FORMAT="json")
     assert '"event": "version promoted"' in logged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["celery", "gunicorn"])
 def test_a_service_logs_events_as_json(program):
     assert '"event": "version promoted"' in logged_by(program)

@@ -42,7 +42,7 @@ class Playground:
         thread = threading.Thread(target=self._request, args=(request, wait_s))
         thread.start()
         self.threads.append(thread)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 20
         while sum(self.queue.waiting(self).values()) + len(self.calls) == before:
             if not thread.is_alive() or time.monotonic() > until:
                 break
@@ -222,7 +222,7 @@ def test_who_waited_too_long_is_refused_and_not_called_later(playground):
 
 def test_a_batch_that_nobody_answered_is_an_error_and_frees_its_place():
     queue = PredictQueue(places=1, batch_size=1)
-    until = time.monotonic() + 1
+    until = time.monotonic() + 20
     options = {"model": "model", "until": until, "on_timeout": lambda: None}
     with queue.turn(call("lost"), **options) as lost:
         pass
