@@ -144,7 +144,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             "gate_latency_factor": gettext_lazy("A version may be slower (times)"),
             "gate_shadow_tasks": gettext_lazy("Annotated tasks to pass in shadow"),
             "shadow_percent": gettext_lazy("Tasks predicted in shadow (%)"),
-            "roll_back_on_drop": gettext_lazy("Roll back automatically"),
+            "roll_back_on_drop": gettext_lazy("Automatic roll-back"),
             "time_limit_s": gettext_lazy("Time limit of a run (s)"),
             "memory_mb": gettext_lazy("Memory limit of a run (MB)"),
             "holdout_percent": gettext_lazy("Annotated tasks held out (%)"),

@@ -76,7 +76,9 @@ def test_it_prints_what_a_version_must_still_pass_in_shadow(served):
     text = run()
     assert "  promoted: later" in text
     assert "95 % interval on 43 annotated tasks, in shadow" in text
-    assert json.loads(run(json=True, limit=1))[0]["compared_on"] == "shadow"
+    assert (
+        json.loads(run(json=True, limit=1))["evaluations"][0]["compared_on"] == "shadow"
+    )
 
 
 def test_it_prints_json_for_programs(served):

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 HELD_OUT = range(1, 9)
 LIVE = range(101, 109)  # as many as are needed
-PASSED = "1.00 → 1.00 on 8 held-out tasks"
+PASSED = "100 % → 100 % on 8 held-out tasks"
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_it_is_promoted_when_enough_annotated_tasks_say_that_it_is_not_worse(
     found = watch(history)
     assert (found.compared_on, found.verdict) == ("shadow", "passed")
     assert (found.promoted, found.requested_by) == (True, "policy")
-    assert found.reason.startswith("in shadow: 1.00 → 1.00 on 8 annotated tasks")
+    assert found.reason.startswith("in shadow: 100 % → 100 % on 8 annotated tasks")
     assert (found.task_count, found.compared_with) == (8, version(history, "v1"))
     assert found.report["versions"][0]["score"][0] == 1.0
     assert history.project.served_version == "v2"
@@ -211,7 +211,7 @@ def test_it_is_held_back_with_the_numbers_if_it_is_worse(history, candidate):
     live(history, wrong=range(101, 105))
     found = watch(history)
     assert (found.verdict, found.promoted) == ("held back", False)
-    assert found.reason.startswith("in shadow: 1.00 → 0.50 on 8 annotated tasks")
+    assert found.reason.startswith("in shadow: 100 % → 50 % on 8 annotated tasks")
     assert version(history).held_back == found.reason
     assert history.project.served_version == "v1"
     assert (in_shadow(history), is_candidate()) == (None, False)
@@ -246,7 +246,7 @@ def test_without_enough_annotations_in_time_a_person_decides(history, candidate)
     found = watch(history)
     assert (found.verdict, found.promoted) == ("held back", False)
     assert found.reason == (
-        "in shadow: 3 annotated tasks: too few to tell (8 needed) in 14 days; a person"
+        "in shadow: 3 annotated tasks are too few to tell (8 needed) in 14 days; a person"
         " decides"
     )
     assert (in_shadow(history), is_candidate()) == (None, False)

@@ -85,11 +85,11 @@ def test_always_promotes_at_once_and_manual_never_does(worker, project, studio):
 
 
 def test_the_messages_lead_to_an_evaluation_that_predicts(
-    worker, project, annotated, notifications, settings
+    worker, project, annotated, notifications, serve
 ):
     policy(project, "not-worse", gate_min_tasks=5)
     run = trained(worker)
-    settings.MODEL_CLASS = "tests.models.constant.ConstantModel"
+    serve("tests.models.constant.ConstantModel")
     evaluate_version(run.version_id)
     evaluate_version(run.version_id)
     evaluation = Evaluation.objects.get()
