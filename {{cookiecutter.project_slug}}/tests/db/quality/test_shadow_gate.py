@@ -246,8 +246,8 @@ def test_without_enough_annotations_in_time_a_person_decides(history, candidate)
     found = watch(history)
     assert (found.verdict, found.promoted) == ("held back", False)
     assert found.reason == (
-        "in shadow: 3 annotated tasks are too few to tell (8 needed) in 14 days; a person"
-        " decides"
+        "in shadow: 3 annotated tasks are too few to tell (8 needed) in 14 days;"
+        " a person decides"
     )
     assert (in_shadow(history), is_candidate()) == (None, False)
 
