@@ -65,7 +65,7 @@ def test_changing_the_policy_keeps_each_value_before_and_after(operator):
     assert "time_limit_s" not in entry.detail
     shown = " ".join(operator.get(detail_page(of)).text.split())
     assert "New annotations that start a run: 1 → 25;" in shown
-    assert "Roll back automatically: no → yes" in shown
+    assert "Automatic roll-back: no → yes" in shown
 
 
 def test_the_policy_is_explained_in_plain_words(operator):
