@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.checks import Tags
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -17,6 +17,7 @@ from lsml.audit.exclusive import schema_lock
 from lsml.audit.grants import RoleRefused, grant_rights, prepare_role
 from lsml.audit.partitions import analyze, make_partitions_ahead
 from lsml.environment.checking import MODEL_TAG, TAG
+from lsml.environment.rolling import applied, disturbing, without_queueing
 
 
 class Command(BaseCommand):
@@ -26,7 +27,21 @@ class Command(BaseCommand):
     )
     requires_system_checks: list[str] = []  # `handle` runs more than the usual ones
 
-    def handle(self, *_: Any, skip_checks: bool = False, **__: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--rolling",
+            action="store_true",
+            help="refuse migrations that a version which still runs would not survive,"
+            " and do not let it wait for a table (docs/deploying.md)",
+        )
+
+    def handle(
+        self,
+        *_: Any,
+        skip_checks: bool = False,
+        rolling: bool = False,
+        **__: Any,
+    ) -> None:
         # Before anything is written. The checks tagged `database` write to the artifact
         # storage. `dev` has run the checks when it calls this.
         if not skip_checks:
@@ -36,7 +51,7 @@ class Command(BaseCommand):
         with schema_lock(say=self._say):
             if role:
                 self._prepare_role(role)
-            self._migrate()
+            self._migrate(rolling=rolling)
             # The service's role may do neither: docs/audit.md.
             make_partitions_ahead()
             analyze()
@@ -51,13 +66,26 @@ class Command(BaseCommand):
         except RoleRefused as error:
             raise CommandError(str(error)) from error
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, rolling: bool) -> None:
         # Checked first, because `migrate` takes a second even when nothing is missing.
         executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing = [migration for migration, _ in plan]
+        rolling = rolling and bool(executor.loader.applied_migrations)
+        if rolling and (problems := list(disturbing(missing, applied(executor)))):
+            raise CommandError(
+                "Nothing was changed. These migrations would disturb the version that"
+                " is running:\n  " + "\n  ".join(problems) + "\nSplit the change, or"
+                " have them applied all the same: docs/deploying.md, Migrations."
+            )
         if missing:
             self._say(f"applying {len(missing)} migrations …")
-            call_command("migrate", interactive=False)
+            # An index that is built CONCURRENTLY, so not in a transaction, waits for
+            # others, but nobody waits for it.
+            in_hurry = rolling and all(migration.atomic for migration in missing)
+            (without_queueing if in_hurry else call_command)(
+                "migrate", interactive=False
+            )
 
     def _create_administrator(self) -> None:
         people = get_user_model().objects

@@ -1,0 +1,99 @@
+"""`manage.py prepare --rolling` refuses some migrations, and queues behind nobody."""
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, migrations
+from django.db.migrations.executor import MigrationExecutor
+
+from lsml.environment import rolling
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def missing(monkeypatch):
+    """Have one migration missing, and yield its operations."""
+    migration = migrations.Migration("0002_more", "jobs")
+    migration.operations = []
+    plan = [(migration, False)]
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: plan)
+    return migration.operations
+
+
+@pytest.fixture
+def migrated(monkeypatch):
+    """Collect the calls of `migrate`, instead of migrating."""
+    called = []
+    command = "lsml.environment.rolling.call_command"
+    monkeypatch.setattr(command, lambda *words, **_: called.append(words))
+    return called
+
+
+@pytest.fixture
+def other():
+    """Yield another connection to the database."""
+    parameters = connection.get_connection_params()
+    names = {"dbname", "user", "password", "host", "port"}
+    given = {name: parameters[name] for name in names & set(parameters)}
+    with psycopg.connect(**given, autocommit=True) as other:
+        yield other
+
+
+@pytest.fixture
+def table():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE rolled (id int)")
+        yield
+        cursor.execute("DROP TABLE rolled")
+
+
+def test_a_migration_that_would_disturb_is_refused_before_it_is_applied(
+    missing, migrated
+):
+    missing.append(migrations.RunSQL("SELECT 1"))
+    with pytest.raises(CommandError, match=r"Nothing was changed[^\n]+\n.*0002_more"):
+        call_command("prepare", rolling=True)
+    assert migrated == []
+
+
+def test_another_migration_is_applied(missing, migrated):
+    call_command("prepare", rolling=True)
+    assert migrated == [("migrate",)]
+
+
+def test_nobody_waits_long_behind_a_migration(monkeypatch, other, table):
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM rolled")  # as a long export does
+    attempts = []
+
+    def migrate(*_, **__):
+        attempts.append(1)
+        if len(attempts) == 3:
+            other.execute("COMMIT")
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE rolled ADD COLUMN note text")
+
+    monkeypatch.setattr(rolling, "call_command", migrate)
+    monkeypatch.setattr(rolling, "_PAUSE_S", 0)
+    rolling.without_queueing("migrate")
+    assert len(attempts) == 3
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def test_a_table_that_is_never_free_is_a_sentence(monkeypatch, other, table):
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM rolled")
+
+    def migrate(*_, **__):
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE rolled ADD COLUMN note text")
+
+    monkeypatch.setattr(rolling, "call_command", migrate)
+    monkeypatch.setattr(rolling, "_PAUSE_S", 0)
+    monkeypatch.setattr(rolling, "_ATTEMPTS", 2)
+    with pytest.raises(CommandError, match="Deploy again when it has ended"):
+        rolling.without_queueing("migrate")
+    other.execute("COMMIT")

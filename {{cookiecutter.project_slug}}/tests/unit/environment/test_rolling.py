@@ -1,0 +1,115 @@
+"""Which migrations a rolling deploy applies while the version before is running."""
+
+import pytest
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid,
+    AddIndexConcurrently,
+    ValidateConstraint,
+)
+from django.db import migrations, models
+from django.db.migrations.state import ModelState, ProjectState
+
+from lsml.environment.rolling import disturbing
+
+POSITIVE = models.CheckConstraint(condition=models.Q(size__gt=0), name="positive")
+BY_NAME = models.Index(fields=["name"], name="by_name")
+
+
+def found(*operations):
+    """Return what disturbs the version whose table `box` has name, note and size."""
+    state = ProjectState()
+    columns = {
+        "id": models.BigAutoField(primary_key=True),
+        "name": models.CharField(max_length=50),
+        "note": models.TextField(null=True),
+        "size": models.IntegerField(default=1),
+    }
+    state.add_model(ModelState("goods", "Box", list(columns.items())))
+    migration = migrations.Migration("0002_more", "goods")
+    migration.operations = list(operations)
+    return list(disturbing([migration], state))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        migrations.AddField("box", "colour", models.TextField(null=True)),
+        migrations.AddField("box", "colour", models.TextField(db_default="red")),
+        migrations.AddField("box", "inside", models.ManyToManyField("goods.box")),
+        migrations.CreateModel("Lid", [("id", models.BigAutoField(primary_key=True))]),
+        migrations.AlterField("box", "name", models.CharField("Name", max_length=50)),
+        migrations.AlterField("box", "size", models.IntegerField(default=2)),
+        migrations.AlterField("box", "size", models.IntegerField(null=True)),
+        migrations.AlterModelOptions("box", {"ordering": ["name"]}),
+        migrations.RemoveIndex("box", "by_name"),
+        migrations.RemoveConstraint("box", "positive"),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[migrations.RemoveField("box", "note")]
+        ),
+    ],
+    ids=lambda operation: operation.describe(),
+)
+def test_what_the_running_version_does_not_notice_is_applied(operation):
+    if "Remove" in type(operation).__name__:
+        added = migrations.AddIndex("box", BY_NAME)
+        if isinstance(operation, migrations.RemoveConstraint):
+            added = migrations.AddConstraint("box", POSITIVE)
+        assert len(found(added, operation)) == len(found(added))
+    else:
+        assert found(operation) == []
+
+
+def test_indexes_and_constraints_that_block_nobody_are_applied():
+    assert found(AddIndexConcurrently("box", BY_NAME)) == []
+    assert found(AddConstraintNotValid("box", POSITIVE)) == []
+    both = AddConstraintNotValid("box", POSITIVE), ValidateConstraint("box", "positive")
+    assert found(*both) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        (migrations.RemoveField("box", "note"), "still uses it"),
+        (migrations.RenameField("box", "note", "remark"), "still uses it"),
+        (migrations.DeleteModel("box"), "still uses it"),
+        (migrations.RenameModel("box", "parcel"), "still uses it"),
+        (migrations.AlterModelTable("box", "boxes"), "still uses it"),
+        (
+            migrations.AddField("box", "colour", models.TextField(default="red")),
+            "let it be NULL",
+        ),
+        (migrations.AlterField("box", "note", models.TextField()), "the new rule"),
+        (
+            migrations.AlterField("box", "name", models.CharField(max_length=9)),
+            "the new rule",
+        ),
+        (migrations.AddIndex("box", BY_NAME), "AddIndexConcurrently"),
+        (migrations.AddConstraint("box", POSITIVE), "does not know the constraint"),
+        (migrations.RunSQL("DROP TABLE goods_box"), "cannot be seen"),
+        (migrations.RunPython(print), "cannot be seen"),
+        (
+            migrations.SeparateDatabaseAndState(
+                [migrations.RemoveField("box", "note")]
+            ),
+            "still uses it",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_the_running_version_would_notice_is_refused(operation, reason):
+    [sentence] = found(operation)
+    assert sentence.startswith("goods.0002_more: ")
+    assert reason in sentence
+
+
+def test_a_table_of_the_same_deploy_may_be_changed():
+    columns = [("id", models.BigAutoField(primary_key=True))]
+    assert (
+        found(
+            migrations.CreateModel("Lid", columns),
+            migrations.AddField("lid", "size", models.IntegerField(default=1)),
+            migrations.AddIndex("lid", models.Index(fields=["size"], name="by_size")),
+            migrations.RemoveField("lid", "size"),
+        )
+        == []
+    )
