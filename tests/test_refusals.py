@@ -91,6 +91,11 @@ def test_a_refused_bake_says_why_and_leaves_nothing(tmp_path, answers, named):
     assert list(tmp_path.iterdir()) == [beside]
 
 
+@pytest.mark.parametrize("name", ["🎉", "🤖 🎉"])
+def test_a_name_without_letters_gets_an_ordinary_folder(tmp_path, name):
+    assert bake_project(tmp_path, {"project_name": name}).name == "ml-service"
+
+
 def test_existing_folders_are_not_removed(tmp_path):
     (tmp_path / "nested").mkdir()
     (tmp_path / "nested/kept.txt").write_text("kept")
