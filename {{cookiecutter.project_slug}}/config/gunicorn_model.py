@@ -4,6 +4,7 @@
 model is in memory once; gunicorn starts it again when it ends.
 """
 
+import mmap
 import os
 import socket
 from contextlib import suppress
@@ -15,7 +16,7 @@ from gunicorn.arbiter import Arbiter
 from lsml.embedded.addresses import model_url
 from lsml.environment import handshake, heap
 from lsml.environment.reading import read_env_file
-from lsml.model_process.address import socket_of
+from lsml.model_process.address import leads_here, own_socket, socket_of, take_over
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
 # model that ends its process with 3 or 4 must not be taken for that.
@@ -27,7 +28,7 @@ _socket = socket_of(os.environ.get("MODEL_URL") or model_url(_data_dir))
 
 if _socket is not None:
     Path(_socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    bind = f"unix:{_socket}"
+    bind = f"unix:{own_socket(_socket)}"
 else:  # MODEL_URL is what others connect to; this process listens on its own port
     _host = os.environ.get("BIND_HOST", "127.0.0.1")
     bind = f"{_host}:{os.environ.get('PORT', '9091')}"
@@ -45,14 +46,20 @@ umask = 0o077  # the socket is for the user of web and workers, who is the same
 keepalive = 75  # longer than the callers keep their connections
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+# Not 0 once a worker took over. Workers that start later see it as well: another
+# container may have taken over by then.
+_has_taken_over = mmap.mmap(-1, 1)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Import model.py before the first request.
+    """Import model.py before the first request, and take over from another process.
 
     If the user's module raises an error, each request raises and reports it again.
     """
+    from django.db import connections
+
     from lsml.inference.hosting.host import host
+    from lsml.inference.serving.handover import load_what_is_loaded
     from lsml.registry.model_class import model_class
 
     # On the same machine, webhooks and health checks get the CPU before a model does.
@@ -61,19 +68,25 @@ def post_worker_init(worker: Any) -> None:
     host.start_dropping()
     with suppress(Exception, SystemExit):
         model_class()
+    if _socket is not None and not _has_taken_over[0]:
+        if not leads_here(_socket):  # after a restart it would ask itself
+            load_what_is_loaded(sign_of_life=worker.notify)
+        connections.close_all()  # this thread needs none from now on
+        take_over(_socket)
+        _has_taken_over[0] = 1
 
 
 def on_starting(server: object) -> None:
     """Wait for `manage.py dev`. Refuse to take away the socket of a model process.
 
     Raises:
-        SystemExit: One answers at this socket.
+        SystemExit: One answers at this socket, on this host or in this container.
     """
     handshake.wait_for_go()
     _weigh_session()
     if _socket is not None:
         with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-            probe.connect(_socket)
+            probe.connect(own_socket(_socket))
             raise SystemExit(f"A model process answers at {_socket} already: stop it.")
 
 

@@ -1,4 +1,4 @@
-"""Exits with 0 if the model process of this machine answers: `python -m` this module.
+"""Exits with 0 if this container's model process answers: `python -m` this module.
 
 The health check of its container. It needs no Django, so it costs little.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lsml.embedded.addresses import model_url
-from lsml.model_process.address import socket_of
+from lsml.model_process.address import own_socket, socket_of
 
 _TIMEOUT_S = 4.0
 
@@ -33,7 +33,7 @@ def _connection(url: str) -> socket.socket:
         return socket.create_connection(here, timeout=_TIMEOUT_S)
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(_TIMEOUT_S)
-    connection.connect(path)
+    connection.connect(own_socket(path))
     return connection
 
 
