@@ -1,23 +1,23 @@
-"""`python -m tests.containers PROJECT`: the containers are up; check what they do."""
+"""Checks what the containers do that are up.
+
+`python -m tests.containers PROJECT story`, or `… restart` after the engine restarted.
+"""
 
 import csv
-import subprocess
+import ssl
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 from demo.label_studio import LabelStudio
 from demo.screen import StepFailed, expect, step
 from demo.service import read_env
+from tests.containers.composed import PORT, Containers, until
+from tests.containers.deploying import deploy
 
-PORT = 9090
 ANNOTATED, PREDICTED = 60, 40  # numbers of texts
 SHARE_RIGHT = 0.8  # of the trained version's predictions, at least
-SERVICE = ("web", "model", "background-model", "worker", "training", "beat")
-WAIT_S = 120.0
-POLL_S = 0.5
+SERVICE = ("web1", "model", "background-model", "worker", "training", "beat")
 # What the service uses of label-studio-sdk, and which of the libraries that only other
 # parts of it need are there.
 _LIBRARIES = """
@@ -26,34 +26,15 @@ from label_studio_sdk.base_client import LabelStudioBase
 from label_studio_sdk.label_interface import LabelInterface
 print([name for name in ("cv2", "nltk", "pandas") if find_spec(name)])
 """
-# An answer while a server restarts: 503, or none (0) while web itself does.
-AWAY = {0, 503}
-
-
-@dataclass(frozen=True, slots=True)
-class Containers:
-    """The containers of one project."""
-
-    project: Path
-    studio: LabelStudio
-
-    def compose(self, *words: str) -> str:
-        """Run `docker compose`, and return what it prints.
-
-        Raises:
-            StepFailed: it failed.
-        """
-        command = ["docker", "compose", "--project-directory", str(self.project)]
-        done = subprocess.run(
-            [*command, *words], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise StepFailed(f"{' '.join(words)}: {done.stdout}{done.stderr}")
-        return done.stdout
-
-    def exec(self, container: str, *words: str) -> str:
-        """Run a command in a running container."""
-        return self.compose("exec", "-T", container, *words)
+# An answer while a container restarts: 503; 502 if it had the request already; none (0)
+# while the proxy itself restarts.
+AWAY = {0, 502, 503}
+# From which the proxy sends requests: FRONT_NETWORK.
+FRONT = "10.203.90."
+_CLIENTS = """
+from lsml.audit.models import Prediction
+print(*Prediction.objects.values_list("client", flat=True).distinct())
+"""
 
 
 def main() -> int:
@@ -66,11 +47,17 @@ def main() -> int:
     with (project / "example/texts.csv").open(newline="") as file:
         texts = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     try:
-        _learn(containers.studio, texts)
-        _check_libraries(containers)
-        _check_rights(containers)
+        if sys.argv[2] == "restart":
+            _come_back(containers, texts)
+        else:
+            _learn(containers, texts)
+            _check_libraries(containers)
+            _check_rights(containers)
+            _check_address(containers)
+            deploy(containers, texts)
+            _survive(containers, texts)
+            _check_tls(containers)
         _check_audit_log(containers)
-        _survive(containers, texts)
     except StepFailed as failure:
         print(f"\n{failure}", file=sys.stderr)
         print(containers.compose("logs", "--tail", "40"), file=sys.stderr)
@@ -78,24 +65,25 @@ def main() -> int:
     return 0
 
 
-def _learn(studio: LabelStudio, texts: list[tuple[str, str]]) -> None:
+def _learn(containers: Containers, texts: list[tuple[str, str]]) -> None:
+    studio = containers.studio
     annotated, unseen = texts[:ANNOTATED], texts[ANNOTATED : ANNOTATED + PREDICTED]
     with step("the model process answers") as shown:
-        _until(lambda: _status(studio, unseen) == 200, "predictions fail")
+        until(lambda: containers.predict(unseen) == 200, "predictions fail")
         shown.outcome = "untrained predictions"
     with step(f"{ANNOTATED} annotations, by webhook") as shown:
         for number, (text, label) in enumerate(annotated, 1):
             reply = studio.annotate(number, text, label)
             expect(reply.status // 100 == 2, f"POST /webhook: status {reply.status}")
     with step("a trained version is served") as shown:
-        _until(lambda: _share_right(studio, unseen) >= SHARE_RIGHT, "it does not learn")
+        until(lambda: _share_right(studio, unseen) >= SHARE_RIGHT, "it does not learn")
         version = studio.setup().body["model_version"]
         shown.outcome = f"{version}: {_share_right(studio, unseen):.0%} right"
 
 
 def _check_libraries(containers: Containers) -> None:
     with step("the service's image has few libraries") as shown:
-        for name, expected in (("web", []), ("training", ["pandas"])):
+        for name, expected in (("web1", []), ("training", ["pandas"])):
             said = containers.exec(name, "python", "-c", _LIBRARIES)
             expect(said.strip() == str(expected), f"{name} has {said}")
         shown.outcome = "no OpenCV, NLTK or pandas"
@@ -103,14 +91,52 @@ def _check_libraries(containers: Containers) -> None:
 
 def _check_rights(containers: Containers) -> None:
     with step("containers have few rights") as shown:
-        for name in SERVICE:
+        for name in ("proxy", *SERVICE):
             user = containers.exec(name, "id", "-u").strip()
             expect(user == "10001", f"{name} runs as user {user}")
-            with_file = containers.exec(
-                name, "sh", "-c", "touch /service/x 2>/dev/null; ls /service"
-            )
+            with_file = containers.exec(name, "sh", "-c", "touch x 2>/dev/null; ls")
             expect("x" not in with_file.split(), f"{name} can write to its image")
         shown.outcome = "user 10001, read-only images"
+
+
+def _check_address(containers: Containers) -> None:
+    with step("audit rows name the client") as shown:
+        said = containers.exec("worker", "python", "manage.py", "shell", "-c", _CLIENTS)
+        expect(FRONT not in said, f"the proxy: {said}")
+        shown.outcome = said.strip().splitlines()[-1]
+
+
+def _check_tls(containers: Containers) -> None:
+    with step("TLS, with a certificate of the proxy's own") as shown:
+        containers.run(
+            *("env", "COMPOSE_FILE=compose.yaml:compose.tls.yaml"),
+            *("PUBLIC_HOST=localhost", "docker", "compose", "up", "--detach"),
+            *("--no-build", "--no-deps", "--wait", "proxy"),
+        )
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        for connection, expected in (
+            (HTTPSConnection("localhost", context=context), 200),
+            (HTTPConnection("localhost"), 308),  # to https
+        ):
+            connection.request("GET", "/health")
+            status = connection.getresponse().status
+            expect(status == expected, f"{connection}: {status}")
+            connection.close()
+        shown.outcome = "and a redirect from http"
+
+
+def _come_back(containers: Containers, texts: list[tuple[str, str]]) -> None:
+    with step("all containers come back by themselves") as shown:
+        expected = set(containers.compose("config", "--services").split()) - {"migrate"}
+
+        def are_back() -> bool:
+            healthy = containers.compose("ps", "--services", "--status", "running")
+            return set(healthy.split()) == expected
+
+        until(are_back, "not all are running")
+        until(lambda: containers.predict(texts[:1]) == 200, "predictions fail")
+        shown.outcome = f"{len(expected)} containers"
 
 
 def _check_audit_log(containers: Containers) -> None:
@@ -120,7 +146,7 @@ def _check_audit_log(containers: Containers) -> None:
             said = containers.exec("worker", "python", "manage.py", "audit", "seal")
             return said.startswith("0 rows")
 
-        _until(is_sealed, "rows are not sealed")
+        until(is_sealed, "rows are not sealed")
         said = containers.exec("worker", "python", "manage.py", "audit", "verify")
         expect("Intact" in said, said)
         shown.outcome = said.strip().splitlines()[-1]
@@ -130,7 +156,7 @@ def _check_audit_log(containers: Containers) -> None:
 
 
 def _survive(containers: Containers, texts: list[tuple[str, str]]) -> None:
-    for name in ("postgres", "broker", "model", "background-model", "web"):
+    for name in ("postgres", "broker", "model", "background-model", "web1", "proxy"):
         with step(f"{name} is killed and comes back") as shown:
             # Signal 9 from inside would not reach process 1.
             containers.compose("kill", "--signal", "KILL", name)
@@ -140,22 +166,15 @@ def _survive(containers: Containers, texts: list[tuple[str, str]]) -> None:
             allowed = {200} if name == "background-model" else AWAY | {200}
 
             def answers(seen: set[int] = seen) -> bool:
-                seen.add(_status(containers.studio, texts[:1]))
+                seen.add(containers.predict(texts[:1]))
                 return 200 in seen
 
-            _until(answers, f"predictions do not come back: {seen}")
+            until(answers, f"predictions do not come back: {seen}")
             expect(seen <= allowed, f"answers meanwhile: {sorted(seen)}")
             text, label = texts[0]
             reply = containers.studio.annotate(1, text, label)
             expect(reply.status // 100 == 2, f"POST /webhook: status {reply.status}")
             shown.outcome = f"answers meanwhile: {sorted(seen)}"
-
-
-def _status(studio: LabelStudio, texts: list[tuple[str, str]]) -> int:
-    try:
-        return studio.predict([text for text, _ in texts]).status
-    except OSError:
-        return 0
 
 
 def _share_right(studio: LabelStudio, texts: list[tuple[str, str]]) -> float:
@@ -167,14 +186,6 @@ def _share_right(studio: LabelStudio, texts: list[tuple[str, str]]) -> float:
     chosen = [each["result"][0]["value"]["choices"][0] for each in predictions]
     right = [a == label for a, (_, label) in zip(chosen, texts, strict=True)]
     return sum(right) / len(right)
-
-
-def _until(holds: Callable[[], bool], problem: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        if time.monotonic() > deadline:
-            raise StepFailed(f"{problem}, after {WAIT_S:.0f} s")
-        time.sleep(POLL_S)
 
 
 if __name__ == "__main__":

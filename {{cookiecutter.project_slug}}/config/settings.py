@@ -13,6 +13,7 @@ from lsml.audit.tables import AUDIT_TABLES
 from lsml.console import sidebar
 from lsml.embedded import addresses
 from lsml.environment import connections
+from lsml.environment.command_line import process_of
 from lsml.environment.reading import Environment, read_env_file
 from lsml.environment.steady import steady_now
 from lsml.labelstudio.secrets import masked_text
@@ -25,8 +26,7 @@ env = Environment()
 
 # --- The process ---
 # web, model, worker, beat, dev or command; decides how long it waits for both servers.
-_default_process = "dev" if sys.argv[1:2] == ["dev"] else "command"
-PROCESS = env.str("LSML_PROCESS", default=_default_process)
+PROCESS = env.str("LSML_PROCESS", default=process_of(sys.argv))
 DATA_DIR = Path(env.str("LSML_DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")  # required: lsml.E003
@@ -257,8 +257,10 @@ WEBHOOK_TOKENS = env.list("WEBHOOK_TOKENS", default=[])
 WRONG_CREDENTIALS_PER_MINUTE = env.int("WRONG_CREDENTIALS_PER_MINUTE", default=20)
 MAX_REQUEST_MB = env.int("MAX_REQUEST_MB", default=40)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_REQUEST_MB * 1024 * 1024
-# Addresses of proxies whose X-Request-ID and X-Forwarded-For are used.
+# Addresses and networks of proxies whose X-Request-ID and X-Forwarded-For are used.
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+# While this file exists, the probes tell a proxy to send no more requests here.
+DRAIN_FILE = env.str("DRAIN_FILE", default="")
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["drf_orjson_renderer.renderers.ORJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["lsml.api.parsers.StorableJsonParser"],

@@ -1,6 +1,7 @@
 """System checks of credentials, rates and proxies."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,6 @@ from django.core.checks import Warning as Caution
 from rest_framework.throttling import SimpleRateThrottle
 
 from lsml.environment.checking import TAG, too_small
-from lsml.labelstudio.addresses import is_ip_address
 
 _RATES = {"user": "API_RATE", "anon": "API_RATE_ANONYMOUS", "login": "API_RATE_LOGIN"}
 
@@ -49,10 +49,10 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
                 id="lsml.E041",
             )
     for proxy in settings.TRUSTED_PROXIES:
-        if not is_ip_address(proxy):
+        if not _is_network(proxy):
             yield Error(
-                f"TRUSTED_PROXIES has {proxy!r}, which is not an IP address.",
-                hint="Give single addresses: no names, no networks.",
+                f"TRUSTED_PROXIES has {proxy!r}: not an IP address or network.",
+                hint="Give addresses or networks, such as 10.0.0.5 or 10.0.0.0/28.",
                 id="lsml.E042",
             )
     yield from too_small(
@@ -70,6 +70,14 @@ class _Rate(SimpleRateThrottle):
 
     def get_cache_key(self, request: Any, view: Any) -> None:
         """Return no key, so that no request is counted."""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_rate(text: str) -> bool:

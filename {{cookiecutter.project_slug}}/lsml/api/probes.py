@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 
@@ -30,15 +32,18 @@ def live(request: HttpRequest) -> HttpResponse:
 
     Otherwise an outage of the database would restart every process.
     """
-    return HttpResponse("alive\n", content_type="text/plain")
+    text = "draining\n" if _is_draining() else "alive\n"
+    return HttpResponse(text, content_type="text/plain")
 
 
 @_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Report whether the database answers and has our tables.
+    """Report whether to send requests here: the database answers and has our tables.
 
     The broker is not checked: without it nothing is lost, training only starts later.
     """
+    if _is_draining():
+        return HttpResponse("draining\n", status=503, content_type="text/plain")
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass('training_inboxentry') IS NOT NULL")
@@ -49,3 +54,8 @@ def ready(request: HttpRequest) -> HttpResponse:
     if not migrated:
         return HttpResponse("not ready\n", status=503, content_type="text/plain")
     return HttpResponse("ready\n", content_type="text/plain")
+
+
+def _is_draining() -> bool:
+    """Return whether a proxy should send no more requests here."""
+    return bool(settings.DRAIN_FILE) and Path(settings.DRAIN_FILE).exists()

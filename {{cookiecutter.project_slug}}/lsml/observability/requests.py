@@ -6,8 +6,9 @@ The id appears in the request's audit rows, its log lines and its answer.
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from uuid import uuid4
 
@@ -65,13 +66,16 @@ def remember_error(request: Any, error: BaseException | None) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address; behind a trusted proxy, the one it reports."""
-    peer: str = request.META.get("REMOTE_ADDR") or "unix"
-    if peer in settings.TRUSTED_PROXIES:
-        forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        # The proxy wrote the last entry; the client could have written the others.
-        return forwarded.rsplit(",", 1)[-1].strip()[:45] or peer
-    return peer
+    """Return the client's address; behind trusted proxies, the one they report."""
+    address: str = request.META.get("REMOTE_ADDR") or "unix"
+    # Each proxy added the address that it saw. What stands before the first one that a
+    # trusted proxy added, the client could have written.
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    for reported in reversed(forwarded.split(",")):
+        if not _is_trusted(address):
+            break
+        address = reported.strip()[:45] or address
+    return address
 
 
 def login_address(request: HttpRequest) -> str:
@@ -103,8 +107,23 @@ def _log_server_error(request: HttpRequest, response: HttpResponse) -> None:
         )
 
 
+def _is_trusted(address: str) -> bool:
+    if not settings.TRUSTED_PROXIES:
+        return False
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in _network(proxy) for proxy in settings.TRUSTED_PROXIES)
+
+
+@cache
+def _network(proxy: str) -> IPv4Network | IPv6Network:
+    return ip_network(proxy, strict=False)
+
+
 def _given_id(request: HttpRequest) -> str | None:
-    if request.META.get("REMOTE_ADDR") not in settings.TRUSTED_PROXIES:
+    if not _is_trusted(request.META.get("REMOTE_ADDR", "")):
         return None
     given = request.META.get("HTTP_X_REQUEST_ID", "")
     return given if _REQUEST_ID.fullmatch(given) else None

@@ -7,14 +7,16 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[2]
-SERVICES = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
+COMPOSE = yaml.safe_load((PROJECT / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
 EXAMPLE = (PROJECT / ".env.example").read_text()
 WITH_MODEL_LIBRARIES = {"model", "background-model", "training"}
 # `migrate` gets all: it checks all settings, and ends before the others start.
-CALLERS = {"web", "migrate"}
+WEB = {"web1", "web2"}
+CALLERS = {*WEB, "migrate"}
 LABEL_STUDIO = {"model", "background-model", "worker", "training", "migrate"}
 ALARMS = {"worker", "training", "migrate"}
-STORAGE = {"web", *LABEL_STUDIO}
+STORAGE = {*WEB, *LABEL_STUDIO}
 SECRETS = {
     "SECRET_KEY": STORAGE,
     "ADMIN_PASSWORD": {"migrate"},
@@ -37,7 +39,8 @@ OWNER = ("lsml", "POSTGRES_PASSWORD")
 SERVICE = ("service", "DATABASE_SERVICE_PASSWORD")
 ROLES = {
     "migrate": [OWNER],
-    "web": [SERVICE],
+    "web1": [SERVICE],
+    "web2": [SERVICE],
     "model": [SERVICE],
     "background-model": [SERVICE],
     "worker": [SERVICE],
@@ -93,7 +96,12 @@ def test_others_cannot_write_into_the_home_folder_of_the_owner_of_the_tables():
 def test_the_root_file_system_is_read_only(service):
     assert SERVICES[service]["read_only"] is True
     # Of the services here, these hold what has to survive a restart.
-    kept = {"postgres": ["postgres:/var/lib/postgresql"], "broker": [], "beat": []}
+    kept = {
+        "postgres": ["postgres:/var/lib/postgresql"],
+        "proxy": ["certificates:/certificates"],
+        "broker": [],
+        "beat": [],
+    }
     assert SERVICES[service].get("volumes", []) == kept.get(service, ["data:/data"])
 
 
@@ -124,3 +132,34 @@ def test_logs_and_the_number_of_processes_are_limited(service):
     logging = SERVICES[service]["logging"]
     assert logging["driver"] == "json-file"
     assert set(logging["options"]) == {"max-size", "max-file"}
+
+
+def test_web_takes_the_clients_address_from_the_proxys_network_only():
+    [subnet] = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert COMPOSE["networks"]["front"]["internal"] is True
+    on_it = {
+        name for name, each in SERVICES.items() if "front" in each.get("networks", {})
+    }
+    assert on_it == {"proxy", *WEB}
+    for name in WEB:
+        trusted = SERVICES[name]["environment"]["TRUSTED_PROXIES"]
+        assert trusted.startswith(subnet["subnet"])
+
+
+def test_the_proxy_sends_requests_to_every_replica_over_its_network():
+    caddyfile = (PROJECT / "deploy/Caddyfile").read_text()
+    [named] = re.findall(r"reverse_proxy (.+) {", caddyfile)
+    aliases = [SERVICES[name]["networks"]["front"]["aliases"] for name in sorted(WEB)]
+    assert named.split() == [f"{alias}:9090" for [alias] in aliases]
+
+
+def test_a_deploy_replaces_every_replica():
+    script = (PROJECT / "deploy/roll.sh").read_text()
+    [replicas] = re.findall(r"^for replica in (.+); do", script, re.MULTILINE)
+    assert set(replicas.split()) == WEB
+
+
+def test_a_deploy_drains_a_replica_with_the_file_that_it_watches():
+    script = (PROJECT / "deploy/roll.sh").read_text()
+    for name in WEB:
+        assert f"touch {SERVICES[name]['environment']['DRAIN_FILE']}" in script

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Replaces the running containers of compose.yaml one after the other, without interrupting
+# the service. `make deploy` builds the images and calls it; docs/deploying.md describes it.
+#
+# ANYWAY=1: apply migrations that the running version may not survive.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s  %s\n' "$(date +%T)" "$1"; }
+
+start() { docker compose up --detach --no-build --no-deps --wait "$@"; }
+
+# Stops containers of services as they are told to, and starts new ones.
+replace() { start --force-recreate "$@"; }
+
+say "database"
+rolling=--rolling
+[ -z "${ANYWAY:-}" ] || rolling=
+docker compose run --rm --no-deps migrate python manage.py prepare $rolling
+
+# The new one takes over the socket when it has loaded what the old one has in memory. The
+# old one still answers those who are connected to it.
+say "model process: start the new one"
+old=$(docker compose ps --all --quiet model)
+if ! start --no-recreate --scale "model=$(($(echo "$old" | grep -c .) + 1))" model; then
+  docker compose logs --tail 20 model
+  docker compose ps --all --quiet model | grep --invert-match --fixed-strings "${old:-none}" |
+    xargs --no-run-if-empty docker rm --force
+  say "The new model process does not start. The old version is still running."
+  exit 1
+fi
+
+for replica in web1 web2; do
+  say "$replica"
+  # The proxy notices within a second, and sends it no more requests.
+  ! docker compose exec -T "$replica" touch /tmp/drain || sleep 3
+  replace "$replica"
+  sleep 3 # until the proxy sends it requests again
+done
+
+# Each worker finishes what it does, or leaves it to the next one.
+say "workers and beat"
+replace worker training beat
+
+say "model process: stop the old one"
+[ -z "$old" ] || docker rm $(docker stop $old)
+
+say "what is left"
+docker compose up --detach --no-build --wait
+say "deployed"
