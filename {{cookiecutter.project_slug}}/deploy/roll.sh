@@ -13,6 +13,9 @@ start() { docker compose up --detach --no-build --no-deps --wait "$@"; }
 # Stops containers of services as they are told to, and starts new ones.
 replace() { start --force-recreate "$@"; }
 
+# Servers, and what has a step of its own
+replaced_apart="proxy|postgres|broker|migrate|web1|web2|model"
+
 say "database"
 rolling=--rolling
 [ -z "${ANYWAY:-}" ] || rolling=
@@ -40,11 +43,13 @@ done
 
 # Each worker finishes what it does, or leaves it to the next one.
 say "workers and beat"
-replace worker training beat
+replace $(docker compose config --services |
+  grep --invert-match --line-regexp --extended-regexp "$replaced_apart")
 
 say "model process: stop the old one"
 [ -z "$old" ] || docker rm $(docker stop $old)
 
-say "what is left"
-docker compose up --detach --no-build --wait
+# Not those that run: compose would recreate all at once, proxy and replicas included.
+say "what is new in compose.yaml"
+docker compose up --detach --no-build --no-recreate --wait
 say "deployed"
