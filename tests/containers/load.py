@@ -95,13 +95,13 @@ class Load:
         )
 
         def ask() -> int:
-            connection.request("GET", "/health")
+            connection.request("GET", "/live")
             with connection.getresponse() as response:
                 response.read()
                 return response.status
 
         while not self._stop.wait(PAUSE_S):
-            self._record("health", ask)
+            self._record("live", ask)
         connection.close()
 
     def _record(self, what: str, send: Callable[[], int]) -> None:
