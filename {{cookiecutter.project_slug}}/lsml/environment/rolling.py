@@ -144,18 +144,18 @@ def _reason(operation: Operation, app: str, state: ProjectState) -> str | None:
     )
 
 
-def _may_be_left_out(field: Field[Any, Any]) -> bool:
+def _may_be_left_out(field: "Field[Any, Any]") -> bool:
     return field.null or field.many_to_many or field.has_db_default()
 
 
-def _allows_all_of(field: Field[Any, Any], *, before: Field[Any, Any]) -> bool:
+def _allows_all_of(field: "Field[Any, Any]", *, before: "Field[Any, Any]") -> bool:
     """Return whether a column takes all that it took before, without a new index."""
     if before.null and not field.null:
         return False
     return _database_part(field) == _database_part(before)
 
 
-def _database_part(field: Field[Any, Any]) -> object:
+def _database_part(field: "Field[Any, Any]") -> object:
     _, path, args, options = field.deconstruct()
     ignored = {*field.non_db_attrs, "null", "default"}
     return path, args, {key: options[key] for key in options if key not in ignored}
