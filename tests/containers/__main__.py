@@ -119,7 +119,7 @@ def _check_tls(containers: Containers) -> None:
             (HTTPSConnection("localhost", context=context), 200),
             (HTTPConnection("localhost"), 308),  # to https
         ):
-            connection.request("GET", "/health")
+            connection.request("GET", "/live")
             status = connection.getresponse().status
             expect(status == expected, f"{connection}: {status}")
             connection.close()

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
     operations = [migrations.AddField("project", "note", models.TextField(null=True))]
 """
 BEFORE_S = AFTER_S = 5.0  # of load, around the deploy
-OURS = ("web1", "web2", "model", "worker", "training", "beat")
+OURS = ("web1", "web2", "model", "background-model", "worker", "training", "beat")
 
 
 def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
