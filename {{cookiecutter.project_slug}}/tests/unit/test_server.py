@@ -440,7 +440,7 @@ def test_an_answer_that_is_read_drop_by_drop_frees_its_thread(monkeypatch):
 
 def test_an_answer_may_take_longer_the_larger_it_is(monkeypatch):
     monkeypatch.setattr(outgoing, "ANSWER_S", 0.1)
-    monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 2 * 1024 * 1024)
+    monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 512 * 1024)
     with running_worker() as worker, connected_without_reading(worker) as sock:
         sock.settimeout(5)
         sock.sendall(request("/large", method="GET", headers=["Connection: close"]))

@@ -81,6 +81,10 @@ def test_it_prints_what_a_version_must_still_pass_in_shadow(served):
     )
 
 
+def test_it_says_that_live_agreement_is_not_known(served):
+    assert "v2           live agreement not known: no prediction was annotated" in run()
+
+
 def test_it_prints_json_for_programs(served):
     rows = json.loads(run(json=True))["evaluations"]
     assert [row["version"] for row in rows] == ["v3", "v2"]

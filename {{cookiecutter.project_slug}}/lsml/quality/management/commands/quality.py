@@ -79,6 +79,11 @@ class Command(ReportCommand):
                 f"  {live.version:<12} live agreement {agreement}"
                 f" on {live.annotations} annotations of the last {DAYS} days"
             )
+        else:
+            self.stdout.write(
+                f"  {live.version:<12} live agreement not known: no prediction was"
+                f" annotated in the last {DAYS} days"
+            )
         for one in live.annotators[:_ANNOTATORS_SHOWN]:
             name = "others" if one.user_id is None else f"user {one.user_id}"
             agreement = interval(one.agreement, one.annotations)
