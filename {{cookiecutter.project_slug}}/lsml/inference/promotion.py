@@ -58,6 +58,8 @@ def promote_loaded(
     except _NOT_LOADED as error:
         raise _refused(project, version, error, actor, reason, origin) from error
     with transaction.atomic():
+        # Before the version, as all who write both do: otherwise, a deadlock.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         if version is not None and version.load_error:
             version.load_error = ""
             version.save(update_fields=["load_error"])
