@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
 from lsml.audit.models import Prediction
@@ -20,15 +20,18 @@ from lsml.inference.errors import (
     ModelTimedOut,
     StillLoading,
 )
+from lsml.inference.hosting.watch import LOAD_TIMEOUT_S
 from lsml.inference.placement import models
 from lsml.inference.services import Predicted
 from lsml.inference.steps import predict_in_steps
-from lsml.jobs.errors import AttemptFailed
+from lsml.jobs.errors import AttemptFailed, JobFailed
 from lsml.model_process.errors import ModelProcessEnded, ModelProcessUnavailable
 from lsml.observability.origin import Origin
 from lsml.quality.gates.rules import Scored
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.served import Served
+
+_LOOK_EVERY_S: Final = 2.0  # whether it has loaded
 
 OnProgress = Callable[[int], None]  # called with the number of tasks that are done
 
@@ -119,7 +122,7 @@ def measure(
     Raises:
         ModelNotLoadable: The version cannot be loaded.
         GivenUp: It hung, or its process ended.
-        AttemptFailed: As for `load`.
+        AttemptFailed, JobFailed: As for `load`.
     """
     measured = Measured(serving.version)
     # So that the first prediction does not wait for that.
@@ -156,6 +159,8 @@ def load(
 ) -> None:
     """Load a version, and wait while that takes long or the models are away.
 
+    A model process does not give up what hangs, so this does.
+
     Args:
         serving: The version, whether it is served or not.
         origin: Recorded on the rows that the model's `setup()` writes.
@@ -165,20 +170,30 @@ def load(
     Raises:
         ModelNotLoadable: The version cannot be loaded.
         AttemptFailed: The model process ended meanwhile, perhaps because of it.
+        JobFailed: It is still loading after LOAD_TIMEOUT_S.
     """
+    since = time.monotonic()
     while True:
         try:
             models(kind).load(serving, origin)
-        except StillLoading:
+        except (StillLoading, ModelBusy) as error:
+            if time.monotonic() >= since + LOAD_TIMEOUT_S:
+                raise JobFailed(
+                    f"{serving.version} did not load within {LOAD_TIMEOUT_S:g} s. If it"
+                    " hangs, the log of the model process says where; restart the"
+                    " process to try anew."
+                ) from error
             on_wait()
+            time.sleep(_LOOK_EVERY_S)
         except ModelProcessEnded as error:
             raise AttemptFailed(
                 f"The model process ended while it loaded {serving.version}; its log"
                 " may say why."
             ) from error
-        except (ModelBusy, ModelProcessUnavailable, StorageUnavailable) as error:
+        except (ModelProcessUnavailable, StorageUnavailable) as error:
             on_wait()
             time.sleep(error.retry_after_s)
+            since = time.monotonic()
         else:
             return
 

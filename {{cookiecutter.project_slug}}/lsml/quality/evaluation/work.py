@@ -60,6 +60,7 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
     except ModelNotLoadable as error:
         old = Measured(_name(other))
         old.fail(tasks, str(error))
+    project.refresh_from_db()  # that took a while: the policy may have changed
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
     compares = project.promotion_policy in COMPARING
@@ -112,6 +113,7 @@ def _must_load(version: ModelVersion, project: Project) -> Iterator[None]:
     try:
         yield
     except ModelNotLoadable as error:
+        project.refresh_from_db(fields=["active_version"])
         if version.pk != project.active_version_id:  # it may well load in web
             mark_unloadable(version, str(error))
         raise JobFailed(f"{version.version} cannot be loaded: {error}") from error

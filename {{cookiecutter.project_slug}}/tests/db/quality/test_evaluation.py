@@ -6,15 +6,21 @@ from types import SimpleNamespace
 import pytest
 
 from lsml.audit.models import AuditEntry, Prediction
-from lsml.inference.errors import ModelCrashed, ModelNotLoadable, ModelTimedOut
+from lsml.inference.errors import (
+    ModelBusy,
+    ModelCrashed,
+    ModelNotLoadable,
+    ModelTimedOut,
+    StillLoading,
+)
 from lsml.inference.services import predict_shadow
-from lsml.model_process.errors import ModelProcessEnded
+from lsml.model_process.errors import ModelProcessEnded, ModelProcessUnavailable
 from lsml.quality.evaluation import measuring
 from lsml.quality.evaluation.jobs import evaluate_new, kind, request_evaluation
 from lsml.quality.evaluation.measuring import measure
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.work import evaluate
-from lsml.registry.models import Promotion
+from lsml.registry.models import Project, Promotion
 from lsml.registry.services import promote
 from tests.broker import collect_messages
 from tests.db.quality.history import History, choice
@@ -471,7 +477,79 @@ def test_while_the_background_process_is_away_an_evaluation_waits(
         waits.append(seconds)
         settings.BACKGROUND_MODEL_URL = there
 
-    clock = SimpleNamespace(sleep=come_back)
+    clock = SimpleNamespace(sleep=come_back, monotonic=lambda: 0.0)
     monkeypatch.setattr(measuring, "time", clock)
     assert evaluated(history).promoted
     assert len(waits) == 1
+
+
+def test_a_version_that_hangs_while_loading_elsewhere_does_not_keep_the_worker(
+    history, wrong, monkeypatch
+):
+    class Hanging:
+        def load(self, *_, **__):
+            calls.append(1)
+            if len(calls) > 100:
+                raise RuntimeError("waits for ever")
+            clock.now += 60
+            raise StillLoading("v2", waited_s=60) if len(calls) % 2 else ModelBusy("")
+
+    calls = []
+    clock = SimpleNamespace(now=0.0, sleep=lambda _: None)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(measuring, "time", clock)
+    monkeypatch.setattr(measuring, "models", lambda kind: Hanging())
+    found = evaluated(history)
+    assert (found.state, found.failures) == ("failed", 0)
+    assert found.error.startswith("v2 did not load within 600 s")
+    assert len(calls) == 10
+    found.version.refresh_from_db()
+    assert found.version.load_error == ""
+
+
+def test_time_in_which_the_process_is_away_does_not_count_as_loading(
+    history, wrong, monkeypatch
+):
+    class Returning:
+        def load(self, *_, **__):
+            calls.append(1)
+            clock.now += 500
+            if len(calls) < 4:
+                raise ModelProcessUnavailable
+            if len(calls) == 4:
+                raise StillLoading("v2", waited_s=500)
+
+    calls = []
+    clock = SimpleNamespace(now=0.0, sleep=lambda _: None)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(measuring, "time", clock)
+    monkeypatch.setattr(measuring, "models", lambda kind: Returning())
+    assert evaluated(history).promoted
+
+
+def test_the_rule_is_the_one_that_the_policy_has_at_the_end(history, wrong, scripted):
+    answer = scripted.answer
+
+    def answer_and_change(model, tasks):
+        Project.objects.update(promotion_policy="better")
+        return answer(model, tasks)
+
+    scripted.answer = answer_and_change
+    found = evaluated(history)
+    assert (found.policy, found.verdict) == ("better", "held back")
+    assert history.project.served_version == "v1"
+
+
+def test_a_version_that_is_served_by_now_is_not_marked_as_not_loadable(
+    history, wrong, origin, monkeypatch
+):
+    class Failing:
+        def load(self, *_, **__):
+            serve_version(history, "v2", origin)
+            raise ModelNotLoadable("no libraries here")
+
+    monkeypatch.setattr(measuring, "models", lambda kind: Failing())
+    found = evaluated(history)
+    assert found.error == "v2 cannot be loaded: no libraries here"
+    found.version.refresh_from_db()
+    assert found.version.load_error == ""
