@@ -34,13 +34,23 @@ def evaluate(evaluation_id: int) -> None:
 
 
 def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
-    evaluation = running.job
-    version = evaluation.version
     project = Project.objects.select_related("active_version").get(
-        pk=evaluation.project_id
+        pk=running.job.project_id
     )
-    if evaluation.compared_on == Evaluation.ComparedOn.SHADOW:
+    if running.job.compared_on == Evaluation.ComparedOn.SHADOW:
         return _evaluate_in_shadow(running, project)
+    found = _evaluate_on_held_out_tasks(running, project)
+    compares = project.promotion_policy in COMPARING
+    if compares and found["verdict"] != _HELD_BACK and not project.gate_shadow_tasks:
+        _load_where_it_serves(running, project)  # it may be promoted now
+    return found
+
+
+def _evaluate_on_held_out_tasks(
+    running: RunningJob[Evaluation], project: Project
+) -> dict[str, Any]:
+    """Let both versions predict, and judge by the policy as it is then."""
+    version = running.job.version
     other = project.active_version
     if other == version:  # the policy promoted it at once, or a person did
         other = version.parent
@@ -60,12 +70,9 @@ def _evaluate(running: RunningJob[Evaluation]) -> dict[str, Any]:
     except ModelNotLoadable as error:
         old = Measured(_name(other))
         old.fail(tasks, str(error))
-    project.refresh_from_db()  # that took a while: the policy may have changed
+    project.refresh_from_db()  # that took a while
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
-    compares = project.promotion_policy in COMPARING
-    if compares and _named(verdict) != _HELD_BACK and not project.gate_shadow_tasks:
-        _load_where_it_serves(running, project)  # it may be promoted now
     return {"compared_with": other, **_result(new, old, verdict)}
 
 

@@ -553,3 +553,15 @@ def test_a_version_that_is_served_by_now_is_not_marked_as_not_loadable(
     assert found.error == "v2 cannot be loaded: no libraries here"
     found.version.refresh_from_db()
     assert found.version.load_error == ""
+
+
+@with_connections_of_other_threads
+def test_one_that_cannot_be_compared_is_loaded_before_it_is_promoted_too(
+    history, wrong, serving, origin
+):
+    history.train(*[100 * task for task in HELD_OUT])
+    serve_version(history, "v3", origin)
+    history.train(held_out=[100 * task for task in HELD_OUT])
+    found = evaluated(history, "v4")
+    assert (found.verdict, found.promoted) == ("too few tasks", True)
+    assert loaded(serving) == ["v4"]
