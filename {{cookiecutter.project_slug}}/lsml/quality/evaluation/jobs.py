@@ -149,6 +149,11 @@ def _create(version: ModelVersion, actor: str, **about: Any) -> Evaluation:
             f"No tasks were held out when {version.version} was trained, so there is"
             " nothing to evaluate it on."
         )
+    active = JobRefused(f"{version.version} is being evaluated already.")
+    # One that is ending has its row and waits for the lock of the project, which the
+    # caller may have: the insert would wait for it, in a deadlock.
+    if version.evaluations.filter(state__in=Evaluation.ACTIVE).exists():
+        raise active
     now = timezone.now()
     try:
         with transaction.atomic():
@@ -161,6 +166,6 @@ def _create(version: ModelVersion, actor: str, **about: Any) -> Evaluation:
                 **about,
             )
     except IntegrityError:  # one_active_evaluation_per_version
-        raise JobRefused(f"{version.version} is being evaluated already.") from None
+        raise active from None
     wake_worker(evaluation)
     return evaluation

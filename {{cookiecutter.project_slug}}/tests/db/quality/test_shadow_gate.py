@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
@@ -24,6 +26,7 @@ from lsml.registry.policy import change_policy
 from lsml.registry.projects import archive_project
 from lsml.registry.promotion_policy import why_promoted_at_once
 from lsml.registry.shadow import end_shadow, start_shadow
+from tests.db.conftest import database_url
 from tests.db.quality.history import History
 from tests.db.quality.test_evaluation import (
     LABELS,
@@ -438,3 +441,22 @@ def test_it_is_refused_without_held_out_tasks(history, origin):
         change_policy(project=history.project, changes={"holdout_percent": 0}, **about)
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         change_policy(project=history.project, changes={"shadow_percent": 0}, **about)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_does_not_wait_for_an_evaluation_that_ends_and_waits_for_the_project(
+    history, candidate, origin
+):
+    active = request_evaluation(candidate.version, actor="ada", origin=origin)
+    serve_version(history, None, origin)  # so the candidate is to be evaluated again
+    with psycopg.connect(database_url()) as ending:
+        ending.execute(
+            "UPDATE quality_evaluation SET state = 'succeeded' WHERE id = %s",
+            [active.pk],
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '500ms'")
+            watch_candidates()
+            cursor.execute("RESET lock_timeout")
+    assert not is_candidate()
+    assert Evaluation.objects.latest("pk") == active
