@@ -68,7 +68,10 @@ def hold_back_if_unfinished(evaluation: Evaluation, project: Project) -> None:
     if project.shadow_version_id != evaluation.version_id:
         why = f"; no longer in shadow ({_last_change(project)})"
     elif evaluation.verdict == Evaluation.Verdict.TOO_FEW_TASKS:
-        why = f" in {SHADOW_DAYS} days"
+        early = evaluation.version.evaluations.filter(
+            in_shadow_until__gt=timezone.now()
+        ).exists()  # more tasks are needed, or fewer are left, than when it began
+        why = "" if early else f" in {SHADOW_DAYS} days"
     else:
         return
     evaluation.verdict = Evaluation.Verdict.HELD_BACK

@@ -255,6 +255,17 @@ def test_without_enough_annotations_in_time_a_person_decides(history, candidate)
     assert (in_shadow(history), is_candidate()) == (None, False)
 
 
+def test_if_more_tasks_are_needed_by_the_verdict_no_time_is_named(history, candidate):
+    live(history)
+    watch_candidates()
+    policy(history, "not-worse", gate_shadow_tasks=20)
+    found = watch(history)
+    assert found.verdict == "held back"
+    assert found.reason == (
+        "in shadow: 8 annotated tasks are too few to tell (20 needed); a person decides"
+    )
+
+
 def test_if_its_shadow_ended_early_a_person_decides(history, candidate, origin):
     live(history)  # enough, and still not promoted
     project = history.project
