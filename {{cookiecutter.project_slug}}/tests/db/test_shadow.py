@@ -336,6 +336,26 @@ def test_an_archived_version_no_longer_predicts(history, origin):
     assert predicted() == []
 
 
+def test_one_that_a_person_promotes_while_it_loads_is_not_marked_as_not_loadable(
+    history, origin, monkeypatch
+):
+    ask(history, [1])
+    history.project.versions.update(snapshot_digest="some")
+    tried = version(history, "v2")
+
+    def promoted_meanwhile(*_, **__):
+        promote(
+            project=history.project, version=tried, actor="ada", reason="",
+            origin=origin,
+        )  # fmt: skip
+        raise ModelNotLoadable("no libraries here")
+
+    monkeypatch.setattr(steps, "predict_shadow", promoted_meanwhile)
+    predict_all(origin)
+    tried.refresh_from_db()
+    assert tried.load_error == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "name", "reason"),
     [

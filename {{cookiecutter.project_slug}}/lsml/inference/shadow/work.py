@@ -145,7 +145,8 @@ def _give_up(
     """End the shadow, unless it is another one by now."""
     with transaction.atomic():
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        if isinstance(error, ModelNotLoadable):
+        is_served = locked.active_version_id == version.pk  # so it loads, elsewhere
+        if isinstance(error, ModelNotLoadable) and not is_served:
             mark_unloadable(version, str(error))
         if locked.shadow_version_id == version.pk:
             end_shadow(locked, actor="worker", reason=str(error), origin=origin)
