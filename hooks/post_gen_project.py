@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -83,7 +84,7 @@ def origin(answers: dict[str, str]) -> dict[str, object] | None:
     commit = _git(folder, "rev-parse", "HEAD")
     is_local = Path(answers["_template"]).expanduser().is_dir()
     return {
-        "template": top if is_local else _git(folder, "remote", "get-url", "origin"),
+        "template": top if is_local else _address(folder),
         "commit": commit,
         "checkout": None,
         "context": {
@@ -96,6 +97,16 @@ def origin(answers: dict[str, str]) -> dict[str, object] | None:
         "directory": None,
         "skip": [".env"],  # each bake has other secrets
     }
+
+
+def _address(folder: str) -> str:
+    """Return where a repository was cloned from, without credentials.
+
+    .cruft.json is committed. A user name is needed for SSH; for HTTP it may be a token.
+    """
+    address = _git(folder, "remote", "get-url", "origin")
+    address = re.sub(r"^(https?://)[^/]*@", r"\1", address)
+    return re.sub(r"^(ssh://[^/:@]*):[^/]*@", r"\1@", address)
 
 
 def _git(folder: str, *words: str) -> str:

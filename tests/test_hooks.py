@@ -113,6 +113,26 @@ def test_a_template_from_an_address_is_known_by_it(post_gen, template):
     assert post_gen.origin(answers)["template"] == "https://example.com/template.git"
 
 
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        ("https://ada:t0ken@example.com/a.git", "https://example.com/a.git"),
+        ("https://t0ken@example.com:8443/a.git", "https://example.com:8443/a.git"),
+        ("https://ada:t0@ken@example.com/a.git", "https://example.com/a.git"),
+        ("ssh://git:t0ken@example.com/a.git", "ssh://git@example.com/a.git"),
+        ("ssh://git@example.com:2222/a.git", "ssh://git@example.com:2222/a.git"),
+        ("git@example.com:team/a.git", "git@example.com:team/a.git"),
+    ],
+)
+def test_credentials_in_the_address_are_not_written(post_gen, template, address, known):
+    # .cruft.json is committed.
+    words = ["git", "remote", "set-url", "origin", address]
+    subprocess.run(words, cwd=template, check=True)
+    answers = ANSWERS | {"_repo_dir": str(template), "_template": address}
+
+    assert post_gen.origin(answers)["template"] == known
+
+
 def test_a_template_that_is_no_repository_is_not_known(post_gen, tmp_path):
     answers = ANSWERS | {"_repo_dir": str(tmp_path), "_template": str(tmp_path)}
 
