@@ -1,6 +1,9 @@
 """Each container of compose.yaml has the rights and secrets it needs, no others."""
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,21 @@ def test_the_proxy_sends_requests_to_every_replica_over_its_network():
     [named] = re.findall(r"reverse_proxy (.+) {", caddyfile)
     aliases = [SERVICES[name]["networks"]["front"]["aliases"] for name in sorted(WEB)]
     assert named.split() == [f"{alias}:9090" for [alias] in aliases]
+
+
+def test_the_proxy_gets_each_of_several_trusted_proxies(tmp_path):
+    [command] = re.findall(
+        r"^CMD (.+caddy.+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    caddy = tmp_path / "caddy"
+    caddy.write_text('#!/bin/sh\necho "$TRUSTED_PROXIES"\n')
+    caddy.chmod(0o700)
+    words = [
+        word.replace("/usr/local/bin/caddy", str(caddy)) for word in json.loads(command)
+    ]
+    given = os.environ | {"TRUSTED_PROXIES": "10.0.0.5,10.1.0.0/28, 2001:db8::1"}
+    shown = subprocess.check_output(words, env=given, text=True)
+    assert shown.split() == ["10.0.0.5", "10.1.0.0/28", "2001:db8::1"]
 
 
 def test_a_deploy_replaces_every_replica():
