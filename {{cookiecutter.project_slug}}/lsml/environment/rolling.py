@@ -17,7 +17,8 @@ from django.db.migrations import operations as plain
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import Field
+from django.db.models import Field, Func, UniqueConstraint
+from django.db.models.functions import Now
 from psycopg.errors import LockNotAvailable
 
 # While a migration waits for a table, all others queue behind it. So it gives up soon.
@@ -33,7 +34,6 @@ _HARMLESS: Final = (
     plain.AlterModelTableComment,
     plain.RemoveIndex,
     plain.RenameIndex,
-    plain.RemoveConstraint,
     postgres.AddIndexConcurrently,
     postgres.AddConstraintNotValid,
     postgres.ValidateConstraint,
@@ -50,9 +50,16 @@ _WHY: Final = {
     " give it a db_default",
     plain.AlterField: "the running version does not know the new rule",
     plain.AddIndex: "nobody can write to the table meanwhile: use AddIndexConcurrently",
+    plain.RemoveConstraint: "the running version relies on it, as in INSERT … ON"
+    " CONFLICT",
     plain.AddConstraint: "the running version does not know the constraint, and nobody"
     " can use the table meanwhile",
 }
+_BUILDS_INDEX: Final = (
+    "nobody can use the table while an index is built: add the field without one (of a"
+    " foreign key: db_index=False), then AddIndexConcurrently"
+)
+_REWRITES: Final = "nobody can use the table while PostgreSQL fills in a value per row"
 _NOT_KNOWN: Final = "what it does cannot be seen from here"
 
 
@@ -106,15 +113,16 @@ def disturbing(
     created: set[tuple[str, str]] = set()  # nothing that runs uses these tables
     for migration in plan:
         app = migration.app_label
-        for operation in _in_database(migration.operations):
-            if isinstance(operation, plain.CreateModel):
-                created.add((app, operation.name.lower()))
-            if (app, _table(operation)) not in created and (
-                reason := _reason(operation, app, state)
-            ):
-                what = operation.describe()
-                yield f"{app}.{migration.name}: {what}: {reason}."
-        state = migration.mutate_state(state, preserve=False)
+        for each in migration.operations:
+            for operation in _in_database([each]):
+                if isinstance(operation, plain.CreateModel):
+                    created.add((app, operation.name.lower()))
+                if (app, _table(operation)) not in created and (
+                    reason := _reason(operation, app, state)
+                ):
+                    what = operation.describe()
+                    yield f"{app}.{migration.name}: {what}: {reason}."
+            each.state_forwards(app, state)
 
 
 def _in_database(operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -134,10 +142,16 @@ def _reason(operation: Operation, app: str, state: ProjectState) -> str | None:
     if isinstance(operation, _HARMLESS):
         return None
     if isinstance(operation, plain.AddField) and _may_be_left_out(operation.field):
-        return None
+        return _why_it_blocks(operation.field)
     if isinstance(operation, plain.AlterField):
         fields = state.models[app, operation.model_name_lower].fields
         if _allows_all_of(operation.field, before=fields[operation.name]):
+            return None
+    if isinstance(operation, plain.RemoveConstraint):
+        model = state.models[app, operation.model_name_lower]
+        if not isinstance(
+            model.get_constraint_by_name(operation.name), UniqueConstraint
+        ):
             return None
     return next(
         (why for kind, why in _WHY.items() if isinstance(operation, kind)), _NOT_KNOWN
@@ -146,6 +160,16 @@ def _reason(operation: Operation, app: str, state: ProjectState) -> str | None:
 
 def _may_be_left_out(field: "Field[Any, Any]") -> bool:
     return field.null or field.many_to_many or field.has_db_default()
+
+
+def _why_it_blocks(field: "Field[Any, Any]") -> str | None:
+    """Return why adding a column takes as long as the table is large, if it does."""
+    if field.db_index or field.unique:
+        return _BUILDS_INDEX
+    volatile = isinstance(field.db_default, Func) and not isinstance(
+        field.db_default, Now
+    )
+    return _REWRITES if volatile or field.generated else None
 
 
 def _allows_all_of(field: "Field[Any, Any]", *, before: "Field[Any, Any]") -> bool:
@@ -157,5 +181,5 @@ def _allows_all_of(field: "Field[Any, Any]", *, before: "Field[Any, Any]") -> bo
 
 def _database_part(field: "Field[Any, Any]") -> object:
     _, path, args, options = field.deconstruct()
-    ignored = {*field.non_db_attrs, "null", "default"}
+    ignored = {*field.non_db_attrs, "null", "default"} - {"db_column"}
     return path, args, {key: options[key] for key in options if key not in ignored}

@@ -1,6 +1,7 @@
 """Which migrations a rolling deploy applies while the version before is running."""
 
 import pytest
+from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
     AddIndexConcurrently,
@@ -8,10 +9,12 @@ from django.contrib.postgres.operations import (
 )
 from django.db import migrations, models
 from django.db.migrations.state import ModelState, ProjectState
+from django.db.models.functions import Now
 
 from lsml.environment.rolling import disturbing
 
 POSITIVE = models.CheckConstraint(condition=models.Q(size__gt=0), name="positive")
+ONE_NAME = models.UniqueConstraint(fields=["name"], name="one_name")
 BY_NAME = models.Index(fields=["name"], name="by_name")
 
 
@@ -24,7 +27,8 @@ def found(*operations):
         "note": models.TextField(null=True),
         "size": models.IntegerField(default=1),
     }
-    state.add_model(ModelState("goods", "Box", list(columns.items())))
+    options = {"constraints": [ONE_NAME]}
+    state.add_model(ModelState("goods", "Box", list(columns.items()), options))
     migration = migrations.Migration("0002_more", "goods")
     migration.operations = list(operations)
     return list(disturbing([migration], state))
@@ -35,6 +39,7 @@ def found(*operations):
     [
         migrations.AddField("box", "colour", models.TextField(null=True)),
         migrations.AddField("box", "colour", models.TextField(db_default="red")),
+        migrations.AddField("box", "at", models.DateTimeField(db_default=Now())),
         migrations.AddField("box", "inside", models.ManyToManyField("goods.box")),
         migrations.CreateModel("Lid", [("id", models.BigAutoField(primary_key=True))]),
         migrations.AlterField("box", "name", models.CharField("Name", max_length=50)),
@@ -83,6 +88,39 @@ def test_indexes_and_constraints_that_block_nobody_are_applied():
             migrations.AlterField("box", "name", models.CharField(max_length=9)),
             "the new rule",
         ),
+        (
+            migrations.AlterField(
+                "box", "name", models.CharField(max_length=50, db_column="title")
+            ),
+            "the new rule",
+        ),
+        (
+            migrations.AddField(
+                "box", "colour", models.TextField(null=True, unique=True)
+            ),
+            "an index",
+        ),
+        (
+            migrations.AddField(
+                "box", "colour", models.TextField(null=True, db_index=True)
+            ),
+            "an index",
+        ),
+        (
+            migrations.AddField(
+                "box",
+                "colour",
+                models.OneToOneField("goods.box", models.CASCADE, null=True),
+            ),
+            "an index",
+        ),
+        (
+            migrations.AddField(
+                "box", "key", models.UUIDField(db_default=RandomUUID())
+            ),
+            "a value per row",
+        ),
+        (migrations.RemoveConstraint("box", "one_name"), "relies on it"),
         (migrations.AddIndex("box", BY_NAME), "AddIndexConcurrently"),
         (migrations.AddConstraint("box", POSITIVE), "does not know the constraint"),
         (migrations.RunSQL("DROP TABLE goods_box"), "cannot be seen"),
@@ -110,6 +148,19 @@ def test_a_table_of_the_same_deploy_may_be_changed():
             migrations.AddField("lid", "size", models.IntegerField(default=1)),
             migrations.AddIndex("lid", models.Index(fields=["size"], name="by_size")),
             migrations.RemoveField("lid", "size"),
+        )
+        == []
+    )
+
+
+def test_a_field_of_the_same_migration_may_be_changed():
+    colour = models.TextField(null=True)
+    assert (
+        found(
+            migrations.AddField("box", "colour", colour),
+            migrations.AlterField(
+                "box", "colour", models.TextField("Colour", null=True)
+            ),
         )
         == []
     )
