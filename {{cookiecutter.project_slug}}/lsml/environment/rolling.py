@@ -164,7 +164,7 @@ def _may_be_left_out(field: "Field[Any, Any]") -> bool:
 
 def _why_it_blocks(field: "Field[Any, Any]") -> str | None:
     """Return why adding a column takes as long as the table is large, if it does."""
-    if field.db_index or field.unique:
+    if getattr(field, "db_index", False) or field.unique:
         return _BUILDS_INDEX
     volatile = isinstance(field.db_default, Func) and not isinstance(
         field.db_default, Now
