@@ -13,6 +13,11 @@ _ROW_VALUES = re.compile(
     r"^(?:DETAIL|CONTEXT): .*?(?=\n\n(?:The above exception|During handling)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+# Characters that control a terminal, end a line or reverse it. A caller may have sent
+# them, in a path for example. (JSON escapes what matters there.)
+_NOT_SHOWN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _CELERY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -105,5 +110,10 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 def _renderer(fmt: Literal["json", "console"]) -> Any:
     if fmt == "console":
-        return structlog.dev.ConsoleRenderer(colors=False)
+        render = structlog.dev.ConsoleRenderer(colors=False)
+        return lambda *event: _NOT_SHOWN.sub(_escaped, render(*event))
     return structlog.processors.JSONRenderer()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
+from lsml.observability.logs import _renderer
+
 
 def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
     with Connection("memory://") as connection:
@@ -18,6 +20,29 @@ def test_a_message_that_a_stopping_worker_puts_back_is_no_warning(caplog):
         channel.connection._deliver(channel._get("default"), "default")
         assert queue.qsize() == 1
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("/a\nb", r"\n"),
+        ("/a\rb", r"\r"),
+        ("/\x1b[2J", r"\x1b"),
+        ("/\x9b2J", r"\x9b"),
+        ("/\u2028b", r"\u2028"),
+        ("/\u202eb", r"\u202e"),
+    ],
+)
+def test_what_a_caller_sends_cannot_write_a_line_or_control_a_terminal(sent, shown):
+    render = _renderer("console")
+    line = render(None, "info", {"event": "request", "level": "info", "path": sent})
+    assert shown in line
+    assert line.isprintable()
+
+
+def test_a_traceback_keeps_its_lines_and_a_text_its_letters():
+    event = {"event": "failed", "level": "error", "exception": "Traceback:\n\tåß 文"}
+    assert "Traceback:\n\tåß 文" in _renderer("console")(None, "error", event)
 
 
 @pytest.mark.slow
