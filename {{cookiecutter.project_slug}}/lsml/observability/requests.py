@@ -114,6 +114,8 @@ def _is_trusted(address: str) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
+    # A server that listens on IPv6 as well sees 10.0.0.5 as ::ffff:10.0.0.5.
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in _network(proxy) for proxy in settings.TRUSTED_PROXIES)
 
 

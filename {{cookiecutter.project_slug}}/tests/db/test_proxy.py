@@ -27,6 +27,10 @@ def test_a_trusted_proxy_reports_the_clients_address(behind, trusted):
     assert behind(trusted, "10.1.0.2", CLIENT) == CLIENT
 
 
+def test_a_server_that_listens_on_ipv6_knows_a_proxy_with_ipv4(behind):
+    assert behind(["10.1.0.0/28"], "::ffff:10.1.0.2", CLIENT) == CLIENT
+
+
 def test_what_the_client_wrote_before_it_does_not_count(behind):
     assert behind(["10.1.0.0/28"], "10.1.0.2", f"1.2.3.4, {CLIENT}") == CLIENT
 
