@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from django.db import Error as DatabaseFailed
+from django.db import InterfaceError, OperationalError
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -71,17 +71,23 @@ def from_database(*reads: _Read) -> bytes:
             again.
 
     Returns:
-        The text; of a database that does not answer, only that it does not.
+        The text; of a database that does not answer, only that it does not. What cannot
+        be read for another reason is left out, and logged.
     """
     up = GaugeMetricFamily(
         "lsml_database_up", "Whether the database answers", value=True
     )
-    try:
-        known = [family for read in reads for family in read()]
-    except DatabaseFailed as error:
-        log.warning("metrics of the database are missing", error=str(error).strip())
-        known, up.samples = [], []
-        up.add_metric([], False)
+    known: list[Metric] = []
+    for read in reads:
+        try:
+            known += list(read())
+        except (OperationalError, InterfaceError) as error:
+            log.warning("metrics of the database are missing", error=str(error).strip())
+            known, up.samples = [], []
+            up.add_metric([], False)
+            break  # each of the others would wait as long
+        except Exception:
+            log.exception("metrics are missing", read=read.__name__)
     return generate_latest(_Known([*known, up]))
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -191,6 +191,21 @@ def test_without_the_database_web_tells_that_and_what_it_counted(
     assert found["lsml_database_up"] == 0
     assert found['lsml_request_seconds_count{endpoint="predict",status="2xx"}'] >= 1
     assert 'lsml_inbox_events{state="received"}' not in found
+
+
+@pytest.mark.parametrize("error", [ProgrammingError("no such column"), KeyError("v1")])
+def test_figures_that_cannot_be_read_do_not_hide_the_others(
+    metrics, monkeypatch, error, caplog
+):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("lsml.api.views.job_metrics", fail)
+    found = metrics()
+    assert found["lsml_database_up"] == 1
+    assert found['lsml_inbox_events{state="received"}'] == 0
+    assert "lsml_sealing_lag_seconds" in found
+    assert "metrics are missing" in caplog.text
 
 
 def test_the_last_message_says_whether_the_broker_answers(metrics, monkeypatch):
