@@ -1,7 +1,9 @@
 """Copies the artifacts of all versions out of the storage, and back."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from django.core.files import File
 
@@ -106,13 +108,23 @@ def copy_in(manifest: Manifest, folder: Path, progress: Progress) -> None:
         try:
             if not artifact_storage().exists(artifact.key):
                 with (folder / artifact.file.path).open("rb") as file:
-                    artifact_storage().save(artifact.key, File(file))
+                    _store(artifact.key, file)
         except Exception as error:  # each storage raises errors of its own library
             raise RestoreRefused(
                 f"The artifact {artifact.key} was not stored: {error_text(error)} The"
                 " database was not changed. Run the command again."
             ) from error
         progress(artifact.file.size)
+
+
+def _store(key: str, file: IO[bytes]) -> None:
+    try:
+        artifact_storage().save(key, File(file))
+    except BaseException:  # Ctrl-C as well
+        # The next `restore` would take a part for a file of another service.
+        with suppress(Exception):
+            artifact_storage().delete(key)
+        raise
 
 
 def _stored_digest(key: str) -> str | None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -98,20 +99,45 @@ class Manifest:
                     " does not know. Restore it with the version that made it."
                 )
             tables, artifacts = facts.pop("tables"), facts.pop("artifacts")
-            return cls(
+            manifest = cls(
                 tables=[StoredTable(**_with_file(each)) for each in tables],
                 artifacts=[StoredArtifact(**_with_file(each)) for each in artifacts],
                 **facts,
             )
+            manifest._check_values()
         except OSError as error:
             raise RestoreRefused(
                 f"{folder} is not a complete backup: {NAME} cannot be read"
                 f" ({error.strerror}). `manage.py backup` writes it last."
             ) from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            *(ValueError, TypeError, KeyError, AttributeError),
+            RecursionError,  # of nested lists without end
+        ) as error:
             raise RestoreRefused(
                 f"{folder / NAME} was changed: it is not a manifest ({error})."
             ) from error
+        return manifest
+
+    def _check_values(self) -> None:
+        """Raise ValueError if a value has another form than `write` gave it."""
+        _check(
+            _are(self.missing_artifacts, str)
+            and all(list(map(type, each)) == [str, str] for each in self.migrations)
+            and list(map(type, self.last_seal)) in ([], [int, str])
+            and all(
+                list(map(type, each)) == [int, bool] for each in self.sequences.values()
+            ),
+            "migrations, seal or sequences",
+        )
+        for table in self.tables:
+            _check(_are(table.columns, str) and type(table.rows) is int, table.name)
+            _check(len(list(map(date.fromisoformat, table.months))) in {0, 2}, "months")
+        # `restore` must not read or write other files of this host.
+        for path in [*self.files, *(each.key for each in self.artifacts)]:
+            parts = Path(path)
+            _check(not parts.is_absolute() and ".." not in parts.parts, path)
+        _check(all(type(file.size) is int for file in self.files.values()), "size")
 
     def problems(self, folder: Path, progress: Progress) -> Iterator[str]:
         """Compare all files with the manifest; yield a sentence for each difference."""
@@ -134,11 +160,16 @@ class Manifest:
 
 
 def _with_file(facts: dict[str, Any]) -> dict[str, Any]:
-    file = StoredFile(**facts["file"])
-    # A changed manifest must not have `restore` read other files of this host.
-    if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
-        raise ValueError(file.path)
-    return {**facts, "file": file}
+    return {**facts, "file": StoredFile(**facts["file"])}
+
+
+def _are(values: object, kind: type) -> bool:
+    return isinstance(values, list) and all(type(each) is kind for each in values)
+
+
+def _check(is_right: bool, what: object) -> None:
+    if not is_right:
+        raise ValueError(what)
 
 
 def digest(file: IO[bytes], progress: Progress = lambda _: None) -> str:

@@ -77,10 +77,12 @@ def restore_database(manifest: Manifest, folder: Path) -> None:
     """Create the tables as they were, and load all rows in one transaction.
 
     Raises:
-        RestoreRefused: The tables are not those of the backup.
+        RestoreRefused: The tables are not those of the backup, or the database is no
+            longer empty.
     """
     size = sum(each.file.size for each in manifest.tables)
     with schema_lock():
+        tables.refuse_rows()  # again: storing the artifacts may have taken hours
         _Migrations(manifest).apply()
         with progress_bar("database", total=size, unit="B") as bar:
             tables.replace_rows(manifest, folder, bar.update)

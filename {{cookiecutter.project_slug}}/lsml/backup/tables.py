@@ -131,7 +131,10 @@ def replace_rows(manifest: Manifest, folder: Path, progress: Progress) -> None:
     Raises:
         RestoreRefused: The tables are not those of the backup.
     """
+    here = _names("r", "p")
     for table in manifest.tables:
+        if table.name not in here:  # a table of PostgreSQL itself, for example
+            raise RestoreRefused(f"The database has no table {table.name}.")
         _check_columns(table)
         if table.months:
             first, last = map(_month, table.months)
@@ -144,10 +147,7 @@ def replace_rows(manifest: Manifest, folder: Path, progress: Progress) -> None:
             cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
         for table in manifest.tables:
             copy_in(table, folder, progress)
-        for name, (value, used) in manifest.sequences.items():
-            cursor.execute(
-                "SELECT setval(to_regclass(%s), %s, %s)", [name, value, used]
-            )
+        _set_sequences(manifest)
 
 
 def refuse_rows() -> None:
@@ -156,13 +156,7 @@ def refuse_rows() -> None:
     Raises:
         RestoreRefused: It has other rows.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
-            " AND NOT relispartition AND relnamespace = current_schema()::regnamespace"
-            " ORDER BY 1"
-        )
-        names = [name for (name,) in cursor if name not in _FILLED_BY_PREPARE]
+    names = [name for name in _names("r", "p") if name not in _FILLED_BY_PREPARE]
     if filled := tables_with_rows(names):
         raise RestoreRefused(
             f"The database is not empty: {', '.join(filled)} have rows. Nothing was"
@@ -184,15 +178,16 @@ def tables_with_rows(names: Iterable[str]) -> list[str]:
 
 
 def sequences() -> dict[str, list[Any]]:
-    """Return the last value of each sequence, and whether it was used."""
+    """Return the last value of each sequence of our tables, and whether it was used."""
+    found = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'S'"
-            " AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+            "SELECT relname FROM pg_class JOIN pg_depend ON objid = pg_class.oid"
+            " WHERE relkind = 'S' AND classid = 'pg_class'::regclass"
+            " AND deptype IN ('a', 'i') AND refobjid = ANY(%s::regclass[]) ORDER BY 1",
+            [our_tables()],
         )
-        names = [name for (name,) in cursor]
-        found = {}
-        for name in names:
+        for (name,) in cursor.fetchall():
             cursor.execute(
                 sql.SQL("SELECT last_value, is_called FROM {}").format(
                     sql.Identifier(name)
@@ -210,6 +205,29 @@ def columns_of(table: str) -> list[str]:
             " AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
             " ORDER BY attnum",
             [table],
+        )
+        return [name for (name,) in cursor]
+
+
+def _set_sequences(manifest: Manifest) -> None:
+    here = _names("S")
+    with connection.cursor() as cursor:
+        for name, (value, used) in manifest.sequences.items():
+            if name not in here:
+                raise RestoreRefused(f"The database has no sequence {name}.")
+            cursor.execute(
+                "SELECT setval(to_regclass(%s), %s, %s)", [name, value, used]
+            )
+
+
+def _names(*kinds: str) -> list[str]:
+    """Return the names of tables or sequences in our schema, without partitions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = ANY(%s)"
+            " AND NOT relispartition AND relnamespace = current_schema()::regnamespace"
+            " ORDER BY 1",
+            [list(kinds)],
         )
         return [name for (name,) in cursor]
 

@@ -4,11 +4,13 @@ import json
 import shutil
 
 import pytest
+from django.core.files import File
 from django.core.management import CommandError
 
 from lsml.audit import sealing
 from lsml.audit.models import AuditEntry, Prediction, Seal
 from lsml.audit.verify import verify
+from lsml.backup.tables import columns_of
 from lsml.registry.artifacts import artifact_storage
 from lsml.registry.models import ModelVersion, Project
 from tests.chaos.servers import free_port
@@ -190,3 +192,101 @@ def test_a_backup_may_be_copied_and_renamed(new_service, tmp_path):
     shutil.copytree(new_service, tmp_path / "copy")
     run("restore", tmp_path / "copy")
     assert Project.objects.exists()
+
+
+def test_a_copy_of_an_artifact_that_was_interrupted_is_not_left(
+    new_service, monkeypatch
+):
+    class Interrupted(File):
+        def chunks(self, *_):
+            yield b"arti"
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lsml.backup.artifacts.File", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("restore", new_service)
+    run("restore", new_service)  # it would take a part for another service's file
+    assert Project.objects.exists()
+
+
+def test_rows_that_are_written_while_artifacts_are_stored_are_kept(
+    new_service, monkeypatch
+):
+    def meanwhile(*_):
+        Project.objects.create(labelstudio_id=1)
+
+    monkeypatch.setattr("lsml.backup.restoring.restore_artifacts", meanwhile)
+    with pytest.raises(CommandError, match="not empty: registry_project have rows"):
+        run("restore", new_service)
+    assert Project.objects.get().labelstudio_id == 1
+
+
+def change_manifest(folder, change):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_only_tables_of_this_schema_are_written(new_service):
+    def add_system_table(manifest):
+        empty = next(each for each in manifest["tables"] if not each["rows"])
+        name = "pg_seclabel"  # it is empty as well
+        manifest["tables"].append(
+            empty | {"name": name, "columns": columns_of(name), "months": []}
+        )
+
+    change_manifest(new_service, add_system_table)
+    with pytest.raises(CommandError, match="no table pg_seclabel"):
+        run("restore", new_service)
+    assert not Project.objects.exists()
+
+
+def test_a_sequence_that_does_not_exist_is_refused(new_service):
+    def rename(manifest):
+        used = manifest["sequences"].pop("registry_project_id_seq")
+        manifest["sequences"]["registry_projecd_id_seq"] = used
+
+    change_manifest(new_service, rename)
+    with pytest.raises(CommandError, match="no sequence registry_projecd_id_seq"):
+        run("restore", new_service)
+    assert not Project.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("migrations", [["audit"]]),
+        ("migrations", 3),
+        ("last_seal", ["1", 2, 3]),
+        ("last_seal", ["x", "y"]),
+        ("sequences", {"registry_project_id_seq": [1]}),
+        ("sequences", {"registry_project_id_seq": ["x", True]}),
+        ("missing_artifacts", None),
+    ],
+)
+def test_a_manifest_with_other_values_is_refused(new_service, name, value):
+    change_manifest(new_service, lambda manifest: manifest.update({name: value}))
+    with pytest.raises(CommandError, match="is not a manifest"):
+        run("restore", new_service)
+
+
+@pytest.mark.parametrize(
+    ("list_name", "fact", "value"),
+    [
+        ("tables", "months", ["2026-11"]),
+        ("tables", "months", ["x", "y"]),
+        ("tables", "columns", None),
+        ("artifacts", "key", "../../elsewhere.tar"),
+        ("artifacts", "key", "/elsewhere.tar"),
+        ("artifacts", "key", 3),
+    ],
+)
+def test_a_part_of_a_manifest_with_other_values_is_refused(
+    new_service, list_name, fact, value
+):
+    change_manifest(
+        new_service, lambda manifest: manifest[list_name][0].update({fact: value})
+    )
+    with pytest.raises(CommandError, match="is not a manifest"):
+        run("restore", new_service)
