@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
@@ -42,25 +42,33 @@ def make_backup(folder: Path, *, say: Callable[[str], object]) -> Backup:
 
     Raises:
         BackupRefused: The folder cannot be used, migrations are missing, or the
-            artifact storage does not answer. The message says which.
+            artifact storage does not answer; or the backup is complete but could not
+            be recorded. The message says which.
         OSError: The files cannot be written.
     """
     with _draft(folder) as draft:
         with schema_lock(shared=True, say=say):
             manifest, versions = _copy_database(draft)
+        connection.close()  # not needed for hours: a firewall would drop it
         size = sum(each.artifact_bytes for each in versions)
         with progress_bar("artifacts", total=size, unit="B") as bar:
             copied, missing = artifacts.copy_out(versions, draft, bar.update)
         manifest = replace(manifest, artifacts=copied, missing_artifacts=missing)
         sha256 = manifest.write(draft)
-    record_entry(
-        origin=Origin.from_command("backup"),
-        at=timezone.now(),
-        actor=command_actor(),
-        verb=AuditEntry.Verb.BACKUP_MADE,
-        target=folder.name[:200],
-        detail={"made_at": manifest.made_at, "manifest_sha256": sha256},
-    )
+    try:
+        record_entry(
+            origin=Origin.from_command("backup"),
+            at=timezone.now(),
+            actor=command_actor(),
+            verb=AuditEntry.Verb.BACKUP_MADE,
+            target=folder.name[:200],
+            detail={"made_at": manifest.made_at, "manifest_sha256": sha256},
+        )
+    except DatabaseError as error:
+        raise BackupRefused(
+            f"The backup in {folder} is complete, but it was not recorded in the audit"
+            f" log: {error}\nSHA-256 of its manifest: {sha256}"
+        ) from error
     return Backup(manifest, sha256)
 
 

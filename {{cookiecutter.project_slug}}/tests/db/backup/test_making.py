@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from django.core.management import CommandError
-from django.db import connection
+from django.db import OperationalError, connection
 
 from lsml.audit import sealing
 from lsml.audit.exclusive import schema_lock
@@ -164,3 +164,57 @@ def test_a_backup_waits_for_what_changes_the_tables(history, tmp_path):
         assert not done.is_set()
     thread.join()
     assert done.is_set()
+
+
+def test_a_connection_that_is_lost_while_artifacts_are_copied_does_not_matter(
+    history, tmp_path, monkeypatch
+):
+    copy_out = backup_artifacts.copy_out
+
+    def lose_connection(*arguments):
+        if connection.connection is not None:
+            other = connection.copy()
+            end_session(other, connection.connection.info.backend_pid)
+            other.close()
+        return copy_out(*arguments)
+
+    monkeypatch.setattr(backup_artifacts, "copy_out", lose_connection)
+    run("backup", tmp_path / "one")
+    assert AuditEntry.objects.filter(verb="backup made").exists()
+
+
+def end_session(other, pid):
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_a_backup_that_cannot_be_recorded_is_not_said_to_be_missing(
+    history, tmp_path, monkeypatch
+):
+    def fail(**_):
+        raise OperationalError("the server went away")
+
+    monkeypatch.setattr("lsml.backup.making.record_entry", fail)
+    with pytest.raises(CommandError, match=r"is complete.*not recorded") as error:
+        run("backup", tmp_path / "one")
+    assert "No backup was made" not in str(error.value)
+    digest = hashlib.sha256((tmp_path / "one/manifest.json").read_bytes()).hexdigest()
+    assert digest in str(error.value)
+
+
+def test_only_sequences_of_the_tables_in_it_are_in_a_backup(history, tmp_path):
+    execute("CREATE TABLE somebody_elses (id serial)")
+    try:
+        run("backup", tmp_path / "one")
+    finally:
+        execute("DROP TABLE somebody_elses")
+    names = set(manifest_of(tmp_path / "one")["sequences"])
+    assert {"registry_project_id_seq", "audit_seal_number_seq"} <= names
+    assert "somebody_elses_id_seq" not in names
+    # `restore` fills this table itself, perhaps with more rows than the backup had.
+    assert "django_migrations_id_seq" not in names
+
+
+def execute(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
