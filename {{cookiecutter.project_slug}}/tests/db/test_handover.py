@@ -1,5 +1,7 @@
 """A new model process loads what the one before has in memory, and then takes over."""
 
+import threading
+
 import pytest
 
 from lsml.inference.hosting.host import ModelHost, host
@@ -41,7 +43,23 @@ def test_it_loads_what_the_process_before_has(old, new):
     signs = []
     handover.load_what_is_loaded(sign_of_life=lambda: signs.append(1))
     assert loaded(new) == {(old.pk, INITIAL_VERSION)}
-    assert signs == [1]
+    assert signs
+
+
+def test_gunicorn_does_not_take_a_long_load_for_a_process_that_hangs(
+    old, new, monkeypatch
+):
+    signs, enough, seen = [], threading.Event(), []
+
+    def sign_of_life():
+        signs.append(1)
+        if len(signs) > 3:
+            enough.set()
+
+    monkeypatch.setattr(handover, "_SIGN_EVERY_S", 0.01)
+    monkeypatch.setattr(new, "load", lambda *_: seen.append(enough.wait(5)))
+    handover.load_what_is_loaded(sign_of_life=sign_of_life)
+    assert seen == [True]
 
 
 def test_a_model_that_does_not_load_does_not_keep_it_from_taking_over(

@@ -1,10 +1,14 @@
 """Prepares a new model process to take over from the one that it replaces."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
 from lsml.inference.hosting.host import host
+from lsml.inference.hosting.watch import LOAD_TIMEOUT_S
 from lsml.inference.serving import messages
 from lsml.inference.status import LoadedModel
 from lsml.model_process import client
@@ -16,6 +20,7 @@ from lsml.registry.served import Served
 log = structlog.get_logger(__name__)
 
 _STATUS_S = 5.0
+_SIGN_EVERY_S = 5.0
 
 
 def load_what_is_loaded(*, sign_of_life: Callable[[], object]) -> None:
@@ -25,16 +30,38 @@ def load_what_is_loaded(*, sign_of_life: Callable[[], object]) -> None:
     cannot be loaded is left to the first request for it.
 
     Args:
-        sign_of_life: Called between two models, because loading may take long.
+        sign_of_life: Called every few seconds by another thread, because loading may
+            take longer than gunicorn's time-out.
     """
     for model in reversed(_loaded_elsewhere()):  # the last used one last: it stays
-        sign_of_life()
         try:
             project = Project.objects.get(pk=model.project_pk)
             serving = Served(project.pk, model.version, project.label_config)
-            host.load(serving, Origin.from_command("model process"))
+            with _alive(sign_of_life):
+                host.load(serving, Origin.from_command("model process"))
         except Exception:
             log.exception("model not loaded before taking over", version=model.version)
+
+
+@contextmanager
+def _alive(sign_of_life: Callable[[], object]) -> Iterator[None]:
+    """Give signs of life as long as loading one model may take."""
+    done = threading.Event()
+
+    def work() -> None:
+        until = time.monotonic() + LOAD_TIMEOUT_S
+        while time.monotonic() < until:
+            sign_of_life()
+            if done.wait(_SIGN_EVERY_S):
+                return
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _loaded_elsewhere() -> list[LoadedModel]:
