@@ -115,8 +115,9 @@ def _applied_migrations() -> list[list[str]]:
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
     """Give a private folder beside the backup's; rename it when all is in it."""
+    _refuse_folder(folder)
     draft = folder.with_name(f"{folder.name}.partial")
-    _refuse_folder(folder, draft)
+    _refuse_draft(draft)
     draft.mkdir(mode=0o700, parents=True)
     try:
         yield draft
@@ -129,11 +130,14 @@ def _draft(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _refuse_folder(folder: Path, draft: Path) -> None:
+def _refuse_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupRefused(f"{folder} is not an empty folder. Name a new one.")
     if folder.is_mount():
         raise BackupRefused(f"{folder} is a mount point. Name a new folder inside it.")
+
+
+def _refuse_draft(draft: Path) -> None:
     if draft.exists():
         raise BackupRefused(
             f"{draft} exists: another backup is being made, or was killed. It is not"

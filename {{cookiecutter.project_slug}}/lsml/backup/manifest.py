@@ -206,6 +206,7 @@ def new_file(folder: Path, path: str) -> Iterator[NewFile]:
     """Create a file in the backup's folder; it is on the disk when this returns."""
     (folder / path).parent.mkdir(exist_ok=True)
     with (folder / path).open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
         yield NewFile(file, path)
         file.flush()
         os.fsync(file.fileno())

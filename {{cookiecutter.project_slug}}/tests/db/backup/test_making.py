@@ -54,6 +54,9 @@ def test_the_manifest_has_counts_migrations_and_the_last_seal(backup):
 
 def test_nobody_else_may_read_a_backup(backup):
     assert stat.S_IMODE(backup.stat().st_mode) == 0o700
+    # Copied into another folder, the files keep their own rights.
+    files = [path for path in backup.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
 def test_logins_are_left_out(history, client, admin_user, tmp_path):
@@ -105,6 +108,11 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_as_it_is(backup):
     with pytest.raises(CommandError, match="is not an empty folder"):
         run("backup", backup)
     assert (backup / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_without_a_name_is_refused(history):
+    with pytest.raises(CommandError, match="is not an empty folder"):
+        run("backup", "/")
 
 
 def test_an_empty_folder_is_used(history, tmp_path):
