@@ -181,5 +181,6 @@ def _allows_all_of(field: "Field[Any, Any]", *, before: "Field[Any, Any]") -> bo
 
 def _database_part(field: "Field[Any, Any]") -> object:
     _, path, args, options = field.deconstruct()
-    ignored = {*field.non_db_attrs, "null", "default"} - {"db_column"}
+    elsewhere = {"null", "default", "auto_now", "auto_now_add"}
+    ignored = {*field.non_db_attrs, *elsewhere} - {"db_column"}
     return path, args, {key: options[key] for key in options if key not in ignored}

@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, migrations
 from django.db.migrations.executor import MigrationExecutor
 
+from lsml.audit.management.commands import prepare
 from lsml.environment import rolling
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +60,26 @@ def test_a_migration_that_would_disturb_is_refused_before_it_is_applied(
 
 def test_another_migration_is_applied(missing, migrated):
     call_command("prepare", rolling=True)
-    assert migrated == [("migrate",)]
+    assert migrated == [("migrate", "jobs", "0002_more")]
+
+
+def test_only_a_migration_without_a_transaction_waits_for_tables(monkeypatch):
+    plain = migrations.Migration("0002_more", "jobs")
+    index = migrations.Migration("0003_index", "jobs")
+    index.atomic = False
+    plan = [(plain, False), (index, False)]
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: plan)
+    waits = {}
+
+    def migrate(_migrate, _app, name, **_):
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            waits[name] = cursor.fetchone()[0]
+
+    for module in (rolling, prepare):
+        monkeypatch.setattr(module, "call_command", migrate)
+    call_command("prepare", rolling=True)
+    assert waits == {"0002_more": "300ms", "0003_index": "0"}
 
 
 def test_nobody_waits_long_behind_a_migration(monkeypatch, other, table):
@@ -97,3 +117,13 @@ def test_a_table_that_is_never_free_is_a_sentence(monkeypatch, other, table):
     with pytest.raises(CommandError, match="Deploy again when it has ended"):
         rolling.without_queueing("migrate")
     other.execute("COMMIT")
+
+
+def test_missing_migrations_are_applied_one_after_the_other():
+    call_command("migrate", "admin", "0001_initial", verbosity=0)
+    try:
+        call_command("prepare", rolling=True)
+        executor = MigrationExecutor(connection)
+        assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+    finally:
+        call_command("migrate", verbosity=0)

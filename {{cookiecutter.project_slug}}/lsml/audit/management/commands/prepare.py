@@ -11,6 +11,7 @@ from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
+from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 
 from lsml.audit.exclusive import schema_lock
@@ -80,12 +81,17 @@ class Command(BaseCommand):
             )
         if missing:
             self._say(f"applying {len(missing)} migrations …")
+            self._apply(missing, rolling=rolling)
+
+    def _apply(self, missing: list[Migration], *, rolling: bool) -> None:
+        if not rolling:
+            call_command("migrate", interactive=False)
+            return
+        for each in missing:
             # An index that is built CONCURRENTLY, so not in a transaction, waits for
             # others, but nobody waits for it.
-            in_hurry = rolling and all(migration.atomic for migration in missing)
-            (without_queueing if in_hurry else call_command)(
-                "migrate", interactive=False
-            )
+            migrate = without_queueing if each.atomic else call_command
+            migrate("migrate", each.app_label, each.name, interactive=False)
 
     def _create_administrator(self) -> None:
         people = get_user_model().objects
