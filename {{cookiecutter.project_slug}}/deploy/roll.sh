@@ -48,6 +48,9 @@ replace $(docker compose config --services |
 
 say "model process: stop the old one"
 [ -z "$old" ] || docker rm $(docker stop $old)
+# If the old one restarted by itself meanwhile, it took the socket back.
+docker compose exec -T model python -m lsml.inference.serving.alive ||
+  docker compose restart model
 
 # Not those that run: compose would recreate all at once, proxy and replicas included.
 say "what is new in compose.yaml"
