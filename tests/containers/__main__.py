@@ -12,11 +12,10 @@ from pathlib import Path
 from demo.label_studio import LabelStudio
 from demo.screen import StepFailed, expect, step
 from demo.service import read_env
-from tests.containers.composed import PORT, Containers, until
+from tests.containers.composed import PORT, Containers
 from tests.containers.deploying import deploy
+from tests.learning import learn, until
 
-ANNOTATED, PREDICTED = 60, 40  # numbers of texts
-SHARE_RIGHT = 0.8  # of the trained version's predictions, at least
 SERVICE = ("web1", "model", "background-model", "worker", "training", "beat")
 # What the service uses of label-studio-sdk, and which of the libraries that only other
 # parts of it need are there.
@@ -50,7 +49,7 @@ def main() -> int:
         if sys.argv[2] == "restart":
             _come_back(containers, texts)
         else:
-            _learn(containers, texts)
+            learn(containers.studio, texts)
             _check_libraries(containers)
             _check_rights(containers)
             _check_address(containers)
@@ -63,22 +62,6 @@ def main() -> int:
         print(containers.compose("logs", "--tail", "40"), file=sys.stderr)
         return 1
     return 0
-
-
-def _learn(containers: Containers, texts: list[tuple[str, str]]) -> None:
-    studio = containers.studio
-    annotated, unseen = texts[:ANNOTATED], texts[ANNOTATED : ANNOTATED + PREDICTED]
-    with step("the model process answers") as shown:
-        until(lambda: containers.predict(unseen) == 200, "predictions fail")
-        shown.outcome = "untrained predictions"
-    with step(f"{ANNOTATED} annotations, by webhook") as shown:
-        for number, (text, label) in enumerate(annotated, 1):
-            reply = studio.annotate(number, text, label)
-            expect(reply.status // 100 == 2, f"POST /webhook: status {reply.status}")
-    with step("a trained version is served") as shown:
-        until(lambda: _share_right(studio, unseen) >= SHARE_RIGHT, "it does not learn")
-        version = studio.setup().body["model_version"]
-        shown.outcome = f"{version}: {_share_right(studio, unseen):.0%} right"
 
 
 def _check_libraries(containers: Containers) -> None:
@@ -175,17 +158,6 @@ def _survive(containers: Containers, texts: list[tuple[str, str]]) -> None:
             reply = containers.studio.annotate(1, text, label)
             expect(reply.status // 100 == 2, f"POST /webhook: status {reply.status}")
             shown.outcome = f"answers meanwhile: {sorted(seen)}"
-
-
-def _share_right(studio: LabelStudio, texts: list[tuple[str, str]]) -> float:
-    reply = studio.predict([text for text, _ in texts])
-    if reply.status != 200:
-        return 0.0
-    results = reply.body["results"]
-    predictions = [each[0] if isinstance(each, list) else each for each in results]
-    chosen = [each["result"][0]["value"]["choices"][0] for each in predictions]
-    right = [a == label for a, (_, label) in zip(chosen, texts, strict=True)]
-    return sum(right) / len(right)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """The containers of one project, and the requests that reach them."""
 
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.label_studio import LabelStudio
 from demo.screen import StepFailed
+from tests.learning import status_of
 
 PORT = 9090
-WAIT_S = 120.0
-POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +41,4 @@ class Containers:
 
     def predict(self, texts: list[tuple[str, str]]) -> int:
         """Request predictions; return the status, 0 if there is no answer."""
-        try:
-            return self.studio.predict([text for text, _ in texts]).status
-        except OSError:
-            return 0
-
-
-def until(holds: Callable[[], bool], problem: str) -> None:
-    """Wait until something holds.
-
-    Raises:
-        StepFailed: it does not, for `WAIT_S` seconds.
-    """
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        if time.monotonic() > deadline:
-            raise StepFailed(f"{problem}, after {WAIT_S:.0f} s")
-        time.sleep(POLL_S)
+        return status_of(self.studio, texts)

@@ -6,6 +6,7 @@ packages `postgresql` and `redis-server`.
 
 import csv
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from pathlib import Path
 
 from demo.label_studio import LabelStudio
 from demo.screen import StepFailed, expect, step
-from tests.containers.__main__ import _learn
 from tests.hosts import page, servers
 from tests.hosts.network import Network
+from tests.learning import learn
 
 SERVERS = ["db", "broker", "s3"]
 PASSWORDS = [
@@ -79,7 +80,7 @@ def follow(project: Path, scratch: Path, network: Network) -> None:
         texts = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     credentials = f"label-studio:{words['CALLER-PASSWORD']}"
     studio = LabelStudio(9090, config, credentials, host=network.address("web"))
-    _learn(studio, texts)
+    learn(studio, texts)
     with step("the audit log is intact") as shown:
         said = host.manage("audit", "verify")
         expect("Intact" in said, said)
@@ -131,7 +132,7 @@ class Hosts:
 
     def _command(self, title: str, *, on: str) -> str:
         said = self._sections[title].command
-        return said.replace("/etc/lsml/service.env", str(self._file(on)))
+        return re.sub(r"/etc/lsml/\w+\.env", str(self._file(on)), said)
 
     def _file(self, on: str) -> Path:
         return self._scratch / f"{on}.env"
