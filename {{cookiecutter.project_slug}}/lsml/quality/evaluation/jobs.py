@@ -150,7 +150,7 @@ def _create(version: ModelVersion, actor: str, **about: Any) -> Evaluation:
             " nothing to evaluate it on."
         )
     active = JobRefused(f"{version.version} is being evaluated already.")
-    # One that is ending has its row and waits for the lock of the project, which the
+    # One that ends now has its row and waits for the lock of the project, which the
     # caller may have: the insert would wait for it, in a deadlock.
     if version.evaluations.filter(state__in=Evaluation.ACTIVE).exists():
         raise active

@@ -460,8 +460,8 @@ def test_it_does_not_wait_for_an_evaluation_that_ends_and_waits_for_the_project(
 ):
     active = request_evaluation(candidate.version, actor="ada", origin=origin)
     serve_version(history, None, origin)  # so the candidate is to be evaluated again
-    with psycopg.connect(database_url()) as ending:
-        ending.execute(
+    with psycopg.connect(database_url()) as other:
+        other.execute(
             "UPDATE quality_evaluation SET state = 'succeeded' WHERE id = %s",
             [active.pk],
         )
