@@ -7,6 +7,7 @@ the same: it imports the service with its environment, and executes the same mod
 import multiprocessing
 import os
 import runpy
+import sys
 import time
 from multiprocessing.reduction import DupFd
 
@@ -60,4 +61,6 @@ def _become_training_process(environment, *ends):
         "LOG_FORMAT": "console",
         "PYTHONUNBUFFERED": "1",
     }
+    for stream in (sys.stdout, sys.stderr):  # PYTHONUNBUFFERED is read at the start
+        stream.reconfigure(line_buffering=True)
     runpy.run_module("lsml.training.process", run_name="__main__")
