@@ -65,7 +65,11 @@ class TextClassifier(LabelStudioMLBase):
         classifier = None  # a classifier needs at least two different labels
         if len(set(labels)) > 1:
             run.progress(0.1, f"cross-validating {len(texts)} texts")
-            run.metrics.update(cross_validated_metrics(texts, labels))
+            guesses = cross_validated(texts, labels)
+            run.metrics.update(quality(guesses, labels))
+            ids = dataset.chosen_ids(value, from_name)
+            # With these, the service finds suspicious annotations:
+            run.out_of_sample(from_name, {ids[at]: row for at, row in guesses.items()})
             run.progress(0.8, f"fitting on all {len(texts)} texts")
             classifier = new_classifier().fit(texts, labels)
         joblib.dump(classifier, run.artifacts / "classifier.joblib")
@@ -94,23 +98,42 @@ def probabilities(
     return [[row.get(label, 0.0) for label in labels] for row in by_label]
 
 
-def cross_validated_metrics(texts: list[str], labels: list[str]) -> dict[str, float]:
-    """Measure quality by cross-validation, on texts that the classifier has not seen.
+def cross_validated(texts: list[str], labels: list[str]) -> dict[int, dict[str, float]]:
+    """Return for each text, by its place, how probable each label is.
 
-    Only labels with at least two texts can be measured. With fewer than two such
-    labels the result is empty.
+    The classifier that says so has learned from other texts only. Texts whose label
+    occurs once are left out. With fewer than two other labels the result is empty.
     """
     counts = Counter(labels)
     measured = sorted(label for label in counts if counts[label] > 1)
     if len(measured) < 2:
         return {}
-    pairs = [pair for pair in zip(texts, labels, strict=True) if pair[1] in measured]
-    x, y = zip(*pairs, strict=True)
-    folds = min(5, *(counts[label] for label in measured))
-    guesses = cross_val_predict(new_classifier(), x, y, cv=folds)
-    f1 = f1_score(y, guesses, labels=measured, average=None, zero_division=0.0)
-    cells = Counter(zip(y, guesses, strict=True))
-    metrics = {"accuracy": float(accuracy_score(y, guesses)), "measured_texts": len(y)}
+    places = [at for at, label in enumerate(labels) if label in measured]
+    rows = cross_val_predict(
+        new_classifier(),
+        [texts[at] for at in places],
+        [labels[at] for at in places],
+        cv=min(5, *(counts[label] for label in measured)),
+        method="predict_proba",
+    )
+    return {
+        at: dict(zip(measured, row, strict=True))
+        for at, row in zip(places, rows.tolist(), strict=True)
+    }
+
+
+def quality(
+    guesses: dict[int, dict[str, float]], labels: list[str]
+) -> dict[str, float]:
+    """Measure quality by what cross-validation says about texts, by their places."""
+    if not guesses:
+        return {}
+    y = [labels[at] for at in guesses]
+    best = [max(row, key=row.__getitem__) for row in guesses.values()]
+    measured = sorted(set(y))
+    f1 = f1_score(y, best, labels=measured, average=None, zero_division=0.0)
+    cells = Counter(zip(y, best, strict=True))
+    metrics = {"accuracy": float(accuracy_score(y, best)), "measured_texts": len(y)}
     metrics |= {f"f1/{label}": float(f1[at]) for at, label in enumerate(measured)}
     metrics |= {f"confusion/{true}/{guess}": n for (true, guess), n in cells.items()}
     return metrics

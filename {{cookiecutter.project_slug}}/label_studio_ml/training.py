@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from label_studio_ml.out_of_sample import Probabilities, checked
+
 logger = logging.getLogger(__name__)
 
 Region = dict[str, Any]
@@ -41,6 +43,7 @@ class Run:
             passed to `load(artifacts)` in every process that serves the version.
         metrics: Quality of the version, name to number. `progress` and the return value
             of `train` add to it; the last value of a name wins.
+        probabilities: What `out_of_sample` was given, by name of the control tag.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Run:
         self.artifacts = Path(artifacts or tempfile.mkdtemp(prefix="run-"))
         self.artifacts.mkdir(parents=True, exist_ok=True)
         self.metrics: dict[str, float] = {}
+        self.probabilities: dict[str, Probabilities] = {}
         self._on_progress = on_progress or _log_progress
         self._is_cancelled = is_cancelled or (lambda: False)
 
@@ -89,6 +93,29 @@ class Run:
         self._on_progress(Progress(float(fraction), message, step))
         if self.cancelled:
             raise RunCancelled("The run was cancelled.")
+
+    def out_of_sample(
+        self, from_name: str, probabilities: Mapping[int, Mapping[str, float]]
+    ) -> None:
+        """Report how probable models that did not learn from a task find its labels.
+
+        Cross-validation yields such probabilities. The service finds suspicious
+        annotations with them. It may be called for each fold; invalid rows are left
+        out with a warning, because they must not fail a training.
+
+        Args:
+            from_name: Name of the Choices tag, of which one label is chosen.
+            probabilities: Task ID -> label -> probability, 0..1.
+        """
+        rows, errors = checked(probabilities)
+        self.probabilities.setdefault(str(from_name), {}).update(rows)
+        if errors:
+            logger.warning(
+                "out_of_sample() took %d tasks and left out %d; %s",
+                len(rows),
+                len(errors),
+                errors[0],
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +222,21 @@ class Dataset:
         Returns:
             Two lists of equal length, `x` and `y`. Tasks without a choice are left out.
         """
-        pairs = [
-            (task.data[value], choice)
+        found = self._chosen(value, from_name)
+        return [task.data[value] for task, _ in found], [choice for _, choice in found]
+
+    def chosen_ids(self, value: str, from_name: str | None = None) -> list[int]:
+        """Return the task IDs of what `chosen` returns, in the same order."""
+        return [task.id for task, _ in self._chosen(value, from_name)]
+
+    def _chosen(
+        self, value: str, from_name: str | None
+    ) -> list[tuple[AnnotatedTask, str]]:
+        return [
+            (task, choice)
             for task in self
             if value in task.data and (choice := task.choice(from_name)) is not None
         ]
-        return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def is_cancelled(annotation: Mapping[str, Any]) -> bool:

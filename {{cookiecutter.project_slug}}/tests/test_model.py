@@ -160,3 +160,15 @@ def test_a_task_without_text_gets_a_prediction(model, texts, tmp_path):
     [prediction] = model.predict([{"id": 1, "data": {}}])
 
     assert prediction["result"][0]["value"]["choices"][0] in TOPICS
+
+
+def test_each_text_is_judged_by_a_classifier_not_taught_it(model, texts, tmp_path):
+    wrong = [(texts[0][0], "Delivery" if texts[0][1] != "Delivery" else "Billing")]
+    run = Run(artifacts=tmp_path)
+
+    model.train(annotated(wrong + texts[1:]), run)
+
+    judged = run.probabilities["topic"]
+    assert sorted(judged) == list(range(len(texts)))
+    assert sum(judged[0].values()) == pytest.approx(1)
+    assert judged[0][wrong[0][1]] < judged[0][texts[0][1]]

@@ -1,5 +1,6 @@
 """The inbox of waiting events, and the runs that train on them."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -178,3 +179,21 @@ class MetricPoint(models.Model):
 
     def __str__(self) -> str:
         return f"Step {self.step} of run {self.run_id}"
+
+
+class OutOfSample(models.Model):
+    """How probable models that did not learn from a task find its labels.
+
+    As the newest version that a run made reported it, such as by cross-validation.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="out_of_sample")
+    version = models.ForeignKey(ModelVersion, models.CASCADE)
+    control = models.TextField()  # name of the Choices tag
+    labels = JsonField()  # list of strings
+    task_ids = ArrayField(models.BigIntegerField())  # Label Studio's
+    # 32-bit floats, little-endian: for each task, in this order, one of each label.
+    probabilities = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"Out-of-sample probabilities of {self.control} by {self.version}"

@@ -4,6 +4,7 @@ Each raises Overtaken, and writes nothing, if another worker, the sweeper or a p
 moved the run first.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +17,11 @@ from lsml.jobs.states import State
 from lsml.observability.origin import Origin
 from lsml.registry.artifacts import Artifact
 from lsml.registry.fallback import mark_unloadable
-from lsml.registry.models import Project, StateItem
+from lsml.registry.models import ModelVersion, Project, StateItem
 from lsml.registry.promotion_policy import wake_evaluator, why_promoted_at_once
 from lsml.registry.services import VersionFacts, promote, register_version
 from lsml.training.inbox.events import set_aside
-from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.models import OutOfSample, TrainingAttempt, TrainingRun
 from lsml.training.runs import end_attempt, kind
 
 Outcome = TrainingAttempt.Outcome
@@ -31,6 +32,8 @@ class Product:
     """The result of a training that succeeded."""
 
     metrics: dict[str, float] = field(default_factory=dict)
+    # The columns of `OutOfSample`, of each control; the numbers in Base64.
+    probabilities: list[dict[str, Any]] = field(default_factory=list)
     artifact: dict[str, Any] | None = None  # key, sha256, size; None = nothing written
     version_name: str = ""  # what a legacy model called it; "" = the next v<number>
     state: dict[str, str] = field(default_factory=dict)  # what `self.set` kept
@@ -104,6 +107,7 @@ def _register(
         origin=origin,
     )
     TrainingRun.objects.filter(pk=run.pk).update(version=version)
+    _keep_probabilities(version, product.probabilities)
     if product.load_error:
         mark_unloadable(version, product.load_error)
         warning = f"{version.version} was not promoted: it cannot be loaded."
@@ -120,6 +124,19 @@ def _register(
         )
     if version.held_out_tasks:
         wake_evaluator(version)
+
+
+def _keep_probabilities(version: ModelVersion, made: list[dict[str, Any]]) -> None:
+    """Replace the probabilities of the version before."""
+    OutOfSample.objects.filter(project=version.project).delete()
+    OutOfSample.objects.bulk_create(
+        OutOfSample(
+            project=version.project,
+            version=version,
+            **{**one, "probabilities": b64decode(one["probabilities"])},
+        )
+        for one in made
+    )
 
 
 def fail(

@@ -19,6 +19,7 @@ from lsml.registry.models import Project
 from lsml.training.cleanup import remove_orphans
 from lsml.training.errors import AlreadyTraining, NotTrainable
 from lsml.training.facts import run_facts
+from lsml.training.inbox.causes import request_behind
 from lsml.training.inbox.events import give_back, retry_set_aside
 from lsml.training.inbox.waiting import notify_inbox, notify_waiting_events
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
@@ -43,6 +44,10 @@ class TrainingKind(RecordedJobKind[TrainingRun]):
     def transaction(self, job: TrainingRun) -> AbstractContextManager[Any]:
         """Return the transaction of everything that writes the dataset and inbox."""
         return writing(job.project_id)
+
+    def cause(self, job: TrainingRun) -> str:
+        """Return who asked for the run, or the newest event that it was opened for."""
+        return super().cause(job) or request_behind(job)
 
     def on_attempt_lost(self, job: TrainingRun, reason: str) -> None:
         """Close the attempt of the worker that stopped answering."""

@@ -1,6 +1,7 @@
 """The page of suspicious annotations."""
 
 import re
+import struct
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from lsml.audit.models import AuditEntry
 from lsml.console.pages import suspicious
 from lsml.dataset.models import Annotation, Task
 from lsml.quality.suspicious.services import suspicious_annotations
+from lsml.registry.models import ModelVersion
+from lsml.training.models import OutOfSample
 from tests.console import factory
 from tests.console.addresses import detail_page, page
 
@@ -62,6 +65,26 @@ def test_the_page_shows_the_reason_and_both_answers(viewer, of):
     assert detail_page(row) in shown.text
 
 
+def test_cross_validation_is_shown_without_a_prediction(viewer, of):
+    row = flipped(of)
+    version = ModelVersion.objects.create(
+        project=of, number=7, version="v7", created_at=timezone.now()
+    )
+    OutOfSample.objects.create(
+        project=of,
+        version=version,
+        control=factory.choice("Negative")[0]["from_name"],
+        labels=["Negative", "Positive"],
+        task_ids=[500],
+        probabilities=struct.pack("<2f", 0.02, 0.98),
+    )
+    shown = viewer.get(page("suspicious", of.pk))
+    assert "cross-validation of v7, without this task, says Positive" in shown.text
+    (entry,) = shown.context["entries"]
+    assert [side.title for side in entry.sides] == ["Task", "Annotation 600"]
+    assert detail_page(row) not in shown.text
+
+
 def test_one_click_leads_to_the_task_here_and_in_label_studio(viewer, of):
     flipped(of)
     shown = viewer.get(page("suspicious", of.pk)).text
@@ -104,7 +127,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_entries(
     viewer.get(page("suspicious", of.pk))
     for n in range(100, 110):
         answered(of, n, factory.choice("Positive", 0.97), factory.choice("Negative"))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         viewer.get(page("suspicious", of.pk))
 
 

@@ -84,6 +84,17 @@ class HoldingTheLock(LabelStudioMLBase):
         ctypes.PyDLL(None).sleep(int(os.environ.get("HOLD_S", "6")))
 
 
+class CrossValidating(LabelStudioMLBase):
+    """Reports out-of-sample probabilities: valid ones, and others."""
+
+    def train(self, dataset, run):
+        rows = {task.id: {"Positive": 0.75, "Negative": 0.25} for task in dataset}
+        run.out_of_sample("sentiment", rows | {5000: {"Positive": float("nan")}})
+        run.out_of_sample("nul\0", {1: {"a\0\ud800": 0.5}})
+        run.out_of_sample("x" * 5_000, {1: {}, "two": {"A": 1}})
+        run.out_of_sample("nothing", None)
+
+
 class Raising(LabelStudioMLBase):
     """Fails as training code does."""
 

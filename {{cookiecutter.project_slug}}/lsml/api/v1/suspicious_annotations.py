@@ -37,8 +37,10 @@ class SuspiciousSerializer(serializers.Serializer[Suspicious]):
     completed_by = serializers.IntegerField(
         allow_null=True, help_text="Label Studio's ID of the annotator"
     )
-    prediction_id = serializers.IntegerField(help_text="see /api/v1/predictions")
-    model_version = serializers.CharField()
+    prediction_id = serializers.IntegerField(
+        allow_null=True, help_text="see /api/v1/predictions; null = cross-validation"
+    )
+    model_version = serializers.CharField(help_text="that contradicts")
     quality = serializers.FloatField(
         help_text="0 to 1: how probable the model finds the annotation"
     )
@@ -58,7 +60,8 @@ class SuspiciousReportSerializer(serializers.Serializer[Report]):
     examined = serializers.IntegerField(help_text="the newest")
     checked = serializers.IntegerField()
     without_prediction = serializers.IntegerField(
-        help_text="no prediction by a version that was not trained on them"
+        help_text="neither cross-validated nor predicted by a version not trained on"
+        " them"
     )
     not_comparable = serializers.IntegerField(
         help_text="no single choice, span or box with a score above chance"
@@ -79,7 +82,7 @@ class ConfirmationSerializer(serializers.Serializer[Any]):
 
 
 class SuspiciousAnnotationsView(ProjectReportView):
-    """List annotations that a version not trained on their task finds improbable."""
+    """List annotations that a model not trained on their task finds improbable."""
 
     @extend_schema(
         parameters=[SuspiciousQuerySerializer],

@@ -63,18 +63,17 @@ def canvas_of(project: Project | None, data: Any) -> Canvas:
 
 
 def sides_of(
-    found: Prediction, annotations: list[Annotation], canvas: Canvas
+    found: Prediction | None, annotations: list[Annotation], canvas: Canvas
 ) -> list[Side]:
-    """Draw the task, the prediction, and each annotation."""
-    before = found.result if isinstance(found.result, list) else []
-    against = replace(canvas, before=before)
-    task = Side(_("Task"), draw_task(canvas), canvas.data)
-    predicted = Side(
-        _("Prediction by %(version)s") % {"version": found.model_version},
-        draw(found.result, canvas),
-        found.result,
-    )
-    answered = [
+    """Draw the task, the prediction if there is one, and each annotation."""
+    sides = [Side(_("Task"), draw_task(canvas), canvas.data)]
+    against = canvas
+    if found is not None:
+        before = found.result if isinstance(found.result, list) else []
+        against = replace(canvas, before=before)
+        title = _("Prediction by %(version)s") % {"version": found.model_version}
+        sides.append(Side(title, draw(found.result, canvas), found.result))
+    sides += [
         Side(
             _("Annotation %(id)s") % {"id": annotation.annotation_id},
             draw(annotation.result, against),
@@ -83,4 +82,4 @@ def sides_of(
         )
         for annotation in annotations
     ]
-    return [task, predicted, *answered]
+    return sides

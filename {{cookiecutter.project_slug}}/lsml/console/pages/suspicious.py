@@ -98,7 +98,9 @@ def confirm(request: HttpRequest, pk: int, annotation_id: int) -> HttpResponse:
 
 def _entries(project: Project, found: Iterable[Suspicious]) -> Iterator[Entry]:
     found = list(found)
-    predictions = Prediction.objects.in_bulk([one.prediction_id for one in found])
+    predictions = Prediction.objects.in_bulk(
+        [one.prediction_id for one in found if one.prediction_id is not None]
+    )
     annotations = {
         row.annotation_id: row
         for row in Annotation.objects.filter(
@@ -115,9 +117,10 @@ def _entries(project: Project, found: Iterable[Suspicious]) -> Iterator[Entry]:
     for one in found:
         task = tasks.get(one.task_id)
         annotation = annotations.get(one.annotation_id)
-        prediction = predictions.get(one.prediction_id)
-        if task is None or annotation is None or prediction is None:
-            continue  # removed since it was found
+        prediction = predictions.get(one.prediction_id or 0)
+        removed = one.prediction_id is not None and prediction is None
+        if task is None or annotation is None or removed:
+            continue  # since it was found
         drawn_on = replace(canvas, data=task.data)
         yield Entry(
             facts=one,

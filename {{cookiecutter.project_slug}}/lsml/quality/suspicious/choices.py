@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lsml.dataset.measures import Region
 from lsml.quality.suspicious.doubts import Doubt, score_of
+
+if TYPE_CHECKING:
+    from lsml.quality.suspicious.confident import Numbers
 
 _ROUNDING: Final = 1e-6
 
@@ -30,7 +33,7 @@ def compared_choice(
 
     A score at or below chance, such as an untrained model's, is ignored.
     """
-    given, ours = _only_choice(annotated), _only_choice(predicted)
+    given, ours = only_choice(annotated), only_choice(predicted)
     if given is None or ours is None:
         return None
     confidence = score_of(predicted[0], score)
@@ -56,31 +59,63 @@ def doubtful_choices(
 
     used = {label for one in choices for label in (one.given, one.predicted)}
     names = sorted({*labels, *used})
-    if len(names) < 2:
+    if not choices or len(names) < 2:
         return [None] * len(choices)
     number = {name: at for at, name in enumerate(names)}
-    given = np.array([number[one.given] for one in choices])
     probabilities = confident.spread(
         np.array([number[one.predicted] for one in choices]),
         np.array([one.score for one in choices]),
         classes=len(names),
     )
+    return doubts_by_rows([one.given for one in choices], names, probabilities)
+
+
+def doubts_by_rows(
+    given: Sequence[str],
+    names: Sequence[str],
+    probabilities: "Numbers",
+    *,
+    cross_validated_by: str = "",
+) -> list[Doubt | None]:
+    """Return what the model says against each choice; None if it agrees.
+
+    Args:
+        given: The labels that annotators chose, all of one control.
+        names: Of the columns of `probabilities`, with all of `given`.
+        probabilities: How probable the model finds them, a row for each choice.
+        cross_validated_by: The version whose cross-validation they are, if any.
+    """
+    import numpy as np
+
+    from lsml.quality.suspicious import confident
+
+    number = {name: at for at, name in enumerate(names)}
+    classes = np.array([number[label] for label in given], dtype=np.int64)
     columns = zip(
-        choices,
-        confident.contradicted(given, probabilities).tolist(),
-        confident.self_confidence(given, probabilities).tolist(),
-        confident.label_issues(given, probabilities).tolist(),
+        given,
+        confident.contradicted(classes, probabilities).tolist(),
+        confident.self_confidence(classes, probabilities).tolist(),
+        confident.label_issues(classes, probabilities).tolist(),
+        probabilities.argmax(axis=1).tolist(),
+        probabilities.max(axis=1).tolist(),
         strict=True,
     )
     return [
-        Doubt(quality, issue, one.given, f"says {one.predicted} ({one.score:.2f})")
+        Doubt(
+            quality,
+            issue,
+            label,
+            f"says {names[best]} ({score:.2f})",
+            cross_validated_by,
+        )
         if contradicted
         else None
-        for one, contradicted, quality, issue in columns
+        for label, contradicted, quality, issue, best, score in columns
     ]
 
 
-def _only_choice(regions: list[Region]) -> str | None:
+def only_choice(regions: list[Region]) -> str | None:
+    """Return the label of an answer that has exactly one."""
     choices = regions[0]["value"].get("choices") if len(regions) == 1 else None
     if isinstance(choices, list) and len(choices) == 1 and isinstance(choices[0], str):
         return choices[0]

@@ -13,6 +13,7 @@ class Doubt:
     confident: bool  # the model contradicts as surely as it usually answers
     annotated: str  # the label; "" = nothing
     says: str  # what the model says, in words
+    cross_validated_by: str = ""  # the version; "" = a recorded prediction says so
 
 
 def score_of(region: Region, default: float | None) -> float | None:

@@ -1,10 +1,10 @@
-"""Lists the annotations that a version not trained on their task finds improbable."""
+"""Lists the annotations that a model not trained on their task finds improbable."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from lsml.audit.models import Prediction
 from lsml.dataset.models import Annotation
@@ -14,14 +14,18 @@ from lsml.quality.suspicious.choices import Choice, doubtful_choices
 from lsml.quality.suspicious.comparing import compare
 from lsml.quality.suspicious.confirming import confirmed_states
 from lsml.quality.suspicious.doubts import Doubt
-from lsml.quality.suspicious.unseen import (
-    annotations_of,
-    unseen_predictions,
+from lsml.quality.suspicious.out_of_sample import (
+    CrossValidation,
+    Validated,
+    cross_validations,
+    validated_choices,
 )
+from lsml.quality.suspicious.unseen import annotations_of, unseen_predictions
 from lsml.registry.label_studio import task_address
 from lsml.registry.models import Project
 
 LISTED_MAX: Final = 1_000  # that a caller may ask for
+_Kind = TypeVar("_Kind")
 _Labels = dict[str, tuple[str, ...]]  # by control, in the config
 _IMPROBABLE: Final = 0.5  # quality below which a span or a box is suspicious
 
@@ -34,7 +38,7 @@ class Suspicious:
     annotation_id: int  # Label Studio's ID
     updated_at: datetime  # of the annotation's state
     completed_by: int | None  # Label Studio's user ID
-    prediction_id: int  # key of the audit row
+    prediction_id: int | None  # key of the audit row; null = cross-validation
     model_version: str
     quality: float  # 0 to 1: how probable the model finds the annotation
     confident: bool  # the model contradicts as surely as it usually answers
@@ -82,28 +86,33 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What is kept of an annotation and its prediction; not their results."""
+    """What is kept of an annotation and what it was compared with; not the results."""
 
     task_id: int
     annotation_id: int
     updated_at: datetime
     completed_by: int | None
-    prediction_id: int
+    prediction_id: int | None  # null = there is none to compare with
     model_version: str
-    answers: dict[str, Choice | Doubt]  # by control
+    answers: dict[str, Choice | Doubt | Validated]  # by control
 
     def because_of(self, doubt: Doubt, project: Project) -> Suspicious:
+        recorded = not doubt.cross_validated_by
+        by = (
+            f"{self.model_version}, not trained on it,"
+            if recorded
+            else f"cross-validation of {doubt.cross_validated_by}, without this task,"
+        )
         return Suspicious(
             task_id=self.task_id,
             annotation_id=self.annotation_id,
             updated_at=self.updated_at,
             completed_by=self.completed_by,
-            prediction_id=self.prediction_id,
-            model_version=self.model_version,
+            prediction_id=self.prediction_id if recorded else None,
+            model_version=doubt.cross_validated_by or self.model_version,
             quality=doubt.quality,
             confident=doubt.confident,
-            reason=f"annotated {doubt.annotated or 'nothing'}; {self.model_version},"
-            f" not trained on it, {doubt.says}",
+            reason=f"annotated {doubt.annotated or 'nothing'}; {by} {doubt.says}",
             address=task_address(project, self.task_id),
         )
 
@@ -111,7 +120,10 @@ class _Compared:
 def suspicious_annotations(
     *, project: Project, limit: int, budget: Budget = UNLIMITED
 ) -> Report:
-    """Find annotations that a version not trained on their task finds improbable.
+    """Find annotations that a model not trained on their task finds improbable.
+
+    Choices are checked with the out-of-sample probabilities that the newest training
+    reported, everything else with the predictions that were recorded.
 
     Args:
         project: of the annotations.
@@ -121,17 +133,18 @@ def suspicious_annotations(
     counts: Counter[str] = Counter()
     compared: list[_Compared] = []
     labels = _labels(project)
+    validations = cross_validations(project)
     for annotation, prediction in unseen_predictions(project):
         if budget.is_used_up:
             break
         counts["examined"] += 1
-        if prediction is None:
-            counts["without_prediction"] += 1
-        elif one := _compare(annotation, prediction, labels):
+        if one := _compare(annotation, prediction, labels, validations):
             compared.append(one)
+        elif prediction is None:
+            counts["without_prediction"] += 1
         else:
             counts["not_comparable"] += 1
-    doubted = list(_doubted(project, compared, labels))
+    doubted = list(_doubted(project, compared, labels, validations))
     confirmed = confirmed_states(project)
     found = sorted(
         (
@@ -155,45 +168,76 @@ def suspicious_annotations(
 
 
 def _compare(
-    annotation: Annotation, prediction: Prediction, labels: _Labels
+    annotation: Annotation,
+    prediction: Prediction | None,
+    labels: _Labels,
+    validations: dict[str, CrossValidation],
 ) -> _Compared | None:
-    answers = compare(
-        annotation.result or [],
-        prediction.result or [],
-        score=prediction.score,
-        labels=labels,
-    )
+    task_id = cast("int", annotation.task_id)
+    annotated = annotation.result or []
+    answers: dict[str, Choice | Doubt | Validated] = {}
+    if prediction is not None:
+        answers |= compare(
+            annotated, prediction.result or [], score=prediction.score, labels=labels
+        )
+    answers |= validated_choices(task_id, annotated, validations)
     if not answers:
         return None
     return _Compared(
-        task_id=cast("int", annotation.task_id),
+        task_id=task_id,
         annotation_id=annotation.annotation_id,
         updated_at=annotation.updated_at,
         completed_by=annotation.completed_by,
-        prediction_id=prediction.pk,
-        model_version=prediction.model_version,
+        prediction_id=prediction.pk if prediction else None,
+        model_version=prediction.model_version if prediction else "",
         answers=answers,
     )
 
 
 def _doubted(
-    project: Project, compared: list[_Compared], labels: _Labels
+    project: Project,
+    compared: list[_Compared],
+    labels: _Labels,
+    validations: dict[str, CrossValidation],
 ) -> Iterator[Suspicious]:
     """Yield the suspicious ones, each because of its most doubtful control."""
     doubts = [_doubted_regions(one) for one in compared]
-    choices: defaultdict[str, list[tuple[int, Choice]]] = defaultdict(list)
-    for at, one in enumerate(compared):
-        for control, answer in one.answers.items():
-            if isinstance(answer, Choice):
-                choices[control].append((at, answer))
-    for control, answered in choices.items():
-        places, made = zip(*answered, strict=True)
-        found = doubtful_choices(made, labels.get(control, ()))
-        for at, doubt in zip(places, found, strict=True):
-            doubts[at] += [doubt] if doubt else []
+    for at, doubt in _doubted_choices(compared, labels, validations):
+        doubts[at] += [doubt] if doubt else []
     for one, those in zip(compared, doubts, strict=True):
         if those:
             yield one.because_of(min(those, key=lambda doubt: doubt.quality), project)
+
+
+def _doubted_choices(
+    compared: list[_Compared],
+    labels: _Labels,
+    validations: dict[str, CrossValidation],
+) -> Iterator[tuple[int, Doubt | None]]:
+    """Yield place and doubt of each choice.
+
+    Those that cross-validation contradicts apart from those that predictions do: early
+    versions are less sure of a label than a late one's folds.
+    """
+    for control, recorded in _by_control(compared, Choice).items():
+        offered = labels.get(control, ())
+        found = doubtful_choices([*recorded.values()], offered)
+        yield from zip(recorded, found, strict=True)
+    for control, validated in _by_control(compared, Validated).items():
+        found = validations[control].doubtful([*validated.values()])
+        yield from zip(validated, found, strict=True)
+
+
+def _by_control(
+    compared: list[_Compared], kind: type[_Kind]
+) -> dict[str, dict[int, _Kind]]:
+    """Return the answers of one kind, by control and place."""
+    found: defaultdict[str, dict[int, _Kind]] = defaultdict(dict)
+    for at, one in enumerate(compared):
+        for control, answer in one.answers.items():
+            if isinstance(answer, kind):
+                found[control][at] = answer
+    return found
 
 
 def _doubted_regions(one: _Compared) -> list[Doubt]:

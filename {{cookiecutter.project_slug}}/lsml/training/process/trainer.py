@@ -17,16 +17,20 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from label_studio_ml.hosting import ModelClass, learns_by_fit, make_model
+from label_studio_ml.out_of_sample import checked
 from label_studio_ml.training import Run, RunCancelled, numbers
 from lsml.jobs.errors import JobError
+from lsml.observability import tracing
 from lsml.registry.artifacts import store_artifact
 from lsml.registry.errors import StorageUnavailable
 from lsml.registry.model_class import model_class
 from lsml.training.errors import FitFailed, in_words
+from lsml.training.inbox.causes import requests_of
 from lsml.training.process.inputs import TrainingInputs, take_inputs
 from lsml.training.process.learning import learn, nothing_to_learn
 from lsml.training.process.legacy import Learned, with_model_dir
 from lsml.training.process.loadcheck import why_not_loadable
+from lsml.training.process.probabilities import packed
 from lsml.training.process.provenance import code_revision, installed_packages
 from lsml.training.process.reporter import Reporter
 from lsml.training.process.storage import Result, wait_for_storage
@@ -45,6 +49,7 @@ class Order:
     folder: str  # of this attempt, on this host
     artifact_key: str
     memory_mb: int  # 0 = no limit
+    traceparent: str = ""  # of the attempt, if it is traced
 
 
 class Trainer:
@@ -91,7 +96,8 @@ class Trainer:
     def _report_on(self, order: Order) -> None:
         self._reporter.start()
         try:
-            product = self._train(order)
+            with tracing.continued("train", order.traceparent, job=order.run_id):
+                product = self._train(order)
         except RunCancelled:
             self._reporter.send("cancelled")
         except FitFailed as error:
@@ -114,6 +120,7 @@ class Trainer:
         inputs = take_inputs(
             run_id=order.run_id, fence=order.fence, by_fit=learns_by_fit(kind)
         )
+        tracing.link(partial(requests_of, inputs.event_ids))
         if inputs.warning:
             print(inputs.warning, flush=True)  # noqa: T201 - into the run's log
         store = RunStore(inputs.project)
@@ -130,8 +137,13 @@ class Trainer:
             if learned.makes_version
             else None
         )
+        # The user's code may have added anything to both.
+        probabilities = {
+            control: checked(rows)[0] for control, rows in run.probabilities.items()
+        }
         product = {
-            "metrics": numbers(run.metrics),  # the user's code may have added anything
+            "metrics": numbers(run.metrics),
+            "probabilities": list(packed(probabilities)),
             "artifact": asdict(artifact) if artifact else None,
             "version_name": store.version_name,
             "state": dict(store.written),

@@ -47,6 +47,13 @@ def test_the_most_suspicious_are_listed_first_with_reason_and_address(viewer, hi
     assert found["address"] == "http://ls.example/projects/7/data?task=51"
 
 
+def test_without_a_prediction_its_id_is_null(viewer, history):
+    history.cross_validate({50: 0.001})
+    found = viewer.get(address(history), {"limit": 1}).json()["results"][0]
+    assert found["task_id"] == 50
+    assert (found["prediction_id"], found["model_version"]) == (None, "v7")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("limit", "0"), ("limit", "x"), ("limit", "1001"), ("n", "5")],

@@ -1,5 +1,6 @@
 """Annotations are suspicious to versions that were not trained on their task."""
 
+import math
 import random
 
 import pytest
@@ -320,8 +321,101 @@ def test_the_number_of_queries_depends_on_thousands_only(
     history, django_assert_num_queries
 ):
     history.agree(range(1, 31))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         report(history)
+
+
+# --- Cross-validation ---
+
+
+def test_cross_validation_finds_what_nobody_predicted(history):
+    for task_id in range(1, 11):
+        history.annotate(task_id, ("Refund", "Billing")[task_id % 2])
+    history.annotate(TASK, "Refund")
+    sure = {task_id: (0.9, 0.1)[task_id % 2] for task_id in range(1, 11)}
+    history.cross_validate(sure | {TASK: 0.03})
+    found = report(history)
+    (one,) = found.results
+    assert (one.task_id, one.confident) == (TASK, True)
+    assert one.reason == (
+        "annotated Refund; cross-validation of v7, without this task, says Billing"
+        " (0.97)"
+    )
+    assert (one.model_version, one.prediction_id) == ("v7", None)
+    assert one.quality == pytest.approx(0.03)
+    assert (found.checked, found.without_prediction) == (11, 0)
+
+
+def test_it_counts_before_a_recorded_prediction(history):
+    contradict(history)
+    history.cross_validate({TASK: 0.9})
+    assert report(history).results == []
+
+
+def test_both_kinds_are_in_one_list(history):
+    history.agree(range(1, 11))
+    contradict(history, 51, 0.95)
+    for task_id in (50, 52):
+        history.annotate(task_id, "Refund")
+    history.cross_validate({50: 0.01, 52: 0.1})
+    found = report(history)
+    assert [one.task_id for one in found.results] == [50, 51, 52]
+    assert found.results[1].reason == (
+        "annotated Refund; v1, not trained on it, says Billing (0.95)"
+    )
+
+
+def test_each_kind_has_thresholds_of_its_own(history):
+    """Predictions that are never sure do not make hesitant folds confident."""
+    for task_id in range(1, 11):
+        history.predict(task_id, "Billing", 0.6, "v1")
+        history.annotate(task_id, "Billing")
+    history.annotate(50, "Refund")
+    folds = range(20, 30)
+    for task_id in folds:
+        history.annotate(task_id, "Billing")
+    history.cross_validate(dict.fromkeys(folds, 0.05) | {50: 0.2})  # usually 0.95
+    (one,) = report(history).results
+    assert (one.task_id, one.confident) == (50, False)
+
+
+def test_an_annotation_changed_since_is_compared_with_its_new_label(history):
+    made = history.annotate(TASK, "Billing")
+    history.cross_validate({TASK: 0.1})
+    assert report(history).results == []
+    made.result = choice("Refund")
+    made.save()
+    assert [one.task_id for one in report(history).results] == [TASK]
+
+
+def test_a_label_that_the_folds_did_not_know_is_not_checked_with_them(history):
+    history.annotate(TASK, "Complaint")
+    history.cross_validate({TASK: 0.1})
+    found = report(history)
+    assert (found.checked, found.without_prediction) == (0, 1)
+
+
+def test_a_label_that_one_fold_did_not_know_spoils_no_other_result(history):
+    for task_id in range(1, 11):
+        history.annotate(task_id, ("Refund", "Billing")[task_id % 2])
+    history.annotate(TASK, "Refund")
+    history.annotate(51, "Billing")
+    sure = {task_id: (0.9, 0.1)[task_id % 2] for task_id in range(1, 11)}
+    # The fold of task 50 knew only Billing. Task 51 is contradicted, but not surely.
+    history.cross_validate(sure | {TASK: math.nan, 51: 0.6})
+    found = report(history)
+    assert [(one.task_id, one.confident) for one in found.results] == [(51, False)]
+    assert found.without_prediction == 1
+
+
+def test_several_choices_and_other_controls_are_not_checked_with_them(history):
+    both = choice("Refund")
+    both[0]["value"] = {"choices": ["Refund", "Billing"]}
+    history.annotate(TASK, "", result=both)
+    other = [choice("Refund")[0] | {"from_name": "tone"}]
+    history.annotate(51, "", result=other)
+    history.cross_validate({TASK: 0.1, 51: 0.1})
+    assert report(history).checked == 0
 
 
 # --- The command ---

@@ -177,3 +177,56 @@ def test_only_finite_numbers_are_metrics():
 @pytest.mark.parametrize("returned", [None, "ok", [1], 3], ids=repr)
 def test_other_return_values_give_no_metrics(returned):
     assert numbers(returned) == {}
+
+
+def test_ids_of_chosen_tasks_have_the_same_order():
+    found = Dataset(
+        [
+            task(annotation("A"), task_id=5),
+            task(annotation("B", name="other"), task_id=6),
+            {"id": 7, "data": {}, "annotations": [annotation("A")]},
+            task(annotation("C"), task_id=3),
+        ]
+    )
+    assert found.chosen("text", "sentiment") == (["fine", "fine"], ["A", "C"])
+    assert found.chosen_ids("text", "sentiment") == [5, 3]
+
+
+def test_out_of_sample_probabilities_are_collected_fold_by_fold():
+    run = Run()
+    run.out_of_sample("topic", {1: {"A": 1, "B": 0}})
+    run.out_of_sample("topic", {np.int64(2): {np.str_("A"): np.float32(0.5)}})
+    assert run.probabilities == {"topic": {1: {"A": 1.0, "B": 0.0}, 2: {"A": 0.5}}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            {2: {"A": math.nan}},
+            "task 2: the probability of 'A' is nan, not",
+        ),
+        ({2: {"A": -0.1}}, "-0.1, not from 0 to 1"),
+        ({2: {"A": 1.1}}, "1.1, not from 0 to 1"),
+        ({2: {"A": "x"}}, "'x', not from 0 to 1"),
+        ({2: {"A": 0.8, "B": 0.4}}, "task 2: the probabilities add up to more than 1"),
+        ({2: {3: 0.4}}, "task 2: the label 3 is not a string"),
+        ({2: {}}, "task 2: expected a dict of label to probability"),
+        ({2: [0.5, 0.5]}, "task 2: expected a dict of label to probability"),
+        ({2: {"A": 10**5000}}, "task 2: the probability of 'A' is a int, not"),
+        ({10**5000: {"A": 1}}, "task a int: this is not the ID of a task"),
+        ({"x": {"A": 1}}, "task 'x': this is not the ID of a task"),
+        ({2**63: {"A": 1}}, "this is not the ID of a task"),
+    ],
+)
+def test_invalid_probabilities_are_left_out_with_a_warning(rows, words, caplog):
+    run = Run()
+    run.out_of_sample("topic", {1: {"A": 1}} | rows)
+    assert run.probabilities == {"topic": {1: {"A": 1.0}}}
+    assert "took 1 tasks and left out 1" in caplog.text
+    assert words in caplog.text
+
+
+def test_something_else_than_probabilities_does_not_fail_a_training(caplog):
+    Run().out_of_sample("topic", [0.5])
+    assert "expected a dict by task ID, not [0.5]" in caplog.text

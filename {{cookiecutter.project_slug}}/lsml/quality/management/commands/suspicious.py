@@ -1,6 +1,6 @@
 """`manage.py suspicious`: annotations that may be wrong.
 
-A version not trained on their task finds them improbable.
+A model not trained on their task finds them improbable.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from lsml.registry.models import Project
 
 class Command(ReportCommand):
     help = (
-        "List annotations that a version not trained on their task finds improbable,"
+        "List annotations that a model not trained on their task finds improbable,"
         " the most improbable first. They may be wrong, or the model is."
     )
 
