@@ -16,10 +16,12 @@ from lsml.quality.statistics.intervals import (
     proportion,
     recall,
 )
-from lsml.quality.statistics.paired import difference
+from lsml.quality.statistics.paired import difference_shown
 
 SIZES = 50, 200, 1000  # tasks
 REPETITIONS = 1_000
+_EVERYTHING = 1.0  # width of the range of a share; of a difference, it is wider
+_RARE = 0.02  # a share of so few intervals says nothing
 
 Random = np.random.Generator
 Draw = Callable[[Random, int], Interval | None]  # the interval of that many tasks
@@ -27,11 +29,16 @@ Draw = Callable[[Random, int], Interval | None]  # the interval of that many tas
 
 def covered(
     draw: Draw, truth: float, tasks: int, repetitions: int = REPETITIONS
-) -> float:
-    """Return the share of intervals that contain the truth, of those that exist."""
+) -> tuple[float, float]:
+    """Return the share of intervals that contain the truth, and of those that exist.
+
+    A range of everything is no interval: pages say that the tasks are too few.
+    """
     random = np.random.default_rng(tasks)
     found = [draw(random, tasks) for _ in range(repetitions)]
-    return float(np.mean([each.low <= truth <= each.high for each in found if each]))
+    shown = [each for each in found if each and each.high - each.low < _EVERYTHING]
+    right = [each.low <= truth <= each.high for each in shown]
+    return float(np.mean(right)) if right else 0.0, len(shown) / repetitions
 
 
 def coverage_exactly(truth: float, tasks: int) -> float:
@@ -48,10 +55,17 @@ def coverage_table() -> str:
     return table(
         ["interval of", "true value", *(f"{n} tasks" for n in SIZES)],
         (
-            [name, f"{truth:g}", *(percent(covered(draw, truth, n), 1) for n in SIZES)]
-            for name, truth, draw in _cases()
+            [name, f"{truth:g}", *(_cell(*covered(draw, truth, n)) for n in SIZES)]
+            for name, truth, draw in cases()
         ),
     )
+
+
+def _cell(right: float, shown: float) -> str:
+    """Write the share that is right, and how many are shown if not all are."""
+    if shown < _RARE:
+        return f"– ({percent(shown)} shown)"
+    return percent(right, 1) + (f" ({percent(shown)} shown)" if shown < 1 else "")
 
 
 def exact_table() -> str:
@@ -65,7 +79,7 @@ def exact_table() -> str:
     )
 
 
-def _cases() -> Iterator[tuple[str, float, Draw]]:
+def cases() -> Iterator[tuple[str, float, Draw]]:
     for truth in (0.5, 0.85, 0.97):
         yield "accuracy", truth, _accuracy(truth)
     yield "scores: 70 % are 1, the others evenly from 0 to 1", 0.85, _mixed
@@ -143,7 +157,7 @@ def _difference(differ: float, gained: float) -> Draw:
 
     def draw(random: Random, tasks: int) -> Interval:
         better, worse, same = random.multinomial(tasks, chances)
-        return difference([1.0] * better + [-1.0] * worse + [0.0] * same)
+        return difference_shown([1.0] * better + [-1.0] * worse + [0.0] * same)
 
     return draw
 

@@ -55,9 +55,7 @@ class Training:
         return scored("v2", truth, candidate), scored("v1", truth, served)
 
 
-def scored(
-    version: str, truth: Iterable[int], predicted: Iterable[int], seconds: float = 0.01
-) -> Scored:
+def scored(version: str, truth: Iterable[int], predicted: Iterable[int]) -> Scored:
     """Return a version that chose one label for each task."""
     each = list(enumerate(zip(truth, predicted, strict=True)))
     return Scored(
@@ -69,7 +67,7 @@ def scored(
             else {f"intent: {a}": Counts(0, 0, 1), f"intent: {b}": Counts(0, 1, 0)}
             for task, (a, b) in each
         },
-        seconds,
+        {},
     )
 
 

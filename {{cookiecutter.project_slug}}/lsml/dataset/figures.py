@@ -27,11 +27,15 @@ def percent(share: float, count: int = 0) -> str:
 def interval(values: Sequence[float], count: int = 0) -> str:
     """Write a share with its 95 % interval: 93 % (88–97 %).
 
+    A range of everything says that too few tasks were measured: 67 % (too few to tell).
+
     Args:
         values: The share and the bounds of its interval.
         count: As for `percent`.
     """
     value, low, high = (_hundredfold(each, count) for each in values)
+    if values[1] <= 0 and values[2] >= 1:
+        return f"{value} % (too few to tell)"
     return f"{value} % ({low}–{high} %)"
 
 

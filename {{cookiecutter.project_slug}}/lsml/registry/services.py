@@ -13,6 +13,7 @@ from lsml.audit.services import digest_of, record_entry
 from lsml.labelstudio.identity import ProjectKey
 from lsml.labelstudio.label_config import parse_label_config
 from lsml.labelstudio.secrets import masked_text
+from lsml.observability import tracing
 from lsml.observability.origin import Origin
 from lsml.registry.errors import (
     NotPromotable,
@@ -250,7 +251,8 @@ def promote(
         NotPromotable: the version belongs to another project, is archived, or is marked
             as not loadable; or `recheck` raises it.
     """
-    with transaction.atomic():
+    name = version.version if version else None
+    with tracing.step("promote", version=name), transaction.atomic():
         # The lock serializes promotions, so that the last row names the served version.
         locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         if recheck is not None:

@@ -29,7 +29,7 @@ def start_shadow(
 ) -> Project:
     """Let a version predict a share of the live tasks in the background.
 
-    It replaces the project's shadow, if there is one.
+    It replaces the project's shadow, if there is one, whose end is recorded.
 
     Args:
         version: The version.
@@ -49,6 +49,10 @@ def start_shadow(
         version.refresh_from_db(fields=["state", "load_error"])
         if problem := _why_not(project, version):
             raise ShadowRefused(problem)
+        before = project.shadow_version
+        if before is not None and before.pk != version.pk:
+            replaced = f"{version.version} takes its place"
+            end_shadow(project, actor=actor, reason=replaced, origin=origin)
         project.shadow_version = version
         if percent is not None:
             project.shadow_percent = percent

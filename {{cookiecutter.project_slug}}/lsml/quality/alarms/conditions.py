@@ -199,7 +199,7 @@ def _model_process_down(now: datetime) -> Iterator[Condition]:
     for process in filter(is_down, model_processes()):
         yield Condition(
             f"The {process.name} does not answer: {process.without}.",
-            "Start it, or read its log.",
+            "Start or restart it, and read its log.",
             subject="" if process is SERVING else process.name,
         )
 

@@ -59,7 +59,7 @@ def check_if_due(project: Project, now: datetime) -> None:
         return
     last = project.drift_checks.order_by("-pk").first()
     before = last if last and last.model_version == version.version else None
-    if before and before.checked_at > now - EVERY:
+    if before and before.checked_at > now - EVERY and not _enough_by_now(before):
         return
     latest = latest_prediction(project)
     if latest is None or (before and before.latest_prediction == latest):
@@ -90,6 +90,23 @@ def check_if_due(project: Project, now: datetime) -> None:
             version=version.version,
             features=sorted(row.differing),
         )
+
+
+def _enough_by_now(before: DriftCheck) -> bool:
+    """Whether a check that had too few tasks may have enough by now."""
+    from lsml.quality.drift.features import TASKS_MIN
+
+    missing = TASKS_MIN - before.live_tasks
+    if missing <= 0:
+        return False
+    rows = Prediction.objects.filter(
+        project_pk=before.project_id,
+        model_version=before.model_version,
+        kind__in=Prediction.TASK_KINDS,
+        outcome__in=samples.ANSWERED,
+        pk__gt=before.latest_prediction,
+    )
+    return len(rows.values("task_id").distinct()[:missing]) >= missing
 
 
 class _Check:

@@ -66,7 +66,7 @@ def held_out_predictions(project: Project, version: str, known: Snapshot) -> Key
         project_pk=project.pk,
         model_version=version,
         task_id__in=tasks,
-        outcome__in=_ANSWERED,
+        outcome__in=ANSWERED,
     ).exclude(kind=Prediction.Kind.INTERACTIVE)
     return _by_task(rows.order_by("pk").values_list("task_id", "pk"))
 
@@ -128,7 +128,7 @@ def _of_tasks(rows: QuerySet[Prediction]) -> Keys:
     whole_tasks = rows.filter(
         task_id__isnull=False,
         kind__in=Prediction.TASK_KINDS,
-        outcome__in=_ANSWERED,
+        outcome__in=ANSWERED,
     )
     found: Keys = {}
     for task_id, pk in whole_tasks.values_list("task_id", "pk")[:_PREDICTIONS_MAX]:
@@ -137,7 +137,7 @@ def _of_tasks(rows: QuerySet[Prediction]) -> Keys:
     return found
 
 
-_ANSWERED: Final = (Prediction.Outcome.OK, Prediction.Outcome.EMPTY)
+ANSWERED: Final = (Prediction.Outcome.OK, Prediction.Outcome.EMPTY)
 
 
 def _outside(project: Project, known: Snapshot, found: Keys, most: int) -> Keys:

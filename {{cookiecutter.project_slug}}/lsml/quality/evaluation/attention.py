@@ -20,9 +20,10 @@ def held_back_last() -> list[Evaluation]:
 def failed_last() -> list[Evaluation]:
     """Return the last evaluation of each project, if it failed.
 
-    Its version is not promoted, unless a person does that.
+    Its version is not promoted, unless a person does that. Not one whose version was
+    held back for it.
     """
-    return _not_served(_last().filter(state=Evaluation.State.FAILED))
+    return _not_served(_last().filter(state=Evaluation.State.FAILED, verdict=""))
 
 
 def _last() -> QuerySet[Evaluation]:

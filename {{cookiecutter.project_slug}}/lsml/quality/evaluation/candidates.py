@@ -19,6 +19,7 @@ from lsml.registry.shadow import end_shadow, start_shadow
 
 SHADOW_DAYS: Final = 14  # without enough annotated tasks; then a person decides
 
+_SHADOW: Final = Evaluation.ComparedOn.SHADOW
 _Verb = AuditEntry.Verb
 _CHANGES: Final = (_Verb.SHADOW_STARTED, _Verb.SHADOW_STOPPED)
 
@@ -47,6 +48,8 @@ def enter(evaluation: Evaluation, project: Project) -> None:
         start_shadow(
             version=version, actor=POLICY, reason=evaluation.reason, origin=origin
         )
+        if tried := project.shadow_version:  # by a person: candidates have left
+            evaluation.reason += f"; takes the place of {tried.version} in shadow"
     needed = counted(project.gate_shadow_tasks, "annotated")
     evaluation.reason += f"; must now pass on {needed} in shadow"
     evaluation.in_shadow_until = timezone.now() + timedelta(days=SHADOW_DAYS)
@@ -61,6 +64,19 @@ def leave(
         project.refresh_from_db(fields=["shadow_version"])
         if project.shadow_version_id == version.pk:
             end_shadow(project, actor=POLICY, reason=reason, origin=origin)
+
+
+def give_up(candidate: Evaluation, project: Project, *, why: str) -> None:
+    """Hold a version back that has no verdict in shadow, and will not get one."""
+    version = candidate.version
+    reason = f"{why}; evaluate it again, or promote it with a reason"
+    leave(version, project, reason=reason, origin=job_origin(candidate))
+    last = version.evaluations.filter(compared_on=_SHADOW).latest("pk")
+    last.policy, last.reason = project.promotion_policy, reason
+    last.verdict = Evaluation.Verdict.HELD_BACK
+    last.save(update_fields=["policy", "reason", "verdict"])
+    version.held_back = reason
+    version.save(update_fields=["held_back"])
 
 
 def hold_back_if_unfinished(evaluation: Evaluation, project: Project) -> None:

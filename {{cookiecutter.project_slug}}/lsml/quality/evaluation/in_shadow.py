@@ -110,7 +110,7 @@ def measure_in_shadow(
 def _add(measured: Measured, task: Any, prediction: Prediction) -> None:
     measured.add(task, prediction.result or [])
     seconds = prediction.latency_ms / 1000 / max(1, prediction.batch_size)
-    measured.seconds.append(seconds)
+    measured.seconds[task.id] = seconds
 
 
 def _trained_on(project: Project, versions: Iterable[ModelVersion | None]) -> set[int]:

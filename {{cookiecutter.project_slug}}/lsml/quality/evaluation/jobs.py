@@ -1,9 +1,11 @@
 """Evaluations as a kind of job, and how one is started."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from lsml.audit.job_kind import RecordedJobKind
@@ -16,9 +18,12 @@ from lsml.observability.origin import Origin
 from lsml.quality.evaluation.decision import decide
 from lsml.quality.evaluation.models import Evaluation
 from lsml.registry.models import POLICY, ModelVersion
+from lsml.training.runs import kind as training
 
 _RECORDED: Final = {Evaluation.State.SUCCEEDED, Evaluation.State.FAILED}
 _SHADOW: Final = Evaluation.ComparedOn.SHADOW
+ATTEMPTS_MAX: Final = 3  # of an evaluation in shadow that fails
+RETRY_AFTER: Final = timedelta(minutes=10)
 
 
 class EvaluationKind(RecordedJobKind[Evaluation]):
@@ -55,6 +60,12 @@ class EvaluationKind(RecordedJobKind[Evaluation]):
                 "report": digest_of(job.report),
             }
         return facts | ({"error": job.error} if job.error else {})
+
+    def cause(self, job: Evaluation) -> str:
+        """Return who asked for it, or what the run that made the version was for."""
+        asked = super().cause(job)
+        run = getattr(job.version, "run", None)
+        return asked or (training.cause(run) if run else "")
 
     def on_end(self, job: Evaluation) -> None:
         """Promote the version if the policy says so, and record what was decided."""
@@ -106,13 +117,35 @@ def start_evaluation(version: ModelVersion, *, actor: str) -> Evaluation | None:
 def start_in_shadow(candidate: Evaluation) -> None:
     """Queue the evaluation in shadow of a version that passed on held-out tasks.
 
-    Does nothing if there is one, also one that failed: a person may retry it.
+    Does nothing if one is active, or if the last one failed only lately.
     """
-    version = candidate.version
-    shadows = version.evaluations.filter(compared_on=_SHADOW, pk__gt=candidate.pk)
-    if not shadows.exists():
-        with suppress(JobRefused):  # one on held-out tasks is active
-            _create(version, POLICY, **_about(candidate))
+    last = _in_shadow(candidate).order_by("-pk").first()
+    if last and last.finished_at and last.finished_at > timezone.now() - RETRY_AFTER:
+        return
+    with suppress(JobRefused):  # one is active
+        _create(candidate.version, POLICY, **_about(candidate))
+
+
+def why_given_up(candidate: Evaluation) -> str:
+    """Say why a candidate's evaluation in shadow is not tried again; "" = it is."""
+    known = list(_in_shadow(candidate).order_by("pk"))
+    if not known or known[-1].state in Evaluation.ACTIVE:
+        return ""
+    last = known[-1]
+    if last.state == Evaluation.State.CANCELLED:
+        by = f" by {last.cancel_requested_by}" if last.cancel_requested_by else ""
+        return f"its evaluation in shadow was cancelled{by}"
+    failed = sum(one.state == Evaluation.State.FAILED for one in known)
+    if failed >= ATTEMPTS_MAX or (failed and candidate.version.load_error):
+        count = f"{failed} times" if failed > 1 else "once"
+        return f"its evaluation in shadow failed {count}: {last.error}"
+    return ""
+
+
+def _in_shadow(candidate: Evaluation) -> QuerySet[Evaluation]:
+    return candidate.version.evaluations.filter(
+        compared_on=_SHADOW, pk__gt=candidate.pk
+    ).defer("report", "log", "task_scores")
 
 
 def request_evaluation(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
@@ -50,8 +50,9 @@ class Measured:
     measures: dict[str, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
     error: str = ""  # of the last task that failed
-    # Of each call of predict() with one task; the first may be slower than all others.
-    seconds: list[float] = field(default_factory=list)
+    gave_up: bool = False  # after many tasks that failed, one after the other
+    # Task -> duration, if predict() got it alone.
+    seconds: dict[int, float] = field(default_factory=dict)
 
     @property
     def answered(self) -> int:
@@ -65,10 +66,9 @@ class Measured:
             with_failed: Whether tasks that the version failed on count as 0; otherwise
                 they are left out.
         """
-        usual = median(self.seconds[1:] or self.seconds or [0.0])
         left_out = set() if with_failed else self.failed
         scores = {task: x for task, x in self.scores.items() if task not in left_out}
-        return Scored(self.version, scores, self.labels, usual)
+        return Scored(self.version, scores, self.labels, self.seconds)
 
     def fail(self, tasks: Sequence[AnnotatedTask], error: str) -> None:
         """Count tasks that the version could not predict."""
@@ -81,7 +81,7 @@ class Measured:
     def take(self, tasks: Sequence[AnnotatedTask], predicted: Predicted) -> None:
         """Compare what was predicted with the annotations of each task."""
         if len(tasks) == 1:
-            self.seconds.append(predicted.seconds)
+            self.seconds[tasks[0].id] = predicted.seconds
         for task, predictions in zip(tasks, predicted.by_task, strict=True):
             self.add(task, predictions[0].result if predictions else [])
 
@@ -106,9 +106,10 @@ def measure(
     serving: Served,
     tasks: Sequence[AnnotatedTask],
     *,
+    into: Measured,
     origin: Origin,
     on_progress: OnProgress,
-) -> Measured:
+) -> None:
     """Let a version predict tasks, and compare its answers with the annotations.
 
     Waits while the model is busy or away; `on_progress` may raise to stop that.
@@ -116,6 +117,7 @@ def measure(
     Args:
         serving: The version, whether it is served or not.
         tasks: Annotated tasks.
+        into: What it did so far; once it has given up, it is not asked again.
         origin: Of the recorded predictions.
         on_progress: Called after each call of the model, and while waiting.
 
@@ -124,7 +126,9 @@ def measure(
         GivenUp: It hung, or its process ended.
         AttemptFailed, JobFailed: As for `load`.
     """
-    measured = Measured(serving.version)
+    if into.gave_up:
+        into.fail(tasks, into.error)
+        return
     # So that the first prediction does not wait for that.
     load(serving, origin, kind=Prediction.Kind.SHADOW, on_wait=partial(on_progress, 0))
     done = 0
@@ -138,16 +142,16 @@ def measure(
         for predicted, found in steps:
             part = tasks[done : done + len(predicted)]
             if isinstance(found, ModelError):
-                measured.fail(part, str(found))
+                into.fail(part, str(found))
             else:
-                measured.take(part, found)
+                into.take(part, found)
             done += len(part)
             on_progress(done)
     except GivenUp as error:
         if isinstance(error.cause, ModelTimedOut | ModelCrashed):
             raise
-        measured.fail(tasks[done:], f"gave up: {error}")
-    return measured
+        into.fail(tasks[done:], f"gave up: {error}")
+        into.gave_up = True
 
 
 def load(

@@ -8,9 +8,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from lsml.observability.origin import Origin
-from lsml.quality.evaluation.candidates import leave
+from lsml.quality.evaluation.candidates import give_up, leave
 from lsml.quality.evaluation.in_shadow import tasks_to_compare
-from lsml.quality.evaluation.jobs import start_evaluation, start_in_shadow
+from lsml.quality.evaluation.jobs import (
+    start_evaluation,
+    start_in_shadow,
+    why_given_up,
+)
 from lsml.quality.evaluation.models import Evaluation
 from lsml.registry.models import POLICY, Project
 from lsml.registry.promotion_policy import may_promote
@@ -48,8 +52,11 @@ def _watch(candidate: Evaluation) -> None:
         if not may_promote(project, version):
             leave(version, project, reason=_NOT_FOR_POLICY, origin=origin)
         elif again := _why_again(candidate, project):
-            leave(version, project, reason=again, origin=origin)
-            start_evaluation(version, actor=POLICY)
+            # If one is active, that may fail: the candidate stays until it has ended.
+            if start_evaluation(version, actor=POLICY):
+                leave(version, project, reason=again, origin=origin)
+        elif due and (why := why_given_up(candidate)):
+            give_up(candidate, project, why=why)
         elif due:
             start_in_shadow(candidate)
 

@@ -1,8 +1,9 @@
 """Carries out an evaluation: two versions predict the same tasks and are compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import ceil
 from typing import Any, Final
 
 from label_studio_ml.training import AnnotatedTask
@@ -26,6 +27,7 @@ from lsml.registry.served import Served
 
 _HELD_BACK: Final = Evaluation.Verdict.HELD_BACK
 TASKS_MAX: Final = 2_000  # more would not make the intervals noticeably narrower
+_TURNS: Final = 10  # of each version
 
 
 def evaluate(evaluation_id: int) -> None:
@@ -62,14 +64,16 @@ def _evaluate_on_held_out_tasks(
             "reason": f"{_name(other)} may have been trained on all tasks held out from"
             f" {version.version}, so they cannot be compared",
         }
-    running.job.total = 2 * len(tasks)
-    with _must_load(version, project):
-        new = _measure(running, project, version, tasks, before=0)
+    new, old = Measured(version.version), Measured(_name(other))
     try:
-        old = _measure(running, project, other, tasks, before=len(tasks))
-    except ModelNotLoadable as error:
-        old = Measured(_name(other))
-        old.fail(tasks, str(error))
+        _measure_by_turns(running, project, new, old, tasks)
+    except ModelNotLoadable as error:  # here; it may well load where it serves
+        reason = (
+            f"{old.version}, which it is to be compared with, cannot be loaded:"
+            f" {error}. Evaluate {new.version} again, or promote it with a reason"
+        )
+        running.log(reason)
+        return {"compared_with": other, "verdict": _HELD_BACK, "reason": reason}
     project.refresh_from_db()  # that took a while
     verdict = _judge(project, new, old)
     running.log(verdict.reason)
@@ -170,34 +174,57 @@ def _tasks(version: ModelVersion, other: ModelVersion | None) -> list[AnnotatedT
     return [task for task in held_out if task.id not in trained][:TASKS_MAX]
 
 
+def _measure_by_turns(
+    running: RunningJob[Evaluation],
+    project: Project,
+    new: Measured,
+    old: Measured,
+    tasks: list[AnnotatedTask],
+) -> None:
+    """Let both versions predict, by turns: a busy machine slows down both alike.
+
+    Raises:
+        ModelNotLoadable: The old version cannot be loaded.
+        AttemptFailed, JobFailed: The new one cannot, or the evaluation cannot go on.
+    """
+    running.job.done, running.job.total = 0, 2 * len(tasks)
+    running.job.message = (
+        f"{new.version} and {old.version} predict {len(tasks)} held-out tasks"
+    )
+    running.save()
+    size = ceil(len(tasks) / _TURNS)
+    for first in range(0, len(tasks), size):
+        part = tasks[first : first + size]
+        with _must_load(running.job.version, project):
+            _measure(running, project, new, part)
+        _measure(running, project, old, part)
+    for each in (new, old):
+        if each.failed:
+            count = len(each.failed)
+            running.log(f"{each.version} failed on {count} tasks: {each.error}")
+
+
 def _measure(
     running: RunningJob[Evaluation],
     project: Project,
-    version: ModelVersion | None,
-    tasks: list[AnnotatedTask],
-    *,
-    before: int,
-) -> Measured:
-    name = _name(version)
-    running.job.message = f"{name} predicts {len(tasks)} held-out tasks"
-    running.save()
+    measured: Measured,
+    tasks: Sequence[AnnotatedTask],
+) -> None:
+    before = running.job.done
 
     def progressed(done: int) -> None:
         running.job.done = before + done
         running.save()
 
-    serving = Served(project.pk, name, project.label_config)
+    serving = Served(project.pk, measured.version, project.label_config)
     origin = job_origin(running.job)
     try:
-        measured = measure(serving, tasks, origin=origin, on_progress=progressed)
+        measure(serving, tasks, into=measured, origin=origin, on_progress=progressed)
     except GivenUp as error:
         # The process of the models may also end for another reason than this version.
         crashed = isinstance(error.cause, ModelCrashed)
         raise (AttemptFailed if crashed else JobFailed)(str(error)) from error
-    if measured.failed:
-        count = len(measured.failed)
-        running.log(f"{name} failed on {count} tasks: {measured.error}")
-    return measured
+    progressed(len(tasks))
 
 
 def _name(version: ModelVersion | None) -> str:

@@ -3,7 +3,8 @@
 All are Wilson's interval, which stays within 0 and 1 and does not claim certainty when
 every task is right. Scores between 0 and 1, or tasks with several regions, vary less or
 more than right and wrong do: the interval is then that of the number of tasks with
-which right and wrong would vary as much.
+which right and wrong would vary as much. Of fewer than TASKS_MIN tasks, the range is
+everything: nothing can be told.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,9 +15,8 @@ from typing import Final, NamedTuple
 from lsml.dataset.measures import Counts
 
 LEVEL: Final = 0.95  # of an interval that is shown
-# Of a task with the score that is farthest from the mean. Chosen from simulations of 20
-# distributions, see docs/quality.md.
-_UNSEEN: Final = 0.05
+# With fewer, simulated intervals contain the true value in far fewer cases, or in all.
+TASKS_MIN: Final = 5
 
 
 class Interval(NamedTuple):
@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 
 def proportion(successes: int, tasks: int) -> Interval | None:
     """Return the share of successes; None without tasks."""
-    return _wilson(successes / tasks, tasks) if tasks else None
+    return _interval(successes / tasks, tasks, tasks) if tasks else None
 
 
 def mean(scores: Sequence[float]) -> Interval | None:
@@ -47,7 +47,7 @@ def mean_of_sums(count: int, total: float, squares: float) -> Interval:
     """
     value = min(1.0, max(0.0, total / count))
     observed = max(0.0, squares - count * value**2)
-    return _wilson(value, count / _effect(value, count, observed))
+    return _interval(value, count, count / _effect(value, count, observed))
 
 
 def with_variance(value: float, variance: float) -> Interval:
@@ -114,15 +114,21 @@ def ratio(tasks: Sequence[tuple[float, float]]) -> Interval | None:
     count = sum(1 for _, whole in tasks if whole)
     size = squares / count
     observed = sum((part - value * whole) ** 2 for part, whole in tasks) / size
-    return _wilson(value, total**2 / squares / _effect(value, count, observed))
+    independent = total**2 / squares / _effect(value, count, observed)
+    return _interval(value, count, independent)
+
+
+def _interval(value: float, count: int, tasks: float) -> Interval:
+    """Return the interval of `count` tasks, which tell as much as so many."""
+    return _wilson(value, tasks) if count >= TASKS_MIN else Interval(value, 0.0, 1.0)
 
 
 def _effect(value: float, count: int, observed: float) -> float:
     """Return how much more scores vary than right and wrong; below 1, less.
 
     As if there were one more task that is right or wrong: few equal scores are no proof
-    that all are. Where scores vary less than right and wrong, as if a twentieth of a
-    task were as far from the mean as can be: a rare low score may not be among few.
+    that all are. Where scores vary less than right and wrong, as if one more were as
+    far from the mean as can be: a rare low score may not be among few.
 
     Args:
         value: The mean.
@@ -133,7 +139,7 @@ def _effect(value: float, count: int, observed: float) -> float:
     if not one:
         return 1.0
     most = (count + 1) * one
-    unseen = _UNSEEN * max(value, 1 - value) ** 2
+    unseen = max(value, 1 - value) ** 2
     return max((observed + one) / most, min(1.0, (observed + unseen) / most))
 
 

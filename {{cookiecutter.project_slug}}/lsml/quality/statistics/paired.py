@@ -5,13 +5,14 @@ task varies much less than the scores do.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import comb, sqrt
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from lsml.quality.statistics.intervals import LEVEL, Interval
+from lsml.quality.statistics.intervals import LEVEL, TASKS_MIN, Interval
 
 _NORMAL = NormalDist()
+_ONE_IN: Final = 20  # medians may be below `median_at_least`
 
 
 def difference(differences: Sequence[float], level: float = LEVEL) -> Interval:
@@ -34,6 +35,28 @@ def difference(differences: Sequence[float], level: float = LEVEL) -> Interval:
         max(-1.0, centre - half),
         min(1.0, centre + half),
     )
+
+
+def difference_shown(differences: Sequence[float]) -> Interval:
+    """Return `difference` for people: from -1 to 1 if too few tasks differ to tell."""
+    found = difference(differences)
+    told = sum(1 for each in differences if each) >= TASKS_MIN
+    return found if told else Interval(found.value, -1.0, 1.0)
+
+
+def median_at_least(values: Sequence[float]) -> float:
+    """Return what the median is at least, with 95 % certainty; 0 of fewer than five.
+
+    From the sign test, which assumes nothing about the distribution: one value in ten
+    may be a hundred times as large as the others.
+
+    Args:
+        values: From 0 on.
+    """
+    count, below, possible = len(values), 0, 0
+    while (possible := possible + comb(count, below)) * _ONE_IN <= 2**count:
+        below += 1
+    return sorted(values)[below - 1] if below else 0.0
 
 
 class Change(NamedTuple):

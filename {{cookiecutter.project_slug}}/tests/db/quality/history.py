@@ -1,11 +1,13 @@
 """A project whose tasks are predicted, annotated and trained on, step by step."""
 
+import struct
 from datetime import timedelta
 
 from django.utils import timezone
 
 from lsml.dataset.models import Annotation, Snapshot, Task
 from lsml.registry.models import ModelVersion, Project
+from lsml.training.models import OutOfSample
 from tests.db.audit.rows import predict
 
 CONFIG = (
@@ -118,3 +120,18 @@ class History:
             label = ("Refund", "Billing")[task_id % 2]
             self.predict(task_id, label, 0.8, version)
             self.annotate(task_id, label)
+
+    def cross_validate(self, rows, version="v7", control="topic"):
+        """What a training reported: how probable Refund is, by task."""
+        made = ModelVersion.objects.create(
+            project=self.project, number=7, version=version, created_at=timezone.now()
+        )
+        numbers = [p for refund in rows.values() for p in (1 - refund, refund)]
+        return OutOfSample.objects.create(
+            project=self.project,
+            version=made,
+            control=control,
+            labels=["Billing", "Refund"],
+            task_ids=list(rows),
+            probabilities=struct.pack(f"<{len(numbers)}f", *numbers),
+        )

@@ -369,6 +369,18 @@ def test_a_project_is_checked_once_an_hour_after_new_predictions(story):
     assert DriftCheck.objects.count() == 2
 
 
+def test_after_too_few_tasks_it_is_checked_as_soon_as_there_may_be_enough(story):
+    story.predict(LIVE[:30])
+    check_drift()
+    story.predict(LIVE[30:49], ago=HOUR / 2)
+    check_drift()
+    assert latest_check(story.project).live_tasks == 30
+    story.predict(LIVE[49:50], ago=HOUR / 2)
+    check_drift()
+    assert latest_check(story.project).live_tasks == 50
+    assert latest_check(story.project).features
+
+
 def test_a_new_version_is_checked_at_once(story):
     story.predict(LIVE)
     check_drift()

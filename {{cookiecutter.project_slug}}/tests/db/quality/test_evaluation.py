@@ -1,6 +1,7 @@
 """A new version is compared with the served one, and promoted or held back."""
 
 import json
+from itertools import groupby
 from types import SimpleNamespace
 
 import pytest
@@ -111,6 +112,14 @@ def test_a_version_that_is_not_worse_is_promoted_with_the_figures(history, wrong
     assert (new["version"], new["score"][0]) == ("v2", 1.0)
     assert (old["version"], old["score"][0]) == ("v1", 0.95)
     assert old["score"][1] < 0.95 < old["score"][2]
+
+
+def test_the_versions_predict_by_turns_so_that_a_busy_machine_slows_down_both(
+    history, wrong, scripted
+):
+    evaluated(history)
+    turns = [name for name, _ in groupby(scripted.versions)]
+    assert turns == ["v2", "v1"] * 10
 
 
 def test_a_worse_version_is_held_back_and_the_label_is_named(history, wrong):
@@ -397,6 +406,27 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted(history, wrong, monkeyp
     found.version.refresh_from_db()
     assert found.version.load_error == "weights are missing"
     assert history.project.served_version == "v1"
+
+
+def test_without_the_answers_of_the_served_version_a_new_one_is_held_back(
+    history, wrong, monkeypatch
+):
+    """It may well load where it serves: only this process has no memory for it."""
+
+    def fail(serving, tasks, **about):
+        if serving.version == "v1":
+            raise ModelNotLoadable("out of memory")
+        return measure(serving, tasks, **about)
+
+    monkeypatch.setattr("lsml.quality.evaluation.work.measure", fail)
+    found = evaluated(history)
+    assert (found.verdict, found.promoted) == ("held back", False)
+    assert found.reason == (
+        "v1, which it is to be compared with, cannot be loaded: out of memory. Evaluate"
+        " v2 again, or promote it with a reason"
+    )
+    assert history.project.served_version == "v1"
+    assert history.project.versions.get(version="v1").load_error == ""
 
 
 # Loading has a thread of its own.

@@ -13,9 +13,9 @@ from lsml.inference.errors import ModelNotLoadable
 from lsml.inference.models import Shadow
 from lsml.jobs.lease import claim
 from lsml.jobs.outcomes import lose
-from lsml.jobs.services import retry
+from lsml.jobs.services import request_cancel, retry
 from lsml.quality.evaluation import jobs
-from lsml.quality.evaluation.attention import held_back_last
+from lsml.quality.evaluation.attention import failed_last, held_back_last
 from lsml.quality.evaluation.jobs import request_evaluation
 from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.watching import watch_candidates
@@ -166,6 +166,20 @@ def test_a_newer_candidate_takes_the_place_of_an_older_one(history, candidate):
     assert history.project.served_version == "v1"
 
 
+def test_a_candidate_that_ends_a_shadow_of_a_person_says_so(history, origin):
+    serve_version(history, "v1", origin)
+    history.train()
+    start_shadow(version=version(history, "v3"), actor="ada", reason="", origin=origin)
+    found = evaluated(history)
+    assert found.reason.endswith(
+        "; takes the place of v3 in shadow; must now pass on 8 annotated tasks in"
+        " shadow"
+    )
+    ended = AuditEntry.objects.get(verb="shadow stopped")
+    assert (ended.actor, ended.target) == ("policy", "version v3")
+    assert ended.reason == "v2 takes its place"
+
+
 def test_an_older_version_that_passes_does_not_take_the_place_of_a_newer_one(
     history, candidate, origin
 ):
@@ -311,21 +325,81 @@ def test_a_version_that_no_longer_loads_is_not_promoted(
     assert history.project.served_version == "v1"
 
 
-def test_an_evaluation_in_shadow_that_failed_is_not_repeated_until_a_person_retries(
-    history, candidate, origin, monkeypatch
-):
+@pytest.fixture
+def broken(monkeypatch):
+    """No evaluation in shadow comes to its end."""
+
     def fail(*_, **__):
         raise RuntimeError("the disk is full")
 
-    live(history)
     with monkeypatch.context() as broken:
         broken.setattr("lsml.quality.evaluation.work.load", fail)
-        failed = watch(history)
+        yield broken
+
+
+def ten_minutes_later():
+    Evaluation.objects.filter(finished_at__isnull=False).update(
+        finished_at=timezone.now() - jobs.RETRY_AFTER
+    )
+
+
+def test_an_evaluation_in_shadow_that_failed_is_tried_again_after_ten_minutes(
+    history, candidate, broken
+):
+    live(history)
+    failed = watch(history)
     assert (failed.compared_on, failed.state) == ("shadow", "failed")
+    broken.undo()
     assert watch(history) == failed
-    retry(failed, actor="ada", origin=origin)
+    ten_minutes_later()
     again = watch(history)
     assert (again.compared_on, again.promoted) == ("shadow", True)
+
+
+def test_after_three_that_failed_the_version_is_held_back_and_says_what_to_do(
+    history, candidate, broken
+):
+    live(history)
+    for _ in range(jobs.ATTEMPTS_MAX):
+        failed = watch(history)
+        ten_minutes_later()
+    assert watch(history) == failed
+    assert Evaluation.objects.filter(compared_on="shadow").count() == 3
+    assert (in_shadow(history), is_candidate()) == (None, False)
+    reason = version(history).held_back
+    assert reason.startswith("its evaluation in shadow failed 3 times: ")
+    assert "the disk is full" in reason
+    assert reason.endswith("; evaluate it again, or promote it with a reason")
+    assert AuditEntry.objects.get(verb="shadow stopped").reason == reason
+    assert [(each.pk, each.reason) for each in held_back_last()] == [
+        (failed.pk, reason)
+    ]
+    assert failed_last() == []
+
+
+def test_a_person_may_retry_one_that_failed_before_it_is_tried_again(
+    history, candidate, broken, origin
+):
+    live(history)
+    failed = watch(history)
+    broken.undo()
+    retry(failed, actor="ada", origin=origin)
+    assert watch(history).promoted
+
+
+def test_a_version_whose_evaluation_in_shadow_was_cancelled_is_held_back(
+    history, candidate, origin
+):
+    live(history)
+    watch_candidates()
+    queued = Evaluation.objects.get(state="queued")
+    request_cancel(queued, actor="ada", reason="", origin=origin)
+    watch(history)
+    assert (in_shadow(history), is_candidate()) == (None, False)
+    assert version(history).held_back == (
+        "its evaluation in shadow was cancelled by ada; evaluate it again, or promote"
+        " it with a reason"
+    )
 
 
 # --- What happens meanwhile ---
@@ -469,5 +543,17 @@ def test_it_does_not_wait_for_an_evaluation_that_ends_and_waits_for_the_project(
             cursor.execute("SET lock_timeout = '500ms'")
             watch_candidates()
             cursor.execute("RESET lock_timeout")
-    assert not is_candidate()
+    assert is_candidate()
     assert Evaluation.objects.latest("pk") == active
+
+
+def test_a_candidate_that_must_be_compared_again_stays_if_that_cannot_begin_yet(
+    history, candidate, origin
+):
+    active = request_evaluation(candidate.version, actor="ada", origin=origin)
+    serve_version(history, None, origin)  # so the candidate is to be evaluated again
+    watch_candidates()
+    request_cancel(active, actor="ada", reason="", origin=origin)
+    watch_candidates()
+    assert not is_candidate()
+    assert Evaluation.objects.get(state="queued").requested_by == "policy"

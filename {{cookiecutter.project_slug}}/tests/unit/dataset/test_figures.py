@@ -21,6 +21,10 @@ def test_an_interval_has_the_decimals_of_its_share():
     assert interval([0.931, 0.884, 0.972], 400) == "93.1 % (88.4–97.2 %)"
 
 
+def test_a_range_of_everything_says_that_nothing_can_be_told():
+    assert interval([0.67, 0.0, 1.0], 3) == "67 % (too few to tell)"
+
+
 @pytest.mark.parametrize(
     ("difference", "count", "text"),
     [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.quality.coverage import coverage_exactly, covered
+from benchmarks.quality.coverage import cases, coverage_exactly, covered
 from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     f1,
@@ -68,7 +68,39 @@ def test_scores_of_which_few_are_far_below_are_covered():
     def draw(random, tasks):
         return mean(random.beta(1.94, 0.06, tasks).tolist())
 
-    assert 0.93 <= covered(draw, 0.97, 50) <= 0.97
+    assert covered(draw, 0.97, 50)[0] >= 0.93
+
+
+SIMULATED = {f"{name}, {truth:g}": (draw, truth) for name, truth, draw in cases()}
+
+
+@pytest.mark.parametrize("name", [name for name in SIMULATED if "are 0" in name])
+@pytest.mark.parametrize("tasks", [50, 200])
+def test_scores_of_which_few_are_0_are_covered_even_if_none_of_those_is_seen(
+    name, tasks
+):
+    right, shown = covered(*SIMULATED[name], tasks)
+    assert (right >= 0.93, shown) == (True, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [name for name in SIMULATED if "of a label" in name or "answers differ" in name],
+)
+def test_labels_and_differences_have_an_interval_only_where_it_is_right_in_95_of_100(
+    name,
+):
+    right, _ = covered(*SIMULATED[name], 200, 4_000)
+    assert 0.93 <= right <= 0.97
+
+
+@pytest.mark.parametrize("few", [[1.0], [0.5, 1.0, 1.0, 1.0]])
+def test_of_fewer_than_five_tasks_nothing_can_be_told(few):
+    assert mean(few)[1:] == (0, 1)
+    assert mean_of_sums(len(few), sum(few), sum(x**2 for x in few))[1:] == (0, 1)
+    assert proportion(1, len(few))[1:] == (0, 1)
+    assert recall([Counts(1, 0, 0)] * 4 + [Counts(0, 1, 0)] * 9)[1:] == (0, 1)
 
 
 def test_scores_that_vary_less_than_right_and_wrong_have_a_narrower_interval():

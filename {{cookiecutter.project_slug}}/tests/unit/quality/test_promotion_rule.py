@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks.quality.promotions import Training, held_back, promoted, scored
@@ -14,7 +15,8 @@ BETTER = replace(NOT_WORSE, rule="better")
 
 
 def version(name, *scores, seconds=0.01):
-    return Scored(name, dict(enumerate(scores)), {}, seconds)
+    durations = dict.fromkeys(range(len(scores)), seconds)
+    return Scored(name, dict(enumerate(scores)), {}, durations)
 
 
 def right(count, of, **options):
@@ -79,7 +81,7 @@ def test_a_certainly_better_version_is_better():
 
 def test_a_task_that_only_the_candidate_failed_on_counts_as_0():
     served = right(100, 100)
-    candidate = Scored("v2", dict.fromkeys(range(80), 1.0), {}, 0.01)
+    candidate = Scored("v2", dict.fromkeys(range(80), 1.0), {}, {})
 
     verdict = judge(NOT_WORSE, candidate, served)
 
@@ -201,6 +203,32 @@ def test_a_much_slower_version_does_not_pass():
     assert verdict.reason == (
         "0.31 s per task instead of 0.12 s: 2 times as long allowed"
     )
+
+
+def busy(times, random, tasks=20):
+    """Return how long tasks took on a machine that is busy with something else."""
+    noise = random.lognormal(0, 1.5, tasks)
+    return dict(enumerate((0.2 * times * noise).tolist()))
+
+
+@pytest.mark.parametrize(("times", "least", "most"), [(1, 0, 0.05), (20, 0.9, 1)])
+def test_on_a_busy_machine_equal_versions_are_rarely_too_slow(times, least, most):
+    random = np.random.default_rng(1)
+    held = 0
+    for _ in range(200):
+        served = replace(right(20, 20), seconds=busy(1, random))
+        candidate = replace(right(20, 20), seconds=busy(times, random))
+        held += not judge(NOT_WORSE, candidate, served).passes
+    assert least <= held / 200 <= most
+
+
+def test_what_slows_both_versions_on_the_same_tasks_is_no_difference():
+    slow = dict.fromkeys(range(20), 0.1) | dict.fromkeys(range(8, 20), 3.0)
+    served = replace(right(20, 20), seconds=slow)
+    candidate = replace(
+        right(20, 20), seconds={task: 1.9 * each for task, each in slow.items()}
+    )
+    assert judge(NOT_WORSE, candidate, served).passes
 
 
 def test_nobody_notices_a_slower_version_that_is_still_fast():

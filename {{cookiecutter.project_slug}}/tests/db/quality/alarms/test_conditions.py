@@ -22,6 +22,7 @@ from lsml.registry.models import Following, ModelVersion, Project
 from lsml.registry.services import promote
 from lsml.training.models import InboxEntry, TrainingRun
 from tests.db.audit.rows import a_prediction, predict
+from tests.model_process import frozen_model_process
 
 pytestmark = pytest.mark.django_db
 Kind = Alarm.Kind
@@ -326,17 +327,27 @@ def test_a_model_process_that_does_not_answer(project, settings):
     settings.MODEL_URL = "http://127.0.0.1:1"
     [(kind, pk, said)] = opened()
     assert (kind, pk) == ("model_process_down", None)
-    assert said == "The model process does not answer: predictions get status 503."
+    assert said == (
+        "The model process does not answer: predictions get status 503 or 504."
+    )
 
 
 def test_a_background_model_process_that_does_not_answer_either(project, settings):
     settings.MODEL_PLACEMENT = "process"
     settings.MODEL_URL = settings.BACKGROUND_MODEL_URL = "http://127.0.0.1:1"
     assert [said for _, _, said in opened()] == [
-        "The model process does not answer: predictions get status 503.",
+        "The model process does not answer: predictions get status 503 or 504.",
         "The background model process does not answer: evaluations and versions in"
         " shadow wait.",
     ]
+
+
+def test_a_frozen_model_process_does_not_answer(project, settings, monkeypatch):
+    settings.MODEL_PLACEMENT = "process"
+    with frozen_model_process(monkeypatch) as url:
+        settings.MODEL_URL = settings.BACKGROUND_MODEL_URL = url
+        kinds = [kind for kind, _, _ in opened(Kind.MODEL_PROCESS_DOWN)]
+    assert kinds == ["model_process_down"] * 2
 
 
 def test_each_queue_that_no_worker_takes(monkeypatch, broker):
