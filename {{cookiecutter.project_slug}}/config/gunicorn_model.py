@@ -6,7 +6,6 @@ model is in memory once; gunicorn starts it again when it ends.
 
 import mmap
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,15 @@ from gunicorn.arbiter import Arbiter
 from lsml.embedded.addresses import model_url
 from lsml.environment import handshake, heap
 from lsml.environment.reading import read_env_file
-from lsml.model_process.address import leads_here, own_socket, socket_of, take_over
+from lsml.model_process.address import (
+    leads_here,
+    listens,
+    may_take_over,
+    own_socket,
+    remove_leftovers,
+    socket_of,
+    take_over,
+)
 
 # With these exit statuses a worker says that it cannot start, and gunicorn gives up. A
 # model that ends its process with 3 or 4 must not be taken for that.
@@ -68,12 +75,17 @@ def post_worker_init(worker: Any) -> None:
     host.start_dropping()
     with suppress(Exception, SystemExit):
         model_class()
-    if _socket is not None and not _has_taken_over[0]:
-        if not leads_here(_socket):  # after a restart it would ask itself
-            load_what_is_loaded(sign_of_life=worker.notify)
-        connections.close_all()  # this thread needs none from now on
-        take_over(_socket)
-        _has_taken_over[0] = 1
+    if _socket is None or _has_taken_over[0]:
+        return
+    if not may_take_over(_socket):
+        worker.log.info("A newer container answers: this one does not take over")
+        return
+    if not leads_here(_socket):  # after a restart it would ask itself
+        load_what_is_loaded(sign_of_life=worker.notify)
+    connections.close_all()  # this thread needs none from now on
+    take_over(_socket)
+    remove_leftovers(_socket)
+    _has_taken_over[0] = 1
 
 
 def on_starting(server: object) -> None:
@@ -84,10 +96,8 @@ def on_starting(server: object) -> None:
     """
     handshake.wait_for_go()
     _weigh_session()
-    if _socket is not None:
-        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-            probe.connect(own_socket(_socket))
-            raise SystemExit(f"A model process answers at {_socket} already: stop it.")
+    if _socket is not None and listens(own_socket(_socket)):
+        raise SystemExit(f"A model process answers at {_socket} already: stop it.")
 
 
 def _weigh_session() -> None:

@@ -17,6 +17,7 @@ from lsml.environment.command_line import process_of
 from lsml.environment.reading import Environment, read_env_file
 from lsml.environment.steady import steady_now
 from lsml.labelstudio.secrets import masked_text
+from lsml.observability import sentry
 from lsml.observability.logs import logging_config
 from lsml.registry.storage_url import storage_from_url
 
@@ -67,6 +68,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "lsml.observability.requests.RequestIdMiddleware",
     "lsml.api.monitoring.MonitoringMiddleware",
+    "lsml.api.tracing.TracingMiddleware",  # only with OpenTelemetry
     "lsml.api.middleware.ProbesMiddleware",  # before hosts are checked
     "lsml.api.middleware.LengthRequiredMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -303,6 +305,8 @@ MODEL_CLASS = env.str("MODEL_CLASS", default="")  # "" = the one subclass in mod
 MODEL_PLACEMENT = env.one_of("MODEL_PLACEMENT", ("web", "process"), default="web")
 MODEL_URL = env.str("MODEL_URL", default="") or addresses.model_url(DATA_DIR)
 BACKGROUND_MODEL_URL = env.str("BACKGROUND_MODEL_URL", default="")
+if not BACKGROUND_MODEL_URL and PROCESS == "command":  # in another terminal than dev
+    BACKGROUND_MODEL_URL = addresses.running_background_model_url(DATA_DIR)
 PREDICT_WAIT_S = env.float("PREDICT_WAIT_S", default=20.0)
 PREDICT_TIMEOUT_S = env.float("PREDICT_TIMEOUT_S", default=90.0)
 PREDICT_QUEUE_MAX = env.int("PREDICT_QUEUE_MAX", default=64)
@@ -434,7 +438,7 @@ SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(?!admin/)"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# --- Logs ---
+# --- Logs, traces and errors: lsml/observability ---
 # A person reads what a command prints: beside it, only warnings, in words.
 _is_command = PROCESS == "command" and Path(sys.argv[0]).name == "manage.py"
 LOG_FORMAT = env.one_of(
@@ -442,12 +446,17 @@ LOG_FORMAT = env.one_of(
 )
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = None
+# Both need a library that is an extra: docs/observability.md.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_OFF_BECAUSE = sentry.start(SENTRY_DSN, mask=masked_text) if SENTRY_DSN else ""
 logging_config(
     fmt=LOG_FORMAT,
     level=env.one_of(
         "LOG_LEVEL", _LEVELS, default="WARNING" if _is_command else "INFO"
     ),
     mask=masked_text,
+    report=sentry.report if SENTRY_DSN and not SENTRY_OFF_BECAUSE else None,
 )
 
 # --- Variables that could not be read: the check lsml.E001 ---

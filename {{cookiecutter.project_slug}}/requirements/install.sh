@@ -1,7 +1,7 @@
 #!/bin/sh
 # install.sh VENV ARGUMENTS…: install with ARGUMENTS, which are pip's, into the virtual
 # environment VENV. It is created first if it does not work, with $PYTHON or the first
-# Python from 3.11 to 3.13. The embedded broker has no wheel for 3.14 yet.
+# Python from 3.11 to 3.13. The embedded broker and the pinned numpy have no wheel for 3.14.
 #
 # uv takes a fifth of pip's time. Without uv on the PATH, the one at $UV is used, or its
 # wheel is installed into VENV. pip does everything where uv cannot be had, and where pip

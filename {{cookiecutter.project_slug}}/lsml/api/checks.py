@@ -1,4 +1,4 @@
-"""System checks of credentials, rates and proxies."""
+"""System checks of credentials, rates, proxies, and what is sent to other systems."""
 
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -10,6 +10,7 @@ from django.core.checks import Warning as Caution
 from rest_framework.throttling import SimpleRateThrottle
 
 from lsml.environment.checking import TAG, too_small
+from lsml.observability import tracing
 
 _RATES = {"user": "API_RATE", "anon": "API_RATE_ANONYMOUS", "login": "API_RATE_LOGIN"}
 
@@ -61,6 +62,16 @@ def check_traffic(**_: Any) -> Iterator[CheckMessage]:
             "WRONG_CREDENTIALS_PER_MINUTE": (settings.WRONG_CREDENTIALS_PER_MINUTE, 1),
         }
     )
+
+
+@register(TAG)
+def check_observability(**_: Any) -> list[CheckMessage]:
+    """Report traces or errors that are not sent although an address is set."""
+    return [
+        Caution(reason, hint="Or remove the variable.", id="lsml.W041")
+        for reason in (tracing.why_off(), settings.SENTRY_OFF_BECAUSE)
+        if reason
+    ]
 
 
 class _Rate(SimpleRateThrottle):

@@ -32,8 +32,14 @@ _ENDPOINTS: Final = {
 }
 _OTHER: Final = "other"
 # What is asked for all the time, or beside a page. It is logged if it fails.
-_QUIET: Final = frozenset({"health", "live", "ready", "metrics", "static"})
+QUIET: Final = frozenset({"health", "live", "ready", "metrics", "static"})
 _PATH_CHARS_MAX: Final = 200
+
+
+def endpoint_of(request: HttpRequest) -> str:
+    """Return the endpoint that a request is for, `other` if there is none."""
+    segment = request.path_info.lstrip("/").partition("/")[0]
+    return _ENDPOINTS.get(segment, _OTHER)
 
 
 class MonitoringMiddleware:
@@ -52,10 +58,9 @@ class MonitoringMiddleware:
         response = self.get_response(request)
         seconds = time.perf_counter() - started
         status = response.status_code
-        segment = request.path_info.lstrip("/").partition("/")[0]
-        endpoint = _ENDPOINTS.get(segment, _OTHER)
+        endpoint = endpoint_of(request)
         self._count(endpoint, status // 100, seconds)
-        if endpoint not in _QUIET or status >= HTTPStatus.BAD_REQUEST:
+        if endpoint not in QUIET or status >= HTTPStatus.BAD_REQUEST:
             self._log(request, endpoint, status, seconds)
         return response
 

@@ -1,7 +1,8 @@
 """The base of all kinds of job: records their events in the audit log."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
@@ -9,6 +10,9 @@ from lsml.audit.models import AuditEntry
 from lsml.audit.services import record_entry
 from lsml.jobs.kinds import Event, J, JobKind
 from lsml.observability.origin import Origin
+
+# How much the clocks of the host and of PostgreSQL, which ids are made by, may differ.
+_AROUND: Final = timedelta(minutes=1)
 
 
 class RecordedJobKind(JobKind[J]):
@@ -47,6 +51,18 @@ class RecordedJobKind(JobKind[J]):
             reason=reason,
             detail=self.detail(job) | detail,
         )
+
+    def cause(self, job: J) -> str:
+        """Return the id of the request by which a person asked for the job."""
+        asked = AuditEntry.objects.since(job.created_at - _AROUND).filter(
+            verb__in=[
+                self.verb(job, each) for each in (Event.REQUESTED, Event.RETRIED)
+            ],
+            target=f"{self.noun} {job.pk}",
+        )
+        # What a command writes has an id, too, but no request.
+        requests = asked.exclude(client__startswith="manage.py")
+        return requests.values_list("request_id", flat=True).first() or ""
 
     def verb(self, job: J, event: Event) -> AuditEntry.Verb:
         """Return the verb that records the event."""

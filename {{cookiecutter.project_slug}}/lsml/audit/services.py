@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.utils import timezone
 from psycopg.types.json import Json, Jsonb
 
 from lsml.audit.group_commit import GroupCommit
 from lsml.audit.models import AuditEntry, Prediction
 from lsml.environment.statements import execute_prepared
 from lsml.labelstudio.secrets import masked, masked_task_data, masked_text
-from lsml.observability.origin import Origin
+from lsml.observability.origin import Origin, command_actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,31 @@ def record_entry(
         project_pk=project_pk,
         reason=masked_text(reason),
         detail=masked(detail or {}),
+    )
+
+
+def record_command(
+    name: str,
+    *,
+    verb: AuditEntry.Verb,
+    target: str,
+    detail: dict[str, Any],
+) -> AuditEntry:
+    """Write that somebody ran `manage.py name`, now.
+
+    Args:
+        name: of the command.
+        verb: what it did.
+        target: a file's or folder's name; the end of a long one is cut off.
+        detail: JSON; its keys depend on the verb.
+    """
+    return record_entry(
+        origin=Origin.from_command(name),
+        at=timezone.now(),
+        actor=command_actor(),
+        verb=verb,
+        target=target[:200],
+        detail=detail,
     )
 
 

@@ -23,11 +23,14 @@ from lsml.model_process.errors import (
     NoAnswerInTime,
 )
 from lsml.model_process.processes import BACKGROUND, SERVING, ModelProcess
+from lsml.observability import tracing
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served
 
 _ANSWER_S = 5.0  # for the way there and back
-_LIVE_S = 0.3
+# For what takes a moment. A process that needs longer counts as down: it is frozen, or
+# its model keeps the interpreter to itself. Prometheus waits 10 s for both processes.
+_ALIVE_S = 4.0
 _REFUSE_S = 0.2
 _REPEAT_S = 0.02
 
@@ -169,28 +172,24 @@ class ModelsElsewhere:
             ModelProcessUnavailable, NoAnswerInTime: It does not answer.
         """
         answer = client.call(
-            "GET", "/status", timeout_s=_ANSWER_S, process=self._process
+            "GET", "/status", timeout_s=_ALIVE_S, process=self._process
         )
         messages.raise_error(answer)
         return messages.read_status(answer)
 
     def _call(self, path: str, message: messages.Message, *, timeout_s: float) -> Any:
+        message = message | {"traceparent": tracing.traceparent()}
         return client.call(
             "POST", path, message, timeout_s=timeout_s, process=self._process
         )
 
 
 def is_down(process: ModelProcess) -> bool:
-    """Return whether a model process does not answer.
-
-    One that is too busy to answer at once is not down.
-    """
+    """Return whether a model process does not answer: it is away, frozen, or hangs."""
     try:
-        client.send("GET", "/live", timeout_s=_LIVE_S, process=process)
-    except ModelProcessUnavailable:
+        client.send("GET", "/live", timeout_s=_ALIVE_S, process=process)
+    except (ModelProcessUnavailable, NoAnswerInTime):
         return True
-    except NoAnswerInTime:
-        return False
     return False
 
 
@@ -202,7 +201,7 @@ def model_metrics() -> bytes:
     if settings.MODEL_PLACEMENT != "process":
         return b""
     try:
-        own, up = client.send("GET", "/metrics", timeout_s=_ANSWER_S), True
+        own, up = client.send("GET", "/metrics", timeout_s=_ALIVE_S), True
     except (ModelProcessUnavailable, NoAnswerInTime):
         own, up = b"", False
     own += _is_up(SERVING, up)

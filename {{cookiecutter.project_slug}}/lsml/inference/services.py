@@ -19,7 +19,7 @@ from lsml.inference.placement import models
 from lsml.inference.promotion import fall_back
 from lsml.inference.withheld import withheld_among
 from lsml.labelstudio.requests import PredictRequest
-from lsml.observability import metrics
+from lsml.observability import metrics, tracing
 from lsml.observability.origin import Origin
 from lsml.registry.served import Served, remembered, served
 from lsml.registry.services import NO_PROJECT, get_or_create_project, update_project
@@ -146,13 +146,14 @@ class _Work:
         """
         if_project = serving.row_version if if_unchanged else ""
         try:
-            answer = models(self.call.kind).predict(
-                serving,
-                self.call,
-                on_timeout=lambda: self.record_failure(
-                    serving, ModelTimedOut(settings.PREDICT_TIMEOUT_S)
-                ),
-            )
+            with tracing.step("predict", version=serving.version):
+                answer = models(self.call.kind).predict(
+                    serving,
+                    self.call,
+                    on_timeout=lambda: self.record_failure(
+                        serving, ModelTimedOut(settings.PREDICT_TIMEOUT_S)
+                    ),
+                )
         except ModelNotLoadable:
             raise
         except ModelError as error:
@@ -213,7 +214,9 @@ class _Work:
             latency_ms=seconds * 1000,
             batch_size=len(self.call.tasks),
         )
-        if not record_predictions(batch, rows, if_project=if_project):
+        with tracing.step("record predictions", rows=len(rows)):
+            recorded = record_predictions(batch, rows, if_project=if_project)
+        if not recorded:
             raise _ProjectChanged
         kind = self.call.kind.value
         metrics.predict_seconds.labels(kind).observe(seconds)

@@ -62,6 +62,10 @@ class JobKind(Generic[J]):
         """
         raise NotImplementedError
 
+    def cause(self, job: J) -> str:
+        """Return the id of the request that caused the job, for traces; "" = none."""
+        return ""
+
     def may_retry(self, job: J) -> bool:
         """Whether there is anything to retry."""
         return job.state in {job.State.FAILED, job.State.CANCELLED}

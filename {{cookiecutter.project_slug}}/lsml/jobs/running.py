@@ -5,7 +5,7 @@ A training run has its own process; see `lsml/training/worker/`.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Generic
 
@@ -33,6 +33,7 @@ from lsml.jobs.errors import (
 from lsml.jobs.kinds import J, JobKind
 from lsml.jobs.models import LOG_CHARS_MAX
 from lsml.jobs.states import State
+from lsml.observability import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -150,6 +151,13 @@ class RunningJob(Generic[J]):
             raise WorkerStops
 
 
+def traced(kind: JobKind[J], job: J) -> AbstractContextManager[Any]:
+    """Trace an attempt at a job, as part of the trace of what caused the job."""
+    return tracing.work(
+        kind.name, cause=partial(kind.cause, job), job=job.pk, attempt=job.attempts
+    )
+
+
 def run_job(
     kind: JobKind[J], pk: int, work: Callable[[RunningJob[J]], dict[str, Any]]
 ) -> None:
@@ -167,9 +175,10 @@ def run_job(
         lambda: lease.claim(kind.model, pk, **reset), give_up=stopping.is_set
     )
     if job is not None:
-        outcome = _outcome(RunningJob(job), work)
-        if outcome is not None:
-            _write_end(kind, job, outcome)
+        with traced(kind, job):
+            outcome = _outcome(RunningJob(job), work)
+            if outcome is not None:
+                _write_end(kind, job, outcome)
 
 
 def _outcome(

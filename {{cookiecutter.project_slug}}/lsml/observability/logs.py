@@ -19,16 +19,25 @@ _NOT_SHOWN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _CELERY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
-_SHARED: list[Any] = [
+_ERRORS = frozenset({"error", "exception", "critical", "fatal"})
+_NAMED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
+]
+_WRITTEN: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
 
 
-def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
+def logging_config(
+    *,
+    fmt: str,
+    level: str,
+    mask: Callable[[str], str],
+    report: Callable[[dict[str, Any]], object] | None = None,
+) -> None:
     """Send structlog's and the standard library's records through one formatter.
 
     Args:
@@ -36,8 +45,10 @@ def logging_config(*, fmt: str, level: str, mask: Callable[[str], str]) -> None:
         level: name of the lowest level that is logged, such as `INFO`.
         mask: removes secrets from a text. It is applied to each field, because an error
             of the user's code or of a library may quote a URL with credentials.
+        report: gets what is logged as an error, with its exception.
     """
-    shared = [*_SHARED, _without_row_values, _masking(mask)]
+    reporting = [_reporting(report)] if report else []
+    shared = [*_NAMED, *reporting, *_WRITTEN, _without_row_values, _masking(mask)]
     celery = level if level == "DEBUG" else "WARNING"
     renderer = _renderer(cast("Literal['json', 'console']", fmt))
     structlog.configure(
@@ -89,6 +100,15 @@ def _without_row_values(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any
     if "exception" in event:
         event["exception"] = _ROW_VALUES.sub("DETAIL: not logged", event["exception"])
     return event
+
+
+def _reporting(report: Callable[[dict[str, Any]], object]) -> Any:
+    def report_errors(_: Any, level: str, event: dict[str, Any]) -> dict[str, Any]:
+        if level in _ERRORS:
+            report(event)
+        return event
+
+    return report_errors
 
 
 def _masking(mask: Callable[[str], str]) -> Any:

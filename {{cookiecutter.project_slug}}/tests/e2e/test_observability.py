@@ -31,8 +31,13 @@ def predict(service):
     return service.call("POST", "/predict", body)
 
 
-def test_a_service_exports_every_metric_that_rules_and_dashboard_name(start_service):
-    service = start_service(MODEL_PLACEMENT="process")
+def test_a_service_exports_every_metric_that_rules_and_dashboard_name(
+    start_service, tmp_path
+):
+    service = start_service(
+        MODEL_PLACEMENT="process",
+        BACKGROUND_MODEL_URL=f"unix://{tmp_path}/background.sock",
+    )
     service.until_trained(service.annotate(1))
     deadline = time.monotonic() + 60
     while predict(service)[0] != 200:

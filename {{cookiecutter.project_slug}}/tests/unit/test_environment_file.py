@@ -29,6 +29,7 @@ COMPOSE_ONLY = {
     "COMPOSE_FILE",
     "PUBLIC_HOST",
     "FRONT_NETWORK",
+    "EXTRAS",
 }
 
 

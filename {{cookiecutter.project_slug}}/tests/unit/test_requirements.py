@@ -24,7 +24,9 @@ def pinned(name):
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["uv", "base", "local", "model", "dev"])
+@pytest.mark.parametrize(
+    "name", ["uv", "base", "tracing", "sentry", "local", "model", "dev"]
+)
 def test_every_required_library_is_pinned(name):
     assert wanted(name) - set(pinned(name)) == set()
 
@@ -38,6 +40,12 @@ def test_development_runs_on_the_versions_of_production(inner, outer):
     assert differing == set()
 
 
+@pytest.mark.parametrize("extra", ["tracing", "sentry"])
+def test_an_extra_changes_no_version_of_the_images(extra):
+    base, added = pinned("base"), pinned(extra)
+    assert {name: base.get(name, added[name]) for name in added} == added
+
+
 def test_the_images_lack_what_only_other_uses_of_label_studio_sdk_need():
     left_out = (FOLDER / "not-installed.txt").read_text().splitlines()
     names = {each for each in left_out if not each.startswith("#")}
@@ -45,10 +53,11 @@ def test_the_images_lack_what_only_other_uses_of_label_studio_sdk_need():
     assert (names | wanted("model")).isdisjoint(pinned("base"))
 
 
-def test_the_images_are_made_of_libraries_with_known_hashes():
-    text = (FOLDER / "base.txt").read_text()
+@pytest.mark.parametrize("name", ["base", "tracing", "sentry"])
+def test_the_images_are_made_of_libraries_with_known_hashes(name):
+    text = (FOLDER / f"{name}.txt").read_text()
     entries = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
-    assert len(entries) == len(pinned("base"))
+    assert len(entries) == len(pinned(name))
     for entry in entries:
         assert " \\\n    --hash=sha256:" in entry, entry
     dockerfile = (FOLDER.parent / "Dockerfile").read_text()

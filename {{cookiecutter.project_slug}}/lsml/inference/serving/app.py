@@ -25,6 +25,7 @@ from lsml.inference.serving.messages import (
 )
 from lsml.labelstudio.secrets import error_text
 from lsml.model_process.client import is_token
+from lsml.observability import tracing
 from lsml.registry.model_class import describe_here
 
 log = structlog.get_logger(__name__)
@@ -64,15 +65,18 @@ def _answer(request: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
     if route not in _ROUTES:
         return HTTPStatus.NOT_FOUND, "text/plain", b"nothing is here\n"
     body = request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
-    return HTTPStatus.OK, "application/json", _run(_ROUTES[route], body)
+    return HTTPStatus.OK, "application/json", _run(route, body)
 
 
-def _run(work: Callable[[Message], Message], body: bytes) -> bytes:
+def _run(route: tuple[str, str], body: bytes) -> bytes:
     try:
         message = orjson.loads(body) if body else {}
         request_id = message.get("origin", {}).get("request_id", "")
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            return orjson.dumps(work(message))
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            tracing.continued(" ".join(route), message.get("traceparent", "")),
+        ):
+            return orjson.dumps(_ROUTES[route](message))
     except Exception as error:
         answer = error_message(error)
         if answer["error"] == UNEXPECTED:

@@ -1,11 +1,15 @@
 """Processes an inbox: applies waiting events, opens a run if the policy says so."""
 
+from functools import cache, partial
+
 import structlog
 from django.utils import timezone
 
+from lsml.observability import tracing
 from lsml.registry.model_class import describe_model
 from lsml.registry.models import Project
 from lsml.training.errors import AlreadyTraining
+from lsml.training.inbox.causes import requests_to_apply
 from lsml.training.inbox.events import apply_waiting
 from lsml.training.inbox.payloads import fetch_missing_payloads
 from lsml.training.inbox.policy import due
@@ -21,6 +25,13 @@ def process_waiting_events(project_id: int) -> TrainingRun | None:
     project = Project.objects.filter(pk=project_id).first()
     if project is None:
         return None  # deleted since the message was sent
+    requests = cache(partial(requests_to_apply, project_id))  # for traces only
+    with tracing.work("apply events", cause=lambda: "".join(requests()[-1:])):
+        tracing.link(requests)
+        return _process(project)
+
+
+def _process(project: Project) -> TrainingRun | None:
     fetch_missing_payloads(project)
     apply_waiting(project)
     if project.runs.filter(state__in=TrainingRun.ACTIVE).exists():

@@ -22,11 +22,14 @@ def main() -> None:
     import django
 
     django.setup()
+    from lsml.observability import sentry, tracing
     from lsml.training.process.trainer import Trainer
 
     Trainer(int(os.environ["LSML_REPORT_FD"])).work()
     sys.stdout.flush()
     sys.stderr.flush()
+    tracing.flush()
+    sentry.flush()
     # Threads and exit handlers of the user's libraries must not keep the process alive
     # or turn a successful training into a crash.
     os._exit(0)

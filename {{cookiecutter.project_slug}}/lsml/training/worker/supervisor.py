@@ -27,10 +27,12 @@ from django.db import (
 from lsml.jobs import lease
 from lsml.jobs.database import retry_while_database_is_down
 from lsml.jobs.errors import JobError, Overtaken, in_words, storable
-from lsml.jobs.running import stopping
+from lsml.jobs.running import stopping, traced
+from lsml.observability import tracing
 from lsml.training import outcomes
 from lsml.training.cleanup import remove_unless_kept
 from lsml.training.models import TrainingAttempt, TrainingRun
+from lsml.training.runs import kind
 from lsml.training.worker.folders import new_folder
 from lsml.training.worker.progress import RunProgress
 from lsml.training.worker.training_process import TrainingProcess, warm_process
@@ -71,6 +73,10 @@ class Supervisor:
 
     def carry(self) -> None:
         """Run the attempt to its end, and write how it ended."""
+        with traced(kind, self.run):
+            self._carry()
+
+    def _carry(self) -> None:
         try:
             outcome = self._train()
         except OSError as error:  # no space, no process: this host's fault
@@ -102,6 +108,7 @@ class Supervisor:
                 "folder": str(folder),
                 "artifact_key": self.attempt.artifact_key,
                 "memory_mb": self.memory_mb,
+                "traceparent": tracing.traceparent(),
             }
         ).decode()
 

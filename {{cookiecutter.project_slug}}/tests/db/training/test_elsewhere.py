@@ -25,6 +25,7 @@ from lsml.registry.storage_url import storage_from_url
 from lsml.training import cleanup
 from lsml.training.models import RunEvent, TrainingAttempt, TrainingRun
 from lsml.training.runs import kind
+from tests.chaos.servers import free_port
 
 from .conftest import ORIGIN
 from .watching import InBackground
@@ -243,12 +244,6 @@ def test_runs_work_through_a_transaction_pooler(pgbouncer, worker, studio, setti
     request_cancel(first.run, actor="ann", reason="", origin=ORIGIN)
     assert first.end().state == "cancelled"
     assert TrainingRun.objects.filter(state__in=TrainingRun.ACTIVE).count() == 0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(port):

@@ -15,9 +15,9 @@ from lsml.audit.exclusive import schema_lock
 from lsml.audit.export_check import NotAnExport, check_export
 from lsml.audit.models import AuditEntry
 from lsml.audit.partitions import are_ours
-from lsml.audit.services import record_entry
+from lsml.audit.services import record_command
 from lsml.audit.tables import SEALED_TABLES
-from lsml.observability.origin import Origin, command_actor
+from lsml.observability.origin import command_actor
 
 
 class Command(BaseCommand):
@@ -95,7 +95,12 @@ class Command(BaseCommand):
             except formats.FormatMissing as error:
                 raise CommandError(str(error)) from error
         rows = sum(table["rows"] for table in manifest["tables"].values())
-        _record_export(path, rows)
+        record_command(
+            "audit export",
+            verb=AuditEntry.Verb.TRAIL_EXPORTED,
+            target=path.name,
+            detail={"rows": rows},
+        )
         self.stdout.write(f"{rows} rows in {path}")
 
     def prune(self, options: dict[str, Any]) -> None:
@@ -141,17 +146,6 @@ def _counted(report: verify.Report) -> str:
     if report.uncovered_facts:
         facts += f"; {report.uncovered_facts} could not be compared"
     return facts
-
-
-def _record_export(path: Path, rows: int) -> None:
-    record_entry(
-        origin=Origin.from_command("audit export"),
-        at=timezone.now(),
-        actor=command_actor(),
-        verb=AuditEntry.Verb.TRAIL_EXPORTED,
-        target=path.name[:200],
-        detail={"rows": rows},
-    )
 
 
 def moment(text: str) -> datetime:
