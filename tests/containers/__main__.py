@@ -55,6 +55,7 @@ def main() -> int:
             _check_libraries(containers)
             _check_rights(containers)
             _check_address(containers)
+            _back_up(containers)
             deploy(containers, texts)
             _survive(containers, texts)
             _check_tls(containers)
@@ -89,6 +90,19 @@ def _check_address(containers: Containers) -> None:
         said = containers.exec("worker", "python", "manage.py", "shell", "-c", _CLIENTS)
         expect(FRONT not in said, f"the proxy: {said}")
         shown.outcome = said.strip().splitlines()[-1]
+
+
+def _back_up(containers: Containers) -> None:
+    with step("a backup, with the commands of docs/recovery.md") as shown:
+        backups = containers.project / "backups"
+        containers.run("install", "-d", "-m", "700", "-o", "10001", str(backups))
+        said = containers.compose(
+            *("run", "--rm", "--volume", f"{backups}:/backups", "migrate"),
+            *("python", "manage.py", "backup", "/backups/one"),
+        )
+        expect("SHA-256 of its manifest" in said, said)
+        expect((backups / "one/manifest.json").exists(), "there is no manifest")
+        shown.outcome = said.strip().splitlines()[0]
 
 
 def _check_tls(containers: Containers) -> None:

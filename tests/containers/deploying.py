@@ -5,29 +5,15 @@ import time
 from demo.screen import expect, step
 from tests.containers.composed import PORT, Containers
 from tests.containers.load import Load
+from tests.migrating import MIGRATIONS, add_migration
 
-MODELS = "lsml/registry/models.py"
-MIGRATIONS = "lsml/registry/migrations"
-FIELD = "    labelstudio_id = models.BigIntegerField()\n"
-# Each request reads the table's row, with all columns that the version knows.
-NEW_FIELD = "    note = models.TextField(null=True)\n"
-MIGRATION = """from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    dependencies = [("registry", "0001_initial")]
-    operations = [migrations.AddField("project", "note", models.TextField(null=True))]
-"""
 BEFORE_S = AFTER_S = 5.0  # of load, around the deploy
 OURS = ("web1", "web2", "model", "background-model", "worker", "training", "beat")
 
 
 def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
     """Check that clients do not notice a deploy."""
-    project = containers.project
-    models = project / MODELS
-    models.write_text(models.read_text().replace(FIELD, FIELD + NEW_FIELD, 1))
-    (project / MIGRATIONS / "0002_note.py").write_text(MIGRATION)
+    migration = add_migration(containers.project)
     before = _running(containers)
     load = Load(containers.studio, texts, PORT)
     with step("make deploy, with a migration"), load:
@@ -44,7 +30,7 @@ def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
         expect(not before & after, "an old container is still running")
         for name in OURS:
             found = containers.exec(name, "ls", MIGRATIONS)
-            expect("0002_note.py" in found, f"{name} has the old code")
+            expect(migration in found, f"{name} has the old code")
         shown.outcome = f"{len(after)} containers"
 
 

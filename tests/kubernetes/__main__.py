@@ -12,7 +12,7 @@ import yaml
 FOREIGN = {"ScaledObject"}
 MADE = {
     "ConfigMap": 1,
-    "Deployment": 5,
+    "Deployment": 6,
     "HorizontalPodAutoscaler": 1,
     "Ingress": 1,
     "Job": 1,
@@ -20,7 +20,7 @@ MADE = {
     "NetworkPolicy": 3,
     "PodDisruptionBudget": 3,
     "ScaledObject": 2,
-    "Service": 2,
+    "Service": 3,
 }
 # Each must be noticed, or the validation proves nothing.
 TYPOS = [

@@ -22,7 +22,8 @@ rolling=--rolling
 docker compose run --rm --no-deps migrate python manage.py prepare $rolling
 
 # The new one takes over the socket when it has loaded what the old one has in memory. The
-# old one still answers those who are connected to it.
+# old one still answers those who are connected to it, and if it restarts by itself, it
+# does not take the socket back.
 say "model process: start the new one"
 old=$(docker compose ps --all --quiet model)
 if ! start --no-recreate --scale "model=$(($(echo "$old" | grep -c .) + 1))" model; then
@@ -48,9 +49,6 @@ replace $(docker compose config --services |
 
 say "model process: stop the old one"
 [ -z "$old" ] || docker rm $(docker stop $old)
-# If the old one restarted by itself meanwhile, it took the socket back.
-docker compose exec -T model python -m lsml.inference.serving.alive ||
-  docker compose restart model
 
 # Not those that run: compose would recreate all at once, proxy and replicas included.
 say "what is new in compose.yaml"

@@ -3,6 +3,7 @@
 Tests can then script the model and look into it. `tests/e2e` starts the real process.
 """
 
+import socket
 import threading
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
@@ -10,6 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.db import connection, connections
 
+from lsml.inference import placement
 from lsml.inference.serving.app import respond
 
 
@@ -53,3 +55,14 @@ def model_process():
         thread.join()
         if shared:
             shared.dec_thread_sharing()
+
+
+@contextmanager
+def frozen_model_process(monkeypatch):
+    """Yield the URL of a process that the kernel accepts connections for, as if frozen.
+
+    Callers give up soon.
+    """
+    monkeypatch.setattr(placement, "_ALIVE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"

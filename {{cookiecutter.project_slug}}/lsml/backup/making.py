@@ -15,12 +15,11 @@ from lsml.audit.exclusive import schema_lock
 from lsml.audit.grants import SEAL_NUMBERS
 from lsml.audit.models import AuditEntry, Seal
 from lsml.audit.sealing import seals_ever_made
-from lsml.audit.services import record_entry
+from lsml.audit.services import record_command
 from lsml.backup import artifacts, tables
 from lsml.backup.errors import BackupRefused
 from lsml.backup.manifest import Manifest
 from lsml.backup.progress import progress_bar
-from lsml.observability.origin import Origin, command_actor
 from lsml.registry.models import ModelVersion
 from lsml.training.process.provenance import commit
 
@@ -56,12 +55,10 @@ def make_backup(folder: Path, *, say: Callable[[str], object]) -> Backup:
         manifest = replace(manifest, artifacts=copied, missing_artifacts=missing)
         sha256 = manifest.write(draft)
     try:
-        record_entry(
-            origin=Origin.from_command("backup"),
-            at=timezone.now(),
-            actor=command_actor(),
+        record_command(
+            "backup",
             verb=AuditEntry.Verb.BACKUP_MADE,
-            target=folder.name[:200],
+            target=folder.name,
             detail={"made_at": manifest.made_at, "manifest_sha256": sha256},
         )
     except DatabaseError as error:

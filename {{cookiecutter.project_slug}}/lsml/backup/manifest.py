@@ -85,14 +85,21 @@ class Manifest:
         return file.stored.sha256
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path, sha256: str | None = None) -> Self:
         """Read the manifest of a backup.
 
+        Args:
+            folder: of the backup.
+            sha256: what its SHA-256 (hex) must be; None = unknown.
+
         Raises:
-            RestoreRefused: There is none, or this code cannot read it.
+            RestoreRefused: There is none, it is another one, or this code cannot read
+                it.
         """
         try:
-            facts = json.loads((folder / NAME).read_bytes())
+            content = (folder / NAME).read_bytes()
+            _check_digest(folder, content, sha256)
+            facts = json.loads(content)
             if (found := facts.pop("format")) != FORMAT:
                 raise RestoreRefused(
                     f"{folder} has the format {found}, which this version of the code"
@@ -157,6 +164,15 @@ class Manifest:
             else:
                 if sha256 != expected.sha256:
                     yield f"Changed: {name}."
+
+
+def _check_digest(folder: Path, content: bytes, expected: str | None) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if expected is not None and found != expected.lower():
+        raise RestoreRefused(
+            f"The manifest of {folder} has the SHA-256 {found}, not {expected}: it is"
+            " another backup, or was changed. Nothing was restored."
+        )
 
 
 def _with_file(facts: dict[str, Any]) -> dict[str, Any]:

@@ -5,29 +5,32 @@ from typing import Final
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 
 from lsml.audit import anchors
 from lsml.audit.exclusive import schema_lock
 from lsml.audit.models import AuditEntry
 from lsml.audit.sealing import seal
-from lsml.audit.services import record_entry
+from lsml.audit.services import record_command
 from lsml.backup import artifacts, tables
 from lsml.backup.errors import RestoreRefused
 from lsml.backup.manifest import Manifest
 from lsml.backup.progress import progress_bar
-from lsml.observability.origin import Origin, command_actor
 
 _PROBLEMS_MAX: Final = 100  # named at once
 
 
-def check_backup(folder: Path) -> Manifest:
+def check_backup(folder: Path, sha256: str | None) -> Manifest:
     """Return the manifest of a backup whose files all are as it says.
 
+    Args:
+        folder: of the backup.
+        sha256: what the SHA-256 (hex) of its manifest must be; None = unknown.
+
     Raises:
-        RestoreRefused: It is not complete, or files are missing or changed.
+        RestoreRefused: It is not complete, files are missing or changed, or it is not
+            the expected one.
     """
-    manifest = Manifest.read(folder)
+    manifest = Manifest.read(folder, sha256)
     with progress_bar("checking", total=manifest.size, unit="B") as bar:
         problems = list(manifest.problems(folder, bar.update))
     if problems:
@@ -90,12 +93,10 @@ def restore_database(manifest: Manifest, folder: Path) -> None:
 
 def seal_restored(manifest: Manifest, folder: Path) -> None:
     """Record the restore, and seal what was unsealed when the backup was made."""
-    record_entry(
-        origin=Origin.from_command("restore"),
-        at=timezone.now(),
-        actor=command_actor(),
+    record_command(
+        "restore",
         verb=AuditEntry.Verb.BACKUP_RESTORED,
-        target=folder.name[:200],
+        target=folder.name,
         detail={"made_at": manifest.made_at, "last_seal": manifest.last_seal},
     )
     seal()

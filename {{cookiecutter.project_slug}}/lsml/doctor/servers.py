@@ -107,7 +107,7 @@ def _model_process(process: ModelProcess) -> Finding:
     try:
         status = ModelsElsewhere(process).status()
     except (ModelProcessUnavailable, NoAnswerInTime) as error:
-        next_step = f"Start it: {process.without}. See docs/serving.md."
+        next_step = f"Start or restart it: {process.without}. See docs/serving.md."
         return problem(process.name, str(error), next_step)
     return ok(process.name, f"{timer}; {len(status.models)} models in memory")
 

@@ -9,10 +9,11 @@ import os
 import re
 from pathlib import Path
 
-from lsml.model_process.address import UNIX
+from lsml.model_process.address import UNIX, listens, own_socket
 
-# Linux allows 107 bytes for the path of a Unix socket. PostgreSQL's file name has 14.
-SOCKET_FOLDER_MAX_BYTES = 90
+# Linux allows 107 bytes for the path of a Unix socket. The longest file name here has
+# 28: background-model.sock and the digest of `own_socket`.
+SOCKET_FOLDER_MAX_BYTES = 78
 # Other characters would need three kinds of quoting: URL, postgresql.conf and shell.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
@@ -58,4 +59,15 @@ def model_url(data_dir: Path) -> str:
 
 def background_model_url(data_dir: Path) -> str:
     """Return the address of the background model process of `manage.py dev`."""
-    return f"{UNIX}{socket_folder(data_dir)}/background-model.sock"
+    return f"{UNIX}{_background_model_socket(data_dir)}"
+
+
+def running_background_model_url(data_dir: Path) -> str:
+    """Return that address if the process runs, whether it answers or not; else ""."""
+    if listens(own_socket(_background_model_socket(data_dir))):
+        return background_model_url(data_dir)
+    return ""
+
+
+def _background_model_socket(data_dir: Path) -> str:
+    return f"{socket_folder(data_dir)}/background-model.sock"

@@ -35,7 +35,6 @@ _HARMLESS: Final = (
     plain.RemoveIndex,
     plain.RenameIndex,
     postgres.AddIndexConcurrently,
-    postgres.AddConstraintNotValid,
     postgres.ValidateConstraint,
     postgres.CreateExtension,
 )
@@ -52,9 +51,19 @@ _WHY: Final = {
     plain.AddIndex: "nobody can write to the table meanwhile: use AddIndexConcurrently",
     plain.RemoveConstraint: "the running version relies on it, as in INSERT … ON"
     " CONFLICT",
+    postgres.AddConstraintNotValid: "PostgreSQL refuses new rows of the running version"
+    " that break the constraint",
     plain.AddConstraint: "the running version does not know the constraint, and nobody"
     " can use the table meanwhile",
 }
+_VALIDATES_UNDER_LOCK: Final = (
+    "the tables that this migration has changed stay locked while rows are checked:"
+    " validate in a migration of its own"
+)
+_CHECKS_ROWS: Final = (
+    "nobody can use the table while PostgreSQL checks each row: use a type without a"
+    " check, such as IntegerField for PositiveIntegerField"
+)
 _BUILDS_INDEX: Final = (
     "nobody can use the table while an index is built: add the field without one (of a"
     " foreign key: db_index=False), then AddIndexConcurrently"
@@ -113,15 +122,18 @@ def disturbing(
     created: set[tuple[str, str]] = set()  # nothing that runs uses these tables
     for migration in plan:
         app = migration.app_label
+        locked = False  # a table, until the end of the migration
         for each in migration.operations:
             for operation in _in_database([each]):
                 if isinstance(operation, plain.CreateModel):
                     created.add((app, operation.name.lower()))
                 if (app, _table(operation)) not in created and (
-                    reason := _reason(operation, app, state)
+                    reason := _reason(operation, app, state, locked=locked)
                 ):
                     what = operation.describe()
                     yield f"{app}.{migration.name}: {what}: {reason}."
+                if not isinstance(operation, postgres.ValidateConstraint):
+                    locked = migration.atomic
             each.state_forwards(app, state)
 
 
@@ -138,7 +150,11 @@ def _table(operation: Operation) -> str:
     return name.lower()
 
 
-def _reason(operation: Operation, app: str, state: ProjectState) -> str | None:
+def _reason(
+    operation: Operation, app: str, state: ProjectState, *, locked: bool
+) -> str | None:
+    if isinstance(operation, postgres.ValidateConstraint) and locked:
+        return _VALIDATES_UNDER_LOCK
     if isinstance(operation, _HARMLESS):
         return None
     if isinstance(operation, plain.AddField) and _may_be_left_out(operation.field):
@@ -166,6 +182,8 @@ def _why_it_blocks(field: "Field[Any, Any]") -> str | None:
     """Return why adding a column takes as long as the table is large, if it does."""
     if getattr(field, "db_index", False) or field.unique:
         return _BUILDS_INDEX
+    if field.get_internal_type() in connection.data_type_check_constraints:
+        return _CHECKS_ROWS
     volatile = isinstance(field.db_default, Func) and not isinstance(
         field.db_default, Now
     )

@@ -21,7 +21,7 @@ class ModelProcess:
 
 
 SERVING: Final = ModelProcess(
-    "model process", "MODEL_URL", "predictions get status 503"
+    "model process", "MODEL_URL", "predictions get status 503 or 504"
 )
 # For what nobody waits for. Without one, `SERVING` does it, too.
 BACKGROUND: Final = ModelProcess(

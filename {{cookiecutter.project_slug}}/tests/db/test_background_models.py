@@ -14,7 +14,7 @@ from lsml.model_process.errors import ModelProcessUnavailable
 from lsml.registry.models import Project
 from lsml.registry.served import Served
 from tests.db.conftest import order, tasks
-from tests.model_process import model_process
+from tests.model_process import frozen_model_process, model_process
 
 pytestmark = [
     pytest.mark.django_db,
@@ -129,6 +129,15 @@ def test_the_metrics_say_whether_it_answers(api, processes, answers):
         processes(serving=url, background=url if answers else AWAY)
         lines = api.get("/metrics").content.decode().splitlines()
     assert f"lsml_background_model_process_up {int(answers)}" in lines
+    assert "lsml_model_process_up 1" in lines
+
+
+@pytest.mark.usefixtures("constant")
+def test_the_metrics_say_that_a_frozen_one_does_not_answer(api, processes, monkeypatch):
+    with model_process() as url, frozen_model_process(monkeypatch) as frozen:
+        processes(serving=url, background=frozen)
+        lines = api.get("/metrics").content.decode().splitlines()
+    assert "lsml_background_model_process_up 0" in lines
     assert "lsml_model_process_up 1" in lines
 
 

@@ -2,14 +2,20 @@
 
 import psycopg
 import pytest
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.core.management import CommandError, call_command
-from django.db import connection, migrations
+from django.db import IntegrityError, connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
 
 from lsml.audit.management.commands import prepare
 from lsml.environment import rolling
 
 pytestmark = pytest.mark.django_db(transaction=True)
+CREATE_BOX = migrations.CreateModel(
+    "Box",
+    [("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField())],
+)
 
 
 @pytest.fixture
@@ -127,3 +133,67 @@ def test_missing_migrations_are_applied_one_after_the_other():
         assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
     finally:
         call_command("migrate", verbosity=0)
+
+
+@pytest.fixture
+def apply():
+    """Apply operations to the table `goods_box`."""
+    states = [ProjectState()]
+
+    def apply(operation):
+        before, after = states[-1], states[-1].clone()
+        operation.state_forwards("goods", after)
+        with connection.schema_editor() as editor:
+            operation.database_forwards("goods", editor, before, after)
+        states.append(after)
+
+    apply(CREATE_BOX)
+    yield apply
+    apply(migrations.DeleteModel("Box"))
+
+
+def write_as_before():
+    """Write and read a row as a version does that knows no other columns."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO goods_box (size) VALUES (-1) RETURNING id, size")
+        cursor.execute("UPDATE goods_box SET size = size - 1 RETURNING id, size")
+
+
+@pytest.mark.parametrize(
+    "field", [models.TextField(null=True), models.TextField(db_default="red")]
+)
+def test_the_version_before_works_with_a_column_that_need_not_be_filled_in(
+    apply, field
+):
+    write_as_before()
+    added = migrations.AddField("box", "colour", field)
+    assert disturbed_by(added) == []
+    apply(added)
+    write_as_before()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        migrations.AddField("box", "colour", models.TextField(default="red")),
+        AddConstraintNotValid(
+            "box",
+            models.CheckConstraint(condition=models.Q(size__gt=0), name="positive"),
+        ),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_the_version_before_cannot_write_after_what_is_refused(apply, operation):
+    write_as_before()
+    assert disturbed_by(operation)
+    apply(operation)
+    with pytest.raises(IntegrityError):
+        write_as_before()
+
+
+def disturbed_by(operation):
+    migration = migrations.Migration("0002_more", "goods")
+    migration.operations = [operation]
+    state = ProjectState()
+    CREATE_BOX.state_forwards("goods", state)
+    return list(rolling.disturbing([migration], state))

@@ -19,6 +19,7 @@ import yaml
 
 from lsml.embedded import addresses
 from lsml.embedded.servers import running
+from tests.chaos.servers import free_port
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((PROJECT / "compose.yaml").read_text())
@@ -97,6 +98,13 @@ def test_only_the_model_process_and_training_have_the_libraries_of_the_model():
 def test_one_image_name_stands_for_one_target():
     names = {(SERVICES[service]["image"], target(service)) for service in OURS}
     assert len(names) == len({name for name, _ in names}) == 2
+
+
+def test_two_projects_on_one_machine_have_images_of_their_own():
+    built = {name: each for name, each in SERVICES.items() if "build" in each}
+    assert {"proxy", *OURS} <= set(built)
+    for name, each in built.items():
+        assert each["image"].count("${COMPOSE_PROJECT_NAME}-") == 1, name
 
 
 def test_a_change_of_the_code_installs_no_library_again():
@@ -208,9 +216,6 @@ def environment(tmp_path_factory):
     """Yield the variables of the containers; their URLs point to real servers."""
     folder = tmp_path_factory.mktemp("containers")
     (folder / "data").mkdir()  # exists in the image
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with running(folder / "servers", durable=False):
         yield {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -223,7 +228,7 @@ def environment(tmp_path_factory):
             "LSML_DATA_DIR": str(folder / "data"),
             "MODEL_PLACEMENT": "process",
             "BIND_HOST": "127.0.0.1",
-            "PORT": str(port),
+            "PORT": str(free_port()),
         }
 
 

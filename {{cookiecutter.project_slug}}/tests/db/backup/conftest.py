@@ -69,10 +69,10 @@ def backup(history, tmp_path):
     return folder
 
 
-def run(command, folder):
+def run(command, folder, *options):
     """Run a command; return what it prints."""
     output = io.StringIO()
-    call_command(command, str(folder), stdout=output, stderr=output)
+    call_command(command, str(folder), *options, stdout=output, stderr=output)
     return output.getvalue()
 
 

@@ -199,10 +199,10 @@ def end_session(other, pid):
 def test_a_backup_that_cannot_be_recorded_is_not_said_to_be_missing(
     history, tmp_path, monkeypatch
 ):
-    def fail(**_):
+    def fail(*_, **__):
         raise OperationalError("the server went away")
 
-    monkeypatch.setattr("lsml.backup.making.record_entry", fail)
+    monkeypatch.setattr("lsml.backup.making.record_command", fail)
     with pytest.raises(CommandError, match=r"is complete.*not recorded") as error:
         run("backup", tmp_path / "one")
     assert "No backup was made" not in str(error.value)

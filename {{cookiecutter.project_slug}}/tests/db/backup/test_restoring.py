@@ -1,6 +1,8 @@
 """`manage.py restore`: all as it was, or a refusal that names what is wrong."""
 
+import hashlib
 import json
+import re
 import shutil
 
 import pytest
@@ -100,6 +102,25 @@ def change_a_byte(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def test_the_backup_with_the_digest_that_backup_printed_is_restored(
+    history, settings, tmp_path
+):
+    printed = run("backup", tmp_path / "one")
+    [digest] = re.findall(r"^SHA-256 of its manifest: (\w{64})$", printed, re.MULTILINE)
+    empty(settings, tmp_path / "new")
+    run("restore", tmp_path / "one", "--sha256", digest)
+    assert Project.objects.get().labelstudio_id == 7
+
+
+def test_a_backup_with_another_digest_is_refused(new_service):
+    manifest = new_service / "manifest.json"
+    expected = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    manifest.write_text(manifest.read_text() + "\n")  # complete, but not the same
+    with pytest.raises(CommandError, match=f"not {expected}: it is another backup"):
+        run("restore", new_service, "--sha256", expected)
+    assert not Project.objects.exists()
 
 
 def test_a_manifest_that_names_files_elsewhere_is_refused(new_service):

@@ -12,7 +12,7 @@ from lsml.audit import sealing
 from lsml.doctor import servers
 from lsml.doctor.findings import Level
 from tests.db.audit.rows import predict
-from tests.model_process import model_process
+from tests.model_process import frozen_model_process, model_process
 
 KEY = "0123456789abcdef0123456789abcdef01234567"  # a legacy token
 
@@ -84,6 +84,18 @@ def test_a_background_model_process_that_does_not_answer_is_found(settings, atte
     said = found["background model process"]
     assert "BACKGROUND_MODEL_URL" in said.text
     assert "evaluations and versions in shadow wait" in said.next_step
+
+
+@pytest.mark.django_db
+def test_a_frozen_model_process_is_found(settings, attention, monkeypatch):
+    settings.MODEL_PLACEMENT = "process"
+    with (
+        model_process() as settings.MODEL_URL,
+        frozen_model_process(monkeypatch) as url,
+    ):
+        settings.BACKGROUND_MODEL_URL = url
+        found = attention(servers.check_model_process)
+    assert set(found) == {"background model process"}
 
 
 @pytest.mark.parametrize(

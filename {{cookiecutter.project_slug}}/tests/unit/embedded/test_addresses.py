@@ -1,12 +1,19 @@
 """The addresses of the embedded servers follow from the data folder."""
 
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import environ
 import psycopg.conninfo
+import pytest
 
 from lsml.embedded import addresses
+from lsml.model_process.address import own_socket, socket_of
+
+PROJECT = Path(__file__).parents[3]
 
 
 def test_sockets_are_in_a_data_folder_with_a_short_plain_path():
@@ -40,3 +47,32 @@ def test_django_and_libpq_read_the_database_url_alike():
     libpq = psycopg.conninfo.conninfo_to_dict(url)
     assert libpq["host"] == "/srv/p/.data/run"
     assert libpq["dbname"] == "lsml"
+
+
+PRINT = "from config import settings; print(settings.BACKGROUND_MODEL_URL)"
+
+
+@pytest.mark.parametrize("process", ["command", "web"])
+def test_a_command_finds_the_background_model_process_of_make_dev(tmp_path, process):
+    """Web would keep an address at which nobody answers later on."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENV_FILE": os.devnull,
+        "LSML_DATA_DIR": str(tmp_path),
+        "LSML_PROCESS": process,
+    }
+
+    def read():
+        command = [sys.executable, "-c", PRINT]
+        return subprocess.check_output(
+            command, cwd=PROJECT, env=environment, text=True
+        ).strip()
+
+    url = addresses.background_model_url(tmp_path)
+    addresses.socket_folder(tmp_path).mkdir(parents=True, exist_ok=True)
+    assert read() == ""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(own_socket(socket_of(url)))
+        server.listen()
+        assert read() == (url if process == "command" else "")
+    assert read() == ""

@@ -14,11 +14,14 @@ from django.db.models.functions import Now
 from lsml.environment.rolling import disturbing
 
 POSITIVE = models.CheckConstraint(condition=models.Q(size__gt=0), name="positive")
+NOT_HUGE = models.CheckConstraint(condition=models.Q(size__lt=99), name="not_huge")
 ONE_NAME = models.UniqueConstraint(fields=["name"], name="one_name")
 BY_NAME = models.Index(fields=["name"], name="by_name")
+VALIDATE = ValidateConstraint("box", "not_huge")
+NEW_COLUMN = migrations.AddField("box", "colour", models.TextField(null=True))
 
 
-def found(*operations):
+def found(*operations, atomic=True):
     """Return what disturbs the version whose table `box` has name, note and size."""
     state = ProjectState()
     columns = {
@@ -27,10 +30,11 @@ def found(*operations):
         "note": models.TextField(null=True),
         "size": models.IntegerField(default=1),
     }
-    options = {"constraints": [ONE_NAME]}
+    options = {"constraints": [ONE_NAME, NOT_HUGE]}
     state.add_model(ModelState("goods", "Box", list(columns.items()), options))
     migration = migrations.Migration("0002_more", "goods")
     migration.operations = list(operations)
+    migration.atomic = atomic
     return list(disturbing([migration], state))
 
 
@@ -64,11 +68,19 @@ def test_what_the_running_version_does_not_notice_is_applied(operation):
         assert found(operation) == []
 
 
-def test_indexes_and_constraints_that_block_nobody_are_applied():
+def test_an_index_that_blocks_nobody_is_applied():
     assert found(AddIndexConcurrently("box", BY_NAME)) == []
-    assert found(AddConstraintNotValid("box", POSITIVE)) == []
-    both = AddConstraintNotValid("box", POSITIVE), ValidateConstraint("box", "positive")
-    assert found(*both) == []
+
+
+def test_a_constraint_is_validated_in_a_migration_of_its_own_only():
+    assert found(VALIDATE) == []
+    assert found(VALIDATE, VALIDATE) == []
+    [sentence] = found(NEW_COLUMN, VALIDATE)
+    assert "in a migration of its own" in sentence
+
+
+def test_without_a_transaction_no_lock_is_held_while_a_constraint_is_validated():
+    assert found(NEW_COLUMN, VALIDATE, atomic=False) == []
 
 
 @pytest.mark.parametrize(
@@ -120,9 +132,16 @@ def test_indexes_and_constraints_that_block_nobody_are_applied():
             ),
             "a value per row",
         ),
+        (
+            migrations.AddField(
+                "box", "weight", models.PositiveIntegerField(null=True)
+            ),
+            "such as IntegerField",
+        ),
         (migrations.RemoveConstraint("box", "one_name"), "relies on it"),
         (migrations.AddIndex("box", BY_NAME), "AddIndexConcurrently"),
         (migrations.AddConstraint("box", POSITIVE), "does not know the constraint"),
+        (AddConstraintNotValid("box", POSITIVE), "refuses new rows"),
         (migrations.RunSQL("DROP TABLE goods_box"), "cannot be seen"),
         (migrations.RunPython(print), "cannot be seen"),
         (

@@ -25,11 +25,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path, help="made by `manage.py backup`")
+        parser.add_argument(
+            "--sha256",
+            metavar="HEX",
+            help="that `backup` printed; a backup with another one is refused",
+        )
 
-    def handle(self, *_: Any, folder: Path, **__: Any) -> None:
+    def handle(
+        self, *_: Any, folder: Path, sha256: str | None = None, **__: Any
+    ) -> None:
         folder = folder.absolute()
         try:
-            manifest = restoring.check_backup(folder)
+            manifest = restoring.check_backup(folder, sha256)
             with database_running(say=self.stdout.write):
                 self._load(manifest, folder)
                 self._finish(manifest, folder)
