@@ -95,7 +95,6 @@ def origin(answers: dict[str, str]) -> dict[str, object] | None:
             }
         },
         "directory": None,
-        "skip": [".env"],  # each bake has other secrets
     }
 
 

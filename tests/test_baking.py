@@ -175,6 +175,18 @@ def test_the_ci_file_is_valid_and_runs_targets_of_the_makefile(
     assert set(words) <= set(targets)
 
 
+@pytest.mark.parametrize(
+    ("answers", "path"),
+    [(BAKES[0], ".github/workflows/ci.yml"), (BAKES[2], ".gitlab-ci.yml")],
+    ids=["github", "gitlab"],
+)
+def test_ci_builds_every_image_that_it_starts(bake, answers, path):
+    text = (bake(**answers) / path).read_text()
+
+    started = re.findall(r"docker compose up (.+)", text)
+    assert started == ["--detach --build --wait"]
+
+
 def test_renovates_settings_are_valid(bake):
     subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema",

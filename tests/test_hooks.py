@@ -103,7 +103,6 @@ def test_a_project_knows_the_commit_of_its_template(post_gen, template):
     assert re.fullmatch("[0-9a-f]{40}", known["commit"])
     assert known["template"] == str(template)
     assert known["context"] == {"cookiecutter": ANSWERS}
-    assert known["skip"] == [".env"]
 
 
 def test_a_template_from_an_address_is_known_by_it(post_gen, template):

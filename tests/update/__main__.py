@@ -1,18 +1,22 @@
-"""`python -m tests.update`: a project takes over five versions of the template.
+"""`python -m tests.update`: a project takes over newer versions of the template.
 
-Its owner edited the model, the README and compose.yaml, and added an app. Uses the
-libraries of build/demo. The template's versions are commits of a clone in a scratch
-folder.
+It is baked from the last release (from this commit, while there is none), and learns.
+Its owner edits the model, the README and compose.yaml, and adds an app. Then it takes
+over this commit and five more versions, one of them with a migration, and still serves
+what it learned. Uses the libraries of build/demo. The template's versions are commits
+of a clone in a scratch folder.
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from demo.screen import StepFailed, expect, step
 from tests.conftest import ROOT
+from tests.migrating import add_migration
+from tests.update.serving import Serving
+from tests.update.shell import commit, run
 
 PROJECT = "{{cookiecutter.project_slug}}"
 # What the owner adds to files that the template has, and an app.
@@ -35,48 +39,87 @@ VERSIONS = [
     [("docs/new.md", "# Newer\n", None), ("Makefile", "They need GNU", "All need GNU")],
     [("README.md", "A heading of version 1: ", ""), ("model.py", "Version 2. ", "")],
 ]
+MIGRATES = 3  # the version that has a migration
 
 
 def main() -> int:
-    """Bake, edit and update; return 0 if nothing of the owner's was lost."""
+    """Bake, learn, edit and update; return 0 if nothing was lost."""
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        template = scratch / "template"
-        run(scratch, "git", "clone", "--quiet", ROOT, template)
-        project = bake(scratch, template)
-        edit(project)
-        secrets = (project / ".env").read_text()
-        for number, changes in enumerate(VERSIONS, 1):
-            change(template, changes, number)
-            began = time.monotonic()
-            run(project, "make", "update")
-            took = time.monotonic() - began
-            commit(project, f"take over version {number}")
-            print(f"version {number} was taken over in {took:.1f} s", flush=True)
-        assert (project / ".env").read_text() == secrets
-        differing = differences(project, bake(scratch / "again", template))
-        assert differing == set(EDITS), differing
-        for name, text in EDITS.items():
-            assert (project / name).read_text().endswith(text), name
-        check(project)
+        try:
+            follow(Path(folder))
+        except StepFailed as failure:
+            print(f"\n{failure}", file=sys.stderr)
+            return 1
     print("nothing of the owner's was lost; its lint and its model's tests pass")
     return 0
 
 
-def run(folder: Path, *command: object) -> str:
-    """Run a command; show its output if it fails."""
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
+def follow(scratch: Path) -> None:
+    """Take a project from the last release to the newest version of the template."""
+    template = scratch / "template"
+    run(scratch, "git", "clone", "--quiet", ROOT, template)
+    newest = run(template, "git", "rev-parse", "HEAD").strip()
+    release = last_release(template) or newest
+    refuse_changed_migrations(template, release)
+    run(template, "git", "reset", "--quiet", "--hard", release)
+    project = bake(scratch, template)
+    install(project, its_own=release != newest)
+    serving = Serving(project)
+    serving.learn()
+    edit(project)
+    secrets = (project / ".env").read_text()
+    if release != newest:
+        run(template, "git", "reset", "--quiet", "--hard", newest)
+        update(project, f"from {release}")
+        install(project, its_own=False)
+    for number, changes in enumerate(VERSIONS, 1):
+        if number == MIGRATES:
+            add_migration(template / PROJECT)
+        change(template, changes, number)
+        update(project, f"version {number}")
+    assert (project / ".env").read_text() == secrets
+    differing = differences(project, bake(scratch / "again", template))
+    assert differing == set(EDITS), differing
+    for name, text in EDITS.items():
+        assert (project / name).read_text().endswith(text), name
+    serving.check()
+    check(project)
+
+
+def last_release(template: Path) -> str:
+    """Return the newest tag before this commit, "" if there is none."""
+    before = ("--merged", "HEAD", "--no-contains", "HEAD")
+    tags = run(template, "git", "tag", *before, "--sort=-version:refname", "v*")
+    return next(iter(tags.splitlines()), "")
+
+
+def refuse_changed_migrations(template: Path, release: str) -> None:
+    """Fail if a migration was changed that databases of the release have applied."""
+    changed = run(
+        template,
+        *("git", "diff", "--name-only", "--no-renames", "--diff-filter=MD"),
+        *(release, "HEAD", "--", "*/migrations/*.py"),
     )
-    if done.returncode:
-        sys.exit(f"{command} in {folder}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done.stdout
+    expect(not changed, f"These migrations of {release} were changed:\n{changed}")
 
 
-def commit(folder: Path, subject: str) -> None:
-    run(folder, "git", "add", "--all")
-    author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-    run(folder, "git", *author, "commit", "--quiet", "--allow-empty", "-m", subject)
+def install(project: Path, *, its_own: bool) -> None:
+    """Install the libraries of a release, or use those of build/demo."""
+    venv = project / ".venv"
+    shutil.rmtree(venv, ignore_errors=True)
+    if its_own:
+        run(project, "make", "install")
+        return
+    venv.mkdir()  # git ignores a folder of this name, but not a link
+    for path in (ROOT / "build/demo/.venv").iterdir():
+        (venv / path.name).symlink_to(path)
+
+
+def update(project: Path, what: str) -> None:
+    """Take over the template's newest version, and commit."""
+    with step(f"make update: {what}"):
+        run(project, "make", "update")
+    commit(project, f"take over {what}")
 
 
 def bake(folder: Path, template: Path) -> Path:
@@ -134,7 +177,6 @@ def differences(project: Path, fresh: Path) -> set[str]:
 
 def check(project: Path) -> None:
     """Run the project's lint and its model's tests with the libraries of build/demo."""
-    (project / ".venv").symlink_to(ROOT / "build/demo/.venv")
     installed = ("-o", ".venv/.installed", "-o", ".venv/.tools")
     run(project, "make", *installed, "lint")
     run(project, ".venv/bin/python", "-m", "pytest", "-q", "tests/test_model.py")
