@@ -27,6 +27,7 @@ from pathlib import Path
 
 from lsml.embedded import addresses
 from lsml.embedded.servers import running
+from tests.chaos.servers import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
 WEBHOOK = json.dumps(
@@ -42,9 +43,7 @@ MEGABYTE = 1024 * 1024
 @contextmanager
 def web_process(folder: Path, **environment: str):
     """Run servers and gunicorn as in production; yield the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running(folder / "servers", durable=False):
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "config.settings",

@@ -58,7 +58,8 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection(session):
     """Import the tests without the garbage collector, which would find nothing.
 
-    Nor does it later: all objects that exist by then stay to the end.
+    Nor does it later: all objects that exist by then stay to the end. It runs after
+    50,000 new objects instead of 700, which took 8 % of the CPU time of API tests.
     """
     gc.disable()
     try:
@@ -66,6 +67,7 @@ def pytest_collection(session):
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000)
         gc.enable()
 
 

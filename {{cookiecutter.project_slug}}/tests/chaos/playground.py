@@ -84,10 +84,16 @@ class Program:
 
 
 class Playground:
-    """All programs, and a thread that restarts those that ended."""
+    """All programs, or some of them, and a thread that restarts those that ended."""
 
     def __init__(
-        self, folder: Path, environment: dict[str, str], *, port: int, hosts=None
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        *,
+        port: int,
+        hosts=None,
+        only: set[str] | None = None,
     ):
         self.folder = folder
         self.environment = environment
@@ -109,6 +115,9 @@ class Playground:
                 f"training-{number}", _worker("training", name=f"training{number}")
             )
             self._add(f"beat-{number}", [*_CELERY, "beat"])
+        if only:
+            programs = self.programs.items()
+            self.programs = {name: each for name, each in programs if name in only}
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
     def _add(self, name, arguments, **environment):

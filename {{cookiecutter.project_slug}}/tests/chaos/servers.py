@@ -188,9 +188,16 @@ def migrate():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that no other process gets before this one ends.
+
+    It stays bound. A server that sets SO_REUSEADDR, as servers do, can listen at it.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    port = bound.getsockname()[1]
+    bound.detach()  # so that it is not closed
+    return port
 
 
 def is_open(port):

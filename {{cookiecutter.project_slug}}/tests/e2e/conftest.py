@@ -3,15 +3,17 @@
 import http.client
 import json
 import os
+import subprocess
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 import pytest
 
 from lsml.embedded.addresses import database_url
 from lsml.embedded.folders import prepare_folders
+from lsml.embedded.servers import running
 from tests.chaos.hosts import connect_hosts
 from tests.chaos.pgbouncer import PgBouncer
 from tests.chaos.playground import Playground
@@ -23,6 +25,7 @@ class Service:
     """A running service, with the requests and queries that tests need."""
 
     def __init__(self, folder, broker, playground, database):
+        self.folder = folder
         self.broker = broker
         self.playground = playground
         self.database = database
@@ -69,6 +72,16 @@ class Service:
         """Return a database connection; leaving it releases its locks."""
         return psycopg.connect(self._url, autocommit=True)
 
+    def until_healthy(self, *, within_s=90):
+        """Wait until the web process answers."""
+        deadline = time.monotonic() + within_s
+        while True:
+            with suppress(OSError):
+                if self.call("GET", "/health")[0] == 200:
+                    return
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
     def until_consumed(self, queue, *, within_s=60):
         """Wait until a worker consumes the RabbitMQ queue."""
         deadline = time.monotonic() + within_s
@@ -99,29 +112,54 @@ class Service:
         )
 
 
+def service_environment(folder, **environment):
+    """Return the variables of a service that has its data and servers in a folder."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "e2e-" + "x" * 50,
+        "HTTPS": "false",
+        "LSML_DATA_DIR": str(folder),
+        "DATABASE_URL": "",
+        "MODEL_CLASS": "tests.chaos.model.Remembering",
+        "TRAINING_STOP_GRACE_S": "1",
+        "PYTHONWARNINGS": "ignore",
+        **environment,
+    }
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """The files of a PostgreSQL with all tables, which each service gets a copy of.
+
+    Creating and migrating one takes several seconds.
+    """
+    folder = tmp_path_factory.mktemp("migrated")
+    environment = service_environment(folder)
+    with running(folder, broker=False, durable=False):
+        Playground(folder, environment, port=0).run("manage.py", "migrate", "-v0")
+    return folder / "postgres"
+
+
 @pytest.fixture
-def start_service(tmp_path_factory):
-    """Start a service with a broker and settings; stop it after the test."""
+def start_service(tmp_path_factory, migrated):
+    """Start a service with a broker and settings; stop it after the test.
+
+    With `only`, start no other programs than those with these names.
+    """
     started = []
     others = ExitStack()
 
-    def start(*, rabbitmq=False, pgbouncer=False, hosts=None, **environment):
+    def start(*, rabbitmq=False, pgbouncer=False, hosts=None, only=None, **environment):
         folder = tmp_path_factory.mktemp("service")
         prepare_folders(folder)
         database = Database(folder)
         broker = RabbitBroker(folder) if rabbitmq else ValkeyBroker(folder)
-        environment = {
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "ENV_FILE": os.devnull,
-            "SECRET_KEY": "e2e-" + "x" * 50,
-            "HTTPS": "false",
-            "LSML_DATA_DIR": str(folder),
-            "DATABASE_URL": "",
-            "CELERY_BROKER_URL": broker.url,
-            "MODEL_CLASS": "tests.chaos.model.Remembering",
-            "PYTHONWARNINGS": "ignore",
-            **environment,
-        }
+        environment = service_environment(
+            folder, CELERY_BROKER_URL=broker.url, **environment
+        )
+        if not pgbouncer:  # through which the tables are made, too
+            subprocess.run(["cp", "-a", migrated, folder], check=True)
         database.start()
         broker.start()
         if pgbouncer:
@@ -134,19 +172,14 @@ def start_service(tmp_path_factory):
             s3 = connect_hosts(hosts, folder, environment, broker, free_port())
             others.callback(s3.stop)
         port = free_port()
-        playground = Playground(folder, environment, port=port, hosts=hosts)
+        playground = Playground(folder, environment, port=port, hosts=hosts, only=only)
         service = Service(folder, broker, playground, database)
         started.append(service)
-        playground.run("manage.py", "migrate", "--verbosity", "0")
+        if pgbouncer:
+            playground.run("manage.py", "migrate", "--verbosity", "0")
         playground.start()
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                if service.call("GET", "/health")[0] == 200:
-                    return service
-            except OSError:
-                assert time.monotonic() < deadline
-            time.sleep(0.2)
+        service.until_healthy()
+        return service
 
     yield start
     for service in started:

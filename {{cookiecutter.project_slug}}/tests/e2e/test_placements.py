@@ -19,7 +19,7 @@ def predict(service, text="hm"):
     return service.call("POST", "/predict", body)
 
 
-def until_answered(service, *, within_s=20):
+def until_answered(service, *, within_s=60):
     """Predict until it succeeds, and return the statuses before that."""
     statuses, deadline = [], time.monotonic() + within_s
     while (status := _status(service)) != 200:
@@ -42,6 +42,7 @@ def start(request, start_service):
 
     def with_model(name, **environment):
         service = start_service(
+            only={"web", "model"},
             MODEL_PLACEMENT=request.param,
             MODEL_CLASS=f"tests.models.serving.{name}",
             WEB_WORKERS="2",
@@ -96,7 +97,7 @@ def test_a_prediction_that_hangs_is_recorded_and_the_next_one_is_answered(start)
         "SELECT 1 FROM audit_prediction WHERE outcome = 'error'"
         " AND error LIKE '%%did not answer within 2 s%%'"
     )
-    until_answered(service, within_s=40)
+    until_answered(service)
     hanging.join()
 
 
