@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lsml.inference.serving.take_back import take_back
 from lsml.model_process.address import (
     leads_here,
     listens,
@@ -149,6 +150,48 @@ def test_an_old_container_that_restarts_answers_while_the_new_one_does_not(
         with listening(own_socket(shared)):
             start(shared)
             assert leads_here(shared)
+
+
+def test_the_old_process_takes_the_path_back_from_one_that_failed(
+    tmp_path, as_container, monkeypatch
+):
+    shared = str(tmp_path / "model.sock")
+    monkeypatch.setenv("MODEL_URL", f"unix://{shared}")
+    as_container("old")
+    with listening(own_socket(shared)) as old:
+        start(shared)
+        as_container("new")
+        with listening(own_socket(shared)):
+            start(shared)
+        assert not listens(shared)
+        as_container("old")
+        assert take_back()
+        connect(shared).close()
+        old.accept()[0].close()
+        # The next version takes over as usual.
+        as_container("corrected")
+        with listening(own_socket(shared)):
+            start(shared)
+            assert leads_here(shared)
+
+
+def test_nothing_takes_the_path_back_without_a_process_that_listens(
+    tmp_path, as_container, monkeypatch
+):
+    shared = str(tmp_path / "model.sock")
+    monkeypatch.setenv("MODEL_URL", f"unix://{shared}")
+    as_container("new")
+    with listening(own_socket(shared)):
+        start(shared)
+        as_container("stopped")
+        assert not take_back()
+        as_container("new")
+        assert leads_here(shared)
+
+
+def test_an_http_address_needs_no_taking_back(monkeypatch):
+    monkeypatch.setenv("MODEL_URL", "http://model:9091")
+    assert take_back()
 
 
 def old_file(path):
