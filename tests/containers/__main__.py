@@ -14,7 +14,7 @@ from demo.label_studio import LabelStudio
 from demo.screen import StepFailed, expect, step
 from demo.service import read_env
 from tests.containers.composed import PORT, Containers
-from tests.containers.deploying import deploy
+from tests.containers.deploying import deploy, fail_to_deploy
 from tests.learning import learn, until
 
 SERVICE = ("web1", "model", "background-model", "worker", "training", "beat")
@@ -56,6 +56,7 @@ def main() -> int:
             _check_rights(containers)
             _check_address(containers)
             _back_up(containers)
+            fail_to_deploy(containers, texts)
             deploy(containers, texts)
             _survive(containers, texts)
             _check_tls(containers)

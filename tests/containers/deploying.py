@@ -2,12 +2,23 @@
 
 import time
 
-from demo.screen import expect, step
+from demo.screen import StepFailed, expect, step
 from tests.containers.composed import PORT, Containers
 from tests.containers.load import Load
 from tests.migrating import MIGRATIONS, add_migration
 
 BEFORE_S = AFTER_S = 5.0  # of load, around the deploy
+# Of the model's container: it starts and takes over the socket, and is never healthy.
+NEVER_HEALTHY = """
+services:
+  model:
+    healthcheck:
+      test: ["CMD", "false"]
+      interval: 2s
+      retries: 5
+      start_period: 0s
+"""
+SERVES = "he old version is still running"
 OURS = ("web1", "web2", "model", "background-model", "worker", "training", "beat")
 
 
@@ -32,6 +43,43 @@ def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
             found = containers.exec(name, "ls", MIGRATIONS)
             expect(migration in found, f"{name} has the old code")
         shown.outcome = f"{len(after)} containers"
+
+
+def fail_to_deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
+    """Check that the running version goes on serving when a new one does not start."""
+    before = _running(containers)
+    model, override = containers.project / "model.py", containers.project / "never.yaml"
+    code = model.read_text()
+    with step("make deploy, with an error in model.py") as shown:
+        model.write_text(f"{code}\nclass (\n")
+        try:
+            said = _fail(containers, "make", "deploy")
+        finally:
+            model.write_text(code)
+        expect("SyntaxError" in said or "invalid syntax" in said, said)
+        expect(containers.predict(texts[:1]) == 200, "predictions fail")
+        shown.outcome = said.strip().splitlines()[-1]
+    with step("a new model process that is never healthy") as shown:
+        override.write_text(NEVER_HEALTHY)
+        files = f"COMPOSE_FILE=compose.yaml:{override.name}"
+        try:
+            said = _fail(containers, "env", files, "deploy/roll.sh")
+        finally:
+            override.unlink()
+        status = containers.predict(texts[:1])
+        expect(status == 200, f"status {status}; {said}")
+        shown.outcome = "predictions are answered"
+    expect(_running(containers) == before, "containers were replaced or left behind")
+
+
+def _fail(containers: Containers, *command: str) -> str:
+    """Run a command that has to fail because of the new version; return its output."""
+    try:
+        containers.run(*command)
+    except StepFailed as failure:
+        expect(SERVES in str(failure), str(failure))
+        return str(failure)
+    raise StepFailed(f"{' '.join(command)} succeeded")
 
 
 def _running(containers: Containers) -> set[str]:
