@@ -16,7 +16,7 @@ export UV := $(CURDIR)/$(VENV)/bin/uv
 # Libraries are compiled when they are first imported: keep that, or all processes do it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-template test-starters test-demo lint lint-demo format requirements clean
+.PHONY: help demo test test-template test-demo test-starters lint lint-template lint-demo format requirements clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -26,23 +26,19 @@ demo: $(READY)  ## Bake the default project, run it and play a story (PORT=9090,
 
 test: $(READY) build/demo  ## Bake every option and check it; run the default project's own tests
 	$(MAKE) -C build/demo .venv/.tools
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-template lint-demo
-	$(MAKE) --no-print-directory --jobs=2 test-demo test-starters
+	$(MAKE) --no-print-directory --jobs=2 test-template test-demo
 
-# In one process, which bakes each set of answers once.
-test-template: lint
-	$(VENV)/bin/python -m pytest --ignore=tests/test_starters.py $(ARGS)
-
-# After lint-demo: mypy reads what it found out about the files that are the same.
-test-starters: $(READY)
-	$(VENV)/bin/python -m pytest tests/test_starters.py
+# In one process, which bakes each set of answers once. It prints at its end (tac does), or
+# its dots would mix with those of test-demo.
+test-template: $(READY)
+	$(VENV)/bin/python -m pytest --ignore=tests/test_starters.py $(ARGS) | tac | tac
 
 test-demo:
 	$(MAKE) -C build/demo test
 
-# Type checks take one core, and the longest.
-lint-demo:
-	$(MAKE) -C build/demo lint
+# They use the environment of the default project, and what its lint found out about types.
+test-starters: lint-demo  ## Lint and test the projects of the other starters
+	$(VENV)/bin/python -m pytest tests/test_starters.py
 
 # Bake and install the default project. Data that a demo recorded in it is kept.
 .PHONY: build/demo
@@ -50,10 +46,15 @@ build/demo: $(READY)
 	$(VENV)/bin/python -m demo.baking $@
 	$(MAKE) -C $@ install
 
-lint: $(READY)  ## Check format, style and types of hooks, demo and tests
+lint: lint-template lint-demo  ## Check format, style and types of the template and of the default project
+
+lint-template: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+lint-demo: build/demo
+	$(MAKE) -C build/demo lint
 
 format: $(READY)  ## Format hooks, demo and tests
 	$(VENV)/bin/ruff format .

@@ -14,7 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.load import Request, percentile_ms, send_evenly
+from benchmarks.load import Answer, Request, percentile_ms, send_evenly
 from benchmarks.service import HEADERS
 from benchmarks.wire.load import require_tools
 from benchmarks.wire.report import CROWD, Crowd, Many, Report, write
@@ -68,28 +68,37 @@ def main() -> None:
 
 
 def _crowd(measured: Benchmark) -> Crowd:
-    """Compare 64 connections with 8, and probe `/health` beside the 64."""
+    """Compare 64 connections with 8, and probe `/health` beside both."""
     ours = measured.ours
-    health = Request(ours.port, "/health", None, HEADERS)
-    count = PROBES_PER_S * measured.seconds
     few, many, probes = [], [], []
     with measured.checks.rows_of(ours.tables(ONE)):
         for _ in range(measured.turns):
-            few.append(measured.measure(ours, ONE))
-            show("8 connections, ours", few[-1].load)
-            with ThreadPoolExecutor(1) as thread:
-                answers = thread.submit(
-                    send_evenly, {"": health}, count, float(measured.seconds), 10.0
-                )
-                many.append(measured.measure(ours, ONE, connections=CROWD))
-                probes += answers.result()[""]
-            show(f"{CROWD} connections, ours", many[-1].load)
+            few.append(_beside_probes(measured, connections=ONE.connections)[0])
+            show(f"{ONE.connections} connections, ours", few[-1].load)
+            turn, answers = _beside_probes(measured, connections=CROWD)
+            many.append(turn)
+            probes += answers
+            show(f"{CROWD} connections, ours", turn.load)
     return Crowd(
         few,
         many,
         health_p99_ms=percentile_ms(probes, 99),
         unhealthy=sum(each.status != 200 for each in probes),
     )
+
+
+def _beside_probes(
+    measured: Benchmark, *, connections: int
+) -> tuple[Turn, list[Answer]]:
+    """Measure predictions of one task, while `/health` is asked for as well."""
+    health = Request(measured.ours.port, "/health", None, HEADERS)
+    seconds = measured.seconds
+    with ThreadPoolExecutor(1) as thread:
+        answers = thread.submit(
+            send_evenly, {"": health}, PROBES_PER_S * seconds, float(seconds), 10.0
+        )
+        turn = measured.measure(measured.ours, ONE, connections=connections)
+        return turn, answers.result()[""]
 
 
 def _many(measured: Benchmark) -> Many:

@@ -30,6 +30,7 @@ from lsml.model_process.address import (
 Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR = 253, 254
 
 read_env_file()
+heap.bound_heaps()
 _data_dir = Path(os.environ.get("LSML_DATA_DIR", ".data")).absolute()
 _socket = socket_of(os.environ.get("MODEL_URL") or model_url(_data_dir))
 

@@ -69,6 +69,7 @@ def refused(client, name, queries):
     return found
 
 
+@pytest.mark.slow
 def test_every_list_answers_a_refused_value_in_each_filter(client):
     client.force_login(factory.person("root"))
     of = factory.story(predictions=5)["project"]

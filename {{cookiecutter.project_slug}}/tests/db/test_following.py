@@ -309,6 +309,7 @@ def test_without_known_tasks_nothing_is_started(project, promoted, settle, chang
     assert "manage.py sync" in problem()
 
 
+@pytest.mark.slow
 def test_while_label_studio_is_away_no_job_is_started_and_promotions_work(
     project, promoted, settle, studio, change
 ):
@@ -603,6 +604,7 @@ def test_a_backend_that_was_removed_is_reported(settle, studio, change):
     assert f"no backend at {URL}" in problem()
 
 
+@pytest.mark.slow
 def test_if_label_studio_is_away_the_other_projects_do_not_wait_for_it(
     project, studio, change, settings
 ):

@@ -30,6 +30,7 @@ def endpoint(settings):
         cached.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_web_process_imports_neither():
     environment = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     done = subprocess.run(
@@ -151,6 +152,7 @@ def test_errors_that_are_logged_or_not_handled_are_sent_and_nothing_else(sent):
     assert {e["tags"]["request_id"] for e in sent.events()[:3]} == {"0123456789"}
 
 
+@pytest.mark.slow
 def test_what_is_sent_has_no_text_of_an_exception_no_variables_and_no_settings(sent):
     whole = b"".join(sent.bodies)
     assert b"Ada" not in whole

@@ -99,6 +99,7 @@ def test_the_counts_that_a_process_still_uses_are_not_removed():
     assert not Path(folder).exists()
 
 
+@pytest.mark.slow
 def test_doctor_finds_the_counts_of_the_service():
     found, folder = printed_by(_NAME_SERVICE).split()
     assert found == folder

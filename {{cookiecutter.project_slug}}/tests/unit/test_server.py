@@ -230,6 +230,7 @@ def test_a_body_that_takes_too_long_is_answered_with_408(monkeypatch):
         assert_has_the_shape_of_errors(answer)
 
 
+@pytest.mark.slow
 def test_a_body_may_take_longer_the_more_of_it_has_arrived(monkeypatch):
     monkeypatch.setattr(incoming, "BODY_S", 0.0)
     monkeypatch.setattr(incoming, "BODY_BYTES_PER_S", 100)
@@ -342,6 +343,7 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared_worker):
         assert b'"abc"' in read_to_end(sock)
 
 
+@pytest.mark.slow
 def test_a_stopping_worker_answers_its_requests_and_closes_the_others():
     with running_worker() as worker, ExitStack() as stack:
         idle = stack.enter_context(connected(worker))
@@ -387,6 +389,7 @@ def connected_without_reading(worker):
         yield sock
 
 
+@pytest.mark.slow
 def test_clients_that_send_requests_and_read_no_answers_occupy_no_thread():
     many = request("/" + "x" * 3000, method="GET") * 16
     with running_worker(threads=4) as worker, ExitStack() as stack:
@@ -438,6 +441,7 @@ def test_an_answer_that_is_read_drop_by_drop_frees_its_thread(monkeypatch):
         assert b"200 OK" in answer
 
 
+@pytest.mark.slow
 def test_an_answer_may_take_longer_the_larger_it_is(monkeypatch):
     monkeypatch.setattr(outgoing, "ANSWER_S", 0.1)
     monkeypatch.setattr(outgoing, "ANSWER_BYTES_PER_S", 512 * 1024)

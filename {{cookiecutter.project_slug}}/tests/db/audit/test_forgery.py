@@ -246,6 +246,7 @@ def test_the_rows_of_a_long_transaction_are_plausible(monkeypatch):
     assert verify().rows == 5
 
 
+@pytest.mark.slow
 def test_looking_for_forged_rows_reads_the_indexes():
     plans = []
 

@@ -91,6 +91,7 @@ def test_the_text_of_a_row_does_not_depend_on_the_session():
     assert [(row[0], row[2][:8])] == list(chain.locator_entries(bytes(seal.locator)))
 
 
+@pytest.mark.slow
 def test_a_large_backlog_is_sealed_in_pieces(settings):
     settings.AUDIT_SEAL_ROWS_MAX = 2_000
     rows = predict(5_000)  # one transaction: the pieces part in the middle of it

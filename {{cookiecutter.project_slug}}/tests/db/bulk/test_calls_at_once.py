@@ -96,6 +96,7 @@ def test_a_failed_call_is_counted_for_its_own_tasks(start, studio, slow, monkeyp
     assert [each.task_id for each in job.problems.all()] == [105]
 
 
+@pytest.mark.slow
 def test_tasks_are_tried_alone_once_no_other_call_can_crash_the_process(
     start, studio, slow, monkeypatch
 ):

@@ -43,6 +43,7 @@ def test_a_broker_that_answers_is_fine(broker, monkeypatch, attention):
     assert attention(servers.check_broker) == {}
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_stopped_is_found(monkeypatch):
     app_with(monkeypatch, "redis://127.0.0.1:1/0")
     with pytest.raises(NoBroker):
@@ -118,6 +119,7 @@ def test_a_label_studio_that_refuses_the_key_is_found(
         assert says in found["Label Studio"].text
 
 
+@pytest.mark.slow
 def test_a_label_studio_that_does_not_answer_is_found(settings, attention):
     assert attention(servers.check_label_studio) == {}
     settings.LABEL_STUDIO_URL = "http://127.0.0.1:1"

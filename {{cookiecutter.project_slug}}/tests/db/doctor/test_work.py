@@ -142,6 +142,7 @@ def test_events_that_were_set_aside_are_found(project, attention):
     assert "1 events were set aside" in attention(work.check_projects)["projects"].text
 
 
+@pytest.mark.slow
 def test_a_job_that_no_worker_takes_is_found(db, attention):
     def queue(minutes):
         at = NOW() - timedelta(minutes=minutes)

@@ -168,6 +168,7 @@ def test_a_second_attempt_resumes_or_counts_from_zero(name, before):
     assert seen == [(before, before)]
 
 
+@pytest.mark.slow
 def test_progress_within_a_transaction_is_seen_and_cancelling_does_not_wait(run_kind):
     """An export reads in one transaction, which may last for minutes."""
     job = make(run_kind, total=1000)
@@ -199,6 +200,7 @@ def test_progress_within_a_transaction_is_seen_and_cancelling_does_not_wait(run_
     assert now(job).state == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_long_transaction_does_not_cost_the_lease(run_kind):
     renewed = []
 
@@ -236,6 +238,7 @@ class Worker:
         self.process.stdout.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_an_attempt_and_another_one_finishes(run_kind):
     job = make(run_kind)
     Worker(run_kind, job).end()
@@ -246,6 +249,7 @@ def test_a_killed_worker_costs_an_attempt_and_another_one_finishes(run_kind):
     assert (job.state, job.attempts, job.failures) == ("succeeded", 2, 1)
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_cut_off_changes_nothing_when_it_comes_back(run_kind):
     job = make(run_kind)
     zombie = Worker(run_kind, job)

@@ -251,6 +251,7 @@ def test_a_version_that_fails_on_most_tasks_is_held_back(history, wrong, served)
     assert "the API is away" in found.reason
 
 
+@pytest.mark.slow
 def test_after_a_crash_of_the_model_process_the_evaluation_begins_again(
     history, wrong, scripted
 ):
@@ -447,6 +448,7 @@ def loaded(serving):
     return [json.loads(body)["serving"]["version"] for body in serving.bodies]
 
 
+@pytest.mark.slow
 @with_connections_of_other_threads
 def test_a_version_is_loaded_where_it_will_serve_before_it_is_promoted(
     history, wrong, serving
@@ -456,6 +458,7 @@ def test_a_version_is_loaded_where_it_will_serve_before_it_is_promoted(
     assert loaded(serving) == ["v2"]
 
 
+@pytest.mark.slow
 @with_connections_of_other_threads
 def test_a_version_that_does_not_load_where_it_would_serve_is_not_promoted(
     history, wrong, serving
@@ -467,6 +470,7 @@ def test_a_version_that_does_not_load_where_it_would_serve_is_not_promoted(
     assert history.project.served_version == "v1"
 
 
+@pytest.mark.slow
 @with_connections_of_other_threads
 def test_a_version_that_is_held_back_does_not_reach_the_process_that_serves(
     history, wrong, serving
@@ -494,6 +498,7 @@ def test_a_process_that_ends_while_it_loads_a_version_costs_an_attempt(
 
 
 # httpcore leaves the socket that it could not connect to the garbage collector.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @with_connections_of_other_threads
 def test_while_the_background_process_is_away_an_evaluation_waits(

@@ -56,6 +56,7 @@ def test_an_event_that_fit_fails_on_is_set_aside_and_the_others_count(strict, st
     assert "failed" not in following.message
 
 
+@pytest.mark.slow
 def test_a_run_fails_when_fit_raises_for_every_event_and_no_run_takes_them_again(
     strict, studio
 ):
@@ -73,6 +74,7 @@ def test_a_run_fails_when_fit_raises_for_every_event_and_no_run_takes_them_again
     assert (following.state, taken(following)) == ("succeeded", [unread.pk, late.pk])
 
 
+@pytest.mark.slow
 def test_the_error_of_an_event_is_masked_and_bounded(strict, studio, monkeypatch):
     monkeypatch.setenv("FIT_RAISES", "tests.models.learning.Wordy")
     studio.annotate(1, ground_truth=True)
@@ -122,6 +124,7 @@ def test_the_other_annotations_of_a_bulk_event_count(strict, studio):
     assert len(set_aside()) == 1
 
 
+@pytest.mark.slow
 def test_the_events_a_run_set_aside_are_retried_by_hand(strict, studio):
     bad = studio.annotate(1, ground_truth=True)
     studio.annotate(2)
@@ -145,6 +148,7 @@ def test_the_events_a_run_set_aside_are_retried_by_hand(strict, studio):
         retry(run, actor="ann", origin=ORIGIN)
 
 
+@pytest.mark.slow
 def test_retrying_a_failed_run_takes_the_events_it_set_aside(strict, studio):
     studio.annotate(1, ground_truth=True)
     run = strict.train()
@@ -155,6 +159,7 @@ def test_retrying_a_failed_run_takes_the_events_it_set_aside(strict, studio):
     assert [each.run for each in RunEvent.objects.set_aside()] == [again]
 
 
+@pytest.mark.slow
 def test_the_command_retries_what_all_runs_set_aside(strict, studio):
     for number in (1, 2):
         studio.annotate(number, ground_truth=True)
@@ -167,6 +172,7 @@ def test_the_command_retries_what_all_runs_set_aside(strict, studio):
     assert action.detail == {"run": run.pk, "retried_events": 2}
 
 
+@pytest.mark.slow
 def test_a_run_started_by_hand_takes_no_events_set_aside(strict, studio):
     studio.annotate(1, ground_truth=True)
     strict.train()
@@ -207,6 +213,7 @@ def test_a_fit_that_only_returns_metrics_makes_no_version(worker, studio):
     assert not InboxEntry.objects.exists()
 
 
+@pytest.mark.slow
 def test_files_of_the_previous_version_alone_create_no_version(
     worker, studio, monkeypatch
 ):
@@ -225,6 +232,7 @@ def test_files_of_the_previous_version_alone_create_no_version(
     assert second.artifact_sha256 != first.artifact_sha256
 
 
+@pytest.mark.slow
 def test_a_file_in_the_operators_model_dir_makes_a_version(
     worker, studio, monkeypatch, tmp_path
 ):

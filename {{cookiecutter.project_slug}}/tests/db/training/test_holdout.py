@@ -64,6 +64,7 @@ def test_train_is_not_given_the_held_out_tasks_but_may_measure_on_them(
     assert not InboxEntry.objects.exists()
 
 
+@pytest.mark.slow
 def test_new_annotations_of_held_out_tasks_make_no_second_version(
     worker, studio, project, annotated
 ):
@@ -81,6 +82,7 @@ def test_new_annotations_of_held_out_tasks_make_no_second_version(
     assert worker.train().version.version == "v2"
 
 
+@pytest.mark.slow
 def test_a_person_may_train_on_the_same_annotations_again(worker, studio, annotated):
     worker.serve("Remembering")
     worker.train()

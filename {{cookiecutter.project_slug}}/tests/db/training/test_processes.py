@@ -43,6 +43,7 @@ def test_an_annotation_becomes_a_promoted_version(worker, studio):
     assert Snapshot.objects.get().label_counts == {"Positive": 2}
 
 
+@pytest.mark.slow
 def test_a_training_that_ignores_a_cancellation_is_killed(training, settings):
     settings.TRAINING_CANCEL_GRACE_S = 0.5
     watched = training("Stubborn")
@@ -95,6 +96,7 @@ def runs(pid):
         return False
 
 
+@pytest.mark.slow
 def test_the_projects_memory_limit_overrides_the_setting(worker, studio):
     worker.serve("Hungry")
     studio.annotate(1)
@@ -106,6 +108,7 @@ def test_the_projects_memory_limit_overrides_the_setting(worker, studio):
     assert "limit of 700 MB" in run.error
 
 
+@pytest.mark.slow
 def test_a_killed_training_process_costs_an_attempt_not_the_worker(training):
     watched = training("Slow")
     for pid in watched_group():
@@ -115,6 +118,7 @@ def test_a_killed_training_process_costs_an_attempt_not_the_worker(training):
     assert "was killed (SIGKILL)" in run.attempt_set.get().error
 
 
+@pytest.mark.slow
 def test_a_warm_process_is_used_and_sees_code_changed_meanwhile(
     worker, studio, settings
 ):

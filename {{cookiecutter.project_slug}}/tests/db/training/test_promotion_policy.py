@@ -75,6 +75,7 @@ def test_without_a_hold_out_it_is_promoted_and_not_evaluated(
     assert not [task for task, _ in notifications if task == EVALUATE]
 
 
+@pytest.mark.slow
 def test_always_promotes_at_once_and_manual_never_does(worker, project, studio):
     policy(project, "always")
     studio.annotate(1)

@@ -44,6 +44,7 @@ def test_an_exception_of_the_training_is_the_reason(worker, studio, model, words
     assert InboxEntry.objects.get().held
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "words"),
     [

@@ -22,6 +22,7 @@ from .watching import cancel
 pytestmark = pytest.mark.usefixtures("forked_trainings")
 
 
+@pytest.mark.slow
 def test_progress_is_visible_within_a_second(training):
     watched = training("Slow")
     watched.until(lambda run: run.message.startswith("step"))
@@ -54,12 +55,14 @@ def test_a_queued_run_is_cancelled_at_once(worker, studio):
         cancel(run)
 
 
+@pytest.mark.slow
 def test_the_time_limit_fails_the_run(training, settings):
     settings.TRAINING_TIME_LIMIT_S = 2
     run = training("Slow").end()
     assert (run.state, run.error) == ("failed", "Took longer than its limit of 2 s.")
 
 
+@pytest.mark.slow
 def test_code_that_holds_the_interpreters_lock_does_not_look_dead(training, settings):
     settings.TRAINING_LEASE_S = 4  # it is renewed each second, on a busy machine later
     watched = training("HoldingTheLock", HOLD_S="5")
@@ -109,6 +112,7 @@ def test_a_worker_that_stops_hands_the_run_back_at_once(
     assert ("lsml.training.tasks.train", run.pk) in notifications
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_within_the_grace_period_succeeds(training, settings):
     settings.TRAINING_STOP_GRACE_S = 10
     watched = training("Brief")
@@ -172,6 +176,7 @@ def test_a_person_may_start_a_run_whatever_the_policy_says(worker, studio):
     assert run.state == "succeeded"
 
 
+@pytest.mark.slow
 def test_events_that_arrive_during_a_run_go_into_the_next_one(training, worker, studio):
     watched = training("Brief")
     late = studio.annotate(2)

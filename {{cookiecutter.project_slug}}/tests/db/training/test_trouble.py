@@ -35,6 +35,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_artifact_disk_fails_the_run_and_leaves_nothing(
     small_disk, worker, studio
 ):
@@ -50,6 +51,7 @@ def test_a_full_artifact_disk_fails_the_run_and_leaves_nothing(
     assert InboxEntry.objects.get().held
 
 
+@pytest.mark.slow
 def test_a_training_waits_for_space_for_its_artifact(small_disk, worker, studio):
     worker.serve("Heavy")
     studio.annotate(1)
@@ -95,6 +97,7 @@ def test_a_database_that_is_down_is_waited_for(monkeypatch):
     assert len(tries) == 4
 
 
+@pytest.mark.slow
 def test_a_training_continues_while_the_database_is_down(worker, studio, monkeypatch):
     worker.serve("Brief")
     studio.annotate(1)

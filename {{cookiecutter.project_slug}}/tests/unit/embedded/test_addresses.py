@@ -52,6 +52,7 @@ def test_django_and_libpq_read_the_database_url_alike():
 PRINT = "from config import settings; print(settings.BACKGROUND_MODEL_URL)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", ["command", "web"])
 def test_a_command_finds_the_background_model_process_of_make_dev(tmp_path, process):
     """Web would keep an address at which nobody answers later on."""

@@ -244,6 +244,7 @@ def test_a_process_refuses_wrong_settings_with_their_hints(settings):
         refuse_wrong_settings()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -52,5 +52,6 @@ def test_all_threads_share_two_heaps():
     assert run(_HEAPS, "").count("<heap nr=") > 2
 
 
+@pytest.mark.slow
 def test_free_memory_is_returned():
     assert int(run(_TRIM, "heap.start_trimming()")) < int(run(_TRIM, "")) / 2

@@ -52,12 +52,14 @@ def assert_has_neither_model_nor_sdk(loaded):
     assert not {name for name in loaded if name.startswith("label_studio_sdk.client")}
 
 
+@pytest.mark.slow
 def test_web_loads_neither_the_model_nor_the_sdk_client():
     loaded = loaded_by(WEB, "web")
     assert_has_neither_model_nor_sdk(loaded)
     assert loaded >= OF_PAGES
 
 
+@pytest.mark.slow
 def test_model_process_workers_beat_training_and_dev_load_no_pages_either():
     loaded = loaded_by(BESIDE_WEB, "worker")
     assert_has_neither_model_nor_sdk(loaded)

@@ -152,6 +152,7 @@ def test_a_body_that_is_read_too_slowly_is_given_up():
         studio(url).import_predictions(1, b" " * LARGE)
 
 
+@pytest.mark.slow
 def test_a_request_that_follows_another_has_a_limit_too(monkeypatch):
     monkeypatch.setattr(api, "TIMEOUT_S", 2.0)  # not for the first one
     with server(at_once, slow_body) as url:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.quality.coverage import cases, coverage_exactly, covered
+from benchmarks.quality.coverage import cases, coverage_exactly, covered, failing
 from lsml.dataset.measures import Counts
 from lsml.quality.statistics.intervals import (
     f1,
@@ -81,6 +81,37 @@ def test_scores_of_which_few_are_0_are_covered_even_if_none_of_those_is_seen(
 ):
     right, shown = covered(*SIMULATED[name], tasks)
     assert (right >= 0.93, shown) == (True, 1)
+
+
+def test_scores_of_which_few_are_0_have_no_wider_interval_than_necessary():
+    name = "scores: around 0.85, but 3 % are 0, 0.8245"
+    right, _ = covered(*SIMULATED[name], 50, 10_000)
+    assert right <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tasks", [10, 20, 50, 100, 300])
+@pytest.mark.parametrize("good", [0.7, 0.93, 0.99])
+@pytest.mark.parametrize("failed", [0.01, 0.02, 0.05, 0.15])
+def test_whatever_share_of_scores_is_0_the_mean_is_covered(failed, good, tasks):
+    right, _ = covered(failing(failed, good), (1 - failed) * good, tasks, 4_000)
+    assert right >= 0.93
+
+
+def test_a_figure_of_the_table_is_of_so_many_intervals_that_are_shown():
+    calls = 0
+
+    def every_tenth(random, tasks):
+        nonlocal calls
+        calls += 1
+        return proportion(0 if calls % 20 else 5, 10) if calls % 10 == 0 else None
+
+    assert covered(every_tenth, 0.5, 10, 100) == (0.5, 0.1)
+    assert calls == 1_000
+
+
+def test_a_figure_of_which_nearly_no_interval_is_shown_is_given_up():
+    assert covered(lambda random, tasks: None, 0.5, 10, 100) == (0.0, 0.0)
 
 
 @pytest.mark.slow

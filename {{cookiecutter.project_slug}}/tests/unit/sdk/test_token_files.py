@@ -115,6 +115,7 @@ AUTHORITIES = (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=500)
 @given(path=PATHS, prefix=st.sampled_from(["", "/ls"]))
 def test_what_gets_the_token_is_sent_unchanged_and_is_a_file(path, prefix):
