@@ -121,9 +121,11 @@ def ratio(tasks: Sequence[tuple[float, float]]) -> Interval | None:
     return _interval(value, count, independent)
 
 
-def _interval(value: float, count: int, tasks: float) -> Interval:
-    """Return the interval of `count` tasks, which tell as much as so many."""
-    return _wilson(value, tasks) if count >= TASKS_MIN else Interval(value, 0.0, 1.0)
+def _interval(value: float, count: int, independent: float) -> Interval:
+    """Return the interval of `count` tasks that are worth so many independent ones."""
+    return (
+        _wilson(value, independent) if count >= TASKS_MIN else Interval(value, 0.0, 1.0)
+    )
 
 
 def _effect(value: float, count: int, observed: float) -> float:

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from lsml.quality.statistics.intervals import LEVEL, TASKS_MIN, Interval
 
 _NORMAL = NormalDist()
-_ONE_IN: Final = 20  # medians may be below `median_at_least`
+# At most one time in so many, the true median is below `median_at_least`.
+_ONE_IN: Final = 20
 
 
 def difference(differences: Sequence[float], level: float = LEVEL) -> Interval:

@@ -72,10 +72,13 @@ def validated_choices(
 
     A label that the model of this task did not know cannot.
     """
-    found = {}
-    answers = by_control(annotated)
-    for control, validation in by.items():
-        given, row = only_choice(answers.get(control, [])), validation.rows.get(task_id)
-        if row is not None and given and validation.knows(given, row):
+    found: dict[str, Validated] = {}
+    rows = {
+        control: one.rows[task_id] for control, one in by.items() if task_id in one.rows
+    }
+    answers = by_control(annotated) if rows else {}
+    for control, row in rows.items():
+        given = only_choice(answers.get(control, []))
+        if given and by[control].knows(given, row):
             found[control] = Validated(given, row)
     return found

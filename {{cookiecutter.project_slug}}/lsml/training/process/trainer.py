@@ -17,7 +17,6 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from label_studio_ml.hosting import ModelClass, learns_by_fit, make_model
-from label_studio_ml.out_of_sample import checked
 from label_studio_ml.training import Run, RunCancelled, numbers
 from lsml.jobs.errors import JobError
 from lsml.observability import tracing
@@ -137,13 +136,9 @@ class Trainer:
             if learned.makes_version
             else None
         )
-        # The user's code may have added anything to both.
-        probabilities = {
-            control: checked(rows)[0] for control, rows in run.probabilities.items()
-        }
         product = {
             "metrics": numbers(run.metrics),
-            "probabilities": list(packed(probabilities)),
+            "probabilities": list(packed(run.probabilities)),
             "artifact": asdict(artifact) if artifact else None,
             "version_name": store.version_name,
             "state": dict(store.written),

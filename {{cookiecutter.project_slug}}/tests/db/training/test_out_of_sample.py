@@ -82,3 +82,23 @@ def test_many_labels_and_controls_share_the_space(monkeypatch):
     monkeypatch.setattr(probabilities, "NUMBERS_MAX", 12)
     kept = list(probabilities.packed({"topic": rows, "tone": rows}))
     assert [one["task_ids"] for one in kept] == [[10, 9, 8]] * 2
+
+
+def test_what_cannot_be_packed_fails_no_training_and_is_said(capsys):
+    rows = {1: {"A": 0.5, "B": 0.5}}
+    [kept] = probabilities.packed({"tone": None, 7: {1: "B"}, "topic": rows})
+    assert kept["control"] == "topic"
+    assert "Probabilities of tone are not kept: TypeError" in capsys.readouterr().out
+    assert list(probabilities.packed(["topic"])) == []
+
+
+def test_only_what_is_kept_is_examined(monkeypatch):
+    """Cross-validation of 200,000 tasks fills memory once: a copy may not fit."""
+    monkeypatch.setattr(probabilities, "TASKS_MAX", 2)
+    rows = {task: {"A": 1.0} for task in range(10)}
+    examined = []
+    monkeypatch.setattr(
+        probabilities, "checked", lambda rows: (examined.extend(rows) or rows, [])
+    )
+    list(probabilities.packed({"topic": rows}))
+    assert examined == [9, 8]
