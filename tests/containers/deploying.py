@@ -36,8 +36,6 @@ def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
     with step("no request failed meanwhile") as shown:
         expect(not failed, failed)
         shown.outcome = f"of {len(load.answers)}; slowest: {load.slowest}"
-    with step("the new images have the extra libraries"):
-        containers.exec("web1", "python", "-c", "import opentelemetry.sdk")
     with step("every container is a new one") as shown:
         after = _running(containers)
         expect(len(after) == len(before), f"{len(before)} → {len(after)} containers")
@@ -49,12 +47,7 @@ def deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
 
 
 def fail_to_deploy(containers: Containers, texts: list[tuple[str, str]]) -> None:
-    """Check that the running version goes on serving when a new one does not start.
-
-    What is built from here on has the libraries of an extra as well.
-    """
-    with (containers.project / ".env").open("a") as file:
-        file.write("EXTRAS=tracing\n")
+    """Check that the running version goes on serving when a new one does not start."""
     before = _running(containers)
     model, override = containers.project / "model.py", containers.project / "never.yaml"
     code = model.read_text()
