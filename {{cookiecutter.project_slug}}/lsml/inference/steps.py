@@ -23,7 +23,7 @@ from lsml.registry.served import Served
 
 STEP_S: Final = 1.0  # a click of an annotator waits while a call runs
 _STEP: Final = 20  # tasks per call of predict(), at most
-_ALONE: Final = 6  # calls with a single task each, which tell how fast the model is
+ALONE: Final = 6  # calls with a single task each, which tell how fast the model is
 _FAILURES_MAX: Final = 10  # one after the other
 _NAMED: Final = 5  # tasks in a sentence
 
@@ -51,6 +51,7 @@ def predict_in_steps(
     origin: Origin,
     on_wait: Callable[[], None],
     step_s: float = STEP_S,
+    alone: int = ALONE,
 ) -> Iterator[tuple[Tasks, Predicted | ModelError]]:
     """Yield the tasks of each step, and what was predicted or why the task failed.
 
@@ -64,6 +65,7 @@ def predict_in_steps(
         on_wait: Called before each wait; may raise to end it.
         step_s: How long a step should take at most: what people wait for may have to
             wait for its end. A slow model gets smaller steps.
+        alone: How many calls get a single task, before steps grow.
 
     Raises:
         ModelNotLoadable: The version cannot be loaded.
@@ -90,7 +92,7 @@ def predict_in_steps(
         failed = isinstance(found, ModelError)
         failures = failures + 1 if failed else 0
         calls += 1
-        if calls >= _ALONE and not failed:
+        if calls >= alone and not failed:
             took_s = time.monotonic() - started
             step = next_step(step, took_s=took_s, step_s=step_s, most=_STEP)
         done += len(part)

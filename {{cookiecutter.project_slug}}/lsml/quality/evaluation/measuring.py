@@ -2,9 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import fmean
 from typing import Any, Final
 
@@ -33,7 +32,9 @@ from lsml.registry.served import Served
 
 _LOOK_EVERY_S: Final = 2.0  # whether it has loaded
 
-OnProgress = Callable[[int], None]  # called with the number of tasks that are done
+# Tasks that each version predicts alone: so many pairs of durations show whether one is
+# slower. More would take longer, because a call with several tasks costs less for each.
+_ALONE: Final = 20
 
 
 @dataclass(slots=True)
@@ -50,7 +51,6 @@ class Measured:
     measures: dict[str, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
     error: str = ""  # of the last task that failed
-    gave_up: bool = False  # after many tasks that failed, one after the other
     # Task -> duration, if predict() got it alone.
     seconds: dict[int, float] = field(default_factory=dict)
 
@@ -108,50 +108,43 @@ def measure(
     *,
     into: Measured,
     origin: Origin,
-    on_progress: OnProgress,
-) -> None:
+    on_wait: Callable[[], None],
+) -> Iterator[None]:
     """Let a version predict tasks, and compare its answers with the annotations.
 
-    Waits while the model is busy or away; `on_progress` may raise to stop that.
+    Yields after each call of the model, and may be continued later. Waits while the
+    model is busy or away.
 
     Args:
         serving: The version, whether it is served or not.
         tasks: Annotated tasks.
-        into: What it did so far; once it has given up, it is not asked again.
+        into: Gets what it does.
         origin: Of the recorded predictions.
-        on_progress: Called after each call of the model, and while waiting.
+        on_wait: Called before each wait; may raise to end it.
 
     Raises:
         ModelNotLoadable: The version cannot be loaded.
         GivenUp: It hung, or its process ended.
-        AttemptFailed, JobFailed: As for `load`.
     """
-    if into.gave_up:
-        into.fail(tasks, into.error)
-        return
-    # So that the first prediction does not wait for that.
-    load(serving, origin, kind=Prediction.Kind.SHADOW, on_wait=partial(on_progress, 0))
-    done = 0
     steps = predict_in_steps(
         serving,
         [{"id": task.id, "data": task.data} for task in tasks],
         origin=origin,
-        on_wait=lambda: on_progress(done),
+        on_wait=on_wait,
+        alone=_ALONE,
     )
     try:
         for predicted, found in steps:
-            part = tasks[done : done + len(predicted)]
+            part = tasks[len(into.scores) :][: len(predicted)]
             if isinstance(found, ModelError):
                 into.fail(part, str(found))
             else:
                 into.take(part, found)
-            done += len(part)
-            on_progress(done)
+            yield
     except GivenUp as error:
         if isinstance(error.cause, ModelTimedOut | ModelCrashed):
             raise
-        into.fail(tasks[done:], f"gave up: {error}")
-        into.gave_up = True
+        into.fail(tasks[len(into.scores) :], f"gave up: {error}")
 
 
 def load(

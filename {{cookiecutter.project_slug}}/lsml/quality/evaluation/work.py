@@ -1,12 +1,13 @@
 """Carries out an evaluation: two versions predict the same tasks and are compared."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from label_studio_ml.training import AnnotatedTask
+from lsml.audit.models import Prediction
 from lsml.dataset.holdout import held_out_tasks, trained_task_ids
 from lsml.dataset.models import Snapshot
 from lsml.inference.errors import GivenUp, ModelCrashed, ModelNotLoadable
@@ -192,39 +193,68 @@ def _measure_by_turns(
         f"{new.version} and {old.version} predict {len(tasks)} held-out tasks"
     )
     running.save()
-    size = ceil(len(tasks) / _TURNS)
-    for first in range(0, len(tasks), size):
-        part = tasks[first : first + size]
+    measuring_new = _measuring(running, project, new, tasks)
+    measuring_old = _measuring(running, project, old, tasks)
+    for turn in range(1, _TURNS + 1):
+        until = ceil(len(tasks) * turn / _TURNS)
         with _must_load(running.job.version, project):
-            _measure(running, project, new, part)
-        _measure(running, project, old, part)
+            _take_turn(running, measuring_new, until)
+        _take_turn(running, measuring_old, until)
     for each in (new, old):
         if each.failed:
             count = len(each.failed)
             running.log(f"{each.version} failed on {count} tasks: {each.error}")
 
 
-def _measure(
+class _Measuring(NamedTuple):
+    """A version that is being measured."""
+
+    serving: Served
+    so_far: Measured
+    calls: Iterator[None]  # of the model, one after the other
+
+
+def _measuring(
     running: RunningJob[Evaluation],
     project: Project,
     measured: Measured,
-    tasks: Sequence[AnnotatedTask],
-) -> None:
-    before = running.job.done
-
-    def progressed(done: int) -> None:
-        running.job.done = before + done
-        running.save()
-
+    tasks: list[AnnotatedTask],
+) -> _Measuring:
     serving = Served(project.pk, measured.version, project.label_config)
     origin = job_origin(running.job)
+    calls = measure(serving, tasks, into=measured, origin=origin, on_wait=running.save)
+    return _Measuring(serving, measured, calls)
+
+
+def _take_turn(
+    running: RunningJob[Evaluation], measuring: _Measuring, until: int
+) -> None:
+    """Let a version predict until it has done so many tasks.
+
+    A call has more than are left in its turn if the model is fast.
+    """
+    serving, measured, calls = measuring
+    if len(measured.scores) >= until:
+        return
+    by_other = running.job.done - len(measured.scores)
+    # So that its next prediction does not wait for that.
+    load(
+        serving,
+        job_origin(running.job),
+        kind=Prediction.Kind.SHADOW,
+        on_wait=running.save,
+    )
     try:
-        measure(serving, tasks, into=measured, origin=origin, on_progress=progressed)
+        for _ in calls:
+            running.job.done = by_other + len(measured.scores)
+            running.save()
+            if len(measured.scores) >= until:
+                return
     except GivenUp as error:
         # The process of the models may also end for another reason than this version.
         crashed = isinstance(error.cause, ModelCrashed)
         raise (AttemptFailed if crashed else JobFailed)(str(error)) from error
-    progressed(len(tasks))
+    running.job.done = by_other + len(measured.scores)  # of those given up as well
 
 
 def _name(version: ModelVersion | None) -> str:

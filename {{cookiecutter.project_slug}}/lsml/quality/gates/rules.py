@@ -222,15 +222,19 @@ def _slower(gate: Gate, candidate: Scored, served: Scored) -> Iterator[str]:
 
     So does a long text, and a median that is larger by chance alone is no proof.
     """
-    both = [task for task in candidate.seconds if task in served.seconds][1:]
-    ratios = [
-        candidate.seconds[task] / max(served.seconds[task], _CLOCK_S) for task in both
-    ]
-    before, after = served.seconds_per_task, candidate.seconds_per_task
-    if after > _UNNOTICED_S and median_at_least(ratios) > gate.latency_factor:
+    pairs = [
+        (served.seconds[task], seconds)
+        for task, seconds in candidate.seconds.items()
+        if task in served.seconds
+    ][1:]
+    if not pairs:
+        return
+    before, after = (median(seconds) for seconds in zip(*pairs, strict=True))
+    times = median_at_least([new / max(old, _CLOCK_S) for old, new in pairs])
+    if after > _UNNOTICED_S and times > gate.latency_factor:
         yield (
-            f"{after:.2g} s per task instead of {before:.2g} s:"
-            f" {gate.latency_factor:g} times as long allowed"
+            f"{after:.2g} s per task instead of {before:.2g} s: at least {times:.2g}"
+            f" times as long, {gate.latency_factor:g} times allowed"
         )
 
 
