@@ -25,6 +25,7 @@ from lsml.registry.versions import rolled_back_by_policy
 from lsml.training.attention import failed_last_runs, stuck_inboxes
 
 _ERROR_CHARS_MAX: Final = 200
+_REASON_CHARS_MAX: Final = 400  # of a decision; it may end with an error of the model
 
 # Of failing predictions: the share of errors that opens an alarm, and the one from
 # which on it stays open.
@@ -103,7 +104,8 @@ def _failed_run(now: datetime) -> Iterator[Condition]:
 def _version_held_back(now: datetime) -> Iterator[Condition]:
     for evaluation in held_back_last():
         yield Condition(
-            f"{evaluation.version.version} was held back: {evaluation.reason}",
+            f"{evaluation.version.version} was held back:"
+            f" {evaluation.reason[:_REASON_CHARS_MAX]}",
             "Compare both versions on the project's page; promote it by hand if you"
             " disagree.",
             evaluation.project,

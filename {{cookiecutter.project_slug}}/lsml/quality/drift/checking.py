@@ -53,13 +53,19 @@ def check_drift() -> None:
 
 
 def check_if_due(project: Project, now: datetime) -> None:
-    """Check a project if there are new predictions, and the last check is old."""
+    """Check a project if there are new predictions, and the last check is old.
+
+    One that had too few tasks is repeated as soon as there are enough.
+    """
+    from lsml.quality.drift.features import TASKS_MIN
+
     version = project.active_version
     if version is None:
         return
     last = project.drift_checks.order_by("-pk").first()
     before = last if last and last.model_version == version.version else None
-    if before and before.checked_at > now - EVERY and not _enough_by_now(before):
+    is_recent = before is not None and before.checked_at > now - EVERY
+    if is_recent and before.live_tasks >= TASKS_MIN:
         return
     latest = latest_prediction(project)
     if latest is None or (before and before.latest_prediction == latest):
@@ -69,6 +75,8 @@ def check_if_due(project: Project, now: datetime) -> None:
     if snapshot is None:  # of a project that was copied
         return
     check = _Check(project, version, snapshot, now)
+    if is_recent and len(check.live) < TASKS_MIN:
+        return  # still too few, as the last check says
     differed = before.differing if before else set()
     compared = [
         asdict(feature.after(differed=feature.name in differed))
@@ -90,23 +98,6 @@ def check_if_due(project: Project, now: datetime) -> None:
             version=version.version,
             features=sorted(row.differing),
         )
-
-
-def _enough_by_now(before: DriftCheck) -> bool:
-    """Whether a check that had too few tasks may have enough by now."""
-    from lsml.quality.drift.features import TASKS_MIN
-
-    missing = TASKS_MIN - before.live_tasks
-    if missing <= 0:
-        return False
-    rows = Prediction.objects.filter(
-        project_pk=before.project_id,
-        model_version=before.model_version,
-        kind__in=Prediction.TASK_KINDS,
-        outcome__in=samples.ANSWERED,
-        pk__gt=before.latest_prediction,
-    )
-    return len(rows.values("task_id").distinct()[:missing]) >= missing
 
 
 class _Check:

@@ -10,6 +10,7 @@ from typing import Final
 from django.utils import timezone
 
 from lsml.audit.models import AuditEntry
+from lsml.audit.services import record_entry
 from lsml.jobs.outcomes import job_origin
 from lsml.observability.origin import Origin
 from lsml.quality.evaluation.models import Evaluation
@@ -68,15 +69,31 @@ def leave(
 
 def give_up(candidate: Evaluation, project: Project, *, why: str) -> None:
     """Hold a version back that has no verdict in shadow, and will not get one."""
-    version = candidate.version
+    version, origin = candidate.version, job_origin(candidate)
     reason = f"{why}; evaluate it again, or promote it with a reason"
-    leave(version, project, reason=reason, origin=job_origin(candidate))
+    leave(version, project, reason=reason, origin=origin)
     last = version.evaluations.filter(compared_on=_SHADOW).latest("pk")
     last.policy, last.reason = project.promotion_policy, reason
     last.verdict = Evaluation.Verdict.HELD_BACK
     last.save(update_fields=["policy", "reason", "verdict"])
     version.held_back = reason
     version.save(update_fields=["held_back"])
+    record_entry(
+        origin=origin,
+        at=timezone.now(),
+        actor=POLICY,
+        verb=_Verb.VERSION_EVALUATED,
+        target=f"evaluation {last.pk}",
+        project_pk=project.pk,
+        reason=reason,
+        detail={
+            "version": version.pk,
+            "compared_on": last.compared_on,
+            "compared_with": last.compared_with_id,
+            "policy": last.policy,
+            "verdict": last.verdict,
+        },
+    )
 
 
 def hold_back_if_unfinished(evaluation: Evaluation, project: Project) -> None:

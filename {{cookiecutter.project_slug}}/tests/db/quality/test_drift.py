@@ -381,6 +381,14 @@ def test_after_too_few_tasks_it_is_checked_as_soon_as_there_may_be_enough(story)
     assert latest_check(story.project).features
 
 
+def test_predictions_of_tasks_that_cannot_count_cause_no_check(story):
+    story.predict(LIVE[:30])
+    check_drift()
+    story.predict([*LIVE[:30], *TRAINED, *[None] * 30], ago=HOUR / 2)
+    check_drift()
+    assert DriftCheck.objects.count() == 1
+
+
 def test_a_new_version_is_checked_at_once(story):
     story.predict(LIVE)
     check_drift()

@@ -21,7 +21,7 @@ from lsml.quality.evaluation.models import Evaluation
 from lsml.quality.evaluation.watching import watch_candidates
 from lsml.quality.evaluation.work import evaluate
 from lsml.quality.tasks import watch_agreement
-from lsml.registry.models import Promotion
+from lsml.registry.models import Project, Promotion
 from lsml.registry.policy import change_policy
 from lsml.registry.projects import archive_project
 from lsml.registry.promotion_policy import why_promoted_at_once
@@ -375,6 +375,23 @@ def test_after_three_that_failed_the_version_is_held_back_and_says_what_to_do(
         (failed.pk, reason)
     ]
     assert failed_last() == []
+
+
+@pytest.mark.parametrize("still_in_shadow", [True, False])
+def test_that_it_is_held_back_after_failures_is_in_the_audit_log(
+    history, candidate, broken, still_in_shadow
+):
+    live(history)
+    if not still_in_shadow:  # it hung, so a worker ended its shadow
+        Project.objects.update(shadow_version=None)
+    for _ in range(jobs.ATTEMPTS_MAX):
+        failed = watch(history)
+        ten_minutes_later()
+    watch(history)
+    entry = AuditEntry.objects.filter(verb="version evaluated").latest("pk")
+    assert (entry.actor, entry.target) == ("policy", f"evaluation {failed.pk}")
+    assert entry.reason == version(history).held_back
+    assert entry.detail["verdict"] == "held back"
 
 
 def test_a_person_may_retry_one_that_failed_before_it_is_tried_again(

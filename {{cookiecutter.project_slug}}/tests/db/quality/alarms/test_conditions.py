@@ -181,6 +181,13 @@ def test_a_version_that_was_held_back(project):
     assert opened() == [("version_held_back", project.pk, said)]
 
 
+def test_of_an_error_in_the_reason_only_the_beginning_is_sent(project):
+    """An error of the model may quote a task."""
+    evaluated(project, 4, reason="v4 failed on 40 of 40 held-out tasks: " + 2000 * "x")
+    [(_, _, said)] = opened()
+    assert len(said) < 450
+
+
 def rolled_back(project, actor="policy"):
     """From v4 to v3."""
     third, fourth = (
