@@ -3,6 +3,8 @@
 import pytest
 
 from lsml.audit.models import WebhookEvent
+from lsml.inference.bulk.calls import Calls
+from lsml.inference.hosting.watch import in_time
 from lsml.observability import tracing
 from lsml.observability.origin import Origin
 from lsml.registry.models import Project
@@ -104,3 +106,24 @@ def test_a_step_outside_of_a_trace_is_not_sent(collector):
         assert tracing.traceparent() == ""
     tracing.flush()
     assert collector.spans() == []
+
+
+def trace_id():
+    return tracing.traceparent().split("-")[1]
+
+
+def test_calls_that_a_job_makes_at_once_belong_to_its_trace(collector):
+    calls = Calls(lambda asked, pause: trace_id(), pause=lambda seconds: None)
+    calls.at_once = 2
+    with tracing.work("a job", cause=str):
+        calls.start([], [{"id": 1}])
+        assert calls.next().found.result().predicted == trace_id()
+    calls.close()
+
+
+def test_what_a_model_does_in_a_worker_belongs_to_the_trace_of_the_job(
+    collector, settings
+):
+    settings.PROCESS = "worker"
+    with tracing.work("a job", cause=str):
+        assert in_time(trace_id, "predict()") == trace_id()

@@ -1,5 +1,8 @@
 """What a running service sends to a collector of OpenTelemetry and to Sentry."""
 
+import socket
+import time
+
 import pytest
 
 from tests.receiver import receiver
@@ -95,12 +98,19 @@ def test_no_trace_has_data_of_a_task_or_a_name(traced, collector):
         assert text.encode() not in sent
 
 
-def test_a_collector_that_is_away_delays_neither_answers_nor_trainings(start_service):
+def test_a_collector_that_never_answers_delays_no_prediction(start_service):
+    """Sending a trace to it takes ten seconds; it accepts connections."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
-    service = start_service(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
-    service.until_trained(service.annotate(1))
-    status, _ = predict(service)
-    assert status == 200
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = start_service(
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            OTEL_BSP_SCHEDULE_DELAY="50",
+        )
+        service.until_trained(service.annotate(1))
+        for _ in range(3):
+            started = time.monotonic()
+            assert predict(service)[0] == 200
+            assert time.monotonic() - started < 5
 
 
 def test_a_failing_prediction_reaches_sentry_without_the_task(start_service):

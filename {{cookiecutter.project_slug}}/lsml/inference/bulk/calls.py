@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import NamedTuple
 
 from django.db import connections
@@ -76,7 +77,11 @@ class Calls:
             found.set_result(self.call(asked, self._pause))
         else:
             self._threads = self._threads or ThreadPoolExecutor(self.at_once)
-            found = self._threads.submit(self._call_in_thread, asked)
+            found = self._threads.submit(
+                copy_context().run,
+                self._call_in_thread,
+                asked,  # same trace
+            )
         self._steps.append(Step(tasks, asked, found))
 
     def next(self) -> Step:

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
@@ -179,7 +180,8 @@ def in_time(work: Callable[[], T], method: str, *, timeout_s: float | None = Non
             connections.close_all()
 
     timeout_s = settings.PREDICT_TIMEOUT_S if timeout_s is None else timeout_s
-    threading.Thread(target=run, daemon=True).start()
+    context = copy_context()  # of the trace
+    threading.Thread(target=context.run, args=[run], daemon=True).start()
     try:
         return done.result(timeout=timeout_s)
     except TimeoutError:
