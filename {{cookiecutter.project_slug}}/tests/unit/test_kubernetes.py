@@ -19,6 +19,7 @@ SECRETS = {
     "database": {"web", *MODELS, "worker", "training"},
     "owner": {"migrate"},
     "broker": set(PROCESSES),
+    "observability": set(PROCESSES),
     "callers": {"web", "migrate"},
     "label-studio": {*MODELS, "worker", "training", "migrate"},
     "storage": {"web", *MODELS, "worker", "training", "migrate"},
