@@ -64,8 +64,8 @@ def check_if_due(project: Project, now: datetime) -> None:
         return
     last = project.drift_checks.order_by("-pk").first()
     before = last if last and last.model_version == version.version else None
-    is_recent = before is not None and before.checked_at > now - EVERY
-    if is_recent and before.live_tasks >= TASKS_MIN:
+    recent = before if before and before.checked_at > now - EVERY else None
+    if recent and recent.live_tasks >= TASKS_MIN:
         return
     latest = latest_prediction(project)
     if latest is None or (before and before.latest_prediction == latest):
@@ -75,7 +75,7 @@ def check_if_due(project: Project, now: datetime) -> None:
     if snapshot is None:  # of a project that was copied
         return
     check = _Check(project, version, snapshot, now)
-    if is_recent and len(check.live) < TASKS_MIN:
+    if recent and len(check.live) < TASKS_MIN:
         return  # still too few, as the last check says
     differed = before.differing if before else set()
     compared = [
